@@ -1,0 +1,116 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exampleEnvironment, settingsTable } from '../src/config-text.ts';
+import { violations } from './imports.ts';
+import { unproved } from './promises.ts';
+
+/** Everything that can be said of the code without running it. Says all that is wrong, not the first. */
+const checks: Record<string, () => string[]> = {
+  'format and lint': () => command('biome', 'check', '--error-on-warnings', '.'),
+  types: () => command('tsc'),
+  'proto format': () => command('buf', 'format', '--diff', '--exit-code'),
+  'proto lint': () => command('buf', 'lint'),
+  'proto breaking': breaking,
+  'generated code': generatedCode,
+  'import direction': () => [...violations('.'), ...plantedViolation()],
+  promises: () => unproved().map((number) => `no test bears ${number}`),
+  'dead code': () => command('knip', '--no-progress'),
+  'configuration in the docs': configurationDocs,
+};
+
+let failed = 0;
+for (const [name, check] of Object.entries(checks)) {
+  const problems = check();
+  process.stdout.write(`${problems.length === 0 ? 'ok    ' : 'FAILED'} ${name}\n`);
+  if (problems.length > 0) process.stdout.write(`${problems.join('\n')}\n`);
+  failed += problems.length > 0 ? 1 : 0;
+}
+process.exitCode = failed > 0 ? 1 : 0;
+
+function command(name: string, ...args: string[]): string[] {
+  const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: 'utf8' });
+  if (status === 0) return [];
+  return [error?.message ?? `${stdout}${stderr}`.trim()];
+}
+
+function git(...args: string[]): string {
+  return spawnSync('git', args, { encoding: 'utf8' }).stdout.trim();
+}
+
+/** Against what was landed last: nothing that a client relies on may change (buf's FILE rules). */
+function breaking(): string[] {
+  const base = lastLanding();
+  if (base === '' || git('ls-tree', base, 'proto') === '') {
+    process.stdout.write('       proto breaking: nothing has landed yet\n');
+    return [];
+  }
+  // From git rather than buf's own git reader: the module in node_modules is not in any commit.
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-landed-'));
+  const archive = `git archive ${base} proto test/proto third_party buf.yaml | tar -x -C ${directory}`;
+  const problems = command('sh', '-c', archive);
+  const modules = join(directory, 'node_modules/@grpc/grpc-js-xds/deps');
+  mkdirSync(modules, { recursive: true });
+  const copied = command('cp', '-r', 'node_modules/@grpc/grpc-js-xds/deps/googleapis', modules);
+  const broken = [...problems, ...copied, ...command('buf', 'breaking', '--against', directory)];
+  rmSync(directory, { recursive: true });
+  return broken;
+}
+
+/**
+ * BREAKING_BASE where it is set; else the remote's main where that is not HEAD itself; else, in a
+ * clone of it, the newest commit that is four hours older than HEAD: what lands together is younger.
+ */
+function lastLanding(): string {
+  const given = process.env['BREAKING_BASE'];
+  if (given) return given;
+  const head = git('rev-parse', 'HEAD');
+  const remote = git('rev-parse', '--verify', '--quiet', 'origin/main');
+  if (remote !== '' && remote !== head) return git('merge-base', head, remote);
+  const headTime = Number(git('show', '-s', '--format=%ct', 'HEAD'));
+  return git('rev-list', '-1', `--before=${headTime - 4 * 3600}`, 'HEAD');
+}
+
+/** Generates into the work tree and says what that changed. What differs is left there, to be committed. */
+function generatedCode(): string[] {
+  const before = snapshot();
+  const problems = [
+    ...command('buf', 'generate'),
+    ...command('buf', 'generate', '--template', 'test/buf.gen.yaml'),
+  ];
+  const after = snapshot();
+  if (before !== after) problems.push('gen/ was not up to date; it is now');
+  return problems;
+}
+
+function snapshot(): string {
+  return spawnSync('sh', ['-c', 'find gen test/gen -type f | sort | xargs sha256sum'], {
+    encoding: 'utf8',
+  }).stdout;
+}
+
+/** The guard must find what it is there for: a noun that imports rpc/, and one that imports gen/. */
+function plantedViolation(): string[] {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-planted-'));
+  const folder = join(directory, 'src/accounts');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    join(folder, 'planted.ts'),
+    "import { callOf } from '../rpc/call.ts';\nimport { x } from '../../gen/x_pb.ts';\nprocess.exit(callOf(x));\n",
+  );
+  const found = violations(directory);
+  rmSync(directory, { recursive: true });
+  return found.length === 3 ? [] : [`the guard found ${found.length} of 3 planted violations`];
+}
+
+function configurationDocs(): string[] {
+  const problems: string[] = [];
+  if (readFileSync('.env.example', 'utf8') !== exampleEnvironment()) {
+    problems.push('.env.example: run `npm run -s countersign -- config --example > .env.example`');
+  }
+  if (!readFileSync('README.md', 'utf8').includes(settingsTable())) {
+    problems.push('README.md: its table is not `npm run -s countersign -- config --table`');
+  }
+  return problems;
+}

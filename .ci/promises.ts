@@ -1,0 +1,44 @@
+import { globSync, readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+/**
+ * Lists every promise that has been made so far with the tests whose titles begin with its number.
+ * A number joins this list with the issue that delivers it.
+ */
+const PROMISES = [
+  ...['C06'],
+  ...['E02'],
+  ...['S01', 'S02', 'S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S12'],
+  ...['W01', 'W02', 'W03', 'W04', 'W05', 'W06', 'W08', 'W09', 'W12', 'W14'],
+];
+
+const TITLE = /\b(?:it|describe|test)(?:\.\w+)?\(\s*(['"`])((?:[A-Z]\d\d[ ,])+[\s\S]*?)\1/g;
+
+/** Each number with the titles that bear it. */
+export function promises(): Map<string, string[]> {
+  const found = new Map<string, string[]>(PROMISES.map((number) => [number, []]));
+  for (const file of globSync('test/**/*.test.ts').sort()) {
+    for (const [, , title = ''] of readFileSync(file, 'utf8').matchAll(TITLE)) {
+      for (const number of /^(?:[A-Z]\d\d[ ,]+)+/.exec(title)?.[0].match(/[A-Z]\d\d/g) ?? []) {
+        found.set(number, [...(found.get(number) ?? []), `${file}: ${title}`]);
+      }
+    }
+  }
+  return found;
+}
+
+/** The promises that no test bears. */
+export function unproved(): string[] {
+  return PROMISES.filter((number) => promises().get(number)?.length === 0);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  for (const [number, titles] of [...promises()].sort()) {
+    process.stdout.write(`${number}\n${titles.map((title) => `    ${title}\n`).join('')}`);
+  }
+  const missing = unproved();
+  if (missing.length > 0) {
+    process.stderr.write(`\nno test bears ${missing.join(', ')}\n`);
+    process.exitCode = 1;
+  }
+}

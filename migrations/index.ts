@@ -1,0 +1,7 @@
+import type { MigrationObject } from '@mikro-orm/core';
+import { Migration20261120000000 } from './Migration20261120000000.ts';
+
+/** Every migration, oldest first. */
+export const migrations: MigrationObject[] = [
+  { name: 'Migration20261120000000', class: Migration20261120000000 },
+];

@@ -1,0 +1,27 @@
+import type { Outbox } from '../mail/outbox.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { Database } from '../platform/database.ts';
+import { Account } from './account.entity.ts';
+import { canonicalEmail } from './email.ts';
+import { issueMailedToken, type MailedTokenDeps } from './mailed-token.ts';
+
+export type ResendVerificationDeps = MailedTokenDeps & { database: Database; outbox: Outbox };
+
+/**
+ * Mails a new verification link where the address belongs to an account that waits for one, and
+ * does nothing otherwise. The caller can't tell which (C04). The link before becomes void (C06).
+ */
+export async function resendVerification(
+  deps: ResendVerificationDeps,
+  caller: Caller,
+  email: string,
+): Promise<void> {
+  await deps.database.transaction(async (em) => {
+    const account = await em.getRepository(Account).findLive(canonicalEmail(email));
+    if (!account || account.isVerified || account.state !== 'active') return;
+    const token = await issueMailedToken(em, deps, account.id, 'verify_email');
+    const { email: to, displayName } = account;
+    await deps.outbox.send(em, { template: 'verify_email', to, displayName, token });
+  }, caller.signal);
+  deps.outbox.wake();
+}

@@ -1,0 +1,51 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Caller } from '../platform/caller.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { EntityManager } from '../platform/database.ts';
+import { AuditEvent } from './audit-event.entity.ts';
+
+type AuditEventType =
+  | 'account.created'
+  | 'account.email_verified'
+  | 'session.created'
+  | 'session.ended'
+  | 'session.refresh_token_reused'
+  | 'sign_in.failed';
+
+export type AuditEntry = {
+  type: AuditEventType;
+  actor?: string | undefined;
+  subject?: string | undefined;
+  outcome?: 'success' | 'failure';
+  reason?: string;
+  details?: Record<string, unknown>;
+};
+
+/**
+ * Adds an event to the unit of work of `em`, so that it is written with the change it tells of, or
+ * not at all.
+ */
+export function recordAudit(
+  em: EntityManager,
+  { clock }: { clock: Clock },
+  caller: Caller,
+  entry: AuditEntry,
+): void {
+  em.persist(em.create(AuditEvent, auditEvent(clock, caller, entry)));
+}
+
+/** The row of an event. */
+export function auditEvent(clock: Clock, caller: Caller, entry: AuditEntry) {
+  return {
+    id: uuidv7(),
+    occurredAt: clock.now(),
+    type: entry.type,
+    actor: entry.actor ?? null,
+    subject: entry.subject ?? null,
+    outcome: entry.outcome ?? ('success' as const),
+    reason: entry.reason ?? null,
+    ipAddress: caller.ipAddress,
+    requestId: caller.requestId,
+    details: entry.details ?? {},
+  };
+}

@@ -1,0 +1,453 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import type { Address, TlsFiles } from './platform/net.ts';
+
+type Setting<S extends z.ZodType = z.ZodType> = {
+  schema: S;
+  about: string;
+  /** Secrets are masked in every output, and may be given as a file by `NAME_FILE`. */
+  secret: boolean;
+  /** What applies when the variable is unset, for people. */
+  fallback: string;
+};
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const duration = z.string().transform((text, ctx) => {
+  const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+  const unit = units[match?.[2] as keyof typeof units];
+  if (!match || unit === undefined) {
+    ctx.addIssue({ code: 'custom', message: 'is not a duration like 500ms, 30s, 10m, 12h or 30d' });
+    return z.NEVER;
+  }
+  return Number(match[1]) * unit;
+});
+
+const address = z.string().transform((text, ctx): Address => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    ctx.addIssue({
+      code: 'custom',
+      message: 'is not an address like 127.0.0.1:50051 or [::]:8080',
+    });
+    return z.NEVER;
+  }
+  return { host: (match[1] ?? match[2]) as string, port };
+});
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
+
+const networks = list.refine((items) => items.every(isNetwork), {
+  message: 'is not a list of addresses or CIDRs like 10.0.0.0/8,::1',
+});
+
+const onOff = z.enum(['on', 'off', 'true', 'false']).transform((text) => /on|true/.test(text));
+
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    message: `is not a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+  });
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, 'is not a whole number')
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, { message: `is not between ${min} and ${max}` });
+
+const masterKey = z.string().transform((text, ctx) => {
+  const keys = new Map<number, Buffer>();
+  for (const part of text.trim().split(/[\s,]+/)) {
+    const match = /^(?:(\d{1,3}):)?([A-Za-z0-9+/_-]{43}=?)$/.exec(part);
+    const version = Number(match?.[1] ?? 1);
+    if (!match?.[2] || version < 1 || version > 255 || keys.has(version)) {
+      ctx.addIssue({
+        code: 'custom',
+        message:
+          'is not 32 bytes in base64 (`openssl rand -base64 32`), or a list of such keys with versions of 1 to 255 like 2:…,1:…',
+      });
+      return z.NEVER;
+    }
+    keys.set(version, Buffer.from(match[2], 'base64'));
+  }
+  return keys as ReadonlyMap<number, Buffer>;
+});
+
+function setting<S extends z.ZodType>(
+  schema: S,
+  fallback: string,
+  about: string,
+  options: { secret?: boolean } = {},
+): Setting<S> {
+  return { schema, about, fallback, secret: options.secret ?? false };
+}
+
+/** A setting whose default is written in the variable's own notation. */
+function withDefault<S extends z.ZodType<unknown, string>>(
+  schema: S,
+  fallback: string,
+  about: string,
+) {
+  return setting(z.string().default(fallback).pipe(schema), fallback, about);
+}
+
+/** Every variable that the service reads, in the order in which people meet them. */
+export const settings = {
+  DATABASE_URL: setting(
+    url('postgres:', 'postgresql:').optional(),
+    'an embedded database in COUNTERSIGN_DATA_DIR',
+    'The PostgreSQL database, `postgres://user:password@host:5432/name`.',
+    { secret: true },
+  ),
+  REDIS_URL: setting(
+    z
+      .string()
+      .regex(
+        /^(rediss?|redis\+(sentinel|cluster)):\/\/([^@/\s]*@)?[\w.[\]:,-]+(\/[\w-]*)?$/,
+        'is not a URL like redis://host:6379 (rediss, redis+sentinel, redis+cluster)',
+      )
+      .optional(),
+    'none; one replica needs none',
+    'Redis, for what replicas share beside the database: `redis://…`, `rediss://…`, `redis+sentinel://host:26379,host2:26379/service-name`, `redis+cluster://host:6379,host2:6379`.',
+    { secret: true },
+  ),
+  SMTP_URL: setting(
+    url('smtp:', 'smtps:').optional(),
+    'embedded: /dev/mailbox; otherwise mail waits in the outbox',
+    'Where mail is handed over, `smtp://user:password@host:587` or `smtps://…`.',
+    { secret: true },
+  ),
+  COUNTERSIGN_MASTER_KEY: setting(
+    masterKey.optional(),
+    'embedded: made once in COUNTERSIGN_DATA_DIR/master.key; otherwise required',
+    '32 bytes in base64, from which all keys for stored secrets are derived. To rotate it, put the new one first with its version: `2:…,1:…`.',
+    { secret: true },
+  ),
+  COUNTERSIGN_GRPC_ADDR: withDefault(address, '127.0.0.1:50051', 'Where gRPC listens.'),
+  COUNTERSIGN_HTTP_ADDR: withDefault(
+    address,
+    '127.0.0.1:8080',
+    'Where Connect, gRPC-Web and the HTTP endpoints listen.',
+  ),
+  COUNTERSIGN_TLS_CERT_FILE: setting(
+    z.string().optional(),
+    'no TLS',
+    'The certificate chain (PEM) of both listeners; re-read when it changes.',
+  ),
+  COUNTERSIGN_TLS_KEY_FILE: setting(
+    z.string().optional(),
+    'no TLS',
+    'The private key (PEM) for it.',
+  ),
+  COUNTERSIGN_TLS_CLIENT_CA_FILE: setting(
+    z.string().optional(),
+    'clients need no certificate',
+    'The authorities (PEM) whose certificates clients must present (mTLS).',
+  ),
+  COUNTERSIGN_PUBLIC_URL: setting(
+    url('http:', 'https:').optional(),
+    'http:// and COUNTERSIGN_HTTP_ADDR',
+    'The URL at which people and verifiers reach the HTTP listener; links in mails begin with it.',
+  ),
+  COUNTERSIGN_ISSUER: setting(
+    url('http:', 'https:').optional(),
+    'COUNTERSIGN_PUBLIC_URL',
+    'The `iss` of tokens.',
+  ),
+  COUNTERSIGN_AUDIENCE: setting(
+    z.string().min(1).max(2000).optional(),
+    'COUNTERSIGN_ISSUER',
+    'The `aud` of tokens.',
+  ),
+  COUNTERSIGN_DATA_DIR: withDefault(
+    z.string().min(1),
+    './data',
+    'Where the embedded database lives.',
+  ),
+  COUNTERSIGN_EMBEDDED_MIN_FREE: withDefault(
+    wholeNumber(0, 1_000_000),
+    '64',
+    'MiB that stay free on the disk of the embedded database: with less, writes are refused.',
+  ),
+  COUNTERSIGN_ACCESS_TOKEN_TTL: withDefault(duration, '10m', 'How long an access token is valid.'),
+  COUNTERSIGN_REFRESH_TOKEN_TTL: withDefault(
+    duration,
+    '30d',
+    'How long a session can last, however often it is refreshed.',
+  ),
+  COUNTERSIGN_SESSION_IDLE_TTL: withDefault(
+    duration,
+    '14d',
+    'How long a session lasts without a refresh.',
+  ),
+  COUNTERSIGN_SIGNING_ALG: withDefault(
+    z.enum(['ES256', 'EdDSA', 'RS256']),
+    'ES256',
+    'The algorithm of new signing keys: ES256, EdDSA or RS256.',
+  ),
+  COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: withDefault(
+    onOff,
+    'true',
+    'Whether signing in needs a verified address.',
+  ),
+  COUNTERSIGN_MAIL_FROM: withDefault(
+    z
+      .string()
+      .regex(/^[^\r\n]*@[^\r\n]*$/, 'is not a sender like Countersign <no-reply@example.com>'),
+    'Countersign <no-reply@localhost>',
+    'The sender of mails.',
+  ),
+  COUNTERSIGN_TRUSTED_CALLERS: setting(
+    networks.optional(),
+    'embedded: loopback; otherwise none',
+    'Networks whose callers may introspect tokens without a credential (CIDRs, by comma).',
+  ),
+  COUNTERSIGN_TRUSTED_PROXIES: withDefault(
+    networks,
+    '',
+    'Networks whose `X-Forwarded-For` is believed (CIDRs, by comma).',
+  ),
+  COUNTERSIGN_ALLOWED_HOSTS: withDefault(
+    list,
+    '',
+    'Host names that HTTP requests may name (by comma). Empty: any.',
+  ),
+  COUNTERSIGN_CORS_ORIGINS: withDefault(
+    list.refine((origins) => origins.every((o) => URL.canParse(o) && new URL(o).origin === o), {
+      message: 'is not a list of origins like https://app.example.com (a wildcard is not accepted)',
+    }),
+    '',
+    'Origins whose pages may call the HTTP listener (by comma).',
+  ),
+  COUNTERSIGN_RATE_LIMITS: withDefault(onOff, 'on', 'Whether calls are limited by address.'),
+  COUNTERSIGN_ARGON2_MEMORY_KIB: withDefault(
+    wholeNumber(7168, 4_194_304),
+    '19456',
+    'Memory of one password hash, in KiB.',
+  ),
+  COUNTERSIGN_ARGON2_TIME_COST: withDefault(
+    wholeNumber(1, 100),
+    '2',
+    'Passes of one password hash.',
+  ),
+  COUNTERSIGN_DB_POOL_MAX: withDefault(
+    wholeNumber(1, 1000),
+    '10',
+    'Connections to PostgreSQL, at most, for each replica.',
+  ),
+  COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: withDefault(
+    duration,
+    '500ms',
+    'How long a call waits for one of them.',
+  ),
+  COUNTERSIGN_DB_STATEMENT_TIMEOUT: withDefault(
+    duration,
+    '800ms',
+    'How long a call waits for the database; the server ends a statement that takes longer.',
+  ),
+  COUNTERSIGN_DB_IDLE_TIMEOUT: withDefault(
+    duration,
+    '30s',
+    'How long an unused connection is kept.',
+  ),
+  COUNTERSIGN_LOG_LEVEL: withDefault(
+    z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    'info',
+    'trace, debug, info, warn, error, fatal or silent.',
+  ),
+  COUNTERSIGN_SHUTDOWN_GRACE: withDefault(
+    duration,
+    '25s',
+    'How long calls in flight may take after SIGTERM.',
+  ),
+} as const satisfies Record<string, Setting>;
+
+type Name = keyof typeof settings;
+type Values = { [N in Name]: z.output<(typeof settings)[N]['schema']> };
+
+/** The effective configuration. Durations are in milliseconds. */
+export type Config = Readonly<{
+  databaseUrl: string | undefined;
+  redisUrl: string | undefined;
+  smtpUrl: string | undefined;
+  masterKeys: ReadonlyMap<number, Buffer> | undefined;
+  grpcAddress: Address;
+  httpAddress: Address;
+  tls: TlsFiles | undefined;
+  /** Undefined: the address that the HTTP listener got. */
+  publicUrl: string | undefined;
+  issuer: string | undefined;
+  audience: string | undefined;
+  dataDir: string;
+  embeddedMinFreeBytes: number;
+  accessTokenTtlMs: number;
+  sessionTtlMs: number;
+  sessionIdleTtlMs: number;
+  signingAlg: 'ES256' | 'EdDSA' | 'RS256';
+  requireVerifiedEmail: boolean;
+  mailFrom: string;
+  trustedCallers: readonly string[];
+  trustedProxies: readonly string[];
+  allowedHosts: readonly string[];
+  corsOrigins: readonly string[];
+  rateLimits: boolean;
+  argon2: { memoryCost: number; timeCost: number };
+  database: {
+    poolMax: number;
+    acquireTimeoutMs: number;
+    statementTimeoutMs: number;
+    idleTimeoutMs: number;
+  };
+  logLevel: string;
+  shutdownGraceMs: number;
+  /** The files that secrets and certificates were read from, to be watched. */
+  files: readonly string[];
+}>;
+
+/** The configuration is unusable; `problems` lists everything that is wrong with it. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration has ${problems.length} problem(s)`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+export type ReadFile = (path: string) => string;
+
+/**
+ * The configuration that the environment describes. Reads nothing but `env` and, for `X_FILE`
+ * variables, files through `readFile`. Throws `ConfigError` with every problem at once; no value of
+ * a secret is in it.
+ */
+export function readConfig(env: Environment, readFile: ReadFile): Config {
+  const problems: string[] = [];
+  const files: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const name of Object.keys(settings) as Name[]) {
+    const text = readVariable(name, env, readFile, files, problems);
+    const parsed = settings[name].schema.safeParse(text);
+    if (parsed.success) values[name] = parsed.data;
+    else problems.push(...parsed.error.issues.map((issue) => `${name} ${issue.message}`));
+  }
+  if (problems.length === 0) problems.push(...contradictions(values as Values));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return assemble(values as Values, files);
+}
+
+function readVariable(
+  name: Name,
+  env: Environment,
+  readFile: ReadFile,
+  files: string[],
+  problems: string[],
+): string | undefined {
+  const direct = env[name] === '' ? undefined : env[name];
+  const path = settings[name].secret ? env[`${name}_FILE`] : undefined;
+  if (path === undefined || path === '') return direct;
+  if (direct !== undefined) problems.push(`${name} and ${name}_FILE are both set`);
+  files.push(path);
+  try {
+    return readFile(path).trim();
+  } catch (error) {
+    problems.push(`${name}_FILE can't be read: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function contradictions(values: Values): string[] {
+  const problems: string[] = [];
+  const { COUNTERSIGN_TLS_CERT_FILE: cert, COUNTERSIGN_TLS_KEY_FILE: key } = values;
+  if (values.DATABASE_URL !== undefined && values.COUNTERSIGN_MASTER_KEY === undefined) {
+    problems.push('COUNTERSIGN_MASTER_KEY is required where DATABASE_URL is set');
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    problems.push('COUNTERSIGN_TLS_CERT_FILE and COUNTERSIGN_TLS_KEY_FILE go together');
+  }
+  if (values.COUNTERSIGN_TLS_CLIENT_CA_FILE !== undefined && cert === undefined) {
+    problems.push('COUNTERSIGN_TLS_CLIENT_CA_FILE needs COUNTERSIGN_TLS_CERT_FILE');
+  }
+  if (values.COUNTERSIGN_ACCESS_TOKEN_TTL > values.COUNTERSIGN_REFRESH_TOKEN_TTL) {
+    problems.push('COUNTERSIGN_ACCESS_TOKEN_TTL is longer than COUNTERSIGN_REFRESH_TOKEN_TTL');
+  }
+  return problems;
+}
+
+function assemble(v: Values, files: readonly string[]): Config {
+  const publicUrl = v.COUNTERSIGN_PUBLIC_URL?.replace(/\/+$/, '');
+  const issuer = v.COUNTERSIGN_ISSUER ?? publicUrl;
+  const tls =
+    v.COUNTERSIGN_TLS_CERT_FILE !== undefined && v.COUNTERSIGN_TLS_KEY_FILE !== undefined
+      ? {
+          certFile: v.COUNTERSIGN_TLS_CERT_FILE,
+          keyFile: v.COUNTERSIGN_TLS_KEY_FILE,
+          clientCaFile: v.COUNTERSIGN_TLS_CLIENT_CA_FILE,
+        }
+      : undefined;
+  const tlsFiles = tls ? [tls.certFile, tls.keyFile, tls.clientCaFile] : [];
+  return {
+    databaseUrl: v.DATABASE_URL,
+    redisUrl: v.REDIS_URL,
+    smtpUrl: v.SMTP_URL,
+    masterKeys: v.COUNTERSIGN_MASTER_KEY,
+    grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
+    httpAddress: v.COUNTERSIGN_HTTP_ADDR,
+    tls,
+    publicUrl,
+    issuer,
+    audience: v.COUNTERSIGN_AUDIENCE ?? issuer,
+    dataDir: v.COUNTERSIGN_DATA_DIR,
+    embeddedMinFreeBytes: v.COUNTERSIGN_EMBEDDED_MIN_FREE * 1024 * 1024,
+    accessTokenTtlMs: v.COUNTERSIGN_ACCESS_TOKEN_TTL,
+    sessionTtlMs: v.COUNTERSIGN_REFRESH_TOKEN_TTL,
+    sessionIdleTtlMs: v.COUNTERSIGN_SESSION_IDLE_TTL,
+    signingAlg: v.COUNTERSIGN_SIGNING_ALG,
+    requireVerifiedEmail: v.COUNTERSIGN_REQUIRE_VERIFIED_EMAIL,
+    mailFrom: v.COUNTERSIGN_MAIL_FROM,
+    trustedCallers:
+      v.COUNTERSIGN_TRUSTED_CALLERS ?? (v.DATABASE_URL === undefined ? ['127.0.0.0/8', '::1'] : []),
+    trustedProxies: v.COUNTERSIGN_TRUSTED_PROXIES,
+    allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS,
+    corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,
+    rateLimits: v.COUNTERSIGN_RATE_LIMITS,
+    argon2: {
+      memoryCost: v.COUNTERSIGN_ARGON2_MEMORY_KIB,
+      timeCost: v.COUNTERSIGN_ARGON2_TIME_COST,
+    },
+    database: {
+      poolMax: v.COUNTERSIGN_DB_POOL_MAX,
+      acquireTimeoutMs: v.COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT,
+      statementTimeoutMs: v.COUNTERSIGN_DB_STATEMENT_TIMEOUT,
+      idleTimeoutMs: v.COUNTERSIGN_DB_IDLE_TIMEOUT,
+    },
+    logLevel: v.COUNTERSIGN_LOG_LEVEL,
+    shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
+    files: [...files, ...tlsFiles.filter((file) => file !== undefined)],
+  };
+}
+
+/** The variables with `COUNTERSIGN_` that no setting has: typing errors, or of another version. */
+export function unknownVariables(env: Environment): string[] {
+  return Object.keys(env).filter((name) => {
+    const base = name.replace(/_FILE$/, '') as Name;
+    const known = name in settings || (base in settings && settings[base].secret);
+    return name.startsWith('COUNTERSIGN_') && !known;
+  });
+}
+
+function isNetwork(text: string): boolean {
+  const [host = '', prefix, ...rest] = text.split('/');
+  const family = isIP(host);
+  if (family === 0 || rest.length > 0) return false;
+  if (prefix === undefined) return true;
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128);
+}

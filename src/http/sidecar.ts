@@ -1,0 +1,84 @@
+import type { NodeRequest, NodeResponse } from '../rpc/connect-listener.ts';
+
+/** An answer of an HTTP endpoint. */
+export type Answer = {
+  status: number;
+  type: string;
+  body: string;
+  headers?: Readonly<Record<string, string>>;
+};
+
+/** An HTTP endpoint: GET (and so HEAD) only. */
+export type Endpoint = (req: NodeRequest) => Answer | Promise<Answer>;
+
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
+} as const;
+
+/** Serves endpoints by their path. */
+export function sidecar(
+  endpoints: ReadonlyMap<string, Endpoint>,
+  onError: (error: unknown) => void,
+): (req: NodeRequest, res: NodeResponse) => void {
+  return (req, res) => {
+    respond(endpoints, req).then(
+      (answer) => send(req, res, answer),
+      (error) => {
+        onError(error);
+        send(req, res, json(500, { error: 'internal error' }));
+      },
+    );
+  };
+}
+
+async function respond(
+  endpoints: ReadonlyMap<string, Endpoint>,
+  req: NodeRequest,
+): Promise<Answer> {
+  const endpoint = endpoints.get((req.url ?? '').split('?', 1)[0] ?? '');
+  if (!endpoint) return json(404, { error: 'not found' });
+  if (req.method !== 'GET' && req.method !== 'HEAD') {
+    return { ...json(405, { error: 'method not allowed' }), headers: { allow: 'GET, HEAD' } };
+  }
+  return endpoint(req);
+}
+
+function send(req: NodeRequest, res: NodeResponse, answer: Answer): void {
+  const { status, type, body, headers } = answer;
+  if (res.headersSent || res.writableEnded) return;
+  res.statusCode = status;
+  const all = {
+    ...SECURITY_HEADERS,
+    'cache-control': 'no-store',
+    ...headers,
+    'content-type': type,
+  };
+  for (const [name, value] of Object.entries(all)) res.setHeader(name, value);
+  res.setHeader('content-length', Buffer.byteLength(body));
+  res.end(req.method === 'HEAD' ? '' : body);
+}
+
+/** A JSON answer. */
+export function json(status: number, value: unknown): Answer {
+  return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` };
+}
+
+/** An HTML page. `script`, where it has one, is the only one that may run in it. */
+export function page(body: string, script?: { text: string; sha256: string }): Answer {
+  const policy = [
+    "default-src 'none'",
+    "style-src 'unsafe-inline'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    ...(script ? [`script-src 'sha256-${script.sha256}'`, "connect-src 'self'"] : []),
+  ].join('; ');
+  return {
+    status: 200,
+    type: 'text/html; charset=utf-8',
+    body: `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Countersign</title></head><body style="font: 1rem/1.5 system-ui; max-width: 42rem; margin: 2rem auto; padding: 0 1rem">\n${body}\n${script ? `<script>${script.text}</script>` : ''}\n</body></html>\n`,
+    headers: { 'content-security-policy': policy },
+  };
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import type { KeySet } from '../signing-keys/key-set.ts';
+import { type Endpoint, json } from './sidecar.ts';
+
+/** Envoy and Istio ask again after 5 to 20 minutes; a key is public for 20 before it signs. */
+const JWKS_MAX_AGE_SECONDS = 300;
+
+/** The public halves of the signing keys, RFC 7517, with what caches need. */
+export function jwksEndpoint(keys: KeySet): Endpoint {
+  return (req) => {
+    const answer = json(200, keys.jwks);
+    const etag = `"${createHash('sha256').update(answer.body).digest('base64url')}"`;
+    const headers = { etag, 'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` };
+    return req.headers['if-none-match'] === etag
+      ? { ...answer, status: 304, body: '', headers }
+      : { ...answer, headers };
+  };
+}
+
+/**
+ * Where to find the keys of an issuer: OpenID Connect Discovery 1.0, section 4, and RFC 8414. Tokens
+ * are issued by AuthService, not by OAuth endpoints, so that the document names none.
+ */
+export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
+  const document = {
+    issuer,
+    jwks_uri: `${publicUrl}/.well-known/jwks.json`,
+    response_types_supported: [],
+    grant_types_supported: [],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
+    claims_supported: [
+      'iss',
+      'sub',
+      'aud',
+      'exp',
+      'iat',
+      'jti',
+      'client_id',
+      'scope',
+      'sid',
+      'roles',
+      'amr',
+      'acr',
+      'auth_time',
+      'email_verified',
+    ],
+  };
+  return () => ({
+    ...json(200, document),
+    headers: { 'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` },
+  });
+}

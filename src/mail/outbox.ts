@@ -1,0 +1,35 @@
+import type { Keyring } from '../platform/crypto.ts';
+import type { EntityManager } from '../platform/database.ts';
+import type { Jobs } from '../platform/jobs.ts';
+import type { Mail } from './templates.ts';
+
+export const MAIL_QUEUE = 'mail';
+const PURPOSE = 'outbox/mail';
+
+/** Mail that is sent if and only if the transaction commits that it was written in (E02). */
+export class Outbox {
+  readonly #jobs: Jobs;
+  readonly #keyring: Keyring;
+
+  constructor(jobs: Jobs, keyring: Keyring) {
+    this.#jobs = jobs;
+    this.#keyring = keyring;
+  }
+
+  /** Enqueues a mail, sealed: a copy of the database shows neither its token nor its address (S11). */
+  async send(em: EntityManager, mail: Mail): Promise<void> {
+    const sealed = this.#keyring.seal(PURPOSE, JSON.stringify(mail));
+    await this.#jobs.enqueue(em, MAIL_QUEUE, sealed.toString('base64'));
+  }
+
+  /** The mail of a job. */
+  unseal(body: string): Mail {
+    const plain = this.#keyring.open(PURPOSE, Buffer.from(body, 'base64'));
+    return JSON.parse(plain.toString()) as Mail;
+  }
+
+  /** Has the mail leave now, once the transaction has committed. */
+  wake(): void {
+    this.#jobs.wake(MAIL_QUEUE);
+  }
+}

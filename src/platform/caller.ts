@@ -1,0 +1,9 @@
+/** The call that a use case serves: what it may need to know of where it came from. */
+export type Caller = {
+  requestId: string;
+  /** The address of the caller, as a trusted proxy says where there is one. */
+  ipAddress: string;
+  userAgent: string;
+  /** Fires when the caller has gone or its deadline has passed. */
+  signal: AbortSignal;
+};

@@ -1,0 +1,113 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  hkdfSync,
+  randomBytes,
+  timingSafeEqual,
+} from 'node:crypto';
+
+const SEAL_HEADER_BYTES = 2;
+const SEAL_IV_BYTES = 12;
+const SEAL_TAG_BYTES = 16;
+
+/**
+ * The master key in all its versions, and the keys derived from it (HKDF-SHA-256, RFC 5869), one for
+ * each purpose. New secrets use the current version; older versions still open what they closed.
+ */
+export class Keyring {
+  readonly current: number;
+  readonly #masters: ReadonlyMap<number, Buffer>;
+  readonly #derived = new Map<string, Buffer>();
+
+  /** `masters` maps versions (1 to 255) to 32-byte keys; the highest version is the current one. */
+  constructor(masters: ReadonlyMap<number, Buffer>) {
+    this.#masters = masters;
+    this.current = Math.max(...masters.keys());
+  }
+
+  get versions(): number[] {
+    return [...this.#masters.keys()];
+  }
+
+  /** The key for a purpose, 32 bytes. Throws `UnknownKeyVersion` for a version we don't hold. */
+  #key(purpose: string, version: number): Buffer {
+    const name = `${version}/${purpose}`;
+    let key = this.#derived.get(name);
+    if (!key) {
+      const master = this.#masters.get(version);
+      if (!master) throw new UnknownKeyVersion(version);
+      key = Buffer.from(hkdfSync('sha256', master, '', `countersign/${purpose}`, 32));
+      this.#derived.set(name, key);
+    }
+    return key;
+  }
+
+  has(version: number): boolean {
+    return this.#masters.has(version);
+  }
+
+  /** HMAC-SHA-256 of `data` under the purpose's key: 32 bytes. */
+  mac(purpose: string, data: Uint8Array | string, version = this.current): Buffer {
+    return createHmac('sha256', this.#key(purpose, version)).update(data).digest();
+  }
+
+  /** 32 bytes derived from `secret` (HKDF with the purpose's key as salt). Needs both to compute. */
+  derive(purpose: string, secret: Uint8Array, version = this.current): Buffer {
+    return Buffer.from(hkdfSync('sha256', secret, this.#key(purpose, version), purpose, 32));
+  }
+
+  /** Encrypts (AES-256-GCM). The result carries the key version, and opens for the same purpose only. */
+  seal(purpose: string, plaintext: Uint8Array | string): Buffer {
+    const header = Buffer.alloc(SEAL_HEADER_BYTES);
+    header.writeUInt16BE(this.current);
+    const iv = randomBytes(SEAL_IV_BYTES);
+    const cipher = createCipheriv('aes-256-gcm', this.#key(purpose, this.current), iv);
+    cipher.setAAD(header);
+    const body = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+    return Buffer.concat([header, iv, cipher.getAuthTag(), body]);
+  }
+
+  /** The plaintext of what `seal` made. Throws where it was altered or the key version is not held. */
+  open(purpose: string, sealed: Uint8Array): Buffer {
+    const bytes = Buffer.from(sealed);
+    const header = bytes.subarray(0, SEAL_HEADER_BYTES);
+    const iv = bytes.subarray(SEAL_HEADER_BYTES, SEAL_HEADER_BYTES + SEAL_IV_BYTES);
+    const bodyAt = SEAL_HEADER_BYTES + SEAL_IV_BYTES + SEAL_TAG_BYTES;
+    const decipher = createDecipheriv(
+      'aes-256-gcm',
+      this.#key(purpose, header.readUInt16BE()),
+      iv,
+      { authTagLength: SEAL_TAG_BYTES },
+    );
+    decipher.setAAD(header);
+    decipher.setAuthTag(bytes.subarray(bodyAt - SEAL_TAG_BYTES, bodyAt));
+    return Buffer.concat([decipher.update(bytes.subarray(bodyAt)), decipher.final()]);
+  }
+}
+
+/** A secret was made under a version of the master key that this process was not given. */
+class UnknownKeyVersion extends Error {
+  constructor(version: number) {
+    super(`version ${version} of the master key is not configured`);
+    this.name = 'UnknownKeyVersion';
+  }
+}
+
+/** Whether two byte strings are equal, in a time that depends on their lengths only. */
+export function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+/** A UUID's 16 bytes in base64url: 22 characters. */
+export function packUuid(uuid: string): string {
+  return Buffer.from(uuid.replaceAll('-', ''), 'hex').toString('base64url');
+}
+
+/** The UUID that `packUuid` packed, or undefined where the text is nothing it makes. */
+export function unpackUuid(text: string): string | undefined {
+  if (!/^[\w-]{22}$/.test(text)) return undefined;
+  const hex = Buffer.from(text, 'base64url').toString('hex');
+  const uuid = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  return packUuid(uuid) === text ? uuid : undefined;
+}

@@ -1,0 +1,81 @@
+/** What kind of failure it is; `rpc/` maps each kind to one status code. */
+export type FailureKind =
+  | 'invalid'
+  | 'unauthenticated'
+  | 'denied'
+  | 'precondition'
+  | 'exhausted'
+  | 'unavailable'
+  | 'unimplemented'
+  | 'deadline'
+  | 'cancelled'
+  | 'internal';
+
+/** Why it failed: the names of `countersign.v1.ErrorReason` without their prefix. */
+export type Reason =
+  | 'INVALID_REQUEST'
+  | 'CREDENTIALS_MISSING'
+  | 'INVALID_CREDENTIALS'
+  | 'EMAIL_NOT_VERIFIED'
+  | 'ACCOUNT_SUSPENDED'
+  | 'TOKEN_INVALID'
+  | 'TOKEN_EXPIRED'
+  | 'TOKEN_REVOKED'
+  | 'REFRESH_TOKEN_REUSED'
+  | 'PASSWORD_TOO_WEAK'
+  | 'PERMISSION_DENIED'
+  | 'REAUTHENTICATION_REQUIRED'
+  | 'RATE_LIMITED'
+  | 'OVERLOADED'
+  | 'DEPENDENCY_UNAVAILABLE'
+  | 'STORAGE_FULL'
+  | 'METHOD_UNKNOWN'
+  | 'DEADLINE_EXCEEDED'
+  | 'CANCELLED'
+  | 'REQUEST_TOO_LARGE'
+  | 'SHUTTING_DOWN'
+  | 'INTERNAL';
+
+export type FailureDetails = {
+  /** How long the caller should wait before trying again. */
+  retryAfterMs?: number;
+  /** The fields at fault, by their path in the request. */
+  fields?: readonly { path: string; description: string }[];
+  /** Facts for programs, beside the reason. Nothing secret. */
+  metadata?: Readonly<Record<string, string>>;
+};
+
+/**
+ * A failure that the caller is told about. The message and details are shown to them as they are;
+ * the cause is only logged. Everything else that is thrown is a bug and shown as an internal error.
+ */
+export class Failure extends Error {
+  readonly kind: FailureKind;
+  readonly reason: Reason;
+  readonly details: FailureDetails;
+
+  constructor(
+    kind: FailureKind,
+    reason: Reason,
+    message: string,
+    details: FailureDetails = {},
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'Failure';
+    this.kind = kind;
+    this.reason = reason;
+    this.details = details;
+  }
+}
+
+/** The failure of something we depend on. It says nothing about the caller's credential. */
+export function unavailable(what: string, cause?: unknown): Failure {
+  return new Failure(
+    'unavailable',
+    'DEPENDENCY_UNAVAILABLE',
+    `${what} is not available right now`,
+    { retryAfterMs: 1000 },
+    cause,
+  );
+}

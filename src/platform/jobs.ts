@@ -1,0 +1,104 @@
+import { PgBoss } from 'pg-boss';
+import { type Database, type EntityManager, query } from './database.ts';
+import { errorFields, type Log } from './log.ts';
+
+const SCHEMA = 'jobs';
+/** Retries for days: after 5 s, 10 s, 20 s … at most 30 minutes apart, with jitter. */
+const RETRY = { retryLimit: 300, retryBackoff: true, retryDelay: 5, retryDelayMax: 1800 };
+const KEEP_FINISHED_SECONDS = 24 * 3600;
+const WORKER_POLL_SECONDS = 1;
+const STOP_TIMEOUT_MS = 5000;
+
+/** A kind of work that is done later. `perform` may run more than once for one job. */
+export type JobHandler = (data: string, jobId: string, signal: AbortSignal) => Promise<void>;
+
+/**
+ * The outbox: work enqueued in a business transaction happens if and only if that commits, at least
+ * once, and on any replica. The data of a job is a string that means nothing without the master key.
+ */
+export class Jobs {
+  readonly #boss: PgBoss;
+  readonly #log: Log;
+  readonly #workers = new Map<string, string>();
+
+  constructor(database: Database, log: Log) {
+    this.#log = log;
+    this.#boss = new PgBoss({
+      schema: SCHEMA,
+      db: { executeSql: (sql, values) => database.script(sql, values) },
+      // Only `countersign migrate` and the embedded default make and change its tables.
+      migrate: false,
+      createSchema: false,
+      schedule: false,
+    });
+    this.#boss.on('error', (error) => {
+      log.warn({ component: 'jobs', ...errorFields(error), stack: undefined }, 'job queue error');
+    });
+  }
+
+  /** Makes or updates the queue's tables and the named queues. */
+  static async migrate(database: Database, queues: readonly string[]): Promise<void> {
+    const boss = new PgBoss({
+      schema: SCHEMA,
+      db: { executeSql: (sql, values) => database.script(sql, values) },
+      supervise: false,
+      schedule: false,
+    });
+    boss.on('error', () => {});
+    await boss.start();
+    for (const name of queues) {
+      await boss.createQueue(name, { ...RETRY, deleteAfterSeconds: KEEP_FINISHED_SECONDS });
+    }
+    await boss.stop({ close: false, graceful: false });
+  }
+
+  async start(): Promise<void> {
+    await this.#boss.start();
+  }
+
+  /** Has this replica perform the jobs of a queue. A handler that throws is called again later. */
+  async work(queue: string, handler: JobHandler): Promise<void> {
+    const id = await this.#boss.work<{ body: string }>(
+      queue,
+      { pollingIntervalSeconds: WORKER_POLL_SECONDS },
+      async (batch) => {
+        for (const job of batch) await this.#perform(queue, handler, job);
+      },
+    );
+    this.#workers.set(queue, id);
+  }
+
+  async #perform(
+    queue: string,
+    handler: JobHandler,
+    job: { id: string; data: { body: string }; signal: AbortSignal },
+  ): Promise<void> {
+    try {
+      await handler(job.data.body, job.id, job.signal);
+    } catch (error) {
+      this.#log.warn({ component: 'jobs', job: queue, ...errorFields(error) }, 'job failed');
+      // The queue keeps what is thrown in its table: nothing of the foreign error goes there.
+      throw new Error(`${queue} failed`);
+    }
+  }
+
+  /** Enqueues in the transaction of `em`: the job exists when that has committed. */
+  async enqueue(em: EntityManager, queue: string, body: string): Promise<void> {
+    const db = {
+      executeSql: async (sql: string, values: unknown[] = []) => ({
+        rows: await query<unknown>(em, sql, values),
+      }),
+    };
+    await this.#boss.send(queue, { body }, { db });
+  }
+
+  /** Wakes this replica's worker, which would otherwise look within a second. */
+  wake(queue: string): void {
+    const worker = this.#workers.get(queue);
+    if (worker !== undefined) this.#boss.notifyWorker(worker);
+  }
+
+  async stop(): Promise<void> {
+    await this.#boss.stop({ close: false, graceful: true, timeout: STOP_TIMEOUT_MS });
+  }
+}

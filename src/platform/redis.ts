@@ -1,0 +1,80 @@
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { errorFields, type Log } from './log.ts';
+
+export type RedisClient = Redis | Cluster;
+
+const CONNECT_TIMEOUT_MS = 2000;
+const COMMAND_TIMEOUT_MS = 250;
+const RETRY_MAX_MS = 1000;
+
+/**
+ * Fails fast in every case: nothing is queued while Redis is away, a command has 250 ms, and none is
+ * sent twice. One that timed out may still have run, so that commands must be idempotent.
+ */
+const FAIL_FAST = {
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 0,
+  autoResendUnfulfilledCommands: false,
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  commandTimeout: COMMAND_TIMEOUT_MS,
+  connectionName: 'countersign',
+  retryStrategy: (attempt: number) => Math.min(attempt * 50, RETRY_MAX_MS),
+} satisfies RedisOptions;
+
+/**
+ * Connects to `redis://`, `rediss://`, `redis+sentinel://host:port,…/service-name` or
+ * `redis+cluster://host:port,…`, in the background: the client is returned at once, and commands
+ * fail until it is connected.
+ */
+export function connectRedis(url: string, log: Log): RedisClient {
+  const client = createClient(url);
+  client.on('error', (error) => {
+    log.warn({ component: 'redis', ...errorFields(error), stack: undefined }, 'redis error');
+  });
+  return client;
+}
+
+function createClient(url: string): RedisClient {
+  const { protocol, username, password, hosts, path } = parseRedisUrl(url);
+  const credentials = {
+    ...(username ? { username } : {}),
+    ...(password ? { password } : {}),
+  };
+  if (protocol === 'redis+cluster:') {
+    // A cluster has these two for itself, not for each of its nodes.
+    const { retryStrategy: _, enableOfflineQueue: __, ...commands } = FAIL_FAST;
+    return new Cluster(hosts, {
+      redisOptions: { ...commands, ...credentials },
+      enableOfflineQueue: false,
+      clusterRetryStrategy: (attempt) => Math.min(attempt * 50, RETRY_MAX_MS),
+    });
+  }
+  if (protocol === 'redis+sentinel:') {
+    return new Redis({ ...FAIL_FAST, ...credentials, sentinels: hosts, name: path || 'mymaster' });
+  }
+  return new Redis(url, FAIL_FAST);
+}
+
+/** The parts of a Redis URL that may name several hosts, which `URL` does not take. */
+export function parseRedisUrl(url: string): {
+  protocol: string;
+  username: string;
+  password: string;
+  hosts: { host: string; port: number }[];
+  path: string;
+} {
+  const match = /^([a-z+]+:)\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/]+)(?:\/(.*))?$/.exec(url);
+  if (!match) throw new Error('the Redis URL is malformed');
+  const [, protocol = '', username = '', password = '', authority = '', path = ''] = match;
+  const hosts = authority.split(',').map((item) => {
+    const [host = '', port] = item.split(':');
+    return { host, port: Number(port ?? (protocol === 'redis+sentinel:' ? 26_379 : 6379)) };
+  });
+  return {
+    protocol,
+    username: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    hosts,
+    path,
+  };
+}

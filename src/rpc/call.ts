@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
+import type { Caller } from '../platform/caller.ts';
+import type { Failure } from '../platform/failure.ts';
+import type { Principal } from '../sessions/principal.ts';
+
+/** What is known of one call, whichever listener it came in by. The interceptors fill it in. */
+export type Call = {
+  readonly requestId: string;
+  readonly traceId: string | undefined;
+  readonly ipAddress: string;
+  /** Whether nobody stands between us and that address whom we can't trust to name it. */
+  readonly addressIsCertain: boolean;
+  readonly startedAt: number;
+  /** Whether the interceptors have had it: otherwise the listener completes and logs its answer. */
+  intercepted: boolean;
+  principal: Principal | undefined;
+  /** Why the credential that came with the call was refused, if one came. */
+  refusal: Failure | undefined;
+};
+
+const callKey = createContextKey<Call | undefined>(undefined, { description: 'call' });
+
+export function contextOf(call: Call): ContextValues {
+  return createContextValues().set(callKey, call);
+}
+
+export function callOf(values: ContextValues): Call {
+  const call = values.get(callKey);
+  if (!call) throw new Error('a call came by a listener that did not begin it');
+  return call;
+}
+
+/** The part of a call that use cases may know. */
+export function callerOf(context: {
+  values: ContextValues;
+  requestHeader: Headers;
+  signal: AbortSignal;
+}): Caller {
+  const { requestId, ipAddress } = callOf(context.values);
+  const userAgent = context.requestHeader.get('user-agent') ?? '';
+  return { requestId, ipAddress, userAgent, signal: context.signal };
+}
+
+const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
+/** W3C Trace Context, section 3.2. */
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
+
+/** Begins calls: gives each its request id, its trace, and the address that it comes from. */
+export class CallFactory {
+  readonly #trustedProxies: BlockList;
+
+  constructor(trustedProxies: readonly string[]) {
+    this.#trustedProxies = blockList(trustedProxies);
+  }
+
+  /** `header` reads a request header in lower case; `peer` is the address of the connection. */
+  begin(header: (name: string) => string | undefined, peer: string | undefined): Call {
+    const requestId = header('x-request-id');
+    const connection = plainAddress(peer ?? '');
+    const forwarded = header('x-forwarded-for');
+    const proxied = includes(this.#trustedProxies, connection);
+    return {
+      requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
+      traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
+      ipAddress:
+        forwarded !== undefined && proxied ? this.#client(forwarded, connection) : connection,
+      addressIsCertain: proxied || (forwarded === undefined && header('forwarded') === undefined),
+      startedAt: performance.now(),
+      intercepted: false,
+      principal: undefined,
+      refusal: undefined,
+    };
+  }
+
+  /** The last address in the list that no trusted proxy of ours has: who spoke to them. */
+  #client(forwarded: string, connection: string): string {
+    let client = connection;
+    for (const hop of forwarded.split(',').reverse()) {
+      const address = plainAddress(hop.trim());
+      if (!isIPv4(address) && !isIPv6(address)) return client;
+      client = address;
+      if (!includes(this.#trustedProxies, address)) return client;
+    }
+    return client;
+  }
+}
+
+/** A list of addresses and CIDRs, to be asked with `includes`. */
+export function blockList(networks: readonly string[]): BlockList {
+  const blocks = new BlockList();
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/');
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+    if (prefix === undefined) blocks.addAddress(address, family);
+    else blocks.addSubnet(address, Number(prefix), family);
+  }
+  return blocks;
+}
+
+export function includes(blocks: BlockList, address: string): boolean {
+  if (isIPv4(address)) return blocks.check(address, 'ipv4');
+  return isIPv6(address) && blocks.check(address, 'ipv6');
+}
+
+/** An IPv4 address that came mapped into IPv6 (RFC 4291, section 2.5.5.2) as itself. */
+function plainAddress(address: string): string {
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
+}

@@ -1,0 +1,105 @@
+import type { BlockList } from 'node:net';
+import { type DescMethod, getOption, hasOption } from '@bufbuild/protobuf';
+import type { Interceptor } from '@connectrpc/connect';
+import {
+  type AccessRule,
+  access as accessOption,
+  RatePolicy,
+} from '../../../gen/countersign/v1/access_pb.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { Failure } from '../../platform/failure.ts';
+import type { Principal } from '../../sessions/principal.ts';
+import { blockList, type Call, callOf, includes } from '../call.ts';
+import type { RateLimits } from '../rate-limits.ts';
+
+export type AccessDeps = {
+  clock: Clock;
+  rateLimits: RateLimits;
+  trustedCallers: readonly string[];
+};
+
+/**
+ * Enforces the method's `countersign.v1.access` option: what stands in the proto is what callers
+ * meet, on both listeners. A method without a rule is closed (A04).
+ */
+export function access(deps: AccessDeps): Interceptor {
+  const rules = new Map<DescMethod, AccessRule | undefined>();
+  const trusted = blockList(deps.trustedCallers);
+  const ruleOf = (method: DescMethod) => {
+    if (!rules.has(method)) rules.set(method, accessRule(method));
+    return rules.get(method);
+  };
+  return (next) => async (req) => {
+    const call = callOf(req.contextValues);
+    const rule = ruleOf(req.method);
+    if (!rule) throw closed();
+    if (rule.ratePolicy !== RatePolicy.UNSPECIFIED) {
+      await deps.rateLimits.count(rule.ratePolicy, call.ipAddress);
+    }
+    admit(rule, call, trusted, deps.clock);
+    return next(req);
+  };
+}
+
+/** The rule of a method, if it has one. */
+export function accessRule(method: DescMethod): AccessRule | undefined {
+  return hasOption(method, accessOption) ? getOption(method, accessOption) : undefined;
+}
+
+function admit(rule: AccessRule, call: Call, trusted: BlockList, clock: Clock): void {
+  switch (rule.caller.case) {
+    case 'public':
+      if (rule.caller.value) return;
+      throw closed();
+    case 'signedIn':
+      if (!rule.caller.value) throw closed();
+      requireRecentSignIn(rule, requirePrincipal(call), clock);
+      return;
+    case 'permission': {
+      if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return;
+      const principal = requirePrincipal(call);
+      requirePermission(principal, rule.caller.value);
+      requireRecentSignIn(rule, principal, clock);
+      return;
+    }
+    default:
+      throw closed();
+  }
+}
+
+/** Only who presents no credential is trusted for their address: a bad credential stays bad. */
+function isTrusted(call: Call, trusted: BlockList): boolean {
+  if (call.principal || call.refusal) return false;
+  return call.addressIsCertain && includes(trusted, call.ipAddress);
+}
+
+/** The principal of a call, or the failure that says why there is none. */
+export function requirePrincipal(call: Call): Principal {
+  if (call.principal) return call.principal;
+  throw (
+    call.refusal ??
+    new Failure('unauthenticated', 'CREDENTIALS_MISSING', 'the call needs an access token')
+  );
+}
+
+function requirePermission(principal: Principal, permission: string): void {
+  if (principal.permissions.includes(permission)) return;
+  throw new Failure('denied', 'PERMISSION_DENIED', `the permission ${permission} is needed`, {
+    metadata: { permission },
+  });
+}
+
+function requireRecentSignIn(rule: AccessRule, principal: Principal, clock: Clock): void {
+  if (!rule.maxSignInAge) return;
+  const ageSeconds = clock.now().getTime() / 1000 - principal.authTime;
+  if (ageSeconds <= Number(rule.maxSignInAge.seconds)) return;
+  throw new Failure(
+    'unauthenticated',
+    'REAUTHENTICATION_REQUIRED',
+    'the sign-in is too long ago for this; sign in again',
+  );
+}
+
+function closed(): Failure {
+  return new Failure('denied', 'PERMISSION_DENIED', 'the method is open to nobody');
+}

@@ -1,0 +1,26 @@
+import type { Interceptor } from '@connectrpc/connect';
+import { callOf } from '../call.ts';
+import { toConnectError } from '../errors.ts';
+
+/**
+ * Turns whatever is thrown into the error that callers know. Also what is thrown while a stream's
+ * messages are read, which is after `next` has returned.
+ */
+export const errors: Interceptor = (next) => async (req) => {
+  const { requestId } = callOf(req.contextValues);
+  try {
+    const res = await next(req);
+    if (!res.stream) return res;
+    return { ...res, message: translated(res.message, requestId) };
+  } catch (error) {
+    throw toConnectError(error, requestId);
+  }
+};
+
+async function* translated<T>(messages: AsyncIterable<T>, requestId: string) {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw toConnectError(error, requestId);
+  }
+}

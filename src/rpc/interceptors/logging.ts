@@ -1,0 +1,63 @@
+import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
+import { errorFields, type Log } from '../../platform/log.ts';
+import { type Call, callOf } from '../call.ts';
+import { reasonOf } from '../errors.ts';
+
+/** Writes one line for each call when it has ended; for a stream, when its last message has left. */
+export function logging(log: Log): Interceptor {
+  return (next) => async (req) => {
+    const call = callOf(req.contextValues);
+    call.intercepted = true;
+    const path = `${req.service.typeName}/${req.method.name}`;
+    try {
+      const res = await next(req);
+      if (res.stream) return { ...res, message: logged(log, call, path, res.message) };
+      logCall(log, call, path, undefined);
+      return res;
+    } catch (error) {
+      logCall(log, call, path, error);
+      throw error;
+    }
+  };
+}
+
+async function* logged<T>(log: Log, call: Call, path: string, messages: AsyncIterable<T>) {
+  let failure: unknown;
+  try {
+    yield* messages;
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    logCall(log, call, path, failure);
+  }
+}
+
+/** The line of one call. Failures of ours are errors, with their cause; refusals are not. */
+export function logCall(log: Log, call: Call, method: string, error: unknown): void {
+  const failed = error === undefined ? undefined : ConnectError.from(error);
+  const fields = {
+    request_id: call.requestId,
+    trace_id: call.traceId,
+    method,
+    code: failed ? codeName(failed.code) : 'OK',
+    reason: failed && reasonOf(failed),
+    duration_ms: Math.round((performance.now() - call.startedAt) * 100) / 100,
+    principal: call.principal?.subject,
+    session_id: call.principal?.sessionId,
+    address: call.ipAddress,
+  };
+  if (failed?.code === Code.Internal || failed?.code === Code.Unknown) {
+    log.error({ ...fields, ...errorFields(failed.cause) }, 'call');
+  } else if (failed?.code === Code.Unavailable) {
+    log.warn({ ...fields, ...errorFields(failed.cause), stack: undefined }, 'call');
+  } else {
+    log.info(fields, 'call');
+  }
+}
+
+/** A code in gRPC's own spelling: `INVALID_ARGUMENT`, and `CANCELLED` with two l. */
+function codeName(code: Code): string {
+  const name = Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
+  return name === 'CANCELED' ? 'CANCELLED' : name;
+}

@@ -1,0 +1,49 @@
+import { migrations } from '../migrations/index.ts';
+import { Account } from './accounts/account.entity.ts';
+import { MailedToken } from './accounts/mailed-token.entity.ts';
+import { PasswordCredential } from './accounts/password-credential.entity.ts';
+import { AuditEvent } from './audit/audit-event.entity.ts';
+import type { Config } from './config.ts';
+import { MAIL_QUEUE } from './mail/outbox.ts';
+import { Database } from './platform/database.ts';
+import { Jobs } from './platform/jobs.ts';
+import type { Log } from './platform/log.ts';
+import { Revocation } from './sessions/revocation.entity.ts';
+import { Session } from './sessions/session.entity.ts';
+import { SigningKey } from './signing-keys/signing-key.entity.ts';
+
+/** Everything that the database holds for us, beside the queue's own tables. */
+const entities = [
+  Account,
+  AuditEvent,
+  MailedToken,
+  PasswordCredential,
+  Revocation,
+  Session,
+  SigningKey,
+];
+
+/** The database of a configuration. `forMigration` takes the limits off its statements. */
+export function openDatabase(
+  config: Config,
+  log: Log,
+  { forMigration = false } = {},
+): Promise<Database> {
+  return Database.open({
+    url: config.databaseUrl,
+    dataDir: config.dataDir,
+    minFreeBytes: config.embeddedMinFreeBytes,
+    entities,
+    migrations,
+    ...config.database,
+    ...(forMigration ? { statementTimeoutMs: 0, acquireTimeoutMs: 30_000 } : {}),
+    log,
+  });
+}
+
+/** Brings the database's schema up to date. Gives the names of the migrations it applied. */
+export async function migrate(database: Database): Promise<string[]> {
+  const applied = await database.migrate();
+  await Jobs.migrate(database, [MAIL_QUEUE]);
+  return applied;
+}

@@ -1,0 +1,60 @@
+import { SignJWT } from 'jose';
+import { v7 as uuidv7 } from 'uuid';
+import { permissionsOf } from '../access/permissions.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { KeySet } from '../signing-keys/key-set.ts';
+
+/** The `typ` of access tokens: RFC 9068, section 2.1. */
+export const ACCESS_TOKEN_TYPE = 'at+jwt';
+/** The one client of a first-party service: RFC 9068 asks for a `client_id`. */
+const CLIENT_ID = 'countersign';
+
+export type TokenSettings = { issuer: string; audience: string; accessTokenTtlMs: number };
+
+export type AccessTokenDeps = { clock: Clock; keys: KeySet; tokens: TokenSettings };
+
+/** What of a session and its owner goes into a token. */
+export type Grant = {
+  sessionId: string;
+  accountId: string;
+  roles: readonly string[];
+  emailVerified: boolean;
+  amr: readonly string[];
+  authTime: Date;
+  expiresAt: Date;
+};
+
+/**
+ * Signs an access token by RFC 9068. `scope` holds the permissions that the owner's roles give at
+ * this moment. It expires with its session at the latest.
+ */
+export async function issueAccessToken(
+  { clock, keys, tokens }: AccessTokenDeps,
+  grant: Grant,
+): Promise<{ accessToken: string; expiresAt: Date }> {
+  const now = clock.now().getTime();
+  const issuedAt = Math.floor(now / 1000);
+  const expiresAt = Math.floor(
+    Math.min(now + tokens.accessTokenTtlMs, grant.expiresAt.getTime()) / 1000,
+  );
+  const { id, algorithm, key } = keys.signingKey();
+  const accessToken = await new SignJWT({
+    client_id: CLIENT_ID,
+    scope: permissionsOf(grant.roles).join(' '),
+    sid: grant.sessionId,
+    roles: [...grant.roles],
+    amr: [...grant.amr],
+    acr: grant.amr.includes('mfa') ? 'aal2' : 'aal1',
+    auth_time: Math.floor(grant.authTime.getTime() / 1000),
+    email_verified: grant.emailVerified,
+  })
+    .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: algorithm, kid: id })
+    .setIssuer(tokens.issuer)
+    .setSubject(grant.accountId)
+    .setAudience(tokens.audience)
+    .setJti(uuidv7())
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(expiresAt)
+    .sign(key);
+  return { accessToken, expiresAt: new Date(expiresAt * 1000) };
+}

@@ -1,0 +1,52 @@
+import { Failure } from '../platform/failure.ts';
+import type { Principal } from './principal.ts';
+import type { AccessTokenVerifier } from './verify-access-token.ts';
+
+export type Introspection =
+  | { active: true; principal: Principal }
+  | { active: false; reason: 'SCOPE_MISSING' | 'PERMISSION_MISSING'; principal: Principal }
+  | { active: false; reason: 'INACTIVE' };
+
+export type IntrospectionQuery = {
+  token: string;
+  requiredScopes: readonly string[];
+  requiredPermissions: readonly string[];
+  /** Empty: any audience. */
+  audience: string;
+};
+
+const INACTIVE: Introspection = { active: false, reason: 'INACTIVE' };
+
+/**
+ * Says whether an access token is valid now and suffices. By RFC 7662, section 2.2, nothing more is
+ * said of one that is not valid (A07). A failure to find out is thrown, never an answer.
+ */
+export function introspectToken(
+  verifier: AccessTokenVerifier,
+  query: IntrospectionQuery,
+): Introspection | Promise<Introspection> {
+  try {
+    const verified = verifier.verify(query.token);
+    return verified instanceof Promise
+      ? verified.then((principal) => judge(principal, query), inactive)
+      : judge(verified, query);
+  } catch (error) {
+    return inactive(error);
+  }
+}
+
+function judge(principal: Principal, query: IntrospectionQuery): Introspection {
+  if (query.audience !== '' && !principal.audience.includes(query.audience)) return INACTIVE;
+  if (!query.requiredScopes.every((scope) => principal.scopes.includes(scope))) {
+    return { active: false, reason: 'SCOPE_MISSING', principal };
+  }
+  if (!query.requiredPermissions.every((name) => principal.permissions.includes(name))) {
+    return { active: false, reason: 'PERMISSION_MISSING', principal };
+  }
+  return { active: true, principal };
+}
+
+function inactive(error: unknown): Introspection {
+  if (error instanceof Failure && error.kind === 'unauthenticated') return INACTIVE;
+  throw error;
+}

@@ -1,0 +1,102 @@
+import { v7 as uuidv7 } from 'uuid';
+import { recordAudit } from '../audit/record.ts';
+import type { Caller } from '../platform/caller.ts';
+import { addMs, type Clock } from '../platform/clock.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { EntityManager } from '../platform/database.ts';
+import type { KeySet } from '../signing-keys/key-set.ts';
+import { issueAccessToken, type TokenSettings } from './access-token.ts';
+import {
+  firstRefreshSecret,
+  formatRefreshToken,
+  type RefreshSecret,
+  refreshHash,
+} from './refresh-secret.ts';
+import { Session } from './session.entity.ts';
+import type { RefreshedSession } from './session.repository.ts';
+
+type SessionSettings = TokenSettings & { sessionTtlMs: number; sessionIdleTtlMs: number };
+
+export type SessionDeps = {
+  clock: Clock;
+  keyring: Keyring;
+  keys: KeySet;
+  tokens: SessionSettings;
+};
+
+export type IssuedTokens = {
+  accessToken: string;
+  expiresAt: Date;
+  refreshToken: string;
+  refreshExpiresAt: Date;
+  sessionId: string;
+};
+
+export type SignIn = {
+  account: { id: string; roles: readonly string[]; isVerified: boolean };
+  /** RFC 8176. */
+  amr: string[];
+  deviceLabel: string;
+};
+
+/** Opens a session in the transaction of `em`, with its audit event, and issues its first tokens. */
+export async function openSession(
+  em: EntityManager,
+  deps: SessionDeps,
+  caller: Caller,
+  { account, amr, deviceLabel }: SignIn,
+): Promise<IssuedTokens> {
+  const { clock, keyring, tokens } = deps;
+  const now = clock.now();
+  const id = uuidv7();
+  const refresh = firstRefreshSecret(keyring, id);
+  const expiresAt = addMs(now, tokens.sessionTtlMs);
+  em.create(Session, {
+    id,
+    account: account.id,
+    deviceLabel,
+    userAgent: caller.userAgent.slice(0, 500),
+    ipAddress: caller.ipAddress,
+    amr,
+    authTime: now,
+    createdAt: now,
+    expiresAt,
+    refreshGeneration: refresh.generation,
+    refreshHash: refreshHash(keyring, refresh),
+    refreshKeyVersion: refresh.keyVersion,
+    refreshedAt: now,
+  });
+  recordAudit(em, deps, caller, {
+    type: 'session.created',
+    actor: account.id,
+    subject: account.id,
+    details: { session_id: id, amr },
+  });
+  await em.flush();
+  const session = {
+    sessionId: id,
+    accountId: account.id,
+    amr,
+    authTime: now,
+    refreshedAt: now,
+    expiresAt,
+    roles: [...account.roles],
+    emailVerified: account.isVerified,
+  };
+  return issueTokens(deps, session, refresh);
+}
+
+/** The pair of tokens for a session's live generation. */
+export async function issueTokens(
+  deps: SessionDeps,
+  session: RefreshedSession,
+  refresh: RefreshSecret,
+): Promise<IssuedTokens> {
+  const idleEnd = session.refreshedAt.getTime() + deps.tokens.sessionIdleTtlMs;
+  return {
+    ...(await issueAccessToken(deps, session)),
+    refreshToken: formatRefreshToken(deps.keyring, refresh),
+    refreshExpiresAt: new Date(Math.min(idleEnd, session.expiresAt.getTime())),
+    sessionId: session.sessionId,
+  };
+}

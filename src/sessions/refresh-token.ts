@@ -1,0 +1,143 @@
+import { LockMode } from '@mikro-orm/core';
+import { Account } from '../accounts/account.entity.ts';
+import { recordAudit } from '../audit/record.ts';
+import type { Outbox } from '../mail/outbox.ts';
+import type { Caller } from '../platform/caller.ts';
+import { addMs } from '../platform/clock.ts';
+import { equalInConstantTime } from '../platform/crypto.ts';
+import type { Database, EntityManager } from '../platform/database.ts';
+import { Failure } from '../platform/failure.ts';
+import { type IssuedTokens, issueTokens, type SessionDeps } from './open-session.ts';
+import {
+  parseRefreshToken,
+  type RefreshSecret,
+  refreshHash,
+  successorOf,
+} from './refresh-secret.ts';
+import type { RevocationFeed } from './revocation-feed.ts';
+import { Session } from './session.entity.ts';
+import type { RefreshedSession } from './session.repository.ts';
+
+/** How long a client that lost the answer may ask again (S06). */
+const GRACE_MS = 10_000;
+
+export type RefreshDeps = SessionDeps & {
+  database: Database;
+  revocations: RevocationFeed;
+  outbox: Outbox;
+};
+
+/**
+ * Exchanges a refresh token for the next pair of tokens, in one statement.
+ *
+ * A token has one successor (S05). Presented again within the grace time it gives the identical
+ * successor, as long as that has not been used (S06); presented later it ends the session, which is
+ * audited and mailed (S07). The roles are read anew, so that nothing survives that was taken away
+ * (S08).
+ */
+export async function refreshToken(
+  deps: RefreshDeps,
+  caller: Caller,
+  presented: string,
+): Promise<IssuedTokens> {
+  const { database, clock, keyring, tokens } = deps;
+  const token = parseRefreshToken(keyring, presented);
+  if (!token) throw refused('TOKEN_INVALID', 'the refresh token is not valid');
+  const successor = successorOf(keyring, token);
+  const now = clock.now();
+  const session = await database.read(
+    (em) =>
+      em.getRepository(Session).rotate({
+        sessionId: token.sessionId,
+        generation: token.generation,
+        hash: refreshHash(keyring, token),
+        keyVersion: token.keyVersion,
+        successor: { hash: refreshHash(keyring, successor), keyVersion: successor.keyVersion },
+        now,
+        idleSince: addMs(now, -tokens.sessionIdleTtlMs),
+      }),
+    caller.signal,
+  );
+  if (session) return issueTokens(deps, session, successor);
+  const verdict = await database.transaction((em) => judge(em, deps, caller, token), caller.signal);
+  verdict.afterCommit?.();
+  if (verdict.failure) throw verdict.failure;
+  return issueTokens(deps, verdict.session, verdict.successor);
+}
+
+type Verdict =
+  | { failure: Failure; afterCommit?: () => void }
+  | { failure?: never; afterCommit?: never; session: RefreshedSession; successor: RefreshSecret };
+
+/** Why a token was not the live one. The refusal is returned, so that what it leaves commits. */
+async function judge(
+  em: EntityManager,
+  deps: RefreshDeps,
+  caller: Caller,
+  token: RefreshSecret,
+): Promise<Verdict> {
+  const { clock, tokens } = deps;
+  const now = clock.now();
+  const session = await em
+    .getRepository(Session)
+    .findOne({ id: token.sessionId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  if (!session || token.generation > session.refreshGeneration) {
+    return { failure: refused('TOKEN_INVALID', 'the refresh token is not valid') };
+  }
+  if (session.endedAt) {
+    return { failure: refused('TOKEN_REVOKED', 'the session has been ended') };
+  }
+  if (!session.isLive(now, tokens.sessionIdleTtlMs)) {
+    return { failure: refused('TOKEN_EXPIRED', 'the session is over; sign in again') };
+  }
+  const current = await em.getRepository(Session).findRefreshed(session.id);
+  if (!current || token.generation === session.refreshGeneration) {
+    return { failure: refused('TOKEN_REVOKED', 'the account may not sign in') };
+  }
+  const successor = successorOf(deps.keyring, token, session.refreshKeyVersion);
+  const isLive =
+    successor.generation === session.refreshGeneration &&
+    equalInConstantTime(refreshHash(deps.keyring, successor), session.refreshHash);
+  if (isLive && now <= addMs(session.refreshedAt, GRACE_MS)) return { session: current, successor };
+  return raiseAlarm(em, deps, caller, session);
+}
+
+/** Somebody holds a copy: the session ends for everybody who holds a token of it. */
+async function raiseAlarm(
+  em: EntityManager,
+  deps: RefreshDeps,
+  caller: Caller,
+  session: Session,
+): Promise<Verdict> {
+  const accountId = session.account as string;
+  await em.getRepository(Session).end(session.id, 'refresh_token_reused', deps.clock.now());
+  const afterCommit = await deps.revocations.revokeSession(em, session.id, 'refresh_token_reused');
+  recordAudit(em, deps, caller, {
+    type: 'session.refresh_token_reused',
+    subject: accountId,
+    outcome: 'failure',
+    reason: 'REFRESH_TOKEN_REUSED',
+    details: { session_id: session.id },
+  });
+  const owner = await em.findOneOrFail(Account, { id: accountId });
+  await deps.outbox.send(em, {
+    template: 'refresh_token_reused',
+    to: owner.email,
+    displayName: owner.displayName,
+    deviceLabel: session.deviceLabel,
+    happenedAt: deps.clock.now().toISOString(),
+  });
+  await em.flush();
+  const failure = refused(
+    'REFRESH_TOKEN_REUSED',
+    'the refresh token had been used before; the session has been ended',
+  );
+  return { failure, afterCommit };
+}
+
+function refused(
+  reason: 'TOKEN_INVALID' | 'TOKEN_EXPIRED' | 'TOKEN_REVOKED' | 'REFRESH_TOKEN_REUSED',
+  message: string,
+): Failure {
+  return new Failure('unauthenticated', reason, message);
+}

@@ -1,0 +1,47 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { Account } from '../accounts/account.entity.ts';
+import { SessionRepository } from './session.repository.ts';
+
+const SessionSchema = defineEntity({
+  name: 'Session',
+  tableName: 'sessions',
+  repository: () => SessionRepository,
+  properties: {
+    id: p.uuid().primary(),
+    account: () => p.manyToOne(Account).mapToPk().fieldName('account_id').index('sessions_account'),
+    deviceLabel: p.text(),
+    userAgent: p.text(),
+    ipAddress: p.text(),
+    /** How the owner proved who they are: RFC 8176. */
+    amr: p.array().columnType('text[]'),
+    authTime: p.datetime().columnType('timestamptz'),
+    createdAt: p.datetime().columnType('timestamptz'),
+    /** The absolute end, however often it is refreshed. */
+    expiresAt: p.datetime().columnType('timestamptz').index('sessions_expires_at'),
+    endedAt: p.datetime().columnType('timestamptz').nullable(),
+    endCause: p.text().nullable(),
+    /** How often the refresh token has been exchanged: the number of its live generation. */
+    refreshGeneration: p.integer(),
+    /** The keyed hash of the live refresh token's secret. */
+    refreshHash: p.uint8array(),
+    refreshKeyVersion: p.smallint(),
+    /** When the live refresh token was issued, which is when the session was last used. */
+    refreshedAt: p.datetime().columnType('timestamptz'),
+  },
+});
+
+/**
+ * A sign-in that lasts. The session is its own refresh-token lineage: it holds the one generation
+ * that is live, so that there can't be two (docs/decisions/0004-refresh-tokens.md).
+ */
+export class Session extends SessionSchema.class {
+  /** Whether it can still be refreshed. */
+  isLive(now: Date, idleTtlMs: number): boolean {
+    return !this.endedAt && this.expiresAt > now && now.getTime() < this.idleEnd(idleTtlMs);
+  }
+
+  idleEnd(idleTtlMs: number): number {
+    return this.refreshedAt.getTime() + idleTtlMs;
+  }
+}
+SessionSchema.setClass(Session);

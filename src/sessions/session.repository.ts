@@ -1,0 +1,104 @@
+import { EntityRepository } from '@mikro-orm/core';
+import { type EntityManager, query, timestamp } from '../platform/database.ts';
+import type { Session } from './session.entity.ts';
+
+/** A refresh token's place in its session: what the database compares and replaces. */
+export type Rotation = {
+  sessionId: string;
+  generation: number;
+  hash: Uint8Array;
+  keyVersion: number;
+  successor: { hash: Uint8Array; keyVersion: number };
+  now: Date;
+  idleSince: Date;
+};
+
+/** A session and what its owner may do at this moment. */
+export type RefreshedSession = {
+  sessionId: string;
+  accountId: string;
+  amr: string[];
+  authTime: Date;
+  refreshedAt: Date;
+  expiresAt: Date;
+  roles: string[];
+  emailVerified: boolean;
+};
+
+type Row = Omit<RefreshedSession, 'authTime' | 'refreshedAt' | 'expiresAt'> & {
+  authTime: string;
+  refreshedAt: string;
+  expiresAt: string;
+};
+
+function refreshed(row: Row): RefreshedSession {
+  return {
+    ...row,
+    authTime: timestamp(row.authTime),
+    refreshedAt: timestamp(row.refreshedAt),
+    expiresAt: timestamp(row.expiresAt),
+  };
+}
+
+const OWNER = `
+  s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
+  s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
+  a.email_verified_at is not null as "emailVerified"`;
+
+export class SessionRepository extends EntityRepository<Session> {
+  /**
+   * Replaces the live refresh token by its successor, in one statement. Gives nothing where the
+   * presented one is not live, the session is over, or its owner may not sign in. Of several at
+   * once, one replaces it: the others wait for its row and then no longer match.
+   */
+  async rotate(rotation: Rotation): Promise<RefreshedSession | undefined> {
+    const rows = await query<Row>(
+      this.#sql,
+      `update sessions s
+       set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
+           refresh_key_version = $6, refreshed_at = $7
+       from accounts a
+       where s.id = $1 and s.refresh_generation = $2 and s.refresh_hash = $3
+         and s.refresh_key_version = $4 and s.ended_at is null and s.expires_at > $7
+         and s.refreshed_at > $8 and a.id = s.account_id and a.state = 'active'
+       returning ${OWNER}`,
+      [
+        rotation.sessionId,
+        rotation.generation,
+        rotation.hash,
+        rotation.keyVersion,
+        rotation.successor.hash,
+        rotation.successor.keyVersion,
+        rotation.now,
+        rotation.idleSince,
+      ],
+    );
+    return rows.map(refreshed)[0];
+  }
+
+  /** The session with its owner, in the shape that `rotate` gives. */
+  async findRefreshed(sessionId: string): Promise<RefreshedSession | undefined> {
+    const rows = await query<Row>(
+      this.#sql,
+      `select ${OWNER} from sessions s join accounts a on a.id = s.account_id
+       where s.id = $1 and a.state = 'active'`,
+      [sessionId],
+    );
+    return rows.map(refreshed)[0];
+  }
+
+  /** Ends a session that has not ended. Gives its owner's id, or nothing where it had. */
+  async end(sessionId: string, cause: string, now: Date): Promise<string | undefined> {
+    const rows = await query<{ accountId: string }>(
+      this.#sql,
+      `update sessions set ended_at = $2, end_cause = $3
+       where id = $1 and ended_at is null returning account_id as "accountId"`,
+      [sessionId, now, cause],
+    );
+    return rows[0]?.accountId;
+  }
+
+  get #sql(): EntityManager {
+    return this.getEntityManager() as unknown as EntityManager;
+  }
+}

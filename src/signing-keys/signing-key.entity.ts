@@ -1,0 +1,44 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import type { JWK } from 'jose';
+import { SigningKeyRepository } from './signing-key.repository.ts';
+
+const SigningKeySchema = defineEntity({
+  name: 'SigningKey',
+  tableName: 'signing_keys',
+  repository: () => SigningKeyRepository,
+  properties: {
+    /** The `kid`: the RFC 7638 thumbprint of the public key. */
+    id: p.text().primary(),
+    algorithm: p.enum(['ES256', 'EdDSA', 'RS256']).$type<SigningAlgorithm>(),
+    state: p.enum(['next', 'active', 'retired']).$type<SigningKeyState>(),
+    publicJwk: p.json().$type<JWK>(),
+    /** The private half (PKCS 8, DER), sealed under the master key. */
+    privateSealed: p.uint8array(),
+    createdAt: p.datetime().columnType('timestamptz'),
+    activatedAt: p.datetime().columnType('timestamptz').nullable(),
+    retiredAt: p.datetime().columnType('timestamptz').nullable(),
+  },
+  uniques: [
+    {
+      name: 'signing_keys_one_active',
+      expression:
+        "create unique index signing_keys_one_active on signing_keys (state) where state = 'active'",
+    },
+    {
+      name: 'signing_keys_one_next',
+      expression:
+        "create unique index signing_keys_one_next on signing_keys (state) where state = 'next'",
+    },
+  ],
+});
+
+export type SigningAlgorithm = 'ES256' | 'EdDSA' | 'RS256';
+
+/**
+ * `next` is published and signs nothing yet, `active` signs, `retired` is published until the last
+ * token it signed has expired. Afterwards the row is gone.
+ */
+export type SigningKeyState = 'next' | 'active' | 'retired';
+
+export class SigningKey extends SigningKeySchema.class {}
+SigningKeySchema.setClass(SigningKey);

