@@ -22,21 +22,25 @@ export class Migration20261120000000 extends Migration {
 
     this.addSql(`
       create table password_credentials (
-        account_id uuid primary key references accounts (id) on delete cascade,
+        account_id uuid primary key,
         password_hash text not null,
-        changed_at timestamptz not null
+        changed_at timestamptz not null,
+        constraint password_credentials_account_id_foreign
+          foreign key (account_id) references accounts (id) on delete cascade
       )`);
 
     this.addSql(`
       create table mailed_tokens (
         id uuid primary key,
-        account_id uuid not null references accounts (id) on delete cascade,
+        account_id uuid not null,
         purpose text not null check (purpose in ('verify_email')),
         secret_hash bytea not null,
         key_version smallint not null,
         created_at timestamptz not null,
         expires_at timestamptz not null,
-        used_at timestamptz
+        used_at timestamptz,
+        constraint mailed_tokens_account_id_foreign
+          foreign key (account_id) references accounts (id) on delete cascade
       )`);
     this.addSql('create index mailed_tokens_account on mailed_tokens (account_id)');
     this.addSql('create index mailed_tokens_expires_at on mailed_tokens (expires_at)');
@@ -47,7 +51,7 @@ export class Migration20261120000000 extends Migration {
     this.addSql(`
       create table sessions (
         id uuid primary key,
-        account_id uuid not null references accounts (id) on delete cascade,
+        account_id uuid not null,
         device_label text not null,
         user_agent text not null,
         ip_address text not null,
@@ -60,7 +64,9 @@ export class Migration20261120000000 extends Migration {
         refresh_generation int not null,
         refresh_hash bytea not null,
         refresh_key_version smallint not null,
-        refreshed_at timestamptz not null
+        refreshed_at timestamptz not null,
+        constraint sessions_account_id_foreign
+          foreign key (account_id) references accounts (id) on delete cascade
       ) with (fillfactor = 85)`);
     this.addSql('create index sessions_account on sessions (account_id)');
     this.addSql('create index sessions_expires_at on sessions (expires_at)');

@@ -36,6 +36,7 @@ import { errors } from './rpc/interceptors/errors.ts';
 import { logging } from './rpc/interceptors/logging.ts';
 import { shutdown } from './rpc/interceptors/shutdown.ts';
 import { validation } from './rpc/interceptors/validation.ts';
+import { LIMITS, type Limits } from './rpc/limits.ts';
 import { noRateLimits, rateLimits } from './rpc/rate-limits.ts';
 import { type Service, service } from './rpc/services.ts';
 import { sessionService } from './rpc/session-service.ts';
@@ -54,6 +55,7 @@ export type Overrides = {
   logDestination?: DestinationStream;
   /** Services beside our own, behind the same interceptors. */
   services?: readonly Service[];
+  limits?: Partial<Limits>;
 };
 
 export type App = {
@@ -76,16 +78,23 @@ export type App = {
  */
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const platform = await buildPlatform(config, overrides);
-  const { http, httpPort, onRequest } = await listenHttp(config);
+  const limits = { ...LIMITS, ...overrides.limits };
+  const { http, httpPort, onRequest } = await listenHttp(config, limits);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const nouns = buildNouns(config, platform, publicUrl);
+  // First nobody new is to come, then streams end: two moments, a little apart.
+  const draining = new AbortController();
   const stopping = new AbortController();
-  const serving = buildServing(config, platform, nouns, overrides, stopping.signal);
+  const services = overrides.services ?? [];
+  const serving = {
+    ...buildServing(config, platform, nouns, services, stopping.signal),
+    limits,
+  };
   const grpc = new GrpcListener({ ...serving, tls: config.tls });
   const grpcPort = await grpc.listen(config.grpcAddress);
 
-  const background = new Background(config, platform, nouns, publicUrl, stopping.signal);
+  const background = new Background(config, platform, nouns, publicUrl, draining.signal);
   const look = () => readiness(background.checks());
   onRequest(buildHttp(config, platform, nouns, serving, publicUrl, look));
   const ready = background.bringUp().then(async () => {
@@ -102,10 +111,13 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     readiness: look,
     reload(next) {
       if (next.databaseUrl !== undefined) platform.database.setUrl(next.databaseUrl);
+      if (next.redisUrl !== undefined) platform.hints.setUrl(next.redisUrl);
       if (next.smtpUrl !== undefined) nouns.mail?.setUrl(next.smtpUrl);
+      if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
       http.reloadTls();
     },
     async stop() {
+      draining.abort();
       grpc.setServing(false);
       await sleep(Math.min(DRAIN_NOTICE_MS, config.shutdownGraceMs / 10));
       stopping.abort();
@@ -136,12 +148,12 @@ async function buildPlatform(config: Config, overrides: Overrides) {
 }
 
 /** The HTTP listener comes before what answers on it: its port may be part of the issuer's name. */
-async function listenHttp(config: Config) {
+async function listenHttp(config: Config, limits: Limits) {
   let handler: HttpHandler = (_req, res) => {
     res.statusCode = 503;
     res.end();
   };
-  const http = new HttpServer((req, res) => handler(req, res), config.tls);
+  const http = new HttpServer((req, res) => handler(req, res), config.tls, limits);
   const httpPort = await http.listen(config.httpAddress);
   const onRequest = (next: HttpHandler) => {
     handler = next;
@@ -184,7 +196,7 @@ function buildServing(
   config: Config,
   platform: Platform,
   nouns: Nouns,
-  overrides: Overrides,
+  others: readonly Service[],
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
@@ -194,7 +206,7 @@ function buildServing(
     services: [
       service(AuthService, authService(deps)),
       service(SessionService, sessionService(deps)),
-      ...(overrides.services ?? []),
+      ...others,
     ],
     interceptors: [
       logging(log),

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { MailedToken } from './accounts/mailed-token.entity.ts';
 import type { AuditQueue } from './audit/audit-queue.ts';
 import type { Config } from './config.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
-import type { Clock } from './platform/clock.ts';
+import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
 import type { Database } from './platform/database.ts';
 import type { Jobs } from './platform/jobs.ts';
@@ -12,11 +13,13 @@ import type { Check } from './platform/readiness.ts';
 import type { RedisClient } from './platform/redis.ts';
 import { migrate } from './schema.ts';
 import type { RevocationFeed } from './sessions/revocation-feed.ts';
+import { Session } from './sessions/session.entity.ts';
 import type { KeySet } from './signing-keys/key-set.ts';
 import { maintainSigningKeys } from './signing-keys/maintain-signing-keys.ts';
 
 const BRING_UP_RETRY_MS = 1000;
 const MAINTENANCE_MS = 30_000;
+const RETENTION_MS = 24 * 3600_000;
 
 type Platform = {
   clock: Clock;
@@ -41,7 +44,7 @@ export class Background {
   readonly #platform: Platform;
   readonly #nouns: Nouns;
   readonly #publicUrl: string;
-  readonly #stopping: AbortSignal;
+  readonly #draining: AbortSignal;
   readonly #timers = new Set<NodeJS.Timeout>();
   #jobsStarted = false;
   #up = false;
@@ -51,13 +54,13 @@ export class Background {
     platform: Platform,
     nouns: Nouns,
     publicUrl: string,
-    stopping: AbortSignal,
+    draining: AbortSignal,
   ) {
     this.#config = config;
     this.#platform = platform;
     this.#nouns = nouns;
     this.#publicUrl = publicUrl;
-    this.#stopping = stopping;
+    this.#draining = draining;
   }
 
   /**
@@ -74,11 +77,11 @@ export class Background {
       if (!this.#jobsStarted) await jobs.start();
       this.#jobsStarted = true;
     });
-    if (this.#stopping.aborted) return;
+    if (this.#draining.aborted) return;
     if (mail) await this.#deliver(mail);
     else log.warn({ component: 'mail' }, 'SMTP_URL is not set: mail waits in the outbox');
     this.every(MAINTENANCE_MS, 'signing keys', () => this.#maintainKeys());
-    this.every(MAINTENANCE_MS, 'revocations', () => revocations.forgetExpired());
+    this.every(MAINTENANCE_MS, 'retention', () => this.#forgetExpired());
     this.#up = true;
   }
 
@@ -109,7 +112,7 @@ export class Background {
       {
         name: 'shutdown',
         required: true,
-        check: () => says(!this.#stopping.aborted, 'under way'),
+        check: () => says(!this.#draining.aborted, 'under way'),
       },
     ];
     if (redis) {
@@ -128,6 +131,21 @@ export class Background {
     if (this.#jobsStarted) await this.#platform.jobs.stop();
   }
 
+  /**
+   * Deletes revocations that are of no use any more, and what has been over for a day: until then a
+   * late answer can say why it is refused. In batches, each a statement of its own.
+   */
+  async #forgetExpired(): Promise<void> {
+    const { database, clock } = this.#platform;
+    const limit = addMs(clock.now(), -RETENTION_MS);
+    const batches = [
+      () => this.#nouns.revocations.forgetExpired(),
+      () => database.read((em) => em.getRepository(MailedToken).forgetExpired(limit)),
+      () => database.read((em) => em.getRepository(Session).forgetExpired(limit)),
+    ];
+    for (const forget of batches) while (!this.#draining.aborted && (await forget()));
+  }
+
   async #maintainKeys(): Promise<void> {
     await maintainSigningKeys({ ...this.#config, ...this.#platform });
     await this.#nouns.keys.load();
@@ -140,18 +158,20 @@ export class Background {
       from: this.#config.mailFrom,
       publicUrl: this.#publicUrl,
     };
-    await this.#platform.jobs.work(MAIL_QUEUE, (body, id) => deliverMail(deps, body, id));
+    await this.#platform.jobs.work(MAIL_QUEUE, (body, id, signal) =>
+      deliverMail(deps, body, id, signal),
+    );
   }
 
   async #untilDone(work: () => Promise<void>): Promise<void> {
-    while (!this.#stopping.aborted) {
+    while (!this.#draining.aborted) {
       try {
         await work();
         return;
       } catch (error) {
         const fields = { component: 'start', ...errorFields(error) };
         this.#platform.log.warn(fields, 'not ready yet');
-        await sleep(BRING_UP_RETRY_MS, undefined, { signal: this.#stopping }).catch(() => {});
+        await sleep(BRING_UP_RETRY_MS, undefined, { signal: this.#draining }).catch(() => {});
       }
     }
   }

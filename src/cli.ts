@@ -1,5 +1,12 @@
 import { type App, startApp } from './app.ts';
-import { type Config, ConfigError, type Environment, type ReadFile, readConfig } from './config.ts';
+import {
+  type Config,
+  ConfigError,
+  type Environment,
+  type ReadFile,
+  readConfig,
+  unknownVariables,
+} from './config.ts';
 import { describeConfig, exampleEnvironment, settingsTable } from './config-text.ts';
 import { createLog } from './platform/log.ts';
 import { migrate, openDatabase } from './schema.ts';
@@ -40,6 +47,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const chosen = commands[command];
   if (flags.has('--help')) return print(io.out, USAGE, EXIT.ok);
   if (!chosen || rest.length > 0) return print(io.err, USAGE, EXIT.usage);
+  // Not an error: an older program must start with the settings of a newer one.
+  for (const name of unknownVariables(io.env)) io.err(`${name} is not a setting of this version\n`);
   try {
     return await chosen(io, flags);
   } catch (error) {

@@ -126,7 +126,7 @@ export const settings = {
   COUNTERSIGN_MASTER_KEY: setting(
     masterKey.optional(),
     'embedded: made once in COUNTERSIGN_DATA_DIR/master.key; otherwise required',
-    '32 bytes in base64, from which all keys for stored secrets are derived. To rotate it, put the new one first with its version: `2:…,1:…`.',
+    '32 bytes in base64, from which all keys for stored secrets are derived. To rotate it, put the new one first with its version: `2:…,1:…`. With several replicas, give it to all of them at the end before that: `1:…,2:…`.',
     { secret: true },
   ),
   COUNTERSIGN_GRPC_ADDR: withDefault(address, '127.0.0.1:50051', 'Where gRPC listens.'),

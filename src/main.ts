@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import type { App } from './app.ts';
 import { run } from './cli.ts';

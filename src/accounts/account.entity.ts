@@ -36,5 +36,13 @@ export class Account extends AccountSchema.class {
   get isVerified(): boolean {
     return this.emailVerifiedAt !== null && this.emailVerifiedAt !== undefined;
   }
+
+  /**
+   * Whether somebody else may still sign up with its address and take its place: nobody has proved
+   * that it is theirs, and nobody has used it, which is possible where sign-ins need no proof.
+   */
+  get isUnclaimed(): boolean {
+    return !this.isVerified && !this.lastLoginAt && this.state === 'active';
+  }
 }
 AccountSchema.setClass(Account);

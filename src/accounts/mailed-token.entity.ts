@@ -9,12 +9,18 @@ const MailedTokenSchema = defineEntity({
   properties: {
     id: p.uuid().primary(),
     account: () =>
-      p.manyToOne(Account).mapToPk().fieldName('account_id').index('mailed_tokens_account'),
+      p
+        .manyToOne(Account)
+        .mapToPk()
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .fieldName('account_id')
+        .index('mailed_tokens_account'),
     purpose: p.enum(['verify_email']).$type<MailedTokenPurpose>(),
     secretHash: p.uint8array(),
     keyVersion: p.smallint(),
     createdAt: p.datetime().columnType('timestamptz'),
-    expiresAt: p.datetime().columnType('timestamptz'),
+    expiresAt: p.datetime().columnType('timestamptz').index('mailed_tokens_expires_at'),
     usedAt: p.datetime().columnType('timestamptz').nullable(),
   },
   uniques: [

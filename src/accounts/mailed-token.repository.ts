@@ -1,5 +1,8 @@
 import { EntityRepository } from '@mikro-orm/core';
+import { type EntityManager, query } from '../platform/database.ts';
 import type { MailedToken, MailedTokenPurpose } from './mailed-token.entity.ts';
+
+const BATCH = 1000;
 
 export class MailedTokenRepository extends EntityRepository<MailedToken> {
   /** Makes the account's live token for a purpose void, as if it had been used. */
@@ -14,5 +17,16 @@ export class MailedTokenRepository extends EntityRepository<MailedToken> {
       { usedAt: now },
     );
     return used === 1;
+  }
+
+  /** Deletes some of the tokens that expired before `limit`. Says whether there may be more. */
+  async forgetExpired(limit: Date): Promise<boolean> {
+    const gone = await query(
+      this.getEntityManager() as unknown as EntityManager,
+      `delete from mailed_tokens where id in
+       (select id from mailed_tokens where expires_at < $1 limit ${BATCH}) returning 1`,
+      [limit],
+    );
+    return gone.length === BATCH;
   }
 }

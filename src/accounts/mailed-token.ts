@@ -4,17 +4,19 @@ import { addMs, type Clock } from '../platform/clock.ts';
 import { equalInConstantTime, type Keyring, packUuid, unpackUuid } from '../platform/crypto.ts';
 import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import { Account } from './account.entity.ts';
 import { MailedToken, type MailedTokenPurpose } from './mailed-token.entity.ts';
 
 const PREFIX = 'csm_';
+const FORMAT = /^csm_([\w-]{22})\.([\w-]{43})$/;
 const SECRET_BYTES = 32;
 const TTL_MS: Record<MailedTokenPurpose, number> = { verify_email: 10 * 60_000 };
 
 export type MailedTokenDeps = { keyring: Keyring; clock: Clock };
 
 /**
- * Makes the account's token for a purpose and voids the one before. The token is returned once, to
- * be mailed; the database keeps a keyed hash of it.
+ * Makes the account's token for a purpose and voids the one before, in a transaction that has locked
+ * the account. The token is returned once, to be mailed; the database keeps a keyed hash of it.
  */
 export async function issueMailedToken(
   em: EntityManager,
@@ -41,8 +43,8 @@ export async function issueMailedToken(
 }
 
 /**
- * Uses a mailed token up and gives the id of its account. Of several calls with one token, exactly
- * one succeeds.
+ * Uses a mailed token up and gives its account, locked. Of several calls with one token, exactly one
+ * succeeds.
  *
  * Throws `TOKEN_INVALID` for a token that is unknown, of another purpose, used or void, and
  * `TOKEN_EXPIRED` for one that would have worked earlier.
@@ -52,9 +54,9 @@ export async function consumeMailedToken(
   { keyring, clock }: MailedTokenDeps,
   presented: string,
   purpose: MailedTokenPurpose,
-): Promise<string> {
-  const [packed = '', secret = ''] = presented.slice(PREFIX.length).split('.');
-  const id = presented.startsWith(PREFIX) ? unpackUuid(packed) : undefined;
+): Promise<Account> {
+  const [, packed = '', secret = ''] = FORMAT.exec(presented) ?? [];
+  const id = unpackUuid(packed);
   const token = id && (await em.getRepository(MailedToken).findOne({ id, purpose }));
   if (!token || !keyring.has(token.keyVersion)) throw invalid();
   const expected = hash(keyring, purpose, token.id, secret, token.keyVersion);
@@ -63,8 +65,9 @@ export async function consumeMailedToken(
   if (token.expiresAt <= now) {
     throw new Failure('precondition', 'TOKEN_EXPIRED', 'the token has expired; ask for a new mail');
   }
-  if (!(await em.getRepository(MailedToken).use(token.id, now))) throw invalid();
-  return token.account as string;
+  const account = await em.getRepository(Account).lockLive({ id: token.account as string });
+  if (!account || !(await em.getRepository(MailedToken).use(token.id, now))) throw invalid();
+  return account;
 }
 
 function hash(keyring: Keyring, purpose: string, id: string, secret: string, version: number) {

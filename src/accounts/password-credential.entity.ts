@@ -5,7 +5,14 @@ const PasswordCredentialSchema = defineEntity({
   name: 'PasswordCredential',
   tableName: 'password_credentials',
   properties: {
-    account: () => p.manyToOne(Account).primary().mapToPk().fieldName('account_id'),
+    account: () =>
+      p
+        .manyToOne(Account)
+        .primary()
+        .mapToPk()
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .fieldName('account_id'),
     /** A PHC string, `$argon2id$v=19$…`. */
     passwordHash: p.text(),
     changedAt: p.datetime().columnType('timestamptz'),

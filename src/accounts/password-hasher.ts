@@ -1,12 +1,12 @@
 import { availableParallelism } from 'node:os';
 import argon2 from 'argon2';
-import { BulkheadRejectedError, bulkhead, TaskCancelledError } from 'cockatiel';
+import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
 
 export type Argon2Settings = { memoryCost: number; timeCost: number };
 
 /** About two seconds of work per core: who would wait longer is told to come back. */
-const QUEUED_PER_SLOT = 60;
+const ADMITTED_PER_SLOT = 60;
 /** libuv's pool has four threads; token checks, files and DNS need the others. */
 const MAX_SLOTS = 2;
 
@@ -16,30 +16,46 @@ const MAX_SLOTS = 2;
  */
 export class PasswordHasher {
   readonly #settings: Argon2Settings;
-  readonly #lane;
+  readonly #slots = Math.min(availableParallelism(), MAX_SLOTS);
+  readonly #lane = bulkhead(this.#slots, Number.POSITIVE_INFINITY);
+  #admitted = 0;
   #decoy: Promise<string> | undefined;
 
   constructor(settings: Argon2Settings) {
     this.#settings = settings;
-    const slots = Math.min(availableParallelism(), MAX_SLOTS);
-    this.#lane = bulkhead(slots, slots * QUEUED_PER_SLOT);
   }
 
   /** A PHC string for a password, which is normalised (NFKC) first. */
   hash(password: string, signal: AbortSignal): Promise<string> {
-    return this.#inLane(signal, () => this.#hash(password));
+    return this.#admit(() => this.#inLane(signal, () => this.#hash(password)));
   }
 
   /**
-   * Whether the password is the one that was hashed. Without a hash, because there is no such
-   * account, it takes the same time and gives false (C04).
+   * Whether the password is the one whose hash `find` gives. Without a hash, because there is no such
+   * account, it takes the same time and is wrong (C04). Who is refused for the crowd is refused
+   * before `find`, so that it is not the database that a flood of sign-ins takes from others.
    */
-  verify(phc: string | undefined, password: string, signal: AbortSignal): Promise<boolean> {
-    return this.#inLane(signal, async () => {
-      this.#decoy ??= this.#hash('');
-      const matches = await argon2.verify(phc ?? (await this.#decoy), normalise(password));
-      return matches && phc !== undefined;
+  verify<T extends { passwordHash: string | undefined }>(
+    find: () => Promise<T>,
+    password: string,
+    signal: AbortSignal,
+  ): Promise<T & { matches: boolean }> {
+    return this.#admit(async () => {
+      const found = await find();
+      const phc = found.passwordHash;
+      const matches = await this.#inLane(signal, async () =>
+        argon2.verify(phc ?? (await this.#decoyHash()), normalise(password)),
+      );
+      return { ...found, matches: matches && phc !== undefined };
     });
+  }
+
+  #decoyHash(): Promise<string> {
+    this.#decoy ??= this.#hash('').catch((error) => {
+      this.#decoy = undefined;
+      throw error;
+    });
+    return this.#decoy;
   }
 
   #hash(password: string): Promise<string> {
@@ -50,15 +66,26 @@ export class PasswordHasher {
     });
   }
 
+  async #admit<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#admitted >= this.#slots * ADMITTED_PER_SLOT) {
+      throw new Failure('exhausted', 'OVERLOADED', 'too many passwords are waiting to be checked', {
+        retryAfterMs: 2000,
+      });
+    }
+    this.#admitted += 1;
+    try {
+      return await work();
+    } finally {
+      this.#admitted -= 1;
+    }
+  }
+
   async #inLane<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
       return await this.#lane.execute(work, signal);
     } catch (error) {
       if (error instanceof TaskCancelledError && signal.aborted) throw signal.reason;
-      if (!(error instanceof BulkheadRejectedError)) throw error;
-      throw new Failure('exhausted', 'OVERLOADED', 'too many passwords are waiting to be checked', {
-        retryAfterMs: 2000,
-      });
+      throw error;
     }
   }
 }

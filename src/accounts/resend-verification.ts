@@ -1,8 +1,9 @@
 import type { Outbox } from '../mail/outbox.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database, EntityManager } from '../platform/database.ts';
 import { Account } from './account.entity.ts';
 import { canonicalEmail } from './email.ts';
+import { inEvenTime } from './even-time.ts';
 import { issueMailedToken, type MailedTokenDeps } from './mailed-token.ts';
 
 export type ResendVerificationDeps = MailedTokenDeps & { database: Database; outbox: Outbox };
@@ -16,12 +17,18 @@ export async function resendVerification(
   caller: Caller,
   email: string,
 ): Promise<void> {
-  await deps.database.transaction(async (em) => {
-    const account = await em.getRepository(Account).findLive(canonicalEmail(email));
-    if (!account || account.isVerified || account.state !== 'active') return;
-    const token = await issueMailedToken(em, deps, account.id, 'verify_email');
-    const { email: to, displayName } = account;
-    await deps.outbox.send(em, { template: 'verify_email', to, displayName, token });
+  await inEvenTime(async () => {
+    await deps.database.transaction((em) => sendAnother(em, deps, email), caller.signal);
+    deps.outbox.wake();
   }, caller.signal);
-  deps.outbox.wake();
+}
+
+async function sendAnother(em: EntityManager, deps: ResendVerificationDeps, email: string) {
+  const account = await em
+    .getRepository(Account)
+    .lockLive({ canonicalEmail: canonicalEmail(email) });
+  if (!account || account.isVerified || account.state !== 'active') return;
+  const token = await issueMailedToken(em, deps, account.id, 'verify_email');
+  const { email: to, displayName } = account;
+  await deps.outbox.send(em, { template: 'verify_email', to, displayName, token });
 }

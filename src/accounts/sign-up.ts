@@ -1,4 +1,3 @@
-import { LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
 import { recordAudit } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
@@ -6,8 +5,10 @@ import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { type Database, type EntityManager, query } from '../platform/database.ts';
+import { unavailable } from '../platform/failure.ts';
 import { Account } from './account.entity.ts';
 import { canonicalEmail } from './email.ts';
+import { inEvenTime } from './even-time.ts';
 import { issueMailedToken } from './mailed-token.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 import type { PasswordHasher } from './password-hasher.ts';
@@ -27,45 +28,47 @@ export type SignUp = { email: string; password: string; displayName: string };
  * Creates an account that waits for its address to be verified, and mails the link for that.
  *
  * Says nothing about whether the address is taken (C04): the password is hashed and a mail is sent
- * in every case. A verified account is left alone; an unverified one takes the new password and
- * name, so that who gets the mail confirms what they themselves typed, not what a stranger typed
+ * in every case, in even time. An account in use is left alone; an unclaimed one takes the new password and name,
+ * so that who gets the mail confirms what they themselves typed, not what a stranger typed
  * before them.
  */
 export async function signUp(deps: SignUpDeps, caller: Caller, request: SignUp): Promise<void> {
   checkPassword(request.password, 'password');
   const passwordHash = await deps.passwords.hash(request.password, caller.signal);
-  await deps.database.transaction(async (em) => {
-    const created = await insertAccount(em, deps.clock.now(), request);
-    const account = created
-      ? await em.findOneOrFail(Account, { id: created })
-      : await lockLive(em, request.email);
-    if (account.isVerified || account.state !== 'active') {
-      const { email: to, displayName } = account;
-      await deps.outbox.send(em, { template: 'address_taken', to, displayName });
-      return;
-    }
-    await setUp(em, deps, caller, account, request, passwordHash);
+  await inEvenTime(async () => {
+    await deps.database.transaction(
+      (em) => createOrTell(em, deps, caller, request, passwordHash),
+      caller.signal,
+    );
+    deps.outbox.wake();
   }, caller.signal);
-  deps.outbox.wake();
 }
 
-async function insertAccount(em: EntityManager, now: Date, request: SignUp) {
-  const rows = await query<{ id: string }>(
+async function createOrTell(
+  em: EntityManager,
+  deps: SignUpDeps,
+  caller: Caller,
+  request: SignUp,
+  passwordHash: string,
+): Promise<void> {
+  await insertAccount(em, deps.clock.now(), request);
+  const account = await em
+    .getRepository(Account)
+    .lockLive({ canonicalEmail: canonicalEmail(request.email) });
+  if (!account) throw unavailable('the address');
+  if (account.isUnclaimed) return setUp(em, deps, caller, account, request, passwordHash);
+  const { email: to, displayName } = account;
+  await deps.outbox.send(em, { template: 'address_taken', to, displayName });
+}
+
+/** Inserts the account where no live one has the address. Waits for who is doing that just now. */
+async function insertAccount(em: EntityManager, now: Date, request: SignUp): Promise<void> {
+  await query(
     em,
     `insert into accounts (id, email, canonical_email, display_name, state, roles, created_at, updated_at)
      values ($1, $2, $3, $4, 'active', '{user}', $5, $5)
-     on conflict (canonical_email) where state <> 'deleted' do nothing
-     returning id`,
+     on conflict (canonical_email) where state <> 'deleted' do nothing`,
     [uuidv7(), request.email, canonicalEmail(request.email), request.displayName, now],
-  );
-  return rows[0]?.id;
-}
-
-function lockLive(em: EntityManager, email: string): Promise<Account> {
-  return em.findOneOrFail(
-    Account,
-    { canonicalEmail: canonicalEmail(email), state: { $ne: 'deleted' } },
-    { lockMode: LockMode.PESSIMISTIC_WRITE },
   );
 }
 

@@ -1,7 +1,6 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database } from '../platform/database.ts';
-import { Account } from './account.entity.ts';
 import { consumeMailedToken, type MailedTokenDeps } from './mailed-token.ts';
 
 export type VerifyEmailDeps = MailedTokenDeps & { database: Database };
@@ -13,14 +12,13 @@ export async function verifyEmail(
   token: string,
 ): Promise<void> {
   await deps.database.transaction(async (em) => {
-    const accountId = await consumeMailedToken(em, deps, token, 'verify_email');
-    const account = await em.findOneOrFail(Account, { id: accountId });
+    const account = await consumeMailedToken(em, deps, token, 'verify_email');
     account.emailVerifiedAt ??= deps.clock.now();
     account.updatedAt = deps.clock.now();
     recordAudit(em, deps, caller, {
       type: 'account.email_verified',
-      actor: accountId,
-      subject: accountId,
+      actor: account.id,
+      subject: account.id,
     });
   }, caller.signal);
 }

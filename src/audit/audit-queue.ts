@@ -17,14 +17,14 @@ type Row = ReturnType<typeof auditEvent>;
  * that an attacker's guesses cost no transaction each, and a refusal takes no longer than a success.
  */
 export class AuditQueue {
-  readonly #database: Database;
+  readonly #database: Pick<Database, 'read'>;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #rows: Row[] = [];
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(database: Database, clock: Clock, log: Log) {
+  constructor(database: Pick<Database, 'read'>, clock: Clock, log: Log) {
     this.#database = database;
     this.#clock = clock;
     this.#log = log;
@@ -48,7 +48,13 @@ export class AuditQueue {
     while (this.#rows.length > 0) {
       const batch = this.#rows.splice(0, BATCH);
       try {
-        await this.#database.read((em) => em.insertMany(AuditEvent, batch));
+        await this.#database.read((em) =>
+          // A batch that seemed to fail may have been written: then it is there already.
+          em.upsertMany(AuditEvent, batch, {
+            onConflictFields: ['id'],
+            onConflictAction: 'ignore',
+          }),
+        );
       } catch (error) {
         this.#rows.unshift(...batch);
         this.#log.warn({ component: 'audit', ...errorFields(error) }, 'audit events are waiting');

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttp1Server, type Server } from 'node:http';
+import { createServer as createHttp1Server, type IncomingMessage, type Server } from 'node:http';
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -14,53 +14,47 @@ import {
   type Server as TcpServer,
 } from 'node:net';
 import type { Address, TlsFiles } from '../platform/net.ts';
-import type { NodeRequest, NodeResponse } from '../rpc/connect-listener.ts';
-import * as limits from '../rpc/limits.ts';
+import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
+import { LIMITS, LINGER_MS, type Limits } from '../rpc/limits.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/node-bridge.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
 
-const HEADERS_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 75_000;
 /** The first bytes of HTTP/2 with prior knowledge, RFC 9113 section 3.4. */
 const HTTP2_PREFACE = 'PRI';
 
-const http2Options = {
-  maxSessionMemory: limits.MAX_SESSION_MEMORY_MIB,
-  maxHeaderListPairs: 100,
-  settings: {
-    maxConcurrentStreams: limits.MAX_STREAMS,
-    maxHeaderListSize: limits.MAX_HEADER_BYTES,
-    enableConnectProtocol: false,
-  },
-};
-
-const http1Options = {
-  maxHeaderSize: limits.MAX_HEADER_BYTES,
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_MS,
-  connectionsCheckingInterval: 5000,
-};
+/** What serves HTTP/1.1: of its own, or beside HTTP/2 on the same connections. */
+type Http1 = Pick<Server, 'close' | 'closeIdleConnections'>;
 
 /** HTTP/1.1 and HTTP/2 on one port: by ALPN with TLS, by the first bytes without. */
 export class HttpServer {
+  readonly #limits: Limits;
   readonly #listening: TcpServer;
-  readonly #closers: (() => void)[] = [];
+  readonly #http1: Http1;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #reload: () => void;
 
-  constructor(handler: HttpHandler, tls: TlsFiles | undefined) {
+  constructor(handler: HttpHandler, tls: TlsFiles | undefined, limits: Limits = LIMITS) {
+    this.#limits = limits;
+    const onRequest: HttpHandler = (req, res) => {
+      if (!('stream' in req)) guardHttp1(req, res, limits);
+      handler(req, res);
+    };
     if (tls) {
-      const server = createSecureServer(
-        { ...http2Options, ...http1Options, ...readTls(tls), allowHTTP1: true },
-        handler,
-      );
+      const options = { ...http2Options(limits), ...readTls(tls), allowHTTP1: true };
+      const server = Object.assign(createSecureServer(options, onRequest), http1Settings(limits));
       this.#listening = server;
+      // The types do not know that it closes idle connections too.
+      this.#http1 = server as object as Http1;
       this.#reload = () => server.setSecureContext(readTls(tls));
       this.#track(server);
     } else {
+      const http1 = Object.assign(createHttp1Server(onRequest), http1Settings(limits));
+      this.#http1 = http1;
       this.#reload = () => {};
-      this.#listening = this.#plain(handler);
+      this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));
     }
     this.#listening.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
@@ -68,22 +62,25 @@ export class HttpServer {
     });
   }
 
-  #plain(handler: HttpHandler): TcpServer {
-    const http1: Server = createHttp1Server(http1Options, handler);
-    const http2: Http2Server = createHttp2Server(http2Options, handler);
+  #plain(http1: Server, http2: Http2Server): TcpServer {
     this.#track(http2);
-    this.#closers.push(() => http1.closeIdleConnections());
+    // It never listens by itself; this has it watch its connections' timeouts all the same.
+    http1.emit('listening');
     return createTcpServer((socket) => {
       // Who connects and says nothing is not waited for.
-      socket.setTimeout(HEADERS_TIMEOUT_MS, () => socket.destroy());
+      socket.setTimeout(this.#limits.headersTimeoutMs, () => socket.destroy());
       socket.on('error', () => socket.destroy());
-      socket.once('data', (first: Buffer) => {
+      let start = Buffer.alloc(0);
+      socket.on('data', function decide(chunk: Buffer) {
+        start = Buffer.concat([start, chunk]);
+        const first = start.toString('latin1', 0, HTTP2_PREFACE.length);
+        const isHttp2 = first === HTTP2_PREFACE;
+        if (!isHttp2 && HTTP2_PREFACE.startsWith(first)) return;
+        socket.off('data', decide);
         socket.setTimeout(0);
         socket.removeAllListeners('timeout');
         socket.pause();
-        socket.unshift(first);
-        const isHttp2 =
-          first.subarray(0, HTTP2_PREFACE.length).toString('latin1') === HTTP2_PREFACE;
+        socket.unshift(start);
         (isHttp2 ? http2 : http1).emit('connection', socket);
         process.nextTick(() => socket.resume());
       });
@@ -91,14 +88,12 @@ export class HttpServer {
   }
 
   #track(server: Http2Server | Http2SecureServer): void {
+    guardHttp2(server, this.#limits);
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));
-      session.setTimeout(limits.IDLE_TIMEOUT_MS, () => session.close());
-      session.on('error', () => session.destroy());
+      session.setTimeout(this.#limits.idleTimeoutMs, () => session.close());
     });
-    // A broken handshake or frame ends its connection and nothing else.
-    server.on('sessionError', () => {});
   }
 
   /** Gives the port it got. */
@@ -119,12 +114,10 @@ export class HttpServer {
   /** Stops listening, sends GOAWAY, and closes what is still open after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#listening.close(() => resolve()));
+    this.#http1.close();
     for (const session of this.#sessions) session.close();
-    for (const close of this.#closers) close();
-    // Connections that became idle since: HTTP/1.1 has no way to tell the client.
-    const idle = setInterval(() => {
-      for (const close of this.#closers) close();
-    }, 50);
+    // HTTP/1.1 has no way to tell the client: its connections are closed when they become idle.
+    const idle = setInterval(() => this.#http1.closeIdleConnections(), 50);
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, graceMs);
@@ -132,6 +125,32 @@ export class HttpServer {
     clearInterval(idle);
     clearTimeout(timer);
   }
+}
+
+/** Properties, not options: a TLS server does not take them as such. */
+function http1Settings(limits: Limits) {
+  return {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    connectionsCheckingInterval: limits.headersTimeoutMs / 2,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeoutBuffer: 1000,
+  };
+}
+
+/** Ends what Node would leave open for as long as its caller likes (W02). */
+function guardHttp1(req: IncomingMessage, res: NodeResponse, limits: Limits): void {
+  const { socket } = req;
+  // Written to after its caller has gone: it would end the process.
+  res.on('error', () => {});
+  // Until the next request on this connection, which says it again.
+  socket.setTimeout(limits.streamIdleMs);
+  const drop = () => {
+    if (!req.complete) socket.destroy();
+  };
+  res.once('finish', () => {
+    if (!req.complete) setTimeout(drop, LINGER_MS).unref();
+  });
 }
 
 function readTls({ certFile, keyFile, clientCaFile }: TlsFiles) {

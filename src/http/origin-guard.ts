@@ -1,13 +1,17 @@
 import { cors } from '@connectrpc/connect';
-import type { NodeRequest, NodeResponse } from '../rpc/connect-listener.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/node-bridge.ts';
 
 const PREFLIGHT_MAX_AGE_SECONDS = 7200;
 
 export type OriginSettings = { allowedHosts: readonly string[]; corsOrigins: readonly string[] };
 
+/** A name or an address, with or without a port. */
+const AUTHORITY = /^(?:[\w.-]{1,255}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
+
 /**
- * Refuses requests that name a host we don't serve (DNS rebinding), and answers CORS preflights for
- * the origins that may call. The returned function says whether it has answered the request.
+ * Refuses requests that name no host, or one that we don't serve (DNS rebinding), and answers CORS
+ * preflights for the origins that may call. The returned function says whether it has answered the
+ * request.
  */
 export function originGuard({
   allowedHosts,
@@ -16,15 +20,14 @@ export function originGuard({
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
   const origins = new Set(corsOrigins);
   return (req, res) => {
-    if (hosts.size > 0 && !hosts.has(hostOf(req))) {
-      res.statusCode = 421;
-      res.end();
-      return true;
-    }
+    const authority = String(req.headers[':authority'] ?? req.headers.host ?? '');
+    if (!isAuthority(authority)) return refused(res, 400);
+    if (hosts.size > 0 && !hosts.has(hostOf(authority))) return refused(res, 421);
+    // Also where the answer names no origin: a cache must not give it to one that may have it.
+    if (origins.size > 0) res.setHeader('vary', 'origin');
     const origin = req.headers.origin;
     if (origin === undefined || !origins.has(origin)) return false;
     res.setHeader('access-control-allow-origin', origin);
-    res.setHeader('vary', 'origin');
     res.setHeader(
       'access-control-expose-headers',
       [...cors.exposedHeaders, 'x-request-id'].join(', '),
@@ -42,8 +45,17 @@ export function originGuard({
   };
 }
 
-/** The host that a request names, without its port. */
-function hostOf(req: NodeRequest): string {
-  const authority = req.headers[':authority'] ?? req.headers.host ?? '';
-  return String(authority).replace(/:\d+$/, '').toLowerCase();
+function refused(res: NodeResponse, status: number): true {
+  res.statusCode = status;
+  res.end();
+  return true;
+}
+
+function isAuthority(text: string): boolean {
+  return AUTHORITY.test(text) && Number(/:(\d+)$/.exec(text)?.[1] ?? 0) <= 65_535;
+}
+
+/** A host without its port. */
+function hostOf(authority: string): string {
+  return authority.replace(/:\d+$/, '').toLowerCase();
 }

@@ -1,10 +1,11 @@
 import { Account } from '../accounts/account.entity.ts';
+import type { SignInRecord } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import { PasswordCredential } from '../accounts/password-credential.entity.ts';
 import type { PasswordHasher } from '../accounts/password-hasher.ts';
 import type { AuditQueue } from '../audit/audit-queue.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database } from '../platform/database.ts';
+import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure, type Reason } from '../platform/failure.ts';
 import { type IssuedTokens, openSession, type SessionDeps } from '../sessions/open-session.ts';
 
@@ -29,48 +30,63 @@ export async function login(
   caller: Caller,
   request: Login,
 ): Promise<IssuedTokens> {
-  const { account, passwordHash } = await find(deps, caller, request.email);
-  const matches = await deps.passwords.verify(passwordHash, request.password, caller.signal);
+  const { account, passwordHash, matches } = await deps.passwords.verify(
+    () => find(deps, caller, request.email),
+    request.password,
+    caller.signal,
+  );
   const failure = refusal(deps, account, matches);
-  if (failure || !account) {
-    deps.auditQueue.add(caller, {
-      type: 'sign_in.failed',
-      subject: account?.id,
-      outcome: 'failure',
-      reason: failure?.reason ?? 'INVALID_CREDENTIALS',
-    });
-    throw failure ?? invalidCredentials();
-  }
-  return deps.database.transaction(async (em) => {
-    const lastLoginAt = deps.clock.now();
-    // Also takes the account's row, so that no session is opened beside a suspension.
-    const active = await em.nativeUpdate(
-      Account,
-      { id: account.id, state: 'active' },
-      { lastLoginAt },
-    );
-    if (active === 0) throw invalidCredentials();
-    return openSession(em, deps, caller, {
-      account,
-      amr: ['pwd'],
-      deviceLabel: request.deviceLabel,
-    });
-  }, caller.signal);
+  if (failure || !account) throw refuse(deps, caller, account?.id, failure);
+  const tokens = await deps.database.transaction(
+    (em) => open(em, deps, caller, account.id, passwordHash, request.deviceLabel),
+    caller.signal,
+  );
+  if (!tokens) throw refuse(deps, caller, account.id);
+  return tokens;
 }
 
-function find({ database }: LoginDeps, caller: Caller, email: string) {
-  return database.read(async (em) => {
-    const account = await em.getRepository(Account).findLive(canonicalEmail(email));
-    const credential = await em.findOne(PasswordCredential, {
-      account: account?.id ?? '00000000-0000-0000-0000-000000000000',
-    });
-    return { account, passwordHash: credential?.passwordHash };
-  }, caller.signal);
+/**
+ * Opens the session with what the account is at this moment, unless it was suspended or its password
+ * changed while the presented one was being checked: whoever does that locks the account first.
+ */
+async function open(
+  em: EntityManager,
+  deps: LoginDeps,
+  caller: Caller,
+  accountId: string,
+  passwordHash: string | undefined,
+  deviceLabel: string,
+): Promise<IssuedTokens | undefined> {
+  const account = await em.getRepository(Account).lockLive({ id: accountId });
+  const credential = await em.findOne(PasswordCredential, { account: accountId });
+  if (account?.state !== 'active' || credential?.passwordHash !== passwordHash) return undefined;
+  account.lastLoginAt = deps.clock.now();
+  return openSession(em, deps, caller, { account, amr: ['pwd'], deviceLabel });
+}
+
+/** Notes a refused sign-in, off the path, and gives what the caller is told. */
+function refuse(
+  { auditQueue }: LoginDeps,
+  caller: Caller,
+  subject: string | undefined,
+  failure = invalidCredentials(),
+): Failure {
+  const { reason } = failure;
+  auditQueue.add(caller, { type: 'sign_in.failed', subject, outcome: 'failure', reason });
+  return failure;
+}
+
+async function find({ database }: LoginDeps, caller: Caller, email: string) {
+  const account = await database.read(
+    (em) => em.getRepository(Account).findForSignIn(canonicalEmail(email)),
+    caller.signal,
+  );
+  return { account, passwordHash: account?.passwordHash ?? undefined };
 }
 
 function refusal(
   { requireVerifiedEmail }: LoginDeps,
-  account: Account | null,
+  account: SignInRecord | undefined,
   matches: boolean,
 ): Failure | undefined {
   if (!account || !matches) return invalidCredentials();

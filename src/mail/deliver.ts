@@ -17,7 +17,7 @@ type OutgoingMail = {
 
 /** Hands mail over. Throws where that failed, and is then called again with the same id. */
 export type MailTransport = {
-  deliver(mail: OutgoingMail): Promise<void>;
+  deliver(mail: OutgoingMail, signal: AbortSignal): Promise<void>;
   setUrl(url: string): void;
   close(): void;
 };
@@ -30,17 +30,22 @@ export type DeliverDeps = {
 };
 
 /** Performs a job of the mail queue. */
-export async function deliverMail(deps: DeliverDeps, body: string, jobId: string): Promise<void> {
+export async function deliverMail(
+  deps: DeliverDeps,
+  body: string,
+  jobId: string,
+  signal: AbortSignal,
+): Promise<void> {
   const mail = deps.outbox.unseal(body);
   const rendered = renderMail(mail, deps.publicUrl);
-  await deps.transport.deliver({ id: jobId, from: deps.from, to: mail.to, ...rendered });
+  await deps.transport.deliver({ id: jobId, from: deps.from, to: mail.to, ...rendered }, signal);
 }
 
 /** Mail by SMTP. The `Message-ID` is the job's id, so that a second delivery can be recognised. */
 export function smtpTransport(url: string): MailTransport {
   let transporter = createSmtp(url);
   return {
-    async deliver({ id, to, ...mail }) {
+    async deliver({ id, to, ...mail }, signal) {
       const domain = /@([^\s>]+)/.exec(mail.from)?.[1] ?? 'localhost';
       await transporter.sendMail({
         ...mail,
@@ -49,6 +54,7 @@ export function smtpTransport(url: string): MailTransport {
         headers: { 'Auto-Submitted': 'auto-generated' },
         disableFileAccess: true,
         disableUrlAccess: true,
+        signal,
       });
     },
     setUrl(next) {

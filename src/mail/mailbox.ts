@@ -47,7 +47,8 @@ export class Mailbox implements MailTransport {
 
 function parse(line: string): MailboxEntry[] {
   try {
-    return [JSON.parse(line) as MailboxEntry];
+    const entry = JSON.parse(line);
+    return typeof entry?.id === 'string' ? [entry as MailboxEntry] : [];
   } catch {
     return [];
   }

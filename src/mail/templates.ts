@@ -9,7 +9,8 @@ export type RenderedMail = { subject: string; text: string; html: string };
 
 /** Renders a mail. Links lead to `publicUrl` and carry tokens in the fragment, which is not sent. */
 export function renderMail(mail: Mail, publicUrl: string): RenderedMail {
-  const greeting = mail.displayName === '' ? 'Hello,' : `Hello ${oneLine(mail.displayName)},`;
+  const name = namable(oneLine(mail.displayName));
+  const greeting = name === '' ? 'Hello,' : `Hello ${name},`;
   switch (mail.template) {
     case 'verify_email':
       return compose('Confirm your address', [
@@ -30,6 +31,9 @@ export function renderMail(mail: Mail, publicUrl: string): RenderedMail {
         `a credential of your session${mail.deviceLabel === '' ? '' : ` “${oneLine(mail.deviceLabel)}”`} was used twice at ${mail.happenedAt}. Somebody may have copied it, so that the session has been ended, for them and for you.`,
         'Sign in again to go on. If you know of no reason for this, change your password too.',
       ]);
+    default:
+      // Of a newer version, one of whose replicas will send it.
+      throw new TypeError('the template is not known');
   }
 }
 
@@ -47,9 +51,20 @@ function compose(subject: string, paragraphs: (string | URL)[]): RenderedMail {
   };
 }
 
+/** Spaces and controls of all kinds, and what turns the direction of the text around it. */
+const LAYOUT = /[\s\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
+
 /** People's own words stay on their line, so that they can't pretend to be a paragraph of ours. */
 function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
+  return text.replace(LAYOUT, ' ').trim();
+}
+
+/**
+ * A name, unless mail programs would make a link of it: anybody can have us write to anybody, and is
+ * not to choose where our mail leads.
+ */
+function namable(name: string): string {
+  return /:\/\/|\bwww\.|[^\s.]\.[a-z]{2,}/iu.test(name) ? '' : name;
 }
 
 export function escapeHtml(text: string): string {

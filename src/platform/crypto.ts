@@ -16,14 +16,30 @@ const SEAL_TAG_BYTES = 16;
  * each purpose. New secrets use the current version; older versions still open what they closed.
  */
 export class Keyring {
-  readonly current: number;
-  readonly #masters: ReadonlyMap<number, Buffer>;
+  #current = 0;
+  #masters: ReadonlyMap<number, Buffer> = new Map();
   readonly #derived = new Map<string, Buffer>();
 
-  /** `masters` maps versions (1 to 255) to 32-byte keys; the highest version is the current one. */
+  /**
+   * `masters` maps versions (1 to 255) to 32-byte keys; the first is the current one. Any other may
+   * be newer: replicas are given a key to open with before the first of them closes with it.
+   */
   constructor(masters: ReadonlyMap<number, Buffer>) {
+    this.replace(masters);
+  }
+
+  /** Takes another set of master keys, as the constructor does. */
+  replace(masters: ReadonlyMap<number, Buffer>): void {
+    const [current] = masters.keys();
+    if (current === undefined) throw new Error('there is no master key');
+    this.#current = current;
     this.#masters = masters;
-    this.current = Math.max(...masters.keys());
+    this.#derived.clear();
+  }
+
+  /** The version that new secrets are made under. */
+  get current(): number {
+    return this.#current;
   }
 
   get versions(): number[] {
@@ -68,7 +84,12 @@ export class Keyring {
     return Buffer.concat([header, iv, cipher.getAuthTag(), body]);
   }
 
-  /** The plaintext of what `seal` made. Throws where it was altered or the key version is not held. */
+  /** The version of the master key under which something was sealed. */
+  versionOf(sealed: Uint8Array): number {
+    return Buffer.from(sealed).readUInt16BE();
+  }
+
+  /** The plaintext of what `seal` made. Throws where it was altered or the key is not held. */
   open(purpose: string, sealed: Uint8Array): Buffer {
     const bytes = Buffer.from(sealed);
     const header = bytes.subarray(0, SEAL_HEADER_BYTES);
@@ -76,13 +97,25 @@ export class Keyring {
     const bodyAt = SEAL_HEADER_BYTES + SEAL_IV_BYTES + SEAL_TAG_BYTES;
     const decipher = createDecipheriv(
       'aes-256-gcm',
-      this.#key(purpose, header.readUInt16BE()),
+      this.#key(purpose, this.versionOf(bytes)),
       iv,
       { authTagLength: SEAL_TAG_BYTES },
     );
     decipher.setAAD(header);
     decipher.setAuthTag(bytes.subarray(bodyAt - SEAL_TAG_BYTES, bodyAt));
-    return Buffer.concat([decipher.update(bytes.subarray(bodyAt)), decipher.final()]);
+    try {
+      return Buffer.concat([decipher.update(bytes.subarray(bodyAt)), decipher.final()]);
+    } catch (error) {
+      throw new WrongMasterKey(error);
+    }
+  }
+}
+
+/** What was sealed does not open: under another master key than ours, or it was altered. */
+class WrongMasterKey extends Error {
+  constructor(cause: unknown) {
+    super('the master key is not the one that this was sealed under', { cause });
+    this.name = 'WrongMasterKey';
   }
 }
 

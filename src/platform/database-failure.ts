@@ -32,7 +32,7 @@ export function databaseFailure(error: unknown, kind: 'postgresql' | 'embedded')
       return unavailable('the database', error);
     }
     if (
-      /Query read timeout|Connection terminated|driver has already been destroyed/.test(
+      /Query read timeout|Connection terminated|not queryable|driver has already been destroyed/.test(
         cause.message,
       )
     ) {

@@ -70,6 +70,7 @@ export class Database {
       },
       // Repositories are made per call from a fork; the global one is never used.
       allowGlobalContext: false,
+      schemaGenerator: { ignoreSchema: ['jobs'] },
       ensureDatabase: false,
       debug: false,
       logger: (message: string) => options.log.debug({ component: 'orm' }, message),

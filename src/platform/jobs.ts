@@ -1,4 +1,4 @@
-import { PgBoss } from 'pg-boss';
+import { type JobResult, PgBoss } from 'pg-boss';
 import { type Database, type EntityManager, query } from './database.ts';
 import { errorFields, type Log } from './log.ts';
 
@@ -7,6 +7,10 @@ const SCHEMA = 'jobs';
 const RETRY = { retryLimit: 300, retryBackoff: true, retryDelay: 5, retryDelayMax: 1800 };
 const KEEP_FINISHED_SECONDS = 24 * 3600;
 const WORKER_POLL_SECONDS = 1;
+/** Jobs that a replica performs at once; while there are as many, it takes the next without delay. */
+const BATCH = 10;
+/** After this, a job whose replica has gone is performed by another; it must have ended by then. */
+const JOB_TIMEOUT_SECONDS = 60;
 const STOP_TIMEOUT_MS = 5000;
 
 /** A kind of work that is done later. `perform` may run more than once for one job. */
@@ -47,7 +51,11 @@ export class Jobs {
     boss.on('error', () => {});
     await boss.start();
     for (const name of queues) {
-      await boss.createQueue(name, { ...RETRY, deleteAfterSeconds: KEEP_FINISHED_SECONDS });
+      await boss.createQueue(name, {
+        ...RETRY,
+        expireInSeconds: JOB_TIMEOUT_SECONDS,
+        deleteAfterSeconds: KEEP_FINISHED_SECONDS,
+      });
     }
     await boss.stop({ close: false, graceful: false });
   }
@@ -58,12 +66,16 @@ export class Jobs {
 
   /** Has this replica perform the jobs of a queue. A handler that throws is called again later. */
   async work(queue: string, handler: JobHandler): Promise<void> {
-    const id = await this.#boss.work<{ body: string }>(
+    const options = {
+      pollingIntervalSeconds: WORKER_POLL_SECONDS,
+      batchSize: BATCH,
+      burstWhenBatchFull: true,
+      perJobResults: true,
+    } as const;
+    const id = await this.#boss.work<{ body: string }, unknown, typeof options>(
       queue,
-      { pollingIntervalSeconds: WORKER_POLL_SECONDS },
-      async (batch) => {
-        for (const job of batch) await this.#perform(queue, handler, job);
-      },
+      options,
+      (batch) => Promise.all(batch.map((job) => this.#perform(queue, handler, job))),
     );
     this.#workers.set(queue, id);
   }
@@ -72,13 +84,14 @@ export class Jobs {
     queue: string,
     handler: JobHandler,
     job: { id: string; data: { body: string }; signal: AbortSignal },
-  ): Promise<void> {
+  ): Promise<JobResult> {
     try {
       await handler(job.data.body, job.id, job.signal);
+      return { id: job.id, status: 'completed' };
     } catch (error) {
       this.#log.warn({ component: 'jobs', job: queue, ...errorFields(error) }, 'job failed');
-      // The queue keeps what is thrown in its table: nothing of the foreign error goes there.
-      throw new Error(`${queue} failed`);
+      // The queue keeps the output in its table: nothing of the foreign error goes there.
+      return { id: job.id, status: 'failed' };
     }
   }
 

@@ -1,5 +1,5 @@
 import { errorFields, type Log } from './log.ts';
-import { connectRedis, type RedisClient } from './redis.ts';
+import { connectRedis, type RedisClient, setRedisCredentials } from './redis.ts';
 
 /**
  * Tells other replicas to look at something now. A hint carries nothing and may be lost; whoever
@@ -8,11 +8,13 @@ import { connectRedis, type RedisClient } from './redis.ts';
 export type Hints = {
   publish(channel: string): void;
   subscribe(channel: string, listener: () => void): void;
+  /** Connections from now on use the credentials of this URL. */
+  setUrl(url: string): void;
   close(): void;
 };
 
 /** For one replica without Redis: nobody else is there to be told. */
-export const noHints: Hints = { publish() {}, subscribe() {}, close() {} };
+export const noHints: Hints = { publish() {}, subscribe() {}, setUrl() {}, close() {} };
 
 /** Hints by Redis publish/subscribe. `client` publishes; listening takes a connection of its own. */
 export function redisHints(client: RedisClient, url: string, log: Log): Hints {
@@ -40,6 +42,9 @@ export function redisHints(client: RedisClient, url: string, log: Log): Hints {
           for (const each of listeners.values()) each();
         });
       }
+    },
+    setUrl(next) {
+      for (const each of [client, subscriber]) if (each) setRedisCredentials(each, next);
     },
     close() {
       subscriber?.disconnect();

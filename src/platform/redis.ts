@@ -34,12 +34,22 @@ export function connectRedis(url: string, log: Log): RedisClient {
   return client;
 }
 
+/**
+ * Has connections from now on use the user and password of this URL; open ones stay, as they are
+ * authenticated already. Other hosts need a restart.
+ */
+export function setRedisCredentials(client: RedisClient, url: string): void {
+  const options = client instanceof Cluster ? client.options.redisOptions : client.options;
+  Object.assign(options ?? {}, credentialsOf(parseRedisUrl(url)));
+}
+
+function credentialsOf({ username, password }: { username: string; password: string }) {
+  return { ...(username ? { username } : {}), ...(password ? { password } : {}) };
+}
+
 function createClient(url: string): RedisClient {
-  const { protocol, username, password, hosts, path } = parseRedisUrl(url);
-  const credentials = {
-    ...(username ? { username } : {}),
-    ...(password ? { password } : {}),
-  };
+  const { protocol, hosts, path, ...rest } = parseRedisUrl(url);
+  const credentials = credentialsOf(rest);
   if (protocol === 'redis+cluster:') {
     // A cluster has these two for itself, not for each of its nodes.
     const { retryStrategy: _, enableOfflineQueue: __, ...commands } = FAIL_FAST;

@@ -51,7 +51,10 @@ export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthServi
     },
 
     async logout({ refreshToken: presented }, context) {
-      const ownSession = () => requirePrincipal(callOf(context.values)).sessionId;
+      const call = callOf(context.values);
+      // Asked again after the answer was lost: the caller's own session has ended already.
+      if (presented === '' && call.refusal?.reason === 'TOKEN_REVOKED') return {};
+      const ownSession = () => requirePrincipal(call).sessionId;
       await logout(deps, callerOf(context), presented, ownSession);
       return {};
     },

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
+import {
+  type ConnectError,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+} from '@connectrpc/connect';
 import type { Caller } from '../platform/caller.ts';
 import type { Failure } from '../platform/failure.ts';
 import type { Principal } from '../sessions/principal.ts';
@@ -15,6 +20,10 @@ export type Call = {
   readonly startedAt: number;
   /** Whether the interceptors have had it: otherwise the listener completes and logs its answer. */
   intercepted: boolean;
+  /** How long it may take, where it is limited: by its caller or by us. */
+  timeLimitMs: number | undefined;
+  /** The error that the listener answered with by itself, over the heads of the interceptors. */
+  answered: ConnectError | undefined;
   principal: Principal | undefined;
   /** Why the credential that came with the call was refused, if one came. */
   refusal: Failure | undefined;
@@ -69,6 +78,8 @@ export class CallFactory {
       addressIsCertain: proxied || (forwarded === undefined && header('forwarded') === undefined),
       startedAt: performance.now(),
       intercepted: false,
+      timeLimitMs: undefined,
+      answered: undefined,
       principal: undefined,
       refusal: undefined,
     };

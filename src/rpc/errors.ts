@@ -41,6 +41,7 @@ export const REASONS: Record<Reason, ErrorReason> = {
   DEPENDENCY_UNAVAILABLE: ErrorReason.DEPENDENCY_UNAVAILABLE,
   STORAGE_FULL: ErrorReason.STORAGE_FULL,
   METHOD_UNKNOWN: ErrorReason.METHOD_UNKNOWN,
+  COMPRESSION_UNKNOWN: ErrorReason.COMPRESSION_UNKNOWN,
   DEADLINE_EXCEEDED: ErrorReason.DEADLINE_EXCEEDED,
   CANCELLED: ErrorReason.CANCELLED,
   REQUEST_TOO_LARGE: ErrorReason.REQUEST_TOO_LARGE,
@@ -51,11 +52,20 @@ export const REASONS: Record<Reason, ErrorReason> = {
 /** Marks the errors that are complete, so that no layer does it twice. */
 const complete = new WeakSet<ConnectError>();
 
-/** The failure as callers get it, with its details, and the failure behind it for the log. */
-export function toConnectError(error: unknown, requestId: string): ConnectError {
+/**
+ * The failure as callers get it, with its details, and the failure behind it for the log. Whatever
+ * work throws because `signal` told it to stop is what the signal says.
+ */
+export function toConnectError(
+  error: unknown,
+  requestId: string,
+  signal?: AbortSignal,
+): ConnectError {
   if (error instanceof ConnectError && complete.has(error)) return error;
-  const failure = toFailure(error);
-  const result = new ConnectError(failure.message, CODES[failure.kind], undefined, [
+  const isAbort =
+    signal?.aborted && !(error instanceof Failure) && !(error instanceof ConnectError);
+  const failure = toFailure(isAbort ? signal.reason : error);
+  const result = new ConnectError(failure.message, CODES[failure.kind], retryAfter(failure), [
     { desc: ErrorInfoSchema, value: errorInfo(failure) },
     { desc: RequestInfoSchema, value: { requestId } },
     ...furtherDetails(failure),
@@ -63,6 +73,13 @@ export function toConnectError(error: unknown, requestId: string): ConnectError 
   result.cause = error instanceof Failure ? (error.cause ?? error) : error;
   complete.add(result);
   return result;
+}
+
+/** For HTTP clients that know nothing of RetryInfo, RFC 9110 section 10.2.3. */
+function retryAfter({ details: { retryAfterMs } }: Failure): Record<string, string> | undefined {
+  return retryAfterMs === undefined
+    ? undefined
+    : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
 }
 
 function errorInfo({ reason, details }: Failure) {
@@ -100,28 +117,44 @@ function toFailure(error: unknown): Failure {
   return new Failure('internal', 'INTERNAL', 'internal error', {}, error);
 }
 
-const PARSE = /^(parse binary|cannot decode|protocol error)/;
+/** How Connect and grpc-js say that a request can't be read; their codes say something else. */
+const UNREADABLE =
+  /^(parse binary|cannot decode|protocol error)|decompress|(no|a second) request message/;
+const COMPRESSION = /^unknown compression|unsupported encoding/;
 
 /** The RPC libraries' own errors, which know nothing of our reasons. */
 function libraryFailure(error: ConnectError): Failure {
-  if (error.code === Code.InvalidArgument || PARSE.test(error.rawMessage)) {
-    return unreadable(error);
+  const { code, rawMessage } = error;
+  if (code === Code.ResourceExhausted) {
+    return new Failure('exhausted', 'REQUEST_TOO_LARGE', 'the request is larger than is read');
   }
-  switch (error.code) {
-    case Code.ResourceExhausted:
-      return new Failure('exhausted', 'REQUEST_TOO_LARGE', 'the request is larger than is read');
+  if (code === Code.InvalidArgument || UNREADABLE.test(rawMessage)) return unreadable(error);
+  switch (code) {
     case Code.Unimplemented:
-      return new Failure('unimplemented', 'METHOD_UNKNOWN', error.rawMessage);
+      return COMPRESSION.test(rawMessage) ? unknownCompression() : unknownMethod();
     case Code.DeadlineExceeded:
       return deadlineExceeded();
     case Code.Canceled:
     case Code.Aborted:
-      return new Failure('cancelled', 'CANCELLED', 'the caller went away');
+      return callerGone();
     case Code.Unavailable:
       return shuttingDown();
     default:
       return new Failure('internal', 'INTERNAL', 'internal error', {}, error);
   }
+}
+
+export function unknownMethod(): Failure {
+  return new Failure('unimplemented', 'METHOD_UNKNOWN', 'there is no such method');
+}
+
+function unknownCompression(): Failure {
+  const text = 'the request is compressed in a way that is not read here';
+  return new Failure('unimplemented', 'COMPRESSION_UNKNOWN', text);
+}
+
+export function callerGone(cause?: unknown): Failure {
+  return new Failure('cancelled', 'CANCELLED', 'the caller went away', {}, cause);
 }
 
 export function deadlineExceeded(): Failure {

@@ -1,4 +1,5 @@
 import { type EventEmitter, once } from 'node:events';
+import type { Readable } from 'node:stream';
 import {
   create,
   type DescMessage,
@@ -17,26 +18,22 @@ import {
   type MethodImpl,
   type MethodImplSpec,
 } from '@connectrpc/connect';
-import {
-  createAsyncIterable,
-  invokeUnaryImplementation,
-  transformInvokeImplementation,
-} from '@connectrpc/connect/protocol';
-import * as grpc from '@grpc/grpc-js';
+import { createAsyncIterable, transformInvokeImplementation } from '@connectrpc/connect/protocol';
+import type * as grpc from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { Failure } from '../platform/failure.ts';
 import type { Log } from '../platform/log.ts';
 import { type Call, contextOf } from './call.ts';
-import { toConnectError } from './errors.ts';
+import { callerGone, toConnectError } from './errors.ts';
+import { carriedBy, headersOf, metadataOf } from './grpc-metadata.ts';
 import { logCall } from './interceptors/logging.ts';
 import { MAX_DEADLINE_MS } from './limits.ts';
 import type { Service } from './services.ts';
+import { composeUnary, UnaryCall, type UnarySpec } from './unary-call.ts';
 
 export type AdapterDeps = {
   interceptors: Interceptor[];
   log: Log;
-  /** The call that began with this metadata. */
-  callOf: (metadata: grpc.Metadata) => Call;
 };
 
 type Raw = Buffer;
@@ -69,10 +66,7 @@ export function addConnectService(server: grpc.Server, service: Service, deps: A
 function handler(spec: MethodImplSpec, deps: AdapterDeps): grpc.UntypedHandleCall {
   switch (spec.kind) {
     case 'unary':
-      return (call: grpc.ServerUnaryCall<Raw, Raw>, done: grpc.sendUnaryData<Raw>) =>
-        void answerOnce(spec, deps, call, done, (context) =>
-          invokeUnaryImplementation(spec, context, parse(spec, call.request), deps.interceptors),
-        );
+      return unaryHandler(spec, deps);
     case 'client_streaming':
       return (call: grpc.ServerReadableStream<Raw, Raw>, done: grpc.sendUnaryData<Raw>) =>
         void answerOnce(spec, deps, call, done, (context) =>
@@ -92,6 +86,27 @@ function handler(spec: MethodImplSpec, deps: AdapterDeps): grpc.UntypedHandleCal
   }
 }
 
+/** The one hot path: every token check comes this way. */
+function unaryHandler(spec: UnarySpec, deps: AdapterDeps): grpc.handleUnaryCall<Raw, Raw> {
+  const invoke = composeUnary(spec, deps.interceptors);
+  return async (rpc, done) => {
+    const call = carriedBy(rpc.metadata);
+    let unary: UnaryCall | undefined;
+    try {
+      unary = new UnaryCall(spec.method, parse(spec, rpc.request), contextOf(call), rpc);
+      const { message, header, trailer } = await invoke(unary);
+      const bytes = serialize(spec.method.output, message);
+      rpc.sendMetadata(metadataOf(header, call));
+      done(null, bytes, metadataOf(trailer));
+    } catch (error) {
+      done(failed(spec, deps, call, error));
+      unary?.end(error);
+    } finally {
+      unary?.end();
+    }
+  };
+}
+
 async function answerOnce(
   spec: MethodImplSpec,
   deps: AdapterDeps,
@@ -99,7 +114,7 @@ async function answerOnce(
   done: grpc.sendUnaryData<Raw>,
   invoke: (context: HandlerContext) => Promise<Message>,
 ): Promise<void> {
-  const call = deps.callOf(rpc.metadata);
+  const call = carriedBy(rpc.metadata);
   const context = contextFor(spec, rpc, call);
   try {
     const bytes = serialize(spec.method.output, await invoke(context));
@@ -118,20 +133,35 @@ async function answerMany(
   rpc: grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>,
   invoke: (context: HandlerContext) => AsyncIterable<Message>,
 ): Promise<void> {
-  const call = deps.callOf(rpc.metadata);
+  const call = carriedBy(rpc.metadata);
   const context = contextFor(spec, rpc, call);
   try {
     rpc.sendMetadata(metadataOf(context.responseHeader, call));
-    for await (const message of invoke(context)) {
-      // A reader who takes nothing is waited for, not buffered for.
-      const flushed = rpc.write(serialize(spec.method.output, message));
-      if (!flushed) await once(rpc, 'drain', { signal: context.signal });
-    }
+    await writeAll(spec, rpc, invoke(context)[Symbol.asyncIterator](), context.signal);
     rpc.end(metadataOf(context.responseTrailer));
   } catch (error) {
     rpc.emit('error', failed(spec, deps, call, error));
   } finally {
     context.abort();
+  }
+}
+
+async function writeAll(
+  spec: MethodImplSpec,
+  rpc: grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>,
+  messages: AsyncIterator<Message>,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for (let next = await messages.next(); !next.done; next = await messages.next()) {
+      // A reader who takes nothing is waited for, not buffered for.
+      const flushed = rpc.write(serialize(spec.method.output, next.value));
+      if (!flushed) await once(rpc, 'drain', { signal });
+    }
+  } catch (error) {
+    // Told to those who make the messages: that nobody reads on would look like their end to them.
+    await messages.throw?.(error);
+    throw error;
   }
 }
 
@@ -142,7 +172,7 @@ function contextFor(
 ) {
   const gone = new AbortController();
   (rpc as EventEmitter).once('cancelled', () => {
-    gone.abort(new Failure('cancelled', 'CANCELLED', 'the caller went away'));
+    gone.abort(call.answered ?? callerGone());
   });
   return createHandlerContext({
     service: spec.method.parent,
@@ -197,8 +227,11 @@ function parse(spec: MethodImplSpec, bytes: Raw): Message {
   }
 }
 
-async function* read(spec: MethodImplSpec, rpc: AsyncIterable<unknown>) {
-  for await (const bytes of rpc) yield parse(spec, bytes as Raw);
+async function* read(spec: MethodImplSpec, rpc: Readable) {
+  // Left early, it would destroy the stream, and its answer with it.
+  for await (const bytes of rpc.iterator({ destroyOnReturn: false })) {
+    yield parse(spec, bytes as Raw);
+  }
 }
 
 async function only(messages: AsyncIterable<Message>): Promise<Message> {
@@ -209,21 +242,4 @@ async function only(messages: AsyncIterable<Message>): Promise<Message> {
 function serialize(schema: DescMessage, message: Message): Buffer {
   const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function headersOf(metadata: grpc.Metadata): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(metadata.toHttp2Headers())) {
-    for (const each of [value].flat()) headers.append(name, String(each));
-  }
-  return headers;
-}
-
-function metadataOf(headers: Headers, call?: Call): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  headers.forEach((value, name) => {
-    metadata.set(name, name.endsWith('-bin') ? Buffer.from(value, 'base64') : value);
-  });
-  if (call) metadata.set('x-request-id', call.requestId);
-  return metadata;
 }

@@ -1,22 +1,36 @@
-/** What both listeners read of a caller before they refuse (W02). */
-
-/** One message, compressed and decompressed. */
-export const MAX_MESSAGE_BYTES = 64 * 1024;
-/** All headers of one call together. */
-export const MAX_HEADER_BYTES = 16 * 1024;
-/** Calls at once on one HTTP/2 connection. */
-export const MAX_STREAMS = 200;
-/** What one HTTP/2 connection may make us hold, in MiB. */
-export const MAX_SESSION_MEMORY_MIB = 16;
-/** From a call's headers to the end of its (unary) request. */
-export const BODY_TIMEOUT_MS = 10_000;
-/** A connection without a call. */
-export const IDLE_TIMEOUT_MS = 5 * 60_000;
-/** The longest deadline that a caller may name. */
+/** The longest deadline of a unary call; a longer one counts as this. */
 export const MAX_DEADLINE_MS = 5 * 60_000;
-/** After this a client is told to connect again, so that it finds new replicas. */
-export const MAX_CONNECTION_AGE_MS = 30 * 60_000;
-export const MAX_CONNECTION_AGE_GRACE_MS = 60_000;
-/** How often a silent connection is asked whether it is still there, and how long it may think. */
-export const KEEPALIVE_MS = 60_000;
-export const KEEPALIVE_TIMEOUT_MS = 20_000;
+/** The deadline of a unary call whose caller names none. */
+export const DEFAULT_DEADLINE_MS = 30_000;
+
+/** How long the rest of a refused request is read, so that its sender comes to see the answer. */
+export const LINGER_MS = 500;
+
+/** What both listeners take of a caller before they refuse (W02). */
+export const LIMITS = {
+  /** One message, compressed and decompressed. */
+  maxMessageBytes: 64 * 1024,
+  /** All headers of one call together. */
+  maxHeaderBytes: 16 * 1024,
+  maxHeaders: 100,
+  /** Calls at once on one HTTP/2 connection. */
+  maxStreams: 200,
+  /** What one HTTP/2 connection may make us hold. */
+  maxSessionMemoryMib: 16,
+  /** From a connection to its first call: handshake, preface, headers. */
+  headersTimeoutMs: 10_000,
+  /** From a call's headers to the end of its (unary) request. */
+  bodyTimeoutMs: 10_000,
+  /** A call on which nothing moves, neither here nor there. */
+  streamIdleMs: 5 * 60_000,
+  /** A connection without a call. */
+  idleTimeoutMs: 5 * 60_000,
+  /** After this a client is told to connect again, so that it finds new replicas. */
+  maxConnectionAgeMs: 30 * 60_000,
+  maxConnectionAgeGraceMs: 60_000,
+  /** How often a silent connection is asked whether it is still there, and how long it may think. */
+  keepaliveMs: 60_000,
+  keepaliveTimeoutMs: 20_000,
+};
+
+export type Limits = Readonly<typeof LIMITS>;

@@ -63,10 +63,12 @@ export function formatRefreshToken(keyring: Keyring, token: RefreshSecret): stri
 
 /** The token behind a text, or undefined where we did not issue it. Needs no database. */
 export function parseRefreshToken(keyring: Keyring, text: string): RefreshSecret | undefined {
-  const match = /^csr_([\w-]{22})\.([\w-]{71})$/.exec(text);
-  const sessionId = unpackUuid(match?.[1] ?? '');
-  const body = Buffer.from(match?.[2] ?? '', 'base64url');
+  const [, packed = '', encoded = ''] = /^csr_([\w-]{22})\.([\w-]{71})$/.exec(text) ?? [];
+  const sessionId = unpackUuid(packed);
+  const body = Buffer.from(encoded, 'base64url');
   if (sessionId === undefined || body.length !== BODY_BYTES) return undefined;
+  // A token has one spelling: the last character's spare bits are not free.
+  if (body.toString('base64url') !== encoded) return undefined;
   const token = {
     sessionId,
     keyVersion: body.readUInt8(0),

@@ -46,7 +46,7 @@ export class RevocationFeed {
   /** Reads all revocations in force, and follows the table from then on. */
   async start(): Promise<void> {
     await this.look();
-    this.#deps.hints.subscribe(CHANNEL, () => void this.#tryToLook());
+    this.#deps.hints.subscribe(CHANNEL, () => void this.#lookAfresh());
     this.#timer = setInterval(() => void this.#tryToLook(), POLL_MS);
     this.#timer.unref();
   }
@@ -88,6 +88,12 @@ export class RevocationFeed {
     };
   }
 
+  /** A look that is under way may have missed what has just been announced. */
+  async #lookAfresh(): Promise<void> {
+    await this.#looking?.catch(() => {});
+    await this.#tryToLook();
+  }
+
   async #tryToLook(): Promise<void> {
     try {
       await this.look();
@@ -123,16 +129,17 @@ export class RevocationFeed {
     this.#set.forgetExpired(clock.now().getTime());
   }
 
-  /** Deletes rows that no valid token can concern any more, a batch at a time. */
-  async forgetExpired(): Promise<void> {
+  /** Deletes some of the rows that no valid token can concern. Says whether there may be more. */
+  async forgetExpired(): Promise<boolean> {
     const { database, clock } = this.#deps;
-    await database.read((em) =>
+    const gone = await database.read((em) =>
       query(
         em,
         `delete from revocations where id in
-         (select id from revocations where expires_at <= $1 limit ${FORGET_BATCH})`,
+         (select id from revocations where expires_at <= $1 limit ${FORGET_BATCH}) returning 1`,
         [clock.now()],
       ),
     );
+    return gone.length === FORGET_BATCH;
   }
 }

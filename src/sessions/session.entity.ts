@@ -8,7 +8,14 @@ const SessionSchema = defineEntity({
   repository: () => SessionRepository,
   properties: {
     id: p.uuid().primary(),
-    account: () => p.manyToOne(Account).mapToPk().fieldName('account_id').index('sessions_account'),
+    account: () =>
+      p
+        .manyToOne(Account)
+        .mapToPk()
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .fieldName('account_id')
+        .index('sessions_account'),
     deviceLabel: p.text(),
     userAgent: p.text(),
     ipAddress: p.text(),

@@ -40,6 +40,8 @@ function refreshed(row: Row): RefreshedSession {
   };
 }
 
+const BATCH = 1000;
+
 const OWNER = `
   s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
   s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
@@ -96,6 +98,17 @@ export class SessionRepository extends EntityRepository<Session> {
       [sessionId, now, cause],
     );
     return rows[0]?.accountId;
+  }
+
+  /** Deletes some of the sessions that were over before `limit`. Says whether there may be more. */
+  async forgetExpired(limit: Date): Promise<boolean> {
+    const gone = await query(
+      this.#sql,
+      `delete from sessions where id in
+       (select id from sessions where expires_at < $1 limit ${BATCH}) returning 1`,
+      [limit],
+    );
+    return gone.length === BATCH;
   }
 
   get #sql(): EntityManager {

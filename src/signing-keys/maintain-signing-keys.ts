@@ -22,8 +22,8 @@ export type MaintainDeps = {
 };
 
 /**
- * Brings the signing keys to where they should be: one that signs, one that comes next, and none
- * whose tokens have all expired. Replicas that do this at once do it one after another, under a
+ * Brings the signing keys to where they should be: one that signs, one that comes next, both sealed
+ * under the current master key, and none whose tokens have all expired. Replicas that do this at once do it one after another, under a
  * lock, so that there is one set of keys however many start together (S12).
  *
  * A change of COUNTERSIGN_SIGNING_ALG takes effect once the new key has been public long enough for
@@ -51,10 +51,23 @@ export async function maintainSigningKeys(deps: MaintainDeps): Promise<boolean> 
 type Step =
   | { do: 'create'; state: Exclude<SigningKeyState, 'retired'> }
   | { do: 'promote'; next: SigningKey; active: SigningKey }
-  | { do: 'remove'; key: SigningKey };
+  | { do: 'remove'; key: SigningKey }
+  | { do: 'reseal'; key: SigningKey };
 
 async function next(em: EntityManager, deps: MaintainDeps): Promise<Step | undefined> {
-  return plan(await em.getRepository(SigningKey).findAll(), deps);
+  const keys = await em.getRepository(SigningKey).findAll();
+  const step = plan(keys, deps);
+  // A replica with another master key must not change what the others sign with.
+  if (step) for (const key of keys.filter(isInUse)) open(deps, key);
+  return step;
+}
+
+function isInUse(key: SigningKey): boolean {
+  return key.state !== 'retired';
+}
+
+function open({ keyring }: MaintainDeps, key: SigningKey): Buffer {
+  return keyring.open(PRIVATE_KEY_PURPOSE, key.privateSealed);
 }
 
 /** The first thing that needs doing, if any. */
@@ -76,7 +89,11 @@ function plan(keys: SigningKey[], deps: MaintainDeps): Step | undefined {
   if (active.algorithm !== deps.signingAlg && published) {
     return { do: 'promote', next: following, active };
   }
-  return undefined;
+  const { keyring } = deps;
+  const outdated = keys
+    .filter(isInUse)
+    .find((key) => keyring.versionOf(key.privateSealed) < keyring.current);
+  return outdated && { do: 'reseal', key: outdated };
 }
 
 async function apply(
@@ -100,6 +117,8 @@ async function apply(
     // One at a time: there is never more than one active key.
     await em.flush();
     Object.assign(step.next, { state: 'active', activatedAt: now });
+  } else if (step.do === 'reseal') {
+    step.key.privateSealed = deps.keyring.seal(PRIVATE_KEY_PURPOSE, open(deps, step.key));
   } else {
     em.remove(step.key);
   }

@@ -2,6 +2,9 @@ import { defineEntity, p } from '@mikro-orm/core';
 import type { JWK } from 'jose';
 import { SigningKeyRepository } from './signing-key.repository.ts';
 
+export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+
 const SigningKeySchema = defineEntity({
   name: 'SigningKey',
   tableName: 'signing_keys',
@@ -9,7 +12,7 @@ const SigningKeySchema = defineEntity({
   properties: {
     /** The `kid`: the RFC 7638 thumbprint of the public key. */
     id: p.text().primary(),
-    algorithm: p.enum(['ES256', 'EdDSA', 'RS256']).$type<SigningAlgorithm>(),
+    algorithm: p.enum([...SIGNING_ALGORITHMS]).$type<SigningAlgorithm>(),
     state: p.enum(['next', 'active', 'retired']).$type<SigningKeyState>(),
     publicJwk: p.json().$type<JWK>(),
     /** The private half (PKCS 8, DER), sealed under the master key. */
@@ -31,8 +34,6 @@ const SigningKeySchema = defineEntity({
     },
   ],
 });
-
-export type SigningAlgorithm = 'ES256' | 'EdDSA' | 'RS256';
 
 /**
  * `next` is published and signs nothing yet, `active` signs, `retired` is published until the last

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/auth_service.proto.
  */
 export const file_countersign_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIm8KDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMYyAEiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UibgoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIeCgxkZXZpY2VfbGFiZWwYAyABKAlCCLpIBXIDGMgBIkQKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSABCCQoHb3V0Y29tZSI8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiUKDXJlZnJlc2hfdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIj4KFFJlZnJlc2hUb2tlblJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyIzCg1Mb2dvdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEIhAKDkxvZ291dFJlc3BvbnNlMsEECgtBdXRoU2VydmljZRJRCgZTaWduVXASHS5jb3VudGVyc2lnbi52MS5TaWduVXBSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuU2lnblVwUmVzcG9uc2UiCLrcGAQoAggBEmAKC1ZlcmlmeUVtYWlsEiIuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXNwb25zZSIIutwYBCgDCAESdQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIgi63BgEKAIIARJOCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmMKDFJlZnJlc2hUb2tlbhIjLmNvdW50ZXJzaWduLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaJC5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSIIutwYBCgDCAESUQoGTG9nb3V0Eh0uY291bnRlcnNpZ24udjEuTG9nb3V0UmVxdWVzdBoeLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlc3BvbnNlIgi63BgEKAMIAWIGcHJvdG8z", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_tokens]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokIkQKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSABCCQoHb3V0Y29tZSI8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiUKDXJlZnJlc2hfdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIj4KFFJlZnJlc2hUb2tlblJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyIzCg1Mb2dvdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEIhAKDkxvZ291dFJlc3BvbnNlMsEECgtBdXRoU2VydmljZRJRCgZTaWduVXASHS5jb3VudGVyc2lnbi52MS5TaWduVXBSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuU2lnblVwUmVzcG9uc2UiCLrcGAQoAggBEmAKC1ZlcmlmeUVtYWlsEiIuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXNwb25zZSIIutwYBCgDCAESdQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIgi63BgEKAIIARJOCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmMKDFJlZnJlc2hUb2tlbhIjLmNvdW50ZXJzaWduLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaJC5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSIIutwYBCgDCAESUQoGTG9nb3V0Eh0uY291bnRlcnNpZ24udjEuTG9nb3V0UmVxdWVzdBoeLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlc3BvbnNlIgi63BgEKAMIAWIGcHJvdG8z", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_tokens]);
 
 /**
  * The request of AuthService.SignUp.
@@ -38,7 +38,7 @@ export type SignUpRequest = Message<"countersign.v1.SignUpRequest"> & {
   password: string;
 
   /**
-   * What mails call the person. May be empty.
+   * What mails call the person. May be empty; any characters but NUL.
    *
    * @generated from field: string display_name = 3;
    */
@@ -160,7 +160,8 @@ export type LoginRequest = Message<"countersign.v1.LoginRequest"> & {
   password: string;
 
   /**
-   * What the person calls this device, for the list of their sessions. May be empty.
+   * What the person calls this device, for the list of their sessions. May be empty; any
+   * characters but NUL.
    *
    * @generated from field: string device_label = 3;
    */
@@ -298,8 +299,9 @@ export const AuthService: GenService<{
    * Creates an account and sends a verification mail to its address.
    *
    * The answer and its time are the same whether or not the address is taken. The owner of a taken
-   * and verified address gets a mail that says so. While an address is unverified, a new sign-up
-   * takes the place of the one before: its password and name count, and only its mail's token works.
+   * address gets a mail that says so. While an address is unverified and nobody has signed in with
+   * it, a new sign-up takes the place of the one before: its password and name count, and only its
+   * mail's token works.
    *
    * Calling it twice is safe: the second call sends a new mail, and the first mail's token is void.
    *

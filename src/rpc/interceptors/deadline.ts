@@ -1,27 +1,67 @@
-import { ConnectError, type Interceptor } from '@connectrpc/connect';
+import type { Interceptor, UnaryRequest } from '@connectrpc/connect';
+import { callOf } from '../call.ts';
 import { deadlineExceeded } from '../errors.ts';
-
-/** For callers who name none. */
-const DEFAULT_DEADLINE_MS = 30_000;
 
 /**
  * Answers when the caller's deadline has passed, whatever the work is waiting for; the work sees the
  * same signal and stops. Streams end when their caller goes, and have no default.
  */
-export const deadline: Interceptor = (next) => async (req) => {
-  if (req.stream) return next(req);
-  const { promise: over, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(ConnectError.from(req.signal.reason));
-  if (req.signal.aborted) onAbort();
-  req.signal.addEventListener('abort', onAbort, { once: true });
-  const timer = setTimeout(() => reject(deadlineExceeded()), DEFAULT_DEADLINE_MS);
-  try {
-    const answer = next(req);
-    // Whichever loses the race may still fail, with nobody left to hear of it.
-    answer.catch(() => {});
-    return await Promise.race([answer, over]);
-  } finally {
-    clearTimeout(timer);
-    req.signal.removeEventListener('abort', onAbort);
+export const deadline: Interceptor = (next) => (req) =>
+  req.stream ? next(req) : inTime(req, next(req));
+
+function inTime<T>(req: UnaryRequest, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const watch = new Watch(req, reject);
+    startSoon(watch);
+    answer.finally(() => watch.stop()).then(resolve, reject);
+  });
+}
+
+/** Looks after one call: says when its time is up or its caller has gone. */
+class Watch {
+  readonly #req: UnaryRequest;
+  readonly #over: (reason: unknown) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(req: UnaryRequest, over: (reason: unknown) => void) {
+    this.#req = req;
+    this.#over = over;
   }
-};
+
+  start(): void {
+    if (this.#stopped) return;
+    const { timeLimitMs } = callOf(this.#req.contextValues);
+    this.#timer = setTimeout(() => this.#over(deadlineExceeded()), timeLimitMs);
+    const { signal } = this.#req;
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (!this.#timer) return;
+    clearTimeout(this.#timer);
+    this.#req.signal.removeEventListener('abort', this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => this.#over(this.#req.signal.reason);
+}
+
+/** Calls that began in this turn of the event loop. */
+let begun: Watch[] = [];
+
+/**
+ * Starts the watch at the end of this turn of the event loop: most token checks have been answered by
+ * then, from memory, and need no timer and no signal.
+ */
+function startSoon(watch: Watch): void {
+  if (begun.length === 0) setImmediate(startBegun);
+  begun.push(watch);
+}
+
+function startBegun(): void {
+  const watches = begun;
+  begun = [];
+  for (const watch of watches) watch.start();
+}

@@ -11,16 +11,16 @@ export const errors: Interceptor = (next) => async (req) => {
   try {
     const res = await next(req);
     if (!res.stream) return res;
-    return { ...res, message: translated(res.message, requestId) };
+    return { ...res, message: translated(res.message, requestId, req.signal) };
   } catch (error) {
-    throw toConnectError(error, requestId);
+    throw toConnectError(error, requestId, req.signal);
   }
 };
 
-async function* translated<T>(messages: AsyncIterable<T>, requestId: string) {
+async function* translated<T>(messages: AsyncIterable<T>, requestId: string, signal: AbortSignal) {
   try {
     yield* messages;
   } catch (error) {
-    throw toConnectError(error, requestId);
+    throw toConnectError(error, requestId, signal);
   }
 }

@@ -1,0 +1,47 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from './limits.ts';
+
+/** What a 32-bit timer can wait; a longer one would fire at once. In `grpc-timeout` it has 8 digits. */
+const MAX_STREAM_DEADLINE_MS = 24 * 3600_000;
+
+const GRPC_UNITS = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 } as const;
+
+/** Whether a `grpc-timeout` header is what the protocol says. grpc-js takes more than that. */
+export function isGrpcTimeout(text: string): boolean {
+  return grpcTimeout(text) !== undefined;
+}
+
+function grpcTimeout(text: string): number | undefined {
+  const match = /^(\d{1,8})([HMSmun])$/.exec(text);
+  return match ? Number(match[1]) * GRPC_UNITS[match[2] as keyof typeof GRPC_UNITS] : undefined;
+}
+
+/**
+ * Writes into a call's headers the deadline that it gets: a stream has the time that its caller names,
+ * if any; a unary call never waits for longer than our own limit. One that can't be read stays, to be
+ * refused. Gives the time.
+ */
+export function limitConnectDeadline(
+  headers: IncomingHttpHeaders,
+  streaming: boolean,
+): number | undefined {
+  const isGrpcWeb = headers['content-type']?.startsWith('application/grpc-web') ?? false;
+  const name = isGrpcWeb ? 'grpc-timeout' : 'connect-timeout-ms';
+  const text = headers[name];
+  const named = typeof text === 'string' ? parse(isGrpcWeb, text) : undefined;
+  if (text !== undefined && named === undefined) return undefined;
+  const limited = timeLimit(streaming, named);
+  if (limited !== undefined) headers[name] = `${Math.ceil(limited)}${isGrpcWeb ? 'm' : ''}`;
+  return limited;
+}
+
+/** How long a call may take whose caller names so many milliseconds, or none. */
+export function timeLimit(streaming: boolean, namedMs: number | undefined): number | undefined {
+  if (!streaming) return Math.min(namedMs ?? DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS);
+  return namedMs === undefined ? undefined : Math.min(namedMs, MAX_STREAM_DEADLINE_MS);
+}
+
+function parse(isGrpcWeb: boolean, text: string): number | undefined {
+  if (isGrpcWeb) return grpcTimeout(text);
+  return /^\d{1,10}$/.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,59 @@
+import type { Http2SecureServer, Http2Server, ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
+import type * as grpc from '@grpc/grpc-js';
+import { isGrpcTimeout } from './deadlines.ts';
+import { guardHttp2, http2Options } from './http2-guard.ts';
+import type { Limits } from './limits.ts';
+
+const TIMEOUT = 'grpc-timeout';
+/** Of a day. grpc-js computes in 32 bits: a longer time than 24 days can come out as none at all. */
+const LONGEST_TIMEOUT = '86400S';
+
+/** Streams whose `grpc-timeout` can't be read. */
+const untimed = new WeakSet<ServerHttp2Stream>();
+
+/** Has the HTTP/2 servers of grpc-js announce our limits: it has options for some of them only. */
+export function limitHttp2(server: grpc.Server, limits: Limits): void {
+  Object.assign(Reflect.get(server, 'commonServerOptions'), http2Options(limits));
+}
+
+/**
+ * Looks after the HTTP/2 servers of a grpc-js server that has just been bound. Gives their open
+ * sockets: grpc-js's own `forceShutdown` knows of none unless channelz is on, and a session that is
+ * closing waits for its peer, whatever happens to it.
+ */
+export function guardGrpc(server: grpc.Server, limits: Limits): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  const servers = Reflect.get(server, 'http2Servers') as Map<
+    Http2Server | Http2SecureServer,
+    unknown
+  >;
+  for (const http2 of servers.keys()) {
+    guardHttp2(http2, limits);
+    http2.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    });
+    http2.prependListener('stream', (stream, headers) => {
+      const timeout = headers[TIMEOUT];
+      if (timeout === undefined) return;
+      if (!isGrpcTimeout(String(timeout))) {
+        untimed.add(stream);
+        delete headers[TIMEOUT];
+      } else if (/[HMS]$/.test(String(timeout))) {
+        headers[TIMEOUT] = shorter(String(timeout));
+      }
+    });
+  }
+  return sockets;
+}
+
+function shorter(timeout: string): string {
+  const unit = { H: 3600, M: 60, S: 1 }[timeout.at(-1) as 'H' | 'M' | 'S'];
+  return Number.parseInt(timeout, 10) * unit > 86_400 ? LONGEST_TIMEOUT : timeout;
+}
+
+/** Whether the call named a deadline that can't be read. grpc-js would answer it and serve it too. */
+export function hasOddTimeout(rpc: grpc.ServerInterceptingCallInterface): boolean {
+  return untimed.has(Reflect.get(rpc, 'stream'));
+}

@@ -1,0 +1,65 @@
+import type { Principal } from './principal.ts';
+
+type Claims = Readonly<Record<string, unknown>>;
+
+/** The last second of the year 9999: what the API's timestamps can say. */
+const LATEST_SECONDS = 253_402_300_799;
+
+/** The claims of a JWT's payload (RFC 7519, section 7.2), or undefined where it holds none. */
+export function parseClaims(payload: Uint8Array): Claims | undefined {
+  try {
+    const claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
+    return typeof claims === 'object' && !Array.isArray(claims) ? (claims ?? undefined) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The principal that the claims of an access token by RFC 9068 describe, or undefined where one is
+ * missing or odd (S04). Whose token it is and whether its time has come is not looked at here.
+ */
+export function principalOf(claims: Claims): Principal | undefined {
+  const { sub, sid, jti, iat, exp, scope, roles, amr, acr, auth_time: authTime } = claims;
+  const { client_id: client, email_verified: emailVerified } = claims;
+  const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
+  if (!isUuid(sub) || !isUuid(sid)) return undefined;
+  if (!isText(jti) || !isText(client) || !isText(acr) || typeof scope !== 'string')
+    return undefined;
+  if (!isSeconds(iat) || !isSeconds(exp) || !isSeconds(authTime)) return undefined;
+  if (!isTextList(roles) || !isTextList(amr)) return undefined;
+  if (!isTextList(audience) || audience.length === 0) return undefined;
+  if (typeof emailVerified !== 'boolean') return undefined;
+  const scopes = scope === '' ? [] : scope.split(' ');
+  return Object.freeze({
+    type: 'user' as const,
+    subject: sub,
+    sessionId: sid,
+    tokenId: jti,
+    emailVerified,
+    roles,
+    scopes,
+    permissions: scopes,
+    amr,
+    audience,
+    authTime,
+    issuedAt: iat,
+    expiresAt: exp,
+  });
+}
+
+function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+export function isSeconds(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LATEST_SECONDS;
+}
+
+function isTextList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => isText(item));
+}
