@@ -42,6 +42,17 @@ const prepared = {
 };
 
 export const PASSWORD = 'correct horse battery staple';
+export const { masterKey: MASTER_KEY, redis: REDIS_URL } = prepared;
+/** For tests of what races decide: a busy machine is not what they are about. */
+export const PATIENT = {
+  COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: '10s',
+  COUNTERSIGN_DB_STATEMENT_TIMEOUT: '10s',
+};
+/** The limits that operators get who set none. */
+export const DEFAULT_LIMITS = {
+  COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: '500ms',
+  COUNTERSIGN_DB_STATEMENT_TIMEOUT: '800ms',
+};
 export const PROTOCOLS = ['grpc', 'connect', 'grpc-web'] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
@@ -115,6 +126,10 @@ export type ReceivedMail = { to: string; subject: string; text: string; raw: str
 export class MailServer {
   readonly mails: ReceivedMail[] = [];
   refuse = false;
+  /** The one recipient that it refuses. */
+  refuseFor: string | undefined;
+  /** Whether it takes mail and then says that it failed: what a connection lost too early looks like. */
+  failAfterwards = false;
   readonly #server: SMTPServer;
 
   constructor() {
@@ -123,6 +138,8 @@ export class MailServer {
       disabledCommands: ['STARTTLS'],
       onMailFrom: (_address, _session, done) =>
         done(this.refuse ? new Error('not now') : undefined),
+      onRcptTo: ({ address }, _session, done) =>
+        done(address === this.refuseFor ? new Error('not for them') : undefined),
       onData: (stream, session, done) => {
         const chunks: Buffer[] = [];
         stream.on('data', (chunk) => chunks.push(chunk));
@@ -138,7 +155,7 @@ export class MailServer {
           const token = tokenIn(mail);
           if (token !== undefined) noteSecret(token);
           this.mails.push(mail);
-          done();
+          done(this.failAfterwards ? new Error('lost') : undefined);
         });
       },
     });
@@ -188,6 +205,8 @@ export type Service = {
   clock: TestClock;
   mail: MailServer;
   databaseUrl: string;
+  /** What it was configured with. */
+  env: Environment;
   auth: Client<typeof AuthService>;
   sessions: Client<typeof SessionService>;
   /** A client of any service by any protocol, with an access token or without. */
@@ -199,7 +218,9 @@ export type StartOptions = {
   databaseUrl?: string;
   mail?: MailServer;
   clock?: TestClock;
-} & Pick<Overrides, 'services'>;
+  /** False for a service that is not going to be ready. */
+  waitUntilReady?: boolean;
+} & Pick<Overrides, 'services' | 'limits'>;
 
 /**
  * Starts the real service in this process, on ports of its own and by default a database of its own,
@@ -220,6 +241,8 @@ export async function startService(options: StartOptions = {}): Promise<Service>
     COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1',
     COUNTERSIGN_RATE_LIMITS: 'off',
     COUNTERSIGN_SHUTDOWN_GRACE: '2s',
+    // A loaded machine is no failure of the database; who tests those sets the real limits.
+    ...PATIENT,
     COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
     COUNTERSIGN_ARGON2_TIME_COST: '1',
     ...options.env,
@@ -227,14 +250,19 @@ export async function startService(options: StartOptions = {}): Promise<Service>
   noteSecret(prepared.masterKey);
   const app = await startApp(
     readConfig(env, () => ''),
-    { clock, logDestination, ...(options.services ? { services: options.services } : {}) },
+    {
+      clock,
+      logDestination,
+      ...(options.services ? { services: options.services } : {}),
+      ...(options.limits ? { limits: options.limits } : {}),
+    },
   );
   let stopped: Promise<void> | undefined;
   const stop = app.stop.bind(app);
   app.stop = () => (stopped ??= stop());
   atEnd(() => app.stop());
-  await app.ready;
-  return { app, clock, mail, databaseUrl, ...clients(app) };
+  if (options.waitUntilReady !== false) await app.ready;
+  return { app, clock, mail, databaseUrl, env, ...clients(app) };
 }
 
 const mailUrls = new WeakMap<MailServer, Promise<string>>();
@@ -319,6 +347,18 @@ export async function signIn(
   return outcome.value;
 }
 
+/** Another replica of a service: on the same database, with the same settings and these. */
+export function startReplica(service: Service, options: StartOptions = {}): Promise<Service> {
+  const { databaseUrl, mail, clock } = service;
+  return startService({
+    databaseUrl,
+    mail,
+    clock,
+    ...options,
+    env: { ...service.env, ...options.env },
+  });
+}
+
 /** A person who has just signed in. */
 export async function signedIn(service: Service): Promise<Tokens & { email: string }> {
   const email = await createAccount(service);
@@ -384,8 +424,10 @@ const logDestination = {
 };
 
 /** The lines that the services of this test file log while `work` runs. */
-export async function logLines(work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
-  const lines: Record<string, unknown>[] = [];
+export async function logLines(
+  work: () => Promise<unknown>,
+  lines: Record<string, unknown>[] = [],
+): Promise<Record<string, unknown>[]> {
   const listener = (line: Record<string, unknown>) => lines.push(line);
   listeners.add(listener);
   await work().finally(() => listeners.delete(listener));

@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import { eventually, refusal, type Service, signedIn, sql, startService } from '../harness.ts';
+import {
+  eventually,
+  PATIENT,
+  refusal,
+  type Service,
+  signedIn,
+  sql,
+  startReplica,
+  startService,
+} from '../harness.ts';
 
 describe('RefreshToken', () => {
   let service: Service;
   let replica: Service;
 
   before(async () => {
-    service = await startService();
-    replica = await startService({
-      databaseUrl: service.databaseUrl,
-      mail: service.mail,
-      clock: service.clock,
-    });
+    service = await startService({ env: PATIENT });
+    replica = await startReplica(service);
   });
 
   it('gives a new pair of tokens', async () => {

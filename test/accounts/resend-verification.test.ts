@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createAccount,
+  newEmail,
+  PASSWORD,
+  PATIENT,
+  refusal,
+  type Service,
+  sql,
+  startReplica,
+  startService,
+  tokenIn,
+} from '../harness.ts';
+
+describe('ResendVerification', () => {
+  let service: Service;
+  let replica: Service;
+
+  before(async () => {
+    service = await startService({ env: PATIENT });
+    replica = await startReplica(service);
+  });
+
+  async function signUp(): Promise<{ email: string; token: string }> {
+    const email = newEmail();
+    await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
+    return { email, token: tokenIn(await service.mail.next(email, /Confirm/)) ?? '' };
+  }
+
+  it('sends a new mail, whose token works and voids the one before', async () => {
+    const { email, token } = await signUp();
+    const since = service.mail.mails.length;
+    await service.auth.resendVerification({ email });
+    const next = tokenIn(await service.mail.next(email, /Confirm/, since)) ?? '';
+    const before = await refusal(service.auth.verifyEmail({ token }));
+    assert.equal(before.reason, 'TOKEN_INVALID');
+    await service.auth.verifyEmail({ token: next });
+  });
+
+  it('gives 10 more minutes', async () => {
+    const { email } = await signUp();
+    service.clock.advance(11 * 60_000);
+    const since = service.mail.mails.length;
+    await service.auth.resendVerification({ email });
+    const token = tokenIn(await service.mail.next(email, /Confirm/, since)) ?? '';
+    service.clock.advance(9 * 60_000);
+    await service.auth.verifyEmail({ token });
+  });
+
+  it('takes the address in any case, and writes to it as it was signed up', async () => {
+    const { email } = await signUp();
+    const since = service.mail.mails.length;
+    await service.auth.resendVerification({ email: email.toUpperCase() });
+    await service.mail.next(email, /Confirm/, since);
+  });
+
+  it('answers the same and sends nothing for an unknown, verified or suspended address', async () => {
+    const verified = await createAccount(service);
+    const { email: suspended } = await signUp();
+    const { email: waiting } = await signUp();
+    await sql(service.databaseUrl, `update accounts set state = 'suspended' where email = $1`, [
+      suspended,
+    ]);
+    const since = service.mail.mails.length;
+    for (const email of [newEmail(), verified, suspended]) {
+      assert.deepEqual(
+        await service.auth.resendVerification({ email }),
+        await service.auth.resendVerification({ email: waiting }),
+      );
+    }
+    await service.mail.next(waiting, /Confirm/, since);
+    await sleep(1500);
+    assert.deepEqual(
+      new Set(service.mail.mails.slice(since).map(({ to }) => to)),
+      new Set([waiting]),
+    );
+  });
+
+  it('leaves one live token, and one mail that has it, when several come at once', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const { email } = await signUp();
+      const since = service.mail.mails.length;
+      const again = { email, password: PASSWORD, displayName: 'Pat' };
+      await Promise.all([
+        service.auth.resendVerification({ email }),
+        replica.auth.resendVerification({ email }),
+        service.auth.resendVerification({ email }),
+        replica.auth.signUp(again),
+      ]);
+      const tokens = await received(email, since, 4);
+      const outcomes = await Promise.all(
+        tokens.map((token) =>
+          service.auth.verifyEmail({ token }).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      );
+      assert.equal(outcomes.filter(Boolean).length, 1);
+    }
+  });
+
+  async function received(email: string, since: number, count: number): Promise<string[]> {
+    for (let waited = 0; waited < 10_000; waited += 20) {
+      const mails = service.mail.mails.slice(since).filter(({ to }) => to === email);
+      if (mails.length === count) return mails.map((mail) => tokenIn(mail) ?? '');
+      await sleep(20);
+    }
+    throw new Error('the mails have not come');
+  }
+});

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { Code } from '@connectrpc/connect';
+import {
+  createAccount,
+  newEmail,
+  PASSWORD,
+  PATIENT,
+  refusal,
+  type Service,
+  signIn,
+  sql,
+  startReplica,
+  startService,
+  tokenIn,
+} from '../harness.ts';
+
+const OTHER_PASSWORD = 'another horse battery staple';
+
+describe('SignUp', () => {
+  let service: Service;
+  let replica: Service;
+
+  before(async () => {
+    service = await startService({ env: PATIENT });
+    replica = await startReplica(service);
+  });
+
+  const signUp = (email: string, password = PASSWORD, displayName = 'Pat') =>
+    service.auth.signUp({ email, password, displayName });
+
+  const accountsOf = (email: string) =>
+    sql<{ id: string; email: string; display_name: string; email_verified_at: Date | null }>(
+      service.databaseUrl,
+      'select * from accounts where canonical_email = lower($1)',
+      [email],
+    );
+
+  const liveTokensOf = (email: string) =>
+    sql(
+      service.databaseUrl,
+      `select t.id from mailed_tokens t join accounts a on a.id = t.account_id
+       where a.canonical_email = lower($1) and t.used_at is null`,
+      [email],
+    );
+
+  it('creates an account that waits for its address to be verified', async () => {
+    const email = newEmail();
+    await signUp(email);
+    const mail = await service.mail.next(email, /Confirm your address/);
+    assert.ok(tokenIn(mail));
+    const [account] = await accountsOf(email);
+    assert.equal(account?.email_verified_at, null);
+    const events = await sql(
+      service.databaseUrl,
+      `select outcome from audit_events where type = 'account.created' and subject = $1`,
+      [account?.id],
+    );
+    assert.deepEqual(events, [{ outcome: 'success' }]);
+  });
+
+  it('answers the same for a taken address, and tells its owner by mail', async () => {
+    const taken = await createAccount(service);
+    const free = await signUp(newEmail());
+    assert.deepEqual(await signUp(taken, OTHER_PASSWORD, 'Mallory'), free);
+    const mail = await service.mail.next(taken, /You already have an account/);
+    assert.equal(tokenIn(mail), undefined);
+    assert.doesNotMatch(mail.raw, /Mallory/);
+    await signIn(service, taken);
+    const wrong = await refusal(signIn(service, taken, OTHER_PASSWORD));
+    assert.equal(wrong.reason, 'INVALID_CREDENTIALS');
+    assert.equal((await accountsOf(taken))[0]?.display_name, 'Pat');
+  });
+
+  it('tells the owner of a suspended account the same, and changes nothing', async () => {
+    const email = await createAccount(service);
+    await sql(service.databaseUrl, `update accounts set state = 'suspended' where email = $1`, [
+      email,
+    ]);
+    await signUp(email, OTHER_PASSWORD);
+    await service.mail.next(email, /You already have an account/);
+    const still = await refusal(signIn(service, email));
+    assert.equal(still.reason, 'ACCOUNT_SUSPENDED');
+  });
+
+  it('has the newest sign-up count while the address is unverified', async () => {
+    const email = newEmail();
+    await signUp(email, PASSWORD, 'First');
+    const first = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';
+    const since = service.mail.mails.length;
+    await signUp(email, OTHER_PASSWORD, 'Second');
+    const second = tokenIn(await service.mail.next(email, /Confirm/, since)) ?? '';
+
+    const void_ = await refusal(service.auth.verifyEmail({ token: first }));
+    assert.equal(void_.reason, 'TOKEN_INVALID');
+    await service.auth.verifyEmail({ token: second });
+    assert.equal((await refusal(signIn(service, email))).reason, 'INVALID_CREDENTIALS');
+    await signIn(service, email, OTHER_PASSWORD);
+    assert.equal((await accountsOf(email))[0]?.display_name, 'Second');
+  });
+
+  it('takes spellings that differ in case for one address', async () => {
+    const email = newEmail();
+    const typed = email.replace('person', 'PERSON');
+    await signUp(typed);
+    const token = tokenIn(await service.mail.next(typed, /Confirm/)) ?? '';
+    await service.auth.verifyEmail({ token });
+    await signUp(email.replace('example', 'EXAMPLE'), OTHER_PASSWORD);
+    await service.mail.next(typed, /You already have an account/);
+    assert.equal((await accountsOf(email)).length, 1);
+    await signIn(service, email.replace('person', 'PerSon'));
+  });
+
+  it('makes one account of two sign-ups at once, with one live token', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const email = newEmail();
+      const racers = [service, replica, service, replica].map(({ auth }, i) =>
+        auth.signUp({ email, password: `${PASSWORD} ${i}`, displayName: '' }),
+      );
+      await Promise.all(racers);
+      assert.equal((await accountsOf(email)).length, 1);
+      assert.equal((await liveTokensOf(email)).length, 1);
+    }
+  });
+
+  it('does all of it or nothing where the caller goes away', async () => {
+    const emails = Array.from({ length: 40 }, () => newEmail());
+    const calls = emails.map((email, i) =>
+      service.auth.signUp(
+        { email, password: PASSWORD, displayName: '' },
+        { signal: AbortSignal.timeout(1 + i * 5) },
+      ),
+    );
+    const results = await Promise.allSettled(calls);
+    assert.ok(results.some(({ status }) => status === 'rejected'));
+    const left = await sql<{ credentials: string; tokens: string; events: string }>(
+      service.databaseUrl,
+      `select (select count(*) from password_credentials p where p.account_id = a.id) as credentials,
+         (select count(*) from mailed_tokens t where t.account_id = a.id) as tokens,
+         (select count(*) from audit_events e where e.subject = a.id) as events
+       from accounts a where email = any($1)`,
+      [emails],
+    );
+    for (const row of left) assert.deepEqual(row, { credentials: '1', tokens: '1', events: '1' });
+  });
+
+  it('names the fields that break their rules', async () => {
+    const refused = await refusal(signUp('not an address', PASSWORD, 'x'.repeat(201)));
+    assert.equal(refused.code, Code.InvalidArgument);
+    assert.equal(refused.reason, 'INVALID_REQUEST');
+    assert.deepEqual(refused.fields.sort(), ['display_name', 'email']);
+  });
+
+  it('refuses a name that the database can not hold, as the fault of the request', async () => {
+    const refused = await refusal(signUp(newEmail(), PASSWORD, 'Pat\u0000'));
+    assert.equal(refused.code, Code.InvalidArgument);
+    assert.deepEqual(refused.fields, ['display_name']);
+  });
+});
+
+describe('SignUp, where signing in needs no verified address', () => {
+  let service: Service;
+
+  before(async () => {
+    service = await startService({ env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' } });
+  });
+
+  it('leaves an account alone that somebody has signed in to', async () => {
+    const email = newEmail();
+    await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
+    await signIn(service, email);
+    await service.auth.signUp({ email, password: OTHER_PASSWORD, displayName: 'Mallory' });
+    await service.mail.next(email, /You already have an account/);
+    await signIn(service, email);
+    const thief = await refusal(signIn(service, email, OTHER_PASSWORD));
+    assert.equal(thief.reason, 'INVALID_CREDENTIALS');
+  });
+});

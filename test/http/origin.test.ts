@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { before, describe, it } from 'node:test';
+import { type Service, startService } from '../harness.ts';
+
+const ORIGIN = 'https://app.example.com';
+const METHOD = '/countersign.v1.SessionService/IntrospectToken';
+
+describe('origins and hosts', () => {
+  let service: Service;
+  let url: string;
+
+  before(async () => {
+    service = await startService({
+      env: { COUNTERSIGN_CORS_ORIGINS: ORIGIN, COUNTERSIGN_ALLOWED_HOSTS: '127.0.0.1,id.example' },
+    });
+    url = `http://${service.app.httpAddress}`;
+  });
+
+  const preflight = (origin: string) =>
+    fetch(`${url}${METHOD}`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST' },
+    });
+
+  it('lets pages of a configured origin call', async () => {
+    const allowed = await preflight(ORIGIN);
+    assert.equal(allowed.status, 204);
+    assert.equal(allowed.headers.get('access-control-allow-origin'), ORIGIN);
+    assert.match(allowed.headers.get('access-control-allow-headers') ?? '', /authorization/i);
+    assert.equal(allowed.headers.get('access-control-allow-credentials'), null);
+    const answer = await fetch(`${url}${METHOD}`, {
+      method: 'POST',
+      headers: { origin: ORIGIN, 'content-type': 'application/json' },
+      body: '{"token":"x"}',
+    });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.get('access-control-allow-origin'), ORIGIN);
+    assert.match(answer.headers.get('access-control-expose-headers') ?? '', /x-request-id/);
+  });
+
+  it('says nothing to pages of any other', async () => {
+    for (const origin of ['https://evil.example', `${ORIGIN}.evil.example`, 'null']) {
+      const refused = await preflight(origin);
+      assert.equal(refused.headers.get('access-control-allow-origin'), null);
+    }
+  });
+
+  it('refuses hosts that it does not serve', async () => {
+    assert.equal(await statusFor(service.app.httpAddress, 'id.example:443'), 200);
+    assert.equal(await statusFor(service.app.httpAddress, 'ID.example'), 200);
+    assert.equal(await statusFor(service.app.httpAddress, 'rebound.example'), 421);
+  });
+});
+
+function statusFor(address: string, host: string): Promise<number | undefined> {
+  const [hostname, port] = address.split(':');
+  return new Promise((resolve, reject) => {
+    request({ hostname, port, path: '/healthz', headers: { host } }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('error', reject)
+      .end();
+  });
+}

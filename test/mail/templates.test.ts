@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Mail, renderMail } from '../../src/mail/templates.ts';
+
+const URL_ = 'https://id.example.com';
+const to = 'pat@example.com';
+
+const verifyEmail = (displayName: string, token = 'csm_a.b') =>
+  renderMail({ template: 'verify_email', to, displayName, token }, URL_);
+
+const reused = (deviceLabel: string) =>
+  renderMail(
+    {
+      template: 'refresh_token_reused',
+      to,
+      displayName: '',
+      deviceLabel,
+      happenedAt: '2030-01-01T00:00:00.000Z',
+    },
+    URL_,
+  );
+
+describe('The mails', () => {
+  it('E05 carry the token in the fragment of the link, in both parts', () => {
+    const { text, html } = verifyEmail('Pat');
+    const link = `${URL_}/verify-email#token=csm_a.b`;
+    assert.ok(text.includes(`\n${link}\n`));
+    assert.ok(html.includes(`<a href="${link}">${link}</a>`));
+  });
+
+  it('E05 escape what people typed, in the HTML part', () => {
+    const { text, html } = verifyEmail(`<img src=x onerror="alert('1')"> & Co`);
+    assert.ok(
+      html.includes('Hello &lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt; &amp; Co,'),
+    );
+    assert.doesNotMatch(html, /<img/);
+    assert.ok(text.includes(`Hello <img src=x onerror="alert('1')"> & Co,`));
+    assert.ok(reused('<script>').html.includes('“&lt;script&gt;”'));
+  });
+
+  it('E05 keep it on one line, whatever breaks or turns a line', () => {
+    const breaks = '\n \r \u2028 \u2029 \u0085 \v \f \u0000 \u202e \u2066 \u200f';
+    for (const between of breaks.split(' ')) {
+      const { text, html } = verifyEmail(`Pat${between}${between}Open this instead`);
+      assert.equal(text.split('\n\n')[0], 'Hello Pat Open this instead,');
+      assert.ok(html.includes('<p>Hello Pat Open this instead,</p>'));
+    }
+  });
+
+  it('E05 leave a name out of which mail programs would make a link of somebody else’s', () => {
+    for (const name of [
+      'You won! https://evil.example/claim',
+      'go to evil.example now',
+      'WWW.EVIL',
+      'Evil.Example',
+      'bücher.example',
+    ]) {
+      assert.equal(verifyEmail(name).text.split('\n')[0], 'Hello,', name);
+    }
+    for (const name of ['Pat', 'J. R. R. Tolkien', 'Dr. Pat O’Neil Jr.', '山田 太郎', 'a/b']) {
+      assert.equal(verifyEmail(name).text.split('\n')[0], `Hello ${name},`);
+    }
+  });
+
+  it('greet nobody by an empty name, or one of spaces', () => {
+    for (const name of ['', '  ', '\n']) {
+      assert.equal(verifyEmail(name).text.split('\n')[0], 'Hello,');
+    }
+  });
+
+  it('tell the owner of a taken address that nothing has changed, without a link', () => {
+    const mail: Mail = { template: 'address_taken', to, displayName: 'Pat' };
+    const { subject, text } = renderMail(mail, URL_);
+    assert.equal(subject, 'You already have an account');
+    assert.doesNotMatch(text, /http/);
+  });
+
+  it('are left to a newer version where it wrote them', () => {
+    const mail = { template: 'of_tomorrow', to, displayName: '' } as unknown as Mail;
+    assert.throws(() => renderMail(mail, URL_), /not known/);
+  });
+
+  it('name the device and the time of a reused refresh token', () => {
+    const { text } = reused('Pat’s phone');
+    assert.match(text, /“Pat’s phone” was used twice at 2030-01-01T00:00:00\.000Z/);
+    assert.match(reused('').text, /of your session was used twice/);
+  });
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ConfigError, type Environment, readConfig, unknownVariables } from '../../src/config.ts';
+import { describeConfig } from '../../src/config-text.ts';
+
+const KEY = Buffer.alloc(32, 1).toString('base64');
+const noFiles = (path: string): string => {
+  throw new Error(`ENOENT: no such file ${path}`);
+};
+
+function problems(env: Environment, readFile = noFiles): string[] {
+  try {
+    readConfig(env, readFile);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return [...error.problems];
+  }
+}
+
+describe('configuration', () => {
+  it('needs nothing for the embedded default', () => {
+    const config = readConfig({}, noFiles);
+    assert.equal(config.databaseUrl, undefined);
+    assert.equal(config.accessTokenTtlMs, 600_000);
+    assert.equal(config.sessionTtlMs, 30 * 24 * 3600_000);
+    assert.deepEqual(config.trustedCallers, ['127.0.0.0/8', '::1']);
+  });
+
+  it('trusts no caller by their address where the database is not the embedded one', () => {
+    const config = readConfig(
+      { DATABASE_URL: 'postgres://db/x', COUNTERSIGN_MASTER_KEY: KEY },
+      noFiles,
+    );
+    assert.deepEqual(config.trustedCallers, []);
+  });
+
+  it('says everything that is wrong at once, by the name of the variable', () => {
+    const found = problems({
+      DATABASE_URL: 'mysql://db',
+      COUNTERSIGN_MASTER_KEY: 'short',
+      COUNTERSIGN_GRPC_ADDR: 'nowhere',
+      COUNTERSIGN_ACCESS_TOKEN_TTL: '10 minutes',
+      COUNTERSIGN_SIGNING_ALG: 'HS256',
+      COUNTERSIGN_TRUSTED_CALLERS: '10.0.0.0/64',
+      COUNTERSIGN_CORS_ORIGINS: '*',
+      COUNTERSIGN_DB_POOL_MAX: '0',
+    });
+    const named = found.map((problem) => problem.split(' ')[0]);
+    assert.deepEqual(named.sort(), [
+      'COUNTERSIGN_ACCESS_TOKEN_TTL',
+      'COUNTERSIGN_CORS_ORIGINS',
+      'COUNTERSIGN_DB_POOL_MAX',
+      'COUNTERSIGN_GRPC_ADDR',
+      'COUNTERSIGN_MASTER_KEY',
+      'COUNTERSIGN_SIGNING_ALG',
+      'COUNTERSIGN_TRUSTED_CALLERS',
+      'DATABASE_URL',
+    ]);
+  });
+
+  it('never repeats the value of a secret', () => {
+    const text = problems({ COUNTERSIGN_MASTER_KEY: 'hunter2hunter2', REDIS_URL: 'x://:pw@h' });
+    assert.equal(text.length, 2);
+    assert.doesNotMatch(text.join(), /hunter2|pw@/);
+  });
+
+  it('finds settings that contradict each other', () => {
+    assert.match(problems({ DATABASE_URL: 'postgres://db/x' }).join(), /MASTER_KEY is required/);
+    assert.match(problems({ COUNTERSIGN_TLS_CERT_FILE: 'a' }).join(), /go together/);
+    assert.match(problems({ COUNTERSIGN_ACCESS_TOKEN_TTL: '31d' }).join(), /longer than/);
+  });
+
+  it('reads secrets from files, and lists the files to be watched', () => {
+    const files: Record<string, string> = { '/run/db': 'postgres://u:p@h/d\n', '/run/key': KEY };
+    const config = readConfig(
+      { DATABASE_URL_FILE: '/run/db', COUNTERSIGN_MASTER_KEY_FILE: '/run/key' },
+      (path) => files[path] ?? noFiles(path),
+    );
+    assert.equal(config.databaseUrl, 'postgres://u:p@h/d');
+    assert.deepEqual(config.files, ['/run/db', '/run/key']);
+  });
+
+  it('refuses a secret that is given twice, and a file that is not there', () => {
+    const env = { REDIS_URL: 'redis://h', REDIS_URL_FILE: '/gone' };
+    const found = problems(env);
+    assert.equal(found.length, 2);
+    assert.match(found.join(), /both set/);
+    assert.match(found.join(), /can't be read/);
+  });
+
+  it('reads a master key in several versions, the first being the current one', () => {
+    const next = Buffer.alloc(32, 2).toString('base64');
+    const config = readConfig({ COUNTERSIGN_MASTER_KEY: `2:${next},1:${KEY}` }, noFiles);
+    assert.deepEqual([...(config.masterKeys?.keys() ?? [])], [2, 1]);
+    assert.equal(problems({ COUNTERSIGN_MASTER_KEY: `${KEY},${next}` }).length, 1);
+  });
+
+  it('takes Sentinel and Cluster URLs', () => {
+    for (const url of [
+      'redis://localhost',
+      'rediss://user:pass@host:6380/1',
+      'redis+sentinel://:pass@a:26379,b:26379/primary',
+      'redis+cluster://a:6379,b:6379,c:6379',
+    ]) {
+      assert.deepEqual(problems({ REDIS_URL: url }), [], url);
+    }
+  });
+
+  it('masks every secret where it is printed', () => {
+    const config = readConfig(
+      {
+        DATABASE_URL: 'postgres://user:sesame@host/db',
+        REDIS_URL: 'redis://:sesame@host',
+        SMTP_URL: 'smtp://user:sesame@host',
+        COUNTERSIGN_MASTER_KEY: KEY,
+      },
+      noFiles,
+    );
+    const text = JSON.stringify(describeConfig(config));
+    assert.doesNotMatch(text, /sesame/);
+    assert.ok(!text.includes(KEY.slice(0, 10)));
+  });
+
+  it('names variables that no setting has', () => {
+    const env = { COUNTERSIGN_ISUER: 'x', COUNTERSIGN_MASTER_KEY_FILE: 'y', HOME: '/' };
+    assert.deepEqual(unknownVariables(env), ['COUNTERSIGN_ISUER']);
+  });
+});

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  accessSync,
+  chownSync,
+  constants,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { atEnd } from '../harness.ts';
+import { freePort } from '../servers.ts';
+
+const NOBODY = 65_534;
+
+/** What the Dockerfile puts into the image and has it run, without the image. */
+describe('the image', () => {
+  const isRoot = process.getuid?.() === 0;
+
+  before(() => {
+    const built = spawnSync('tsc', ['-p', 'tsconfig.build.json'], { encoding: 'utf8' });
+    assert.equal(built.status, 0, built.stdout);
+  });
+
+  it('copies and runs nothing that is not there', () => {
+    const dockerfile = readFileSync('Dockerfile', 'utf8');
+    for (const [, path = ''] of dockerfile.matchAll(/^COPY (?!--)(\S+)/gm)) accessSync(path);
+    for (const [, path = ''] of dockerfile.matchAll(/"(dist\/[\w./-]+)"/g)) accessSync(path);
+    assert.match(dockerfile, /^USER node$/m);
+  });
+
+  it('serves from dist as a user without rights, and its health check says when it is ready', async (t) => {
+    // Not within the suite's own directory, which is closed to other users.
+    const dataDir = mkdtempSync(join(tmpdir(), 'countersign-image-'));
+    atEnd(() => rmSync(dataDir, { recursive: true, force: true }));
+    if (isRoot) chownSync(dataDir, NOBODY, NOBODY);
+    if (isRoot && !readableByOthers('.')) return t.skip('other users may not read this checkout');
+    const env = {
+      PATH: process.env['PATH'],
+      TMPDIR: dataDir,
+      COUNTERSIGN_DATA_DIR: dataDir,
+      COUNTERSIGN_GRPC_ADDR: `0.0.0.0:${await freePort()}`,
+      COUNTERSIGN_HTTP_ADDR: `0.0.0.0:${await freePort()}`,
+    };
+    const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+    const run = (...args: string[]) =>
+      spawn(process.execPath, args, { env, ...user, stdio: 'ignore' });
+    const check = async () => (await once(run('dist/src/health-check.js'), 'exit'))[0];
+    assert.equal(await check(), 1);
+    const service = run('dist/src/main.js', 'serve');
+    const ended = once(service, 'exit');
+    atEnd(() => service.kill('SIGKILL'));
+    let healthy = await check();
+    for (let tries = 0; healthy !== 0 && tries < 60; tries += 1) {
+      await sleep(250);
+      healthy = await check();
+    }
+    assert.equal(healthy, 0);
+    service.kill('SIGTERM');
+    assert.deepEqual(await ended, [0, null]);
+    assert.equal(await check(), 1);
+  });
+});
+
+/** Whether another user can reach a directory: each above it must let them pass. */
+function readableByOthers(path: string): boolean {
+  let at = `${process.cwd()}/${path}`;
+  accessSync(at, constants.R_OK);
+  for (; at !== '/'; at = at.slice(0, at.lastIndexOf('/')) || '/') {
+    if ((statSync(at).mode & 0o001) === 0) return false;
+  }
+  return true;
+}

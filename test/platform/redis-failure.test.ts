@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseRedisUrl } from '../../src/platform/redis.ts';
+import { refusal, signedIn, startService } from '../harness.ts';
+import { freePort } from '../servers.ts';
+
+describe('Redis', () => {
+  it('is not needed: one replica does everything without it', async () => {
+    const service = await startService({ env: { REDIS_URL: '', COUNTERSIGN_RATE_LIMITS: 'on' } });
+    const { accessToken, refreshToken } = await signedIn(service);
+    await service.auth.refreshToken({ refreshToken });
+    assert.equal((await service.sessions.introspectToken({ token: accessToken })).active, true);
+    assert.equal((await service.app.readiness()).status, 'ready');
+  });
+
+  it('may be away at the start: the service is degraded, and works', async () => {
+    const service = await startService({
+      env: { REDIS_URL: `redis://127.0.0.1:${await freePort()}`, COUNTERSIGN_RATE_LIMITS: 'on' },
+    });
+    const { accessToken, refreshToken } = await signedIn(service);
+    const readiness = await service.app.readiness();
+    assert.equal(readiness.status, 'degraded');
+    assert.equal(readiness.checks['redis'], 'unavailable');
+    await service.auth.logout({ refreshToken });
+    assert.equal((await service.sessions.introspectToken({ token: accessToken })).active, false);
+    const refused = await refusal(service.auth.refreshToken({ refreshToken }));
+    assert.equal(refused.reason, 'TOKEN_REVOKED');
+  });
+
+  it('is reached by Sentinel and Cluster URLs with credentials', () => {
+    assert.deepEqual(parseRedisUrl('redis+sentinel://user:p%40ss@a:1,b/primary'), {
+      protocol: 'redis+sentinel:',
+      username: 'user',
+      password: 'p@ss',
+      hosts: [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 26_379 },
+      ],
+      path: 'primary',
+    });
+    assert.deepEqual(parseRedisUrl('redis+cluster://a:7000,b:7001').hosts, [
+      { host: 'a', port: 7000 },
+      { host: 'b', port: 7001 },
+    ]);
+  });
+});

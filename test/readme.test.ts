@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { spawnService } from './child.ts';
+import { atEnd, temporaryDirectory } from './harness.ts';
+
+describe('the README', () => {
+  it('has a walk that works as it is printed, line by line', async () => {
+    const child = await spawnService({ COUNTERSIGN_DATA_DIR: temporaryDirectory() });
+    atEnd(() => child.end());
+    const readme = readFileSync('README.md', 'utf8');
+    const walk = /## Five minutes[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';
+    const script = walk
+      .replace('http://127.0.0.1:50051', `http://${child.grpcAddress}`)
+      .replace('http://127.0.0.1:8080', `http://${child.httpAddress}`);
+    const { status, stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
+      encoding: 'utf8',
+      timeout: 120_000,
+    });
+    assert.equal(status, 0, stderr);
+    const [before = '', after = ''] = stdout.split('"keys"');
+    assert.match(before, /"active": true/);
+    assert.match(before, /"emailVerified": true/);
+    assert.match(after, /"reason": "INTROSPECTION_REASON_INACTIVE"/);
+    assert.doesNotMatch(after, /"active": true/);
+  });
+
+  it('names no file that is not there', () => {
+    for (const document of ['README.md', 'CONTRIBUTING.md']) {
+      for (const [, path = ''] of readFileSync(document, 'utf8').matchAll(
+        /\]\(((?!http)[^)#]+)\)/g,
+      )) {
+        assert.ok(existsSync(path), `${document}: ${path}`);
+      }
+    }
+  });
+});

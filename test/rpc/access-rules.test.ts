@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type DescField, type DescMessage, getOption, hasOption } from '@bufbuild/protobuf';
+import { field as fieldRules } from '../../gen/buf/validate/validate_pb.ts';
+import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { ErrorReasonSchema } from '../../gen/countersign/v1/error_reason_pb.ts';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { REASONS } from '../../src/rpc/errors.ts';
+import { accessRule } from '../../src/rpc/interceptors/access.ts';
+
+const methods = [AuthService, SessionService].flatMap((service) => service.methods);
+
+/** A token that is introspected may be anything at all: what is not ours is inactive. */
+const FREE = new Set(['countersign.v1.IntrospectTokenRequest.token']);
+
+function fieldsOf(message: DescMessage): DescField[] {
+  return message.fields.flatMap((field) =>
+    field.message?.typeName.startsWith('countersign.')
+      ? [field, ...fieldsOf(field.message)]
+      : [field],
+  );
+}
+
+const name = (field: DescField) => `${field.parent.typeName}.${field.name}`;
+
+describe('the proto', () => {
+  it('says of every method who may call it', () => {
+    const closed = methods.filter((method) => !accessRule(method)?.caller.case);
+    assert.deepEqual(closed.map(String), []);
+  });
+
+  it('limits every method that takes no credential', () => {
+    const unlimited = methods.filter((method) => {
+      const rule = accessRule(method);
+      return rule?.caller.case === 'public' && !rule.ratePolicy;
+    });
+    assert.deepEqual(unlimited.map(String), []);
+  });
+
+  it('has a rule for every field of every request', () => {
+    const bare = methods
+      .flatMap((method) => fieldsOf(method.input))
+      .filter((field) => !hasOption(field, fieldRules) && !FREE.has(name(field)));
+    assert.deepEqual(bare.map(name), []);
+  });
+
+  it('bounds the length of every text and list of every request', () => {
+    const unbounded = methods
+      .flatMap((method) => fieldsOf(method.input))
+      .filter((field) => hasOption(field, fieldRules))
+      .filter((field) => {
+        const { type } = getOption(field, fieldRules);
+        if (type.case === 'string') return !type.value.maxLen && !type.value.maxBytes;
+        return type.case === 'repeated' && !type.value.maxItems;
+      });
+    assert.deepEqual(unbounded.map(name), []);
+  });
+
+  it('marks every secret, so that nothing prints it', () => {
+    const secretive = /(^|_)(token|password|secret|code)s?$/;
+    const shown = methods
+      .flatMap((method) => [...fieldsOf(method.input), ...fieldsOf(method.output)])
+      .filter((field) => field.scalar !== undefined && secretive.test(field.name))
+      .filter((field) => !field.proto.options?.debugRedact);
+    assert.deepEqual(shown.map(name), []);
+  });
+
+  it('knows every reason that errors have, and no other', () => {
+    const declared = ErrorReasonSchema.values
+      .filter(({ number }) => number !== 0)
+      .map(({ localName, number }) => [localName, number]);
+    assert.deepEqual(Object.fromEntries(declared), REASONS);
+  });
+});

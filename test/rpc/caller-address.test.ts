@@ -1,0 +1,86 @@
+import { before, describe, it } from 'node:test';
+import { Code } from '@connectrpc/connect';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { type Service, signedIn, startService } from '../harness.ts';
+import { holds, type Row } from './call-table.ts';
+
+const { introspectToken: method } = SessionService.method;
+const missing = { code: Code.Unauthenticated, reason: 'CREDENTIALS_MISSING' };
+
+describe('the address of a caller', () => {
+  let direct: Service;
+  let proxied: Service;
+
+  before(async () => {
+    direct = await startService({ env: { COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1,10.0.0.0/8' } });
+    proxied = await startService({
+      env: {
+        COUNTERSIGN_TRUSTED_CALLERS: '10.0.0.0/8,fd00::/8',
+        COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1,192.0.2.0/24',
+      },
+    });
+  });
+
+  const forwarded = (address: string, value: string | string[]): Partial<Row> => ({
+    headers: { 'x-forwarded-for': value },
+    logged: { address },
+  });
+
+  it('opens what it is trusted for, without a credential', async () => {
+    await holds(direct, { method });
+    await holds(direct, { method, from: '127.0.0.2', refused: missing });
+  });
+
+  it('is not trusted where the call carries a credential that is bad', async () => {
+    await holds(direct, {
+      method,
+      headers: { authorization: 'Bearer bad' },
+      refused: { code: Code.Unauthenticated, reason: 'TOKEN_INVALID' },
+    });
+  });
+
+  it('is not trusted where the call carries a good credential that does not suffice', async () => {
+    const { accessToken } = await signedIn(direct);
+    await holds(direct, {
+      method,
+      headers: { authorization: `Bearer ${accessToken}` },
+      refused: { code: Code.PermissionDenied, reason: 'PERMISSION_DENIED' },
+    });
+  });
+
+  it('W10 is not what X-Forwarded-For says, where no trusted proxy says it', async () => {
+    const row = forwarded('127.0.0.2', '10.0.0.1');
+    await holds(direct, { method, from: '127.0.0.2', ...row, refused: missing });
+  });
+
+  it('is not certain where a stranger stands between, so that it opens nothing', async () => {
+    for (const headers of [{ 'x-forwarded-for': '10.0.0.1' }, { forwarded: 'for=10.0.0.1' }]) {
+      await holds(direct, { method, headers, refused: missing });
+    }
+  });
+
+  it('W10 is what a trusted proxy says', async () => {
+    await holds(proxied, { method, ...forwarded('10.1.2.3', '10.1.2.3') });
+    await holds(proxied, { method, ...forwarded('fd00::1', 'fd00::1') });
+    await holds(proxied, { method, ...forwarded('10.1.2.3', '::ffff:10.1.2.3') });
+    await holds(proxied, { method, ...forwarded('203.0.113.7', '203.0.113.7'), refused: missing });
+  });
+
+  it('is the last that no trusted proxy has, whatever callers put before it', async () => {
+    const chain = forwarded('203.0.113.7', '10.0.0.1, 203.0.113.7, 192.0.2.1');
+    await holds(proxied, { method, ...chain, refused: missing });
+    await holds(proxied, { method, ...forwarded('10.0.0.1', '203.0.113.7, 10.0.0.1,192.0.2.9') });
+    const lines = forwarded('203.0.113.7', ['10.0.0.1', '203.0.113.7']);
+    await holds(proxied, { method, ...lines, refused: missing });
+  });
+
+  it('is that of the proxy where its list makes no sense', async () => {
+    for (const value of ['unknown', '10.0.0.1, x', '', ',']) {
+      await holds(proxied, { method, ...forwarded('127.0.0.1', value), refused: missing });
+    }
+  });
+
+  it('is that of the connection where the proxy says nothing', async () => {
+    await holds(proxied, { method, refused: missing });
+  });
+});

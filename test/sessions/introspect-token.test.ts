@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { Code } from '@connectrpc/connect';
+import {
+  IntrospectionReason,
+  SessionService,
+} from '../../gen/countersign/v1/session_service_pb.ts';
+import { Forger } from '../forge.ts';
+import {
+  createAccount,
+  PROTOCOLS,
+  refusal,
+  type Service,
+  signedIn,
+  signIn,
+  sql,
+  startReplica,
+  startService,
+} from '../harness.ts';
+
+const ISSUER = 'https://issuer.test';
+
+/** The access token of somebody with the role `admin`, and so with the permission to introspect. */
+async function adminToken(service: Service): Promise<string> {
+  const email = await createAccount(service);
+  await sql(service.databaseUrl, `update accounts set roles = '{user,admin}' where email = $1`, [
+    email,
+  ]);
+  return (await signIn(service, email)).accessToken;
+}
+
+describe('IntrospectToken', () => {
+  let service: Service;
+
+  before(async () => {
+    service = await startService();
+  });
+
+  const introspect = (request: Parameters<Service['sessions']['introspectToken']>[0]) =>
+    service.sessions.introspectToken(request);
+
+  for (const protocol of PROTOCOLS) {
+    it(`says by ${protocol} whose a valid token is`, async () => {
+      const { accessToken, sessionId, email, expiresAt } = await signedIn(service);
+      const [account] = await sql<{ id: string }>(
+        service.databaseUrl,
+        'select id from accounts where email = $1',
+        [email],
+      );
+      const client = service.client(SessionService, protocol);
+      const answer = await client.introspectToken({ token: accessToken });
+      assert.equal(answer.active, true);
+      assert.equal(answer.reason, IntrospectionReason.UNSPECIFIED);
+      assert.deepEqual(answer.expiresAt, expiresAt);
+      const { $typeName: _, authTime, ...principal } = { ...answer.principal };
+      assert.deepEqual(principal, {
+        type: 1,
+        subject: account?.id,
+        sessionId,
+        apiKeyId: '',
+        emailVerified: true,
+        roles: ['user'],
+        permissions: [],
+        scopes: [],
+        amr: ['pwd'],
+      });
+      const now = service.clock.now().getTime() / 1000;
+      assert.ok(Math.abs(Number(authTime?.seconds) - now) <= 5);
+    });
+  }
+
+  it('A07 says no more than INACTIVE of what is not valid', async () => {
+    const { accessToken, refreshToken } = await signedIn(service);
+    const ended = await signedIn(service);
+    await service.auth.logout({ refreshToken: ended.refreshToken });
+    const forger = await Forger.of(service);
+    const tokens = {
+      nothing: '',
+      garbage: 'garbage',
+      'a refresh token': refreshToken,
+      'an altered token': `${accessToken.slice(0, -4)}AAAA`,
+      'a token of another issuer': await forger.token({ iss: 'https://other.test' }),
+      'an expired token': await forger.token({ iat: 1, exp: 2 }),
+      'a token of an ended session': ended.accessToken,
+      'a long text': 'x'.repeat(60_000),
+    };
+    for (const [what, token] of Object.entries(tokens)) {
+      const { $typeName: _, ...answer } = await introspect({ token });
+      assert.deepEqual(answer, { active: false, reason: IntrospectionReason.INACTIVE }, what);
+    }
+  });
+
+  it('asks for all scopes and all permissions that are required', async () => {
+    const token = await adminToken(service);
+    const held = {
+      requiredScopes: ['users.read', 'audit.read'],
+      requiredPermissions: ['users.write'],
+    };
+    assert.equal((await introspect({ token, ...held })).active, true);
+    const scope = await introspect({ token, requiredScopes: ['users.read', 'orders.read'] });
+    assert.deepEqual([scope.active, scope.reason], [false, IntrospectionReason.SCOPE_MISSING]);
+    assert.ok(scope.principal?.subject);
+    const permission = await introspect({ token, requiredPermissions: ['orders.read'] });
+    assert.deepEqual(
+      [permission.active, permission.reason],
+      [false, IntrospectionReason.PERMISSION_MISSING],
+    );
+    const part = await introspect({ token, requiredScopes: ['users', 'users.read '] });
+    assert.equal(part.reason, IntrospectionReason.SCOPE_MISSING);
+  });
+
+  it('says INACTIVE for another audience than the token’s', async () => {
+    const { accessToken: token } = await signedIn(service);
+    assert.equal((await introspect({ token, audience: ISSUER })).active, true);
+    for (const audience of ['https://other.test', `${ISSUER}/`, 'https://issuer']) {
+      const { $typeName: _, ...answer } = await introspect({ token, audience });
+      assert.deepEqual(answer, { active: false, reason: IntrospectionReason.INACTIVE });
+    }
+  });
+
+  it('knows a token of another audience than ours, for whom it may be', async () => {
+    const forger = await Forger.of(service);
+    const token = await forger.token({ aud: ['https://api.test', 'https://b.test'] });
+    assert.equal((await introspect({ token })).active, true);
+    assert.equal((await introspect({ token, audience: 'https://api.test' })).active, true);
+    assert.equal((await introspect({ token, audience: ISSUER })).active, false);
+  });
+
+  it('says INACTIVE from the second at which the token expires', async () => {
+    const { accessToken: token, expiresAt } = await signedIn(service);
+    const left = Number(expiresAt?.seconds) * 1000 - service.clock.now().getTime();
+    service.clock.advance(left - 1000);
+    assert.equal((await introspect({ token })).active, true);
+    service.clock.advance(1000);
+    assert.equal((await introspect({ token })).active, false);
+    assert.equal((await introspect({ token })).principal, undefined);
+  });
+
+  it('names the fields that break their rules', async () => {
+    const many = Array(101).fill('users.read');
+    const refused = await refusal(introspect({ token: '', requiredScopes: many }));
+    assert.deepEqual(refused.fields, ['required_scopes']);
+    const empty = await refusal(introspect({ token: '', requiredPermissions: ['a', ''] }));
+    assert.deepEqual(empty.fields, ['required_permissions[1]']);
+  });
+});
+
+describe('IntrospectToken, its callers', () => {
+  let service: Service;
+  let trusting: Service;
+
+  before(async () => {
+    service = await startService({ env: { COUNTERSIGN_TRUSTED_CALLERS: '' } });
+    trusting = await startReplica(service, { env: { COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.0/8' } });
+  });
+
+  const introspectAs = (accessToken: string | undefined, token: string, at = service) =>
+    at.client(SessionService, 'grpc', accessToken).introspectToken({ token });
+
+  it('A07 need a credential where their network is not declared trusted', async () => {
+    const { accessToken } = await signedIn(service);
+    const refused = await refusal(introspectAs(undefined, accessToken));
+    assert.equal(refused.code, Code.Unauthenticated);
+    assert.equal(refused.reason, 'CREDENTIALS_MISSING');
+    const batch = await refusal(service.sessions.batchIntrospectTokens({ requests: [{}] }));
+    assert.equal(batch.reason, 'CREDENTIALS_MISSING');
+    assert.equal((await introspectAs(undefined, accessToken, trusting)).active, true);
+  });
+
+  it('A07 need the permission, also to ask about their own token', async () => {
+    const { accessToken } = await signedIn(service);
+    for (const at of [service, trusting]) {
+      const refused = await refusal(introspectAs(accessToken, accessToken, at));
+      assert.equal(refused.code, Code.PermissionDenied);
+      assert.equal(refused.reason, 'PERMISSION_DENIED');
+      assert.deepEqual(refused.metadata, { permission: 'tokens.introspect' });
+    }
+  });
+
+  it('A07 may ask with the permission, until it is taken away', async () => {
+    const admin = await adminToken(service);
+    const { accessToken } = await signedIn(service);
+    assert.equal((await introspectAs(admin, accessToken)).active, true);
+    const { responses } = await service
+      .client(SessionService, 'grpc', admin)
+      .batchIntrospectTokens({ requests: [{ token: accessToken }] });
+    assert.equal(responses[0]?.active, true);
+  });
+
+  it('A07 are not trusted for their network with a credential that is bad', async () => {
+    const refused = await refusal(introspectAs('a.b.c', 'x', trusting));
+    assert.equal(refused.reason, 'TOKEN_INVALID');
+  });
+
+  it('A07 are not trusted for a network that a header names', async () => {
+    const headers = { 'x-forwarded-for': '127.0.0.1', forwarded: 'for=127.0.0.1' };
+    const untrusted = await refusal(service.sessions.introspectToken({ token: '' }, { headers }));
+    assert.equal(untrusted.reason, 'CREDENTIALS_MISSING');
+    const proxied = await refusal(trusting.sessions.introspectToken({ token: '' }, { headers }));
+    assert.equal(proxied.reason, 'CREDENTIALS_MISSING');
+  });
+});

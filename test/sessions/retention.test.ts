@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { MailedToken } from '../../src/accounts/mailed-token.entity.ts';
+import { readConfig } from '../../src/config.ts';
+import type { Database } from '../../src/platform/database.ts';
+import { createLog } from '../../src/platform/log.ts';
+import { noHints } from '../../src/platform/redis-hints.ts';
+import { openDatabase } from '../../src/schema.ts';
+import { RevocationFeed } from '../../src/sessions/revocation-feed.ts';
+import { Session } from '../../src/sessions/session.entity.ts';
+import { atEnd, PATIENT, type Service, signedIn, sql, startService } from '../harness.ts';
+
+/** More than go in one batch. */
+const EXPIRED = 2500;
+
+describe('What has expired', () => {
+  let service: Service;
+  let database: Database;
+
+  before(async () => {
+    service = await startService({ env: PATIENT });
+    await signedIn(service);
+    const config = readConfig(service.env, () => '');
+    database = await openDatabase(config, createLog('silent'));
+    atEnd(() => database.close());
+  });
+
+  const rows = async (table: string) =>
+    (await sql(service.databaseUrl, `select id from ${table}`)).length;
+
+  /** Forgets a batch after the other. Gives how many batches it took. */
+  async function forgetAll(forget: () => Promise<boolean>): Promise<number> {
+    let batches = 1;
+    while (await forget()) batches += 1;
+    return batches;
+  }
+
+  it('is forgotten of sessions, a batch at a time, and nothing else', async () => {
+    await sql(
+      service.databaseUrl,
+      `insert into sessions select gen_random_uuid(), account_id, '', '', '', amr, auth_time,
+         created_at, now() - interval '1 hour', null, null, 0, '', 1, refreshed_at
+       from sessions, generate_series(1, ${EXPIRED})`,
+    );
+    const forget = () =>
+      database.read((em) => em.getRepository(Session).forgetExpired(service.clock.now()));
+    assert.equal(await forgetAll(forget), 3);
+    assert.equal(await rows('sessions'), 1);
+  });
+
+  it('is forgotten of mailed tokens', async () => {
+    const before_ = await rows('mailed_tokens');
+    await sql(
+      service.databaseUrl,
+      `insert into mailed_tokens select gen_random_uuid(), id, 'verify_email', '', 1, now(),
+         now() - interval '1 hour', now() from accounts, generate_series(1, ${EXPIRED})`,
+    );
+    const forget = () =>
+      database.read((em) => em.getRepository(MailedToken).forgetExpired(service.clock.now()));
+    assert.equal(await forgetAll(forget), 3);
+    assert.equal(await rows('mailed_tokens'), before_);
+  });
+
+  it('is forgotten of revocations, while those in force stay', async () => {
+    const { refreshToken, accessToken } = await signedIn(service);
+    await service.auth.logout({ refreshToken });
+    await sql(
+      service.databaseUrl,
+      `insert into revocations select gen_random_uuid(), 'session', n, 'logout', now(),
+         now() - interval '1 second' from generate_series(1, ${EXPIRED}) n`,
+    );
+    const { clock } = service;
+    const config = readConfig(service.env, () => '');
+    const feed = new RevocationFeed({
+      ...config,
+      database,
+      clock,
+      log: createLog('silent'),
+      hints: noHints,
+    });
+    assert.equal(await forgetAll(() => feed.forgetExpired()), 3);
+    assert.equal(await rows('revocations'), 1);
+    assert.equal((await service.sessions.introspectToken({ token: accessToken })).active, false);
+  });
+});
