@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { exampleEnvironment, settingsTable } from '../src/config-text.ts';
 import { violations } from './imports.ts';
 import { unproved } from './promises.ts';
@@ -10,7 +10,10 @@ import { unproved } from './promises.ts';
 const checks: Record<string, () => string[]> = {
   'format and lint': () => command('biome', 'check', '--error-on-warnings', '.'),
   types: () => command('tsc'),
-  'proto format': () => command('buf', 'format', '--diff', '--exit-code'),
+  'proto format': () =>
+    ['proto', 'test/proto', 'third_party'].flatMap((module) =>
+      command('buf', 'format', module, '--diff', '--exit-code'),
+    ),
   'proto lint': () => command('buf', 'lint'),
   'proto breaking': breaking,
   'generated code': generatedCode,
@@ -39,6 +42,12 @@ function git(...args: string[]): string {
   return spawnSync('git', args, { encoding: 'utf8' }).stdout.trim();
 }
 
+/** The buf modules that packages bring, and no commit of ours has. */
+const OTHERS = [
+  'node_modules/@grpc/grpc-js-xds/deps/googleapis',
+  'node_modules/grpc-health-check/proto',
+];
+
 /** Against what was landed last: nothing that a client relies on may change (buf's FILE rules). */
 function breaking(): string[] {
   const base = lastLanding();
@@ -50,10 +59,11 @@ function breaking(): string[] {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-landed-'));
   const archive = `git archive ${base} proto test/proto third_party buf.yaml | tar -x -C ${directory}`;
   const problems = command('sh', '-c', archive);
-  const modules = join(directory, 'node_modules/@grpc/grpc-js-xds/deps');
-  mkdirSync(modules, { recursive: true });
-  const copied = command('cp', '-r', 'node_modules/@grpc/grpc-js-xds/deps/googleapis', modules);
-  const broken = [...problems, ...copied, ...command('buf', 'breaking', '--against', directory)];
+  for (const module of OTHERS) {
+    mkdirSync(join(directory, dirname(module)), { recursive: true });
+    problems.push(...command('cp', '-r', module, join(directory, module)));
+  }
+  const broken = [...problems, ...command('buf', 'breaking', '--against', directory)];
   rmSync(directory, { recursive: true });
   return broken;
 }

@@ -1,0 +1,20 @@
+import { introspection } from '../introspection.ts';
+import type { Row } from '../row.ts';
+import { createAccount, makeAdmin, signIn, startService } from '../service.ts';
+
+/** The token check of a caller who shows a credential too: two tokens are checked. */
+export const introspectTokenBearer: Row = {
+  name: 'IntrospectTokenBearer',
+  about: 'the same, where the caller authenticates by an access token with tokens.introspect',
+  target: 0.8,
+  async prepare(cleanups, { profileDirectory }) {
+    const dataDir = cleanups.directory();
+    const first = await startService(cleanups, { dataDir });
+    await createAccount(first);
+    const token = await signIn(first);
+    await first.stop();
+    await makeAdmin(dataDir);
+    const service = await startService(cleanups, { dataDir, profileDirectory });
+    return introspection(cleanups, service, { token, bearer: await signIn(service) });
+  },
+};

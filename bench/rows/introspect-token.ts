@@ -1,0 +1,18 @@
+import { introspection } from '../introspection.ts';
+import type { Row } from '../row.ts';
+import { createAccount, signIn, startService } from '../service.ts';
+
+/** The token check of a caller whom the operator trusts for where it comes from. */
+export const introspectToken: Row = {
+  name: 'IntrospectToken',
+  about: 'SessionService/IntrospectToken of one token, trusted caller, against a bare echo',
+  target: 0.8,
+  async prepare(cleanups, { profileDirectory }) {
+    const service = await startService(cleanups, {
+      dataDir: cleanups.directory(),
+      profileDirectory,
+    });
+    await createAccount(service);
+    return introspection(cleanups, service, { token: await signIn(service) });
+  },
+};
