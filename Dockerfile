@@ -1,0 +1,28 @@
+# Built in two stages: what compiles, and what runs. The second has no shell tools beyond Node's image.
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY gen ./gen
+COPY migrations ./migrations
+COPY src ./src
+RUN ./node_modules/.bin/tsc -p tsconfig.build.json && npm prune --omit=dev --ignore-scripts
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production \
+    COUNTERSIGN_GRPC_ADDR=0.0.0.0:50051 \
+    COUNTERSIGN_HTTP_ADDR=0.0.0.0:8080 \
+    COUNTERSIGN_DATA_DIR=/data
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 50051 8080
+HEALTHCHECK --interval=5s --timeout=3s --start-period=20s \
+  CMD ["node", "dist/src/health-check.js"]
+ENTRYPOINT ["node", "dist/src/main.js"]
+CMD ["serve"]
