@@ -56,7 +56,8 @@ function send(req: NodeRequest, res: NodeResponse, answer: Answer): void {
     'content-type': type,
   };
   for (const [name, value] of Object.entries(all)) res.setHeader(name, value);
-  res.setHeader('content-length', Buffer.byteLength(body));
+  // A 304 has no body; its length would be taken for that of the answer it stands for.
+  if (status !== 304) res.setHeader('content-length', Buffer.byteLength(body));
   res.end(req.method === 'HEAD' ? '' : body);
 }
 

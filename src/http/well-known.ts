@@ -11,7 +11,7 @@ export function jwksEndpoint(keys: KeySet): Endpoint {
     const answer = json(200, keys.jwks);
     const etag = `"${createHash('sha256').update(answer.body).digest('base64url')}"`;
     const headers = { etag, 'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` };
-    return req.headers['if-none-match'] === etag
+    return isKnown(req.headers['if-none-match'], etag)
       ? { ...answer, status: 304, body: '', headers }
       : { ...answer, headers };
   };
@@ -50,4 +50,10 @@ export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
     ...json(200, document),
     headers: { 'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` },
   });
+}
+
+/** Whether an `If-None-Match` header names the answer, RFC 9110 section 13.1.2. */
+function isKnown(header: string | undefined, etag: string): boolean {
+  const known = (header ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
+  return known.includes(etag) || known.includes('*');
 }

@@ -8,21 +8,9 @@ import type { TLSSocket } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { spawnService } from '../child.ts';
 import { atEnd, createDatabase, eventually, temporaryDirectory } from '../harness.ts';
+import { makeCertificate, skip } from './certificates.ts';
 
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
-const skip = hasOpenssl ? false : 'needs openssl, to make certificates';
 const MASTER_KEY = Buffer.alloc(32, 7).toString('base64');
-
-/** A certificate of its own authority, for 127.0.0.1. */
-function makeCertificate(directory: string, name: string): { cert: string; key: string } {
-  const cert = join(directory, `${name}.pem`);
-  const key = join(directory, `${name}.key`);
-  const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1', '-days', '2'];
-  const made = spawnSync('openssl', [...args, ...subject, '-keyout', key, '-out', cert]);
-  assert.equal(made.status, 0, String(made.stderr));
-  return { cert, key };
-}
 
 type Client = { cert: string; key: string } | undefined;
 
