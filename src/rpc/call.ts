@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { BlockList, isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import {
   type ConnectError,
   type ContextValues,
@@ -9,6 +9,7 @@ import {
 import type { Caller } from '../platform/caller.ts';
 import type { Failure } from '../platform/failure.ts';
 import type { Principal } from '../sessions/principal.ts';
+import { Networks } from './networks.ts';
 
 /** What is known of one call, whichever listener it came in by. The interceptors fill it in. */
 export type Call = {
@@ -18,6 +19,8 @@ export type Call = {
   /** Whether nobody stands between us and that address whom we can't trust to name it. */
   readonly addressIsCertain: boolean;
   readonly startedAt: number;
+  /** The `authorization` header, as it came. */
+  readonly credential: string | undefined;
   /** Whether the interceptors have had it: otherwise the listener completes and logs its answer. */
   intercepted: boolean;
   /** How long it may take, where it is limited: by its caller or by us. */
@@ -58,10 +61,10 @@ const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 /** Begins calls: gives each its request id, its trace, and the address that it comes from. */
 export class CallFactory {
-  readonly #trustedProxies: BlockList;
+  readonly #trustedProxies: Networks;
 
   constructor(trustedProxies: readonly string[]) {
-    this.#trustedProxies = blockList(trustedProxies);
+    this.#trustedProxies = new Networks(trustedProxies);
   }
 
   /** `header` reads a request header in lower case; `peer` is the address of the connection. */
@@ -69,7 +72,7 @@ export class CallFactory {
     const requestId = header('x-request-id');
     const connection = plainAddress(peer ?? '');
     const forwarded = header('x-forwarded-for');
-    const proxied = includes(this.#trustedProxies, connection);
+    const proxied = this.#trustedProxies.includes(connection);
     return {
       requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
@@ -77,6 +80,7 @@ export class CallFactory {
         forwarded !== undefined && proxied ? this.#client(forwarded, connection) : connection,
       addressIsCertain: proxied || (forwarded === undefined && header('forwarded') === undefined),
       startedAt: performance.now(),
+      credential: header('authorization'),
       intercepted: false,
       timeLimitMs: undefined,
       answered: undefined,
@@ -92,27 +96,10 @@ export class CallFactory {
       const address = plainAddress(hop.trim());
       if (!isIPv4(address) && !isIPv6(address)) return client;
       client = address;
-      if (!includes(this.#trustedProxies, address)) return client;
+      if (!this.#trustedProxies.includes(address)) return client;
     }
     return client;
   }
-}
-
-/** A list of addresses and CIDRs, to be asked with `includes`. */
-export function blockList(networks: readonly string[]): BlockList {
-  const blocks = new BlockList();
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/');
-    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
-    if (prefix === undefined) blocks.addAddress(address, family);
-    else blocks.addSubnet(address, Number(prefix), family);
-  }
-  return blocks;
-}
-
-export function includes(blocks: BlockList, address: string): boolean {
-  if (isIPv4(address)) return blocks.check(address, 'ipv4');
-  return isIPv6(address) && blocks.check(address, 'ipv6');
 }
 
 /** An IPv4 address that came mapped into IPv6 (RFC 4291, section 2.5.5.2) as itself. */

@@ -1,13 +1,6 @@
 import { type EventEmitter, once } from 'node:events';
 import type { Readable } from 'node:stream';
-import {
-  create,
-  type DescMessage,
-  type DescMethod,
-  fromBinary,
-  type Message,
-  toBinary,
-} from '@bufbuild/protobuf';
+import { create, type DescMethod, fromBinary, type Message } from '@bufbuild/protobuf';
 import { anyPack } from '@bufbuild/protobuf/wkt';
 import {
   type ConnectError,
@@ -27,6 +20,7 @@ import { type Call, contextOf } from './call.ts';
 import { callerGone, toConnectError } from './errors.ts';
 import { carriedBy, headersOf, metadataOf } from './grpc-metadata.ts';
 import { logCall } from './interceptors/logging.ts';
+import { answerBytes, encode } from './kept-answer.ts';
 import { MAX_DEADLINE_MS } from './limits.ts';
 import type { Service } from './services.ts';
 import { composeUnary, UnaryCall, type UnarySpec } from './unary-call.ts';
@@ -94,10 +88,11 @@ function unaryHandler(spec: UnarySpec, deps: AdapterDeps): grpc.handleUnaryCall<
     let unary: UnaryCall | undefined;
     try {
       unary = new UnaryCall(spec.method, parse(spec, rpc.request), contextOf(call), rpc);
-      const { message, header, trailer } = await invoke(unary);
-      const bytes = serialize(spec.method.output, message);
-      rpc.sendMetadata(metadataOf(header, call));
-      done(null, bytes, metadataOf(trailer));
+      const { message } = await invoke(unary);
+      const bytes = answerBytes(spec.method.output, message);
+      const { header, trailer } = unary.sent;
+      if (header) rpc.sendMetadata(metadataOf(header));
+      done(null, bytes, trailer && metadataOf(trailer));
     } catch (error) {
       done(failed(spec, deps, call, error));
       unary?.end(error);
@@ -117,7 +112,7 @@ async function answerOnce(
   const call = carriedBy(rpc.metadata);
   const context = contextFor(spec, rpc, call);
   try {
-    const bytes = serialize(spec.method.output, await invoke(context));
+    const bytes = answerBytes(spec.method.output, await invoke(context));
     rpc.sendMetadata(metadataOf(context.responseHeader, call));
     done(null, bytes, metadataOf(context.responseTrailer));
   } catch (error) {
@@ -155,7 +150,7 @@ async function writeAll(
   try {
     for (let next = await messages.next(); !next.done; next = await messages.next()) {
       // A reader who takes nothing is waited for, not buffered for.
-      const flushed = rpc.write(serialize(spec.method.output, next.value));
+      const flushed = rpc.write(answerBytes(spec.method.output, next.value));
       if (!flushed) await once(rpc, 'drain', { signal });
     }
   } catch (error) {
@@ -209,7 +204,7 @@ export function statusOf(error: ConnectError, call: Call) {
     return anyPack(detail.desc, create(detail.desc, detail.value));
   });
   const status = create(StatusSchema, { code: error.code, message: error.rawMessage, details });
-  metadata.set('grpc-status-details-bin', serialize(StatusSchema, status));
+  metadata.set('grpc-status-details-bin', encode(StatusSchema, status));
   return { code: error.code as number as grpc.status, details: error.rawMessage, metadata };
 }
 
@@ -237,9 +232,4 @@ async function* read(spec: MethodImplSpec, rpc: Readable) {
 async function only(messages: AsyncIterable<Message>): Promise<Message> {
   for await (const message of messages) return message;
   throw new Error('the method gave no answer');
-}
-
-function serialize(schema: DescMessage, message: Message): Buffer {
-  const bytes = toBinary(schema, message);
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -10,6 +10,7 @@ import { hasOddTimeout } from './grpc-http2.ts';
 import { carry } from './grpc-metadata.ts';
 import { logCall } from './interceptors/logging.ts';
 import type { Limits } from './limits.ts';
+import { Overdue } from './overdue.ts';
 
 const ODD_TIMEOUT = { code: grpc.status.INVALID_ARGUMENT, details: 'the deadline is odd' };
 
@@ -26,6 +27,9 @@ type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus
  * call's own `sendStatus`, which is completed here with the details that every error of ours has.
  */
 export function beginCall(calls: CallFactory, log: Log, limits: Limits): grpc.ServerInterceptor {
+  const incomplete = new Overdue<Intercepted>(limits.bodyTimeoutMs, (rpc) => {
+    rpc.sendStatus({ code: grpc.status.DEADLINE_EXCEEDED, details: deadlineExceeded().message });
+  });
   return (method, intercepting) => {
     const rpc = intercepting as grpc.ServerInterceptingCallInterface as Intercepted;
     const header = (name: string) => rpc.metadata.get(name).join(', ') || undefined;
@@ -35,7 +39,7 @@ export function beginCall(calls: CallFactory, log: Log, limits: Limits): grpc.Se
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
     if (hasOddTimeout(rpc)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
-    else guardRequest(rpc, method.requestStream ? undefined : limits.bodyTimeoutMs);
+    else guardRequest(rpc, incomplete, method.requestStream);
     // The type asks for the wrapper class, which would cost a second pass over every event.
     return rpc as grpc.ServerInterceptingCallInterface as grpc.ServerInterceptingCall;
   };
@@ -75,24 +79,25 @@ function completed(status: PartialStatus, call: Call, path: string, log: Log): P
 }
 
 /**
- * A caller who opens a call and then sends nothing holds a stream: for `limitMs`, and no longer. And a
- * request that its caller takes back ends like one that is complete, as node:http2 has it: here it
- * does not end.
+ * A caller who opens a call and then sends nothing holds a stream: until it is overdue among the
+ * `incomplete`, and no longer, unless it may send a stream. And a request that its caller takes back
+ * ends like one that is complete, as node:http2 has it: here it does not end.
  */
-function guardRequest(rpc: Intercepted, limitMs: number | undefined): void {
-  const late = () => {
-    rpc.sendStatus({ code: grpc.status.DEADLINE_EXCEEDED, details: deadlineExceeded().message });
-  };
-  const timer = limitMs === undefined ? undefined : setTimeout(late, limitMs);
+function guardRequest(
+  rpc: Intercepted,
+  incomplete: Overdue<Intercepted>,
+  mayStream: boolean,
+): void {
+  if (!mayStream) incomplete.add(rpc);
   const start = rpc.start;
   rpc.start = (listener) => {
     const { onReceiveHalfClose, onCancel } = listener;
     listener.onReceiveHalfClose = () => {
-      clearTimeout(timer);
+      incomplete.delete(rpc);
       if (!rpc.stream.aborted) onReceiveHalfClose.call(listener);
     };
     listener.onCancel = () => {
-      clearTimeout(timer);
+      incomplete.delete(rpc);
       onCancel.call(listener);
     };
     start.call(rpc, listener);

@@ -6,6 +6,10 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { LINGER_MS, type Limits } from './limits.ts';
+import { Overdue } from './overdue.ts';
+
+/** A call that takes less needs no watch over its silence. */
+const YOUNG_MS = 1000;
 
 /** What the HTTP/2 servers of both listeners are made with (W02). */
 export function http2Options(limits: Limits) {
@@ -26,7 +30,11 @@ export function guardHttp2(server: Http2Server | Http2SecureServer, limits: Limi
   // A broken handshake or frame ends its connection and nothing else.
   server.on('sessionError', () => {});
   server.on('session', (session) => limitSilence(session, limits));
-  server.prependListener('stream', (stream) => guardStream(stream, limits));
+  const young = new Overdue<ServerHttp2Stream>(YOUNG_MS, (stream) => {
+    if (stream.destroyed) return;
+    stream.setTimeout(limits.streamIdleMs, () => stream.close(constants.NGHTTP2_CANCEL));
+  });
+  server.prependListener('stream', (stream) => guardStream(stream, young));
 }
 
 /** A connection whose first frame does not come. */
@@ -36,9 +44,10 @@ function limitSilence(session: ServerHttp2Session, limits: Limits): void {
   session.once('remoteSettings', stop).once('close', stop);
 }
 
-function guardStream(stream: ServerHttp2Stream, limits: Limits): void {
-  stream.setTimeout(limits.streamIdleMs, () => stream.close(constants.NGHTTP2_CANCEL));
+function guardStream(stream: ServerHttp2Stream, young: Overdue<ServerHttp2Stream>): void {
+  young.add(stream);
   stream.once('finish', () => {
+    young.delete(stream);
     if (!stream.readableEnded) dropUnread(stream);
   });
 }

@@ -5,12 +5,14 @@ import { PrincipalSchema, PrincipalType } from '../../gen/countersign/v1/princip
 import {
   IntrospectionReason,
   type IntrospectTokenRequest,
+  type IntrospectTokenResponse,
   IntrospectTokenResponseSchema,
   type SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Introspection, introspectToken } from '../sessions/introspect-token.ts';
 import type { Principal } from '../sessions/principal.ts';
 import type { AccessTokenVerifier } from '../sessions/verify-access-token.ts';
+import { keepAnswer } from './kept-answer.ts';
 
 export type SessionServiceDeps = { verifier: AccessTokenVerifier };
 
@@ -34,15 +36,37 @@ const REASONS = {
   PERMISSION_MISSING: IntrospectionReason.PERMISSION_MISSING,
 } as const;
 
-function introspectionMessage(introspection: Introspection) {
-  const message = create(IntrospectTokenResponseSchema);
-  message.active = introspection.active;
-  if (!introspection.active) message.reason = REASONS[introspection.reason];
-  if ('principal' in introspection) {
-    message.principal = principalMessage(introspection.principal);
-    message.expiresAt = timestampFromMs(introspection.principal.expiresAt * 1000);
-  }
+const INACTIVE = keepAnswer(
+  IntrospectTokenResponseSchema,
+  create(IntrospectTokenResponseSchema, { reason: REASONS.INACTIVE }),
+);
+
+/** What is said of a token that suffices: it stays the same for as long as the token is known. */
+const active = new WeakMap<Principal, IntrospectTokenResponse>();
+
+function introspectionMessage(introspection: Introspection): IntrospectTokenResponse {
+  if (introspection.active) return activeAnswer(introspection.principal);
+  if (introspection.reason === 'INACTIVE') return INACTIVE;
+  const message = principalAnswer(introspection.principal);
+  message.reason = REASONS[introspection.reason];
   return message;
+}
+
+function activeAnswer(principal: Principal): IntrospectTokenResponse {
+  const known = active.get(principal);
+  if (known) return known;
+  const message = principalAnswer(principal);
+  message.active = true;
+  active.set(principal, keepAnswer(IntrospectTokenResponseSchema, message));
+  return message;
+}
+
+function principalAnswer(principal: Principal): IntrospectTokenResponse {
+  const expiresAt = timestampFromMs(principal.expiresAt * 1000);
+  return create(IntrospectTokenResponseSchema, {
+    principal: principalMessage(principal),
+    expiresAt,
+  });
 }
 
 const TYPES = {

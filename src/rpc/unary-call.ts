@@ -24,13 +24,13 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   readonly stream = false;
   readonly protocolName = 'grpc';
   readonly requestMethod = 'POST';
-  readonly responseHeader = new Headers();
-  readonly responseTrailer = new Headers();
   readonly method: DescMethodUnary;
   readonly message: Message;
   readonly values: ContextValues;
   readonly #rpc: grpc.ServerUnaryCall<unknown, unknown>;
   #header: Headers | undefined;
+  #responseHeader: Headers | undefined;
+  #responseTrailer: Headers | undefined;
   #abort: AbortController | undefined;
   #ended: { reason: unknown } | undefined;
 
@@ -69,6 +69,21 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     return this.header;
   }
 
+  get responseHeader(): Headers {
+    this.#responseHeader ??= new Headers();
+    return this.#responseHeader;
+  }
+
+  get responseTrailer(): Headers {
+    this.#responseTrailer ??= new Headers();
+    return this.#responseTrailer;
+  }
+
+  /** What is to be sent along with the answer, if anything is. */
+  get sent(): { header: Headers | undefined; trailer: Headers | undefined } {
+    return { header: this.#responseHeader, trailer: this.#responseTrailer };
+  }
+
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController();
@@ -77,15 +92,43 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     return this.#abort.signal;
   }
 
-  timeoutMs = (): number | undefined => {
+  timeoutMs(): number | undefined {
     const deadline = Number(this.#rpc.getDeadline());
     return Number.isFinite(deadline) ? deadline - Date.now() : undefined;
-  };
+  }
 
   /** Tells whoever still works for the call that it is over. */
   end(reason?: unknown): void {
     this.#ended = { reason };
     this.#abort?.abort(reason);
+  }
+}
+
+/** The answer to a call, whose headers are the call's. */
+class UnaryAnswer implements UnaryResponse {
+  readonly stream = false;
+  readonly message: Message;
+  readonly #call: UnaryCall;
+
+  constructor(call: UnaryCall, message: Message) {
+    this.#call = call;
+    this.message = message;
+  }
+
+  get service() {
+    return this.#call.service;
+  }
+
+  get method(): DescMethodUnary {
+    return this.#call.method;
+  }
+
+  get header(): Headers {
+    return this.#call.responseHeader;
+  }
+
+  get trailer(): Headers {
+    return this.#call.responseTrailer;
   }
 }
 
@@ -98,14 +141,7 @@ export function composeUnary(
     // `{ ...req }` would leave out what is made when it is asked for.
     if (!(req instanceof UnaryCall)) throw new TypeError('an interceptor replaced the request');
     const message = await spec.impl(req.message, req);
-    return {
-      stream: false,
-      service: req.service,
-      method: spec.method,
-      header: req.responseHeader,
-      trailer: req.responseTrailer,
-      message: create(spec.method.output as DescMessage, message),
-    };
+    return new UnaryAnswer(req, create(spec.method.output as DescMessage, message));
   };
   const composed = interceptors.reduceRight(
     (next, interceptor) => interceptor(next),

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { before, describe, it, mock } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { generateKeyPair, SignJWT } from 'jose';
@@ -176,6 +176,19 @@ describe('a call by gRPC, Connect and gRPC-Web', () => {
         assert.equal(line['request_id'], made);
       }
     }
+  });
+
+  it('W09 leaves no trace of a credential that can not be read, on standard error either', async () => {
+    const written = mock.method(process.stderr, 'write', () => true);
+    await holdsFor({
+      method: recent,
+      headers: { authorization: 'Bearer secret-\u00e4-secret' },
+      dialects: ['grpc'],
+      refused: { code: Code.Unauthenticated, reason: 'CREDENTIALS_MISSING' },
+    });
+    written.mock.restore();
+    const text = written.mock.calls.map((call) => String(call.arguments[0])).join('');
+    assert.equal(text.includes('secret'), false);
   });
 
   it('is logged under its trace', async () => {

@@ -1,4 +1,3 @@
-import type { BlockList } from 'node:net';
 import { type DescMethod, getOption, hasOption } from '@bufbuild/protobuf';
 import type { Interceptor } from '@connectrpc/connect';
 import {
@@ -9,7 +8,8 @@ import {
 import type { Clock } from '../../platform/clock.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { Principal } from '../../sessions/principal.ts';
-import { blockList, type Call, callOf, includes } from '../call.ts';
+import { type Call, callOf } from '../call.ts';
+import { Networks } from '../networks.ts';
 import type { RateLimits } from '../rate-limits.ts';
 
 export type AccessDeps = {
@@ -24,20 +24,21 @@ export type AccessDeps = {
  */
 export function access(deps: AccessDeps): Interceptor {
   const rules = new Map<DescMethod, AccessRule | undefined>();
-  const trusted = blockList(deps.trustedCallers);
+  const trusted = new Networks(deps.trustedCallers);
   const ruleOf = (method: DescMethod) => {
     if (!rules.has(method)) rules.set(method, accessRule(method));
     return rules.get(method);
   };
-  return (next) => async (req) => {
+  return (next) => (req) => {
     const call = callOf(req.contextValues);
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
-    if (rule.ratePolicy !== RatePolicy.UNSPECIFIED) {
-      await deps.rateLimits.count(rule.ratePolicy, call.ipAddress);
-    }
-    admit(rule, call, trusted, deps.clock);
-    return next(req);
+    const enter = () => {
+      admit(rule, call, trusted, deps.clock);
+      return next(req);
+    };
+    if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
+    return deps.rateLimits.count(rule.ratePolicy, call.ipAddress).then(enter);
   };
 }
 
@@ -46,7 +47,7 @@ export function accessRule(method: DescMethod): AccessRule | undefined {
   return hasOption(method, accessOption) ? getOption(method, accessOption) : undefined;
 }
 
-function admit(rule: AccessRule, call: Call, trusted: BlockList, clock: Clock): void {
+function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): void {
   switch (rule.caller.case) {
     case 'public':
       if (rule.caller.value) return;
@@ -68,9 +69,9 @@ function admit(rule: AccessRule, call: Call, trusted: BlockList, clock: Clock): 
 }
 
 /** Only who presents no credential is trusted for their address: a bad credential stays bad. */
-function isTrusted(call: Call, trusted: BlockList): boolean {
+function isTrusted(call: Call, trusted: Networks): boolean {
   if (call.principal || call.refusal) return false;
-  return call.addressIsCertain && includes(trusted, call.ipAddress);
+  return call.addressIsCertain && trusted.includes(call.ipAddress);
 }
 
 /** The principal of a call, or the failure that says why there is none. */

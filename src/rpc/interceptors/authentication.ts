@@ -1,25 +1,25 @@
 import type { Interceptor } from '@connectrpc/connect';
 import { Failure } from '../../platform/failure.ts';
 import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts';
-import { callOf } from '../call.ts';
+import { type Call, callOf } from '../call.ts';
 
 /**
  * Finds out who calls, from `authorization: Bearer …`. It refuses nobody: whether a credential is
  * needed is the access rule's to say. An outage while finding out is an outage, not a refusal.
  */
 export function authentication(verifier: AccessTokenVerifier, audience: string): Interceptor {
-  return (next) => async (req) => {
-    const header = req.header.get('authorization');
-    if (header !== null) {
-      const call = callOf(req.contextValues);
-      try {
-        call.principal = await authenticate(verifier, audience, header);
-      } catch (error) {
-        if (!(error instanceof Failure) || error.kind !== 'unauthenticated') throw error;
-        call.refusal = error;
-      }
+  const identify = async (call: Call, credential: string) => {
+    try {
+      call.principal = await authenticate(verifier, audience, credential);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'unauthenticated') throw error;
+      call.refusal = error;
     }
-    return next(req);
+  };
+  return (next) => (req) => {
+    const call = callOf(req.contextValues);
+    if (call.credential === undefined) return next(req);
+    return identify(call, call.credential).then(() => next(req));
   };
 }
 

@@ -13,7 +13,16 @@ function inTime<T>(req: UnaryRequest, answer: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const watch = new Watch(req, reject);
     startSoon(watch);
-    answer.finally(() => watch.stop()).then(resolve, reject);
+    answer.then(
+      (value) => {
+        watch.stop();
+        resolve(value);
+      },
+      (reason) => {
+        watch.stop();
+        reject(reason);
+      },
+    );
   });
 }
 

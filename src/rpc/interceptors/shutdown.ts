@@ -6,13 +6,12 @@ import { shuttingDown } from '../errors.ts';
  * so that their callers go to another one. Unary calls are left to finish (W04).
  */
 export function shutdown(stopping: AbortSignal): Interceptor {
-  return (next) => async (req) => {
-    if (!req.stream) return next(req);
+  const watched: Interceptor = (next) => async (req) => {
     const watch = new Watch(req.signal, stopping);
     try {
       // A method that streams only its request does all its work before this resolves.
       const res = await watch.until(next(req));
-      if (res.stream) return { ...res, message: watched(res.message, watch) };
+      if (res.stream) return { ...res, message: messagesUntil(res.message, watch) };
       watch.stop();
       return res;
     } catch (error) {
@@ -20,9 +19,13 @@ export function shutdown(stopping: AbortSignal): Interceptor {
       throw error;
     }
   };
+  return (next) => {
+    const stream = watched(next);
+    return (req) => (req.stream ? stream(req) : next(req));
+  };
 }
 
-async function* watched<T>(messages: AsyncIterable<T>, watch: Watch): AsyncGenerator<T> {
+async function* messagesUntil<T>(messages: AsyncIterable<T>, watch: Watch): AsyncGenerator<T> {
   const iterator = messages[Symbol.asyncIterator]();
   try {
     for (;;) {
