@@ -6,15 +6,19 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import { file_countersign_v1_access } from "./access_pb.ts";
+import type { MfaChallenge } from "./mfa_pb.ts";
+import { file_countersign_v1_mfa } from "./mfa_pb.ts";
 import type { Tokens } from "./tokens_pb.ts";
 import { file_countersign_v1_tokens } from "./tokens_pb.ts";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file countersign/v1/auth_service.proto.
  */
 export const file_countersign_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokIkQKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSABCCQoHb3V0Y29tZSI8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiUKDXJlZnJlc2hfdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIj4KFFJlZnJlc2hUb2tlblJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyIzCg1Mb2dvdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEIhAKDkxvZ291dFJlc3BvbnNlMsEECgtBdXRoU2VydmljZRJRCgZTaWduVXASHS5jb3VudGVyc2lnbi52MS5TaWduVXBSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuU2lnblVwUmVzcG9uc2UiCLrcGAQoAggBEmAKC1ZlcmlmeUVtYWlsEiIuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXNwb25zZSIIutwYBCgDCAESdQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIgi63BgEKAIIARJOCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmMKDFJlZnJlc2hUb2tlbhIjLmNvdW50ZXJzaWduLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaJC5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXNwb25zZSIIutwYBCgDCAESUQoGTG9nb3V0Eh0uY291bnRlcnNpZ24udjEuTG9nb3V0UmVxdWVzdBoeLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlc3BvbnNlIgi63BgEKAMIAWIGcHJvdG8z", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_tokens]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokInEKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSAASKwoDbWZhGAIgASgLMhwuY291bnRlcnNpZ24udjEuTWZhQ2hhbGxlbmdlSABCCQoHb3V0Y29tZSLXAQoSQ29tcGxldGVNZmFSZXF1ZXN0EicKD2NoYWxsZW5nZV90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASIwoNcmVjb3ZlcnlfY29kZRgDIAEoCUIKgAEBukgEcgIYZEgAEi8KF3Bhc3NrZXlfY3JlZGVudGlhbF9qc29uGAQgASgJQgyAAQG6SAZyBCiAgAFIAEIPCgZmYWN0b3ISBbpIAggBIj0KE0NvbXBsZXRlTWZhUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIkAKGEJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBIkCg9jaGFsbGVuZ2VfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEImEKGUJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2USFAoMb3B0aW9uc19qc29uGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKGUZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QSKAoPY3JlZGVudGlhbF9qc29uGAEgASgJQg+AAQG6SAnIAQFyBCiAgAESKgoMZGV2aWNlX2xhYmVsGAIgASgJQhS6SBFyDxjIATIKXlteXHgwMF0qJCJEChpGaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMirAEKFVJlYXV0aGVudGljYXRlUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUILgAEBukgFcgMogCBIABIxCgl0b3RwX2NvZGUYAiABKAlCHIABAbpIFnIUGBQyEF4gKihbMC05XSAqKXs2fSRIABIvChdwYXNza2V5X2NyZWRlbnRpYWxfanNvbhgDIAEoCUIMgAEBukgGcgQogIABSABCDgoFcHJvb2YSBbpIAggBIkAKFlJlYXV0aGVudGljYXRlUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIjsKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBIcCgVlbWFpbBgBIAEoCUINukgKyAEBcgUY/gFgASIeChxSZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIlsKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABBIkCgxuZXdfcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgIhcKFVJlc2V0UGFzc3dvcmRSZXNwb25zZSI1ChRTZWN1cmVBY2NvdW50UmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQiFwoVU2VjdXJlQWNjb3VudFJlc3BvbnNlIjwKE1JlZnJlc2hUb2tlblJlcXVlc3QSJQoNcmVmcmVzaF90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQiPgoUUmVmcmVzaFRva2VuUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIjMKDUxvZ291dFJlcXVlc3QSIgoNcmVmcmVzaF90b2tlbhgBIAEoCUILgAEBukgFcgMogAQiEAoOTG9nb3V0UmVzcG9uc2UyxgoKC0F1dGhTZXJ2aWNlElEKBlNpZ25VcBIdLmNvdW50ZXJzaWduLnYxLlNpZ25VcFJlcXVlc3QaHi5jb3VudGVyc2lnbi52MS5TaWduVXBSZXNwb25zZSIIutwYBCgCCAESYAoLVmVyaWZ5RW1haWwSIi5jb3VudGVyc2lnbi52MS5WZXJpZnlFbWFpbFJlcXVlc3QaIy5jb3VudGVyc2lnbi52MS5WZXJpZnlFbWFpbFJlc3BvbnNlIgi63BgEKAMIARJ1ChJSZXNlbmRWZXJpZmljYXRpb24SKS5jb3VudGVyc2lnbi52MS5SZXNlbmRWZXJpZmljYXRpb25SZXF1ZXN0GiouY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiCLrcGAQoAggBEk4KBUxvZ2luEhwuY291bnRlcnNpZ24udjEuTG9naW5SZXF1ZXN0Gh0uY291bnRlcnNpZ24udjEuTG9naW5SZXNwb25zZSIIutwYBCgBCAESYAoLQ29tcGxldGVNZmESIi5jb3VudGVyc2lnbi52MS5Db21wbGV0ZU1mYVJlcXVlc3QaIy5jb3VudGVyc2lnbi52MS5Db21wbGV0ZU1mYVJlc3BvbnNlIgi63BgEKAEIARJyChFCZWdpblBhc3NrZXlMb2dpbhIoLmNvdW50ZXJzaWduLnYxLkJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBopLmNvdW50ZXJzaWduLnYxLkJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2UiCLrcGAQoAwgBEnUKEkZpbmlzaFBhc3NrZXlMb2dpbhIpLmNvdW50ZXJzaWduLnYxLkZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QaKi5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZSIIutwYBCgBCAESaQoOUmVhdXRoZW50aWNhdGUSJS5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlcXVlc3QaJi5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlc3BvbnNlIgi63BgEKAEQARJ7ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIrLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBosLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCLrcGAQoAggBEmYKDVJlc2V0UGFzc3dvcmQSJC5jb3VudGVyc2lnbi52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIutwYBCgDCAESZgoNU2VjdXJlQWNjb3VudBIkLmNvdW50ZXJzaWduLnYxLlNlY3VyZUFjY291bnRSZXF1ZXN0GiUuY291bnRlcnNpZ24udjEuU2VjdXJlQWNjb3VudFJlc3BvbnNlIgi63BgEKAMIARJjCgxSZWZyZXNoVG9rZW4SIy5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiQuY291bnRlcnNpZ24udjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiCLrcGAQoAwgBElEKBkxvZ291dBIdLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlcXVlc3QaHi5jb3VudGVyc2lnbi52MS5Mb2dvdXRSZXNwb25zZSIIutwYBCgDCAFiBnByb3RvMw", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_mfa, file_countersign_v1_tokens, file_google_protobuf_timestamp]);
 
 /**
  * The request of AuthService.SignUp.
@@ -31,7 +35,10 @@ export type SignUpRequest = Message<"countersign.v1.SignUpRequest"> & {
   email: string;
 
   /**
-   * 12 to 128 characters (code points after NFKC), of any kind.
+   * 12 (the service may ask for more or fewer) to 128 characters (code points after NFKC), of any
+   * kind and composition. PASSWORD_TOO_WEAK says which of these it is: too short or too long, on a
+   * list of common or breached passwords, little more than the account's own name or address, or
+   * easy to guess.
    *
    * @generated from field: string password = 2;
    */
@@ -194,6 +201,14 @@ export type LoginResponse = Message<"countersign.v1.LoginResponse"> & {
      */
     value: Tokens;
     case: "tokens";
+  } | {
+    /**
+     * The password is right, and a second factor is asked for.
+     *
+     * @generated from field: countersign.v1.MfaChallenge mfa = 2;
+     */
+    value: MfaChallenge;
+    case: "mfa";
   } | { case: undefined; value?: undefined };
 };
 
@@ -203,6 +218,361 @@ export type LoginResponse = Message<"countersign.v1.LoginResponse"> & {
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
   messageDesc(file_countersign_v1_auth_service, 7);
+
+/**
+ * The request of AuthService.CompleteMfa.
+ *
+ * @generated from message countersign.v1.CompleteMfaRequest
+ */
+export type CompleteMfaRequest = Message<"countersign.v1.CompleteMfaRequest"> & {
+  /**
+   * The token of Login's challenge.
+   *
+   * @generated from field: string challenge_token = 1;
+   */
+  challengeToken: string;
+
+  /**
+   * The second factor.
+   *
+   * @generated from oneof countersign.v1.CompleteMfaRequest.factor
+   */
+  factor: {
+    /**
+     * The six digits that the authenticator app shows.
+     *
+     * @generated from field: string totp_code = 2;
+     */
+    value: string;
+    case: "totpCode";
+  } | {
+    /**
+     * One of the account's recovery codes, with or without its hyphens.
+     *
+     * @generated from field: string recovery_code = 3;
+     */
+    value: string;
+    case: "recoveryCode";
+  } | {
+    /**
+     * What `navigator.credentials.get` gave for the options of BeginPasskeyLogin, as JSON.
+     *
+     * @generated from field: string passkey_credential_json = 4;
+     */
+    value: string;
+    case: "passkeyCredentialJson";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message countersign.v1.CompleteMfaRequest.
+ * Use `create(CompleteMfaRequestSchema)` to create a new message.
+ */
+export const CompleteMfaRequestSchema: GenMessage<CompleteMfaRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 8);
+
+/**
+ * The answer of AuthService.CompleteMfa.
+ *
+ * @generated from message countersign.v1.CompleteMfaResponse
+ */
+export type CompleteMfaResponse = Message<"countersign.v1.CompleteMfaResponse"> & {
+  /**
+   * The sign-in is complete.
+   *
+   * @generated from field: countersign.v1.Tokens tokens = 1;
+   */
+  tokens?: Tokens | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.CompleteMfaResponse.
+ * Use `create(CompleteMfaResponseSchema)` to create a new message.
+ */
+export const CompleteMfaResponseSchema: GenMessage<CompleteMfaResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 9);
+
+/**
+ * The request of AuthService.BeginPasskeyLogin.
+ *
+ * @generated from message countersign.v1.BeginPasskeyLoginRequest
+ */
+export type BeginPasskeyLoginRequest = Message<"countersign.v1.BeginPasskeyLoginRequest"> & {
+  /**
+   * The token of Login's challenge, where the passkey is to be the second factor. Empty: the person
+   * chooses among the passkeys that their device holds for this service.
+   *
+   * @generated from field: string challenge_token = 1;
+   */
+  challengeToken: string;
+};
+
+/**
+ * Describes the message countersign.v1.BeginPasskeyLoginRequest.
+ * Use `create(BeginPasskeyLoginRequestSchema)` to create a new message.
+ */
+export const BeginPasskeyLoginRequestSchema: GenMessage<BeginPasskeyLoginRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 10);
+
+/**
+ * The answer of AuthService.BeginPasskeyLogin.
+ *
+ * @generated from message countersign.v1.BeginPasskeyLoginResponse
+ */
+export type BeginPasskeyLoginResponse = Message<"countersign.v1.BeginPasskeyLoginResponse"> & {
+  /**
+   * WebAuthn's `PublicKeyCredentialRequestOptionsJSON`.
+   *
+   * @generated from field: string options_json = 1;
+   */
+  optionsJson: string;
+
+  /**
+   * When its challenge stops being valid: 5 minutes after it was made. It works once.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.BeginPasskeyLoginResponse.
+ * Use `create(BeginPasskeyLoginResponseSchema)` to create a new message.
+ */
+export const BeginPasskeyLoginResponseSchema: GenMessage<BeginPasskeyLoginResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 11);
+
+/**
+ * The request of AuthService.FinishPasskeyLogin.
+ *
+ * @generated from message countersign.v1.FinishPasskeyLoginRequest
+ */
+export type FinishPasskeyLoginRequest = Message<"countersign.v1.FinishPasskeyLoginRequest"> & {
+  /**
+   * What `navigator.credentials.get` gave for the options of BeginPasskeyLogin, as JSON.
+   *
+   * @generated from field: string credential_json = 1;
+   */
+  credentialJson: string;
+
+  /**
+   * What the person calls this device, for the list of their sessions. May be empty; any
+   * characters but NUL.
+   *
+   * @generated from field: string device_label = 2;
+   */
+  deviceLabel: string;
+};
+
+/**
+ * Describes the message countersign.v1.FinishPasskeyLoginRequest.
+ * Use `create(FinishPasskeyLoginRequestSchema)` to create a new message.
+ */
+export const FinishPasskeyLoginRequestSchema: GenMessage<FinishPasskeyLoginRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 12);
+
+/**
+ * The answer of AuthService.FinishPasskeyLogin.
+ *
+ * @generated from message countersign.v1.FinishPasskeyLoginResponse
+ */
+export type FinishPasskeyLoginResponse = Message<"countersign.v1.FinishPasskeyLoginResponse"> & {
+  /**
+   * The sign-in is complete.
+   *
+   * @generated from field: countersign.v1.Tokens tokens = 1;
+   */
+  tokens?: Tokens | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.FinishPasskeyLoginResponse.
+ * Use `create(FinishPasskeyLoginResponseSchema)` to create a new message.
+ */
+export const FinishPasskeyLoginResponseSchema: GenMessage<FinishPasskeyLoginResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 13);
+
+/**
+ * The request of AuthService.Reauthenticate.
+ *
+ * @generated from message countersign.v1.ReauthenticateRequest
+ */
+export type ReauthenticateRequest = Message<"countersign.v1.ReauthenticateRequest"> & {
+  /**
+   * What proves it.
+   *
+   * @generated from oneof countersign.v1.ReauthenticateRequest.proof
+   */
+  proof: {
+    /**
+     * The account's password.
+     *
+     * @generated from field: string password = 1;
+     */
+    value: string;
+    case: "password";
+  } | {
+    /**
+     * The six digits that the authenticator app shows.
+     *
+     * @generated from field: string totp_code = 2;
+     */
+    value: string;
+    case: "totpCode";
+  } | {
+    /**
+     * What `navigator.credentials.get` gave for the options of BeginPasskeyLogin, as JSON.
+     *
+     * @generated from field: string passkey_credential_json = 3;
+     */
+    value: string;
+    case: "passkeyCredentialJson";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message countersign.v1.ReauthenticateRequest.
+ * Use `create(ReauthenticateRequestSchema)` to create a new message.
+ */
+export const ReauthenticateRequestSchema: GenMessage<ReauthenticateRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 14);
+
+/**
+ * The answer of AuthService.Reauthenticate.
+ *
+ * @generated from message countersign.v1.ReauthenticateResponse
+ */
+export type ReauthenticateResponse = Message<"countersign.v1.ReauthenticateResponse"> & {
+  /**
+   * A new access token. `refresh_token` is empty: the caller's own stays valid.
+   *
+   * @generated from field: countersign.v1.Tokens tokens = 1;
+   */
+  tokens?: Tokens | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.ReauthenticateResponse.
+ * Use `create(ReauthenticateResponseSchema)` to create a new message.
+ */
+export const ReauthenticateResponseSchema: GenMessage<ReauthenticateResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 15);
+
+/**
+ * The request of AuthService.RequestPasswordReset.
+ *
+ * @generated from message countersign.v1.RequestPasswordResetRequest
+ */
+export type RequestPasswordResetRequest = Message<"countersign.v1.RequestPasswordResetRequest"> & {
+  /**
+   * The account's address.
+   *
+   * @generated from field: string email = 1;
+   */
+  email: string;
+};
+
+/**
+ * Describes the message countersign.v1.RequestPasswordResetRequest.
+ * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
+ */
+export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 16);
+
+/**
+ * The answer of AuthService.RequestPasswordReset: nothing, whatever happened.
+ *
+ * @generated from message countersign.v1.RequestPasswordResetResponse
+ */
+export type RequestPasswordResetResponse = Message<"countersign.v1.RequestPasswordResetResponse"> & {
+};
+
+/**
+ * Describes the message countersign.v1.RequestPasswordResetResponse.
+ * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
+ */
+export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 17);
+
+/**
+ * The request of AuthService.ResetPassword.
+ *
+ * @generated from message countersign.v1.ResetPasswordRequest
+ */
+export type ResetPasswordRequest = Message<"countersign.v1.ResetPasswordRequest"> & {
+  /**
+   * What follows `#token=` in the mail's link.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * The password to sign in with from now on. The rules of SignUp hold, and it is none of the last
+   * that the account had.
+   *
+   * @generated from field: string new_password = 2;
+   */
+  newPassword: string;
+};
+
+/**
+ * Describes the message countersign.v1.ResetPasswordRequest.
+ * Use `create(ResetPasswordRequestSchema)` to create a new message.
+ */
+export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 18);
+
+/**
+ * The answer of AuthService.ResetPassword: the password is set.
+ *
+ * @generated from message countersign.v1.ResetPasswordResponse
+ */
+export type ResetPasswordResponse = Message<"countersign.v1.ResetPasswordResponse"> & {
+};
+
+/**
+ * Describes the message countersign.v1.ResetPasswordResponse.
+ * Use `create(ResetPasswordResponseSchema)` to create a new message.
+ */
+export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 19);
+
+/**
+ * The request of AuthService.SecureAccount.
+ *
+ * @generated from message countersign.v1.SecureAccountRequest
+ */
+export type SecureAccountRequest = Message<"countersign.v1.SecureAccountRequest"> & {
+  /**
+   * What follows `#token=` in the notice's link.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+};
+
+/**
+ * Describes the message countersign.v1.SecureAccountRequest.
+ * Use `create(SecureAccountRequestSchema)` to create a new message.
+ */
+export const SecureAccountRequestSchema: GenMessage<SecureAccountRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 20);
+
+/**
+ * The answer of AuthService.SecureAccount: the account is safe, and a mail with a link is on its way.
+ *
+ * @generated from message countersign.v1.SecureAccountResponse
+ */
+export type SecureAccountResponse = Message<"countersign.v1.SecureAccountResponse"> & {
+};
+
+/**
+ * Describes the message countersign.v1.SecureAccountResponse.
+ * Use `create(SecureAccountResponseSchema)` to create a new message.
+ */
+export const SecureAccountResponseSchema: GenMessage<SecureAccountResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 21);
 
 /**
  * The request of AuthService.RefreshToken.
@@ -223,7 +593,7 @@ export type RefreshTokenRequest = Message<"countersign.v1.RefreshTokenRequest"> 
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 8);
+  messageDesc(file_countersign_v1_auth_service, 22);
 
 /**
  * The answer of AuthService.RefreshToken.
@@ -244,7 +614,7 @@ export type RefreshTokenResponse = Message<"countersign.v1.RefreshTokenResponse"
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 9);
+  messageDesc(file_countersign_v1_auth_service, 23);
 
 /**
  * The request of AuthService.Logout.
@@ -265,7 +635,7 @@ export type LogoutRequest = Message<"countersign.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 10);
+  messageDesc(file_countersign_v1_auth_service, 24);
 
 /**
  * The answer of AuthService.Logout: the session has ended.
@@ -280,7 +650,7 @@ export type LogoutResponse = Message<"countersign.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 11);
+  messageDesc(file_countersign_v1_auth_service, 25);
 
 /**
  * AuthService takes a person from a new address to a pair of tokens, and keeps them signed in.
@@ -289,8 +659,13 @@ export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
  * an access token and a refresh token; RefreshToken exchanges the refresh token, again and again,
  * until Logout.
  *
- * Nothing here tells whether an account exists. SignUp and ResendVerification answer the same for
- * every address, and Login refuses an unknown address in the words it has for a wrong password.
+ * An account with a second factor gets a challenge from Login, which CompleteMfa completes. A passkey
+ * needs no password: BeginPasskeyLogin and FinishPasskeyLogin. A forgotten password is replaced by
+ * RequestPasswordReset and ResetPassword.
+ *
+ * Nothing here tells whether an account exists. SignUp, ResendVerification and RequestPasswordReset
+ * answer the same for every address, and Login refuses an unknown address in the words and the time
+ * it has for a wrong password.
  *
  * @generated from service countersign.v1.AuthService
  */
@@ -305,7 +680,8 @@ export const AuthService: GenService<{
    *
    * Calling it twice is safe: the second call sends a new mail, and the first mail's token is void.
    *
-   * Errors: PASSWORD_TOO_WEAK, INVALID_REQUEST; OVERLOADED when too many passwords wait to be hashed.
+   * Errors: PASSWORD_TOO_WEAK, INVALID_REQUEST; OVERLOADED when too many passwords wait to be
+   * judged or hashed.
    *
    * @generated from rpc countersign.v1.AuthService.SignUp
    */
@@ -340,7 +716,13 @@ export const AuthService: GenService<{
     output: typeof ResendVerificationResponseSchema;
   },
   /**
-   * Signs in with an address and a password, and opens a session.
+   * Signs in with an address and a password. Opens a session, or, where the account has a second
+   * factor, answers with a challenge for CompleteMfa.
+   *
+   * After five wrong passwords in a row the account is locked for 15 minutes, after each further one
+   * for twice as long, and after the tenth until its password is reset or an administrator unlocks
+   * it. While it is locked, the right password is refused in the same words as a wrong one. Its owner
+   * is told by mail.
    *
    * Errors: INVALID_CREDENTIALS; and only where the password is right EMAIL_NOT_VERIFIED and
    * ACCOUNT_SUSPENDED; OVERLOADED when too many passwords wait to be checked.
@@ -351,6 +733,109 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof LoginRequestSchema;
     output: typeof LoginResponseSchema;
+  },
+  /**
+   * Completes a sign-in with a second factor and opens its session.
+   *
+   * The challenge works for 10 minutes, and once. Wrong codes lock the account's codes as wrong
+   * passwords lock its password: for 15 minutes after five in a row, and longer each time. Recovery
+   * codes, each of which works once, and passkeys go on working, and lift that lock.
+   *
+   * Errors: MFA_CODE_INVALID; TOKEN_INVALID or TOKEN_EXPIRED for the challenge, after which the
+   * sign-in begins again; ACCOUNT_SUSPENDED.
+   *
+   * @generated from rpc countersign.v1.AuthService.CompleteMfa
+   */
+  completeMfa: {
+    methodKind: "unary";
+    input: typeof CompleteMfaRequestSchema;
+    output: typeof CompleteMfaResponseSchema;
+  },
+  /**
+   * Begins a sign-in, or the second factor of one, by passkey. Hand the options to the browser's
+   * `navigator.credentials.get`, and what that gives to FinishPasskeyLogin, CompleteMfa or
+   * Reauthenticate.
+   *
+   * @generated from rpc countersign.v1.AuthService.BeginPasskeyLogin
+   */
+  beginPasskeyLogin: {
+    methodKind: "unary";
+    input: typeof BeginPasskeyLoginRequestSchema;
+    output: typeof BeginPasskeyLoginResponseSchema;
+  },
+  /**
+   * Signs in by passkey and opens a session. The passkey has verified its user, by fingerprint or
+   * PIN, so that this counts as two factors.
+   *
+   * Errors: MFA_CODE_INVALID for an answer that is not right or not to a challenge of ours;
+   * ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED.
+   *
+   * @generated from rpc countersign.v1.AuthService.FinishPasskeyLogin
+   */
+  finishPasskeyLogin: {
+    methodKind: "unary";
+    input: typeof FinishPasskeyLoginRequestSchema;
+    output: typeof FinishPasskeyLoginResponseSchema;
+  },
+  /**
+   * Proves again who the caller is, for methods that ask for a recent sign-in
+   * (REAUTHENTICATION_REQUIRED). The session gets a new `auth_time`; the answer's access token
+   * carries it, and so does each that a refresh gives from now on. The caller's refresh token stays
+   * as it is, so that the answer's `refresh_token` is empty.
+   *
+   * Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED.
+   *
+   * @generated from rpc countersign.v1.AuthService.Reauthenticate
+   */
+  reauthenticate: {
+    methodKind: "unary";
+    input: typeof ReauthenticateRequestSchema;
+    output: typeof ReauthenticateResponseSchema;
+  },
+  /**
+   * Mails a link to set a new password, if the address belongs to an account, and nothing otherwise;
+   * the answer and its time are the same. The link of the mail before becomes void.
+   *
+   * @generated from rpc countersign.v1.AuthService.RequestPasswordReset
+   */
+  requestPasswordReset: {
+    methodKind: "unary";
+    input: typeof RequestPasswordResetRequestSchema;
+    output: typeof RequestPasswordResetResponseSchema;
+  },
+  /**
+   * Sets a new password by the token of a mail: one that was asked for, an invitation, or one that
+   * followed SecureAccount. The token works once and for 30 minutes.
+   *
+   * All sessions of the account end, its lock is lifted, and its address counts as verified. It signs
+   * nobody in, and the second factor is asked for as before.
+   *
+   * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_TOO_WEAK, PASSWORD_REUSED; a refused password
+   * leaves the token valid.
+   *
+   * @generated from rpc countersign.v1.AuthService.ResetPassword
+   */
+  resetPassword: {
+    methodKind: "unary";
+    input: typeof ResetPasswordRequestSchema;
+    output: typeof ResetPasswordResponseSchema;
+  },
+  /**
+   * Takes the token of a notice ("this wasn't me") and takes the account back: every session ends,
+   * the password stops working, what the notice told of is undone (a new address, a new second
+   * factor, a new passkey), and a link to set a new password is mailed to the address that the notice
+   * went to.
+   *
+   * The token works once and for 7 days.
+   *
+   * Errors: TOKEN_INVALID, TOKEN_EXPIRED.
+   *
+   * @generated from rpc countersign.v1.AuthService.SecureAccount
+   */
+  secureAccount: {
+    methodKind: "unary";
+    input: typeof SecureAccountRequestSchema;
+    output: typeof SecureAccountResponseSchema;
   },
   /**
    * Exchanges a refresh token for a new pair of tokens.

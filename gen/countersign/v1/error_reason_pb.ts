@@ -10,7 +10,7 @@ import type { UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/error_reason.proto.
  */
 export const file_countersign_v1_error_reason: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS9lcnJvcl9yZWFzb24ucHJvdG8SDmNvdW50ZXJzaWduLnYxKscGCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxFUlJPUl9SRUFTT05fSU5WQUxJRF9SRVFVRVNUEAESJAogRVJST1JfUkVBU09OX0NSRURFTlRJQUxTX01JU1NJTkcQAhIkCiBFUlJPUl9SRUFTT05fSU5WQUxJRF9DUkVERU5USUFMUxADEiMKH0VSUk9SX1JFQVNPTl9FTUFJTF9OT1RfVkVSSUZJRUQQBBIiCh5FUlJPUl9SRUFTT05fQUNDT1VOVF9TVVNQRU5ERUQQBRIeChpFUlJPUl9SRUFTT05fVE9LRU5fSU5WQUxJRBAGEh4KGkVSUk9SX1JFQVNPTl9UT0tFTl9FWFBJUkVEEAcSHgoaRVJST1JfUkVBU09OX1RPS0VOX1JFVk9LRUQQCBIlCiFFUlJPUl9SRUFTT05fUkVGUkVTSF9UT0tFTl9SRVVTRUQQCRIiCh5FUlJPUl9SRUFTT05fUEFTU1dPUkRfVE9PX1dFQUsQChIiCh5FUlJPUl9SRUFTT05fUEVSTUlTU0lPTl9ERU5JRUQQCxIqCiZFUlJPUl9SRUFTT05fUkVBVVRIRU5USUNBVElPTl9SRVFVSVJFRBAMEh0KGUVSUk9SX1JFQVNPTl9SQVRFX0xJTUlURUQQDRIbChdFUlJPUl9SRUFTT05fT1ZFUkxPQURFRBAOEicKI0VSUk9SX1JFQVNPTl9ERVBFTkRFTkNZX1VOQVZBSUxBQkxFEA8SHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBAQEh8KG0VSUk9SX1JFQVNPTl9NRVRIT0RfVU5LTk9XThAREiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBASEhoKFkVSUk9SX1JFQVNPTl9DQU5DRUxMRUQQExIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9UT09fTEFSR0UQFBIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAVEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAWEiQKIEVSUk9SX1JFQVNPTl9DT01QUkVTU0lPTl9VTktOT1dOEBdiBnByb3RvMw");
+  fileDesc("CiFjb3VudGVyc2lnbi92MS9lcnJvcl9yZWFzb24ucHJvdG8SDmNvdW50ZXJzaWduLnYxKtsICgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxFUlJPUl9SRUFTT05fSU5WQUxJRF9SRVFVRVNUEAESJAogRVJST1JfUkVBU09OX0NSRURFTlRJQUxTX01JU1NJTkcQAhIkCiBFUlJPUl9SRUFTT05fSU5WQUxJRF9DUkVERU5USUFMUxADEiMKH0VSUk9SX1JFQVNPTl9FTUFJTF9OT1RfVkVSSUZJRUQQBBIiCh5FUlJPUl9SRUFTT05fQUNDT1VOVF9TVVNQRU5ERUQQBRIeChpFUlJPUl9SRUFTT05fVE9LRU5fSU5WQUxJRBAGEh4KGkVSUk9SX1JFQVNPTl9UT0tFTl9FWFBJUkVEEAcSHgoaRVJST1JfUkVBU09OX1RPS0VOX1JFVk9LRUQQCBIlCiFFUlJPUl9SRUFTT05fUkVGUkVTSF9UT0tFTl9SRVVTRUQQCRIiCh5FUlJPUl9SRUFTT05fUEFTU1dPUkRfVE9PX1dFQUsQChIiCh5FUlJPUl9SRUFTT05fUEVSTUlTU0lPTl9ERU5JRUQQCxIqCiZFUlJPUl9SRUFTT05fUkVBVVRIRU5USUNBVElPTl9SRVFVSVJFRBAMEh0KGUVSUk9SX1JFQVNPTl9SQVRFX0xJTUlURUQQDRIbChdFUlJPUl9SRUFTT05fT1ZFUkxPQURFRBAOEicKI0VSUk9SX1JFQVNPTl9ERVBFTkRFTkNZX1VOQVZBSUxBQkxFEA8SHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBAQEh8KG0VSUk9SX1JFQVNPTl9NRVRIT0RfVU5LTk9XThAREiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBASEhoKFkVSUk9SX1JFQVNPTl9DQU5DRUxMRUQQExIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9UT09fTEFSR0UQFBIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAVEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAWEiQKIEVSUk9SX1JFQVNPTl9DT01QUkVTU0lPTl9VTktOT1dOEBcSHwobRVJST1JfUkVBU09OX0FDQ09VTlRfTE9DS0VEEBgSIQodRVJST1JfUkVBU09OX01GQV9DT0RFX0lOVkFMSUQQGRIgChxFUlJPUl9SRUFTT05fUEFTU1dPUkRfUkVVU0VEEBoSHgoaRVJST1JfUkVBU09OX0VUQUdfTUlTTUFUQ0gQGxIbChdFUlJPUl9SRUFTT05fTEFTVF9BRE1JThAcEhwKGEVSUk9SX1JFQVNPTl9FTUFJTF9UQUtFThAdEhoKFkVSUk9SX1JFQVNPTl9NRkFfU1RBVEUQHhIaChZFUlJPUl9SRUFTT05fTk9UX0ZPVU5EEB8SGQoVRVJST1JfUkVBU09OX1RPT19NQU5ZECBiBnByb3RvMw");
 
 /**
  * Why a call failed, for programs. It is the `reason` of the `google.rpc.ErrorInfo` that every error
@@ -47,7 +47,8 @@ export const ErrorReason = {
 
   /**
    * The address and password don't belong together, or there is no such account. UNAUTHENTICATED;
-   * the same answer in both cases.
+   * the same answer in both cases. INVALID_ARGUMENT where it is the current password in a request of
+   * a caller who is signed in.
    *
    * @generated from enum value: ERROR_REASON_INVALID_CREDENTIALS = 3;
    */
@@ -208,6 +209,77 @@ export const ErrorReason = {
    * @generated from enum value: ERROR_REASON_COMPRESSION_UNKNOWN = 23;
    */
   COMPRESSION_UNKNOWN: 23,
+
+  /**
+   * Too many wrong passwords or codes were given, so that none is checked for a while.
+   * PERMISSION_DENIED with a `google.rpc.RetryInfo` where waiting helps. Only callers who are signed
+   * in as the account are told; Login and CompleteMfa answer as for a wrong password or code.
+   *
+   * @generated from enum value: ERROR_REASON_ACCOUNT_LOCKED = 24;
+   */
+  ACCOUNT_LOCKED: 24,
+
+  /**
+   * The code, or the passkey's answer, is not right, was used before, or is too old. UNAUTHENTICATED
+   * where it proves who calls, INVALID_ARGUMENT where it confirms a new factor.
+   *
+   * @generated from enum value: ERROR_REASON_MFA_CODE_INVALID = 25;
+   */
+  MFA_CODE_INVALID: 25,
+
+  /**
+   * The password is one of the last that the account had. INVALID_ARGUMENT.
+   *
+   * @generated from enum value: ERROR_REASON_PASSWORD_REUSED = 26;
+   */
+  PASSWORD_REUSED: 26,
+
+  /**
+   * The resource has changed since it was read. ABORTED; read it again and repeat the change.
+   * Example: UpdateMe with the etag of an older GetMe.
+   *
+   * @generated from enum value: ERROR_REASON_ETAG_MISMATCH = 27;
+   */
+  ETAG_MISMATCH: 27,
+
+  /**
+   * The last active administrator can't be removed. FAILED_PRECONDITION.
+   *
+   * @generated from enum value: ERROR_REASON_LAST_ADMIN = 28;
+   */
+  LAST_ADMIN: 28,
+
+  /**
+   * Another account has taken the address since. ALREADY_EXISTS; only who has proved that the address
+   * is theirs is told.
+   *
+   * @generated from enum value: ERROR_REASON_EMAIL_TAKEN = 29;
+   */
+  EMAIL_TAKEN: 29,
+
+  /**
+   * A second factor is on already, or is not on. FAILED_PRECONDITION.
+   * Example: DisableTotp without an authenticator app.
+   *
+   * @generated from enum value: ERROR_REASON_MFA_STATE = 30;
+   */
+  MFA_STATE: 30,
+
+  /**
+   * There is no such thing, or it is not the caller's. NOT_FOUND.
+   * Example: renaming a passkey that was deleted.
+   *
+   * @generated from enum value: ERROR_REASON_NOT_FOUND = 31;
+   */
+  NOT_FOUND: 31,
+
+  /**
+   * There are as many of these as there may be. FAILED_PRECONDITION.
+   * Example: a 21st passkey.
+   *
+   * @generated from enum value: ERROR_REASON_TOO_MANY = 32;
+   */
+  TOO_MANY: 32,
 } as const;
 
 /**
