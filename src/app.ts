@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
+import { AccountService } from '../gen/countersign/v1/account_service_pb.ts';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
+import { BreachedPasswords } from './accounts/breached-passwords.ts';
 import { PasswordHasher } from './accounts/password-hasher.ts';
+import { PasswordPolicy } from './accounts/password-policy.ts';
+import { PasswordStrength } from './accounts/password-strength.ts';
 import { AuditQueue } from './audit/audit-queue.ts';
 import { Background } from './background.ts';
 import type { Config } from './config.ts';
@@ -11,11 +15,13 @@ import { type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxJsonEndpoint, mailboxPageEndpoint } from './http/mailbox-page.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
-import { verifyEmailPageEndpoint } from './http/verify-email-page.ts';
+import { tokenPages } from './http/token-pages.ts';
 import { discoveryEndpoint, jwksEndpoint } from './http/well-known.ts';
 import { type MailTransport, smtpTransport } from './mail/deliver.ts';
 import { Mailbox } from './mail/mailbox.ts';
 import { Outbox } from './mail/outbox.ts';
+import { forgetPasskey } from './passkeys/delete-passkey.ts';
+import { relyingParty } from './passkeys/relying-party.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { Keyring } from './platform/crypto.ts';
 import { Jobs } from './platform/jobs.ts';
@@ -25,6 +31,7 @@ import { formatAddress } from './platform/net.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
 import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
+import { accountService } from './rpc/account-service.ts';
 import { authService } from './rpc/auth-service.ts';
 import { CallFactory } from './rpc/call.ts';
 import { type ConnectListenerDeps, connectListener } from './rpc/connect-listener.ts';
@@ -126,6 +133,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await background.stop();
       await nouns.auditQueue.flush();
       nouns.mail?.close();
+      await nouns.strength.close();
       platform.hints.close();
       platform.redis?.disconnect();
       await platform.database.close();
@@ -175,6 +183,10 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
     config.smtpUrl === undefined ? mailbox : smtpTransport(config.smtpUrl);
   const keys = new KeySet(database, keyring);
   const revocations = new RevocationFeed({ ...config, database, clock, log, hints });
+  const { minLength, pwnedPasswordsUrl } = config.passwords;
+  const strength = new PasswordStrength();
+  const breached =
+    pwnedPasswordsUrl === undefined ? undefined : new BreachedPasswords(pwnedPasswordsUrl, log);
   return {
     tokens,
     mailbox,
@@ -184,6 +196,9 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
     outbox: new Outbox(jobs, keyring),
     auditQueue: new AuditQueue(database, clock, log),
     passwords: new PasswordHasher(config.argon2),
+    strength,
+    passwordPolicy: new PasswordPolicy({ minLength, strength, breached }),
+    relyingParty: relyingParty(config, publicUrl),
     verifier: new AccessTokenVerifier({ clock, keys, tokens, revocations }),
   };
 }
@@ -201,9 +216,16 @@ function buildServing(
 ) {
   const { clock, log, redis } = platform;
   const { verifier, tokens } = nouns;
-  const deps = { ...platform, ...nouns, requireVerifiedEmail: config.requireVerifiedEmail };
+  const deps = {
+    ...platform,
+    ...nouns,
+    requireVerifiedEmail: config.requireVerifiedEmail,
+    passwordHistory: config.passwords.history,
+    forgetPasskey,
+  };
   return {
     services: [
+      service(AccountService, accountService(deps)),
       service(AuthService, authService(deps)),
       service(SessionService, sessionService(deps)),
       ...others,
@@ -243,7 +265,7 @@ function buildHttp(
     ['/.well-known/oauth-authorization-server', discovery],
     ['/healthz', healthzEndpoint],
     ['/readyz', readyzEndpoint(look)],
-    ['/verify-email', verifyEmailPageEndpoint],
+    ...tokenPages,
   ];
   if (mailbox) {
     paths.push(['/dev/mailbox', mailboxPageEndpoint(mailbox)]);

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MailedToken } from './accounts/mailed-token.entity.ts';
+import { OneTimeToken } from './accounts/one-time-token.entity.ts';
 import type { AuditQueue } from './audit/audit-queue.ts';
 import type { Config } from './config.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
+import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
 import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
 import type { Database } from './platform/database.ts';
@@ -140,7 +141,8 @@ export class Background {
     const limit = addMs(clock.now(), -RETENTION_MS);
     const batches = [
       () => this.#nouns.revocations.forgetExpired(),
-      () => database.read((em) => em.getRepository(MailedToken).forgetExpired(limit)),
+      () => database.read((em) => em.getRepository(OneTimeToken).forgetExpired(limit)),
+      () => database.read((em) => em.getRepository(UsedChallenge).forgetExpired(limit)),
       () => database.read((em) => em.getRepository(Session).forgetExpired(limit)),
     ];
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));

@@ -79,6 +79,21 @@ const masterKey = z.string().transform((text, ctx) => {
   return keys as ReadonlyMap<number, Buffer>;
 });
 
+const domain = z
+  .string()
+  .regex(
+    /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'is not a host name like example.com, in lower case',
+  )
+  .refine((name) => isIP(name) === 0, {
+    message: 'is an address, which browsers have no passkeys for',
+  });
+
+const passkeyOrigins = list.refine((origins) => origins.every(isPasskeyOrigin), {
+  message:
+    'is not a list of origins like https://app.example.com or android:apk-key-hash:… (a wildcard is not accepted)',
+});
+
 function setting<S extends z.ZodType>(
   schema: S,
   fallback: string,
@@ -225,6 +240,16 @@ export const settings = {
     '',
     'Origins whose pages may call the HTTP listener (by comma).',
   ),
+  COUNTERSIGN_PASSKEY_RP_ID: setting(
+    domain.optional(),
+    "COUNTERSIGN_PUBLIC_URL's host, or localhost",
+    'The domain that passkeys belong to. A passkey works there and on the hosts below it; with another domain, those registered before stop working.',
+  ),
+  COUNTERSIGN_PASSKEY_ORIGINS: setting(
+    passkeyOrigins.optional(),
+    'COUNTERSIGN_PUBLIC_URL and COUNTERSIGN_CORS_ORIGINS',
+    'Origins whose pages and apps may use passkeys (by comma): `https://…`, or `android:apk-key-hash:…` of an Android app.',
+  ),
   COUNTERSIGN_RATE_LIMITS: withDefault(onOff, 'on', 'Whether calls are limited by address.'),
   COUNTERSIGN_ARGON2_MEMORY_KIB: withDefault(
     wholeNumber(7168, 4_194_304),
@@ -235,6 +260,21 @@ export const settings = {
     wholeNumber(1, 100),
     '2',
     'Passes of one password hash.',
+  ),
+  COUNTERSIGN_PASSWORD_MIN_LENGTH: withDefault(
+    wholeNumber(8, 64),
+    '12',
+    'Characters that a new password has at least, 8 to 64.',
+  ),
+  COUNTERSIGN_PASSWORD_HISTORY: withDefault(
+    wholeNumber(0, 24),
+    '5',
+    'How many passwords of an account, the present one among them, a new one must differ from, 0 to 24.',
+  ),
+  COUNTERSIGN_PWNED_PASSWORDS_URL: setting(
+    url('http:', 'https:').optional(),
+    'none; new passwords are compared with local lists only',
+    'Where new passwords are looked up among breached ones by the first five hex digits of their SHA-1, such as `https://api.pwnedpasswords.com/range`. When it does not answer, passwords pass.',
   ),
   COUNTERSIGN_DB_POOL_MAX: withDefault(
     wholeNumber(1, 1000),
@@ -296,8 +336,17 @@ export type Config = Readonly<{
   trustedProxies: readonly string[];
   allowedHosts: readonly string[];
   corsOrigins: readonly string[];
+  /** Undefined: what follows from the public URL and the CORS origins. */
+  passkeys: { rpId: string | undefined; origins: readonly string[] | undefined };
   rateLimits: boolean;
   argon2: { memoryCost: number; timeCost: number };
+  passwords: {
+    minLength: number;
+    /** How many passwords, the present one among them, a new one must differ from. */
+    history: number;
+    /** The range endpoint of Pwned Passwords; undefined: nothing is asked. */
+    pwnedPasswordsUrl: string | undefined;
+  };
   database: {
     poolMax: number;
     acquireTimeoutMs: number;
@@ -418,10 +467,16 @@ function assemble(v: Values, files: readonly string[]): Config {
     trustedProxies: v.COUNTERSIGN_TRUSTED_PROXIES,
     allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS,
     corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,
+    passkeys: { rpId: v.COUNTERSIGN_PASSKEY_RP_ID, origins: v.COUNTERSIGN_PASSKEY_ORIGINS },
     rateLimits: v.COUNTERSIGN_RATE_LIMITS,
     argon2: {
       memoryCost: v.COUNTERSIGN_ARGON2_MEMORY_KIB,
       timeCost: v.COUNTERSIGN_ARGON2_TIME_COST,
+    },
+    passwords: {
+      minLength: v.COUNTERSIGN_PASSWORD_MIN_LENGTH,
+      history: v.COUNTERSIGN_PASSWORD_HISTORY,
+      pwnedPasswordsUrl: v.COUNTERSIGN_PWNED_PASSWORDS_URL,
     },
     database: {
       poolMax: v.COUNTERSIGN_DB_POOL_MAX,
@@ -442,6 +497,11 @@ export function unknownVariables(env: Environment): string[] {
     const known = name in settings || (base in settings && settings[base].secret);
     return name.startsWith('COUNTERSIGN_') && !known;
   });
+}
+
+function isPasskeyOrigin(text: string): boolean {
+  if (/^android:apk-key-hash:[\w-]{43}$/.test(text)) return true;
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
 }
 
 function isNetwork(text: string): boolean {

@@ -1,10 +1,16 @@
 import { migrations } from '../migrations/index.ts';
 import { Account } from './accounts/account.entity.ts';
-import { MailedToken } from './accounts/mailed-token.entity.ts';
+import { OneTimeToken } from './accounts/one-time-token.entity.ts';
 import { PasswordCredential } from './accounts/password-credential.entity.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Config } from './config.ts';
+import { PasswordHistory } from './credentials/password-history.entity.ts';
+import { RecoveryCode } from './credentials/recovery-code.entity.ts';
+import { SignInLock } from './credentials/sign-in-lock.entity.ts';
+import { TotpCredential } from './credentials/totp-credential.entity.ts';
 import { MAIL_QUEUE } from './mail/outbox.ts';
+import { Passkey } from './passkeys/passkey.entity.ts';
+import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
 import { Database } from './platform/database.ts';
 import { Jobs } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
@@ -16,11 +22,17 @@ import { SigningKey } from './signing-keys/signing-key.entity.ts';
 const entities = [
   Account,
   AuditEvent,
-  MailedToken,
+  OneTimeToken,
+  Passkey,
   PasswordCredential,
+  PasswordHistory,
+  RecoveryCode,
   Revocation,
   Session,
   SigningKey,
+  SignInLock,
+  TotpCredential,
+  UsedChallenge,
 ];
 
 /** The database of a configuration. `forMigration` takes the limits off its statements. */

@@ -1,9 +1,7 @@
 import { availableParallelism } from 'node:os';
-import argon2 from 'argon2';
 import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
-
-export type Argon2Settings = { memoryCost: number; timeCost: number };
+import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
 /** About two seconds of work per core: who would wait longer is told to come back. */
 const ADMITTED_PER_SLOT = 60;
@@ -11,8 +9,9 @@ const ADMITTED_PER_SLOT = 60;
 const MAX_SLOTS = 2;
 
 /**
- * Hashes and checks passwords with argon2id (RFC 9106), in a lane of its own: a few at once, some
- * waiting, the rest refused with `OVERLOADED`, so that sign-ins can't starve token checks (C12).
+ * Hashes passwords with argon2id (RFC 9106) and checks them against hashes of every kind, in a lane
+ * of its own: a few at once, some waiting, the rest refused with `OVERLOADED`, so that sign-ins can't
+ * starve token checks (C12).
  */
 export class PasswordHasher {
   readonly #settings: Argon2Settings;
@@ -27,43 +26,61 @@ export class PasswordHasher {
 
   /** A PHC string for a password, which is normalised (NFKC) first. */
   hash(password: string, signal: AbortSignal): Promise<string> {
-    return this.#admit(() => this.#inLane(signal, () => this.#hash(password)));
+    return this.#admit(() => this.#inLane(signal, () => hashPassword(password, this.#settings)));
   }
 
   /**
-   * Whether the password is the one whose hash `find` gives. Without a hash, because there is no such
-   * account, it takes the same time and is wrong (C04). Who is refused for the crowd is refused
-   * before `find`, so that it is not the database that a flood of sign-ins takes from others.
+   * Whether the password is the one whose hash `find` gives, and if so whether the hash is not what
+   * `hash` would make now. Without a hash, because there is no such account, or with one of an unknown
+   * kind, it takes the time of one of ours and is wrong (C04); hashes from elsewhere take the time
+   * that they take, until they are renewed. `checkedAt` is when its turn came, by `performance.now`:
+   * from then on its duration depends on the account. Who is refused for the crowd is refused before `find`, so
+   * that it is not the database that a flood of sign-ins takes from others.
    */
   verify<T extends { passwordHash: string | undefined }>(
     find: () => Promise<T>,
     password: string,
     signal: AbortSignal,
-  ): Promise<T & { matches: boolean }> {
+  ): Promise<T & { matches: boolean; needsRehash: boolean; checkedAt: number }> {
     return this.#admit(async () => {
       const found = await find();
-      const phc = found.passwordHash;
-      const matches = await this.#inLane(signal, async () =>
-        argon2.verify(phc ?? (await this.#decoyHash()), normalise(password)),
-      );
-      return { ...found, matches: matches && phc !== undefined };
+      const hash = found.passwordHash;
+      let checkedAt = 0;
+      const matches = await this.#inLane(signal, () => {
+        checkedAt = performance.now();
+        return this.#matchesOrDecoy(password, hash);
+      });
+      const isStale = hash !== undefined && needsRehash(hash, this.#settings);
+      return { ...found, matches, needsRehash: matches && isStale, checkedAt };
     });
   }
 
+  /** Whether the password is one of those that were hashed: one admission, a turn for each hash. */
+  matchesAny(password: string, hashes: readonly string[], signal: AbortSignal): Promise<boolean> {
+    return this.#admit(async () => {
+      for (const hash of hashes) {
+        if (await this.#inLane(signal, () => this.#matches(password, hash))) return true;
+      }
+      return false;
+    });
+  }
+
+  async #matchesOrDecoy(password: string, hash: string | undefined): Promise<boolean> {
+    const matches = hash === undefined ? undefined : await this.#matches(password, hash);
+    if (matches === undefined) await this.#matches(password, await this.#decoyHash());
+    return matches ?? false;
+  }
+
+  #matches(password: string, hash: string): Promise<boolean | undefined> {
+    return matchesHash(password, hash, this.#settings);
+  }
+
   #decoyHash(): Promise<string> {
-    this.#decoy ??= this.#hash('').catch((error) => {
+    this.#decoy ??= hashPassword('', this.#settings).catch((error) => {
       this.#decoy = undefined;
       throw error;
     });
     return this.#decoy;
-  }
-
-  #hash(password: string): Promise<string> {
-    return argon2.hash(normalise(password), {
-      type: argon2.argon2id,
-      parallelism: 1,
-      ...this.#settings,
-    });
   }
 
   async #admit<T>(work: () => Promise<T>): Promise<T> {
@@ -88,8 +105,4 @@ export class PasswordHasher {
       throw error;
     }
   }
-}
-
-function normalise(password: string): string {
-  return password.normalize('NFKC');
 }

@@ -1,17 +1,97 @@
 import { Failure } from '../platform/failure.ts';
+import type { BreachedPasswords } from './breached-passwords.ts';
+import type { PasswordStrength, Strength } from './password-strength.ts';
 
-const MIN_CODE_POINTS = 12;
 const MAX_CODE_POINTS = 128;
+/** Of a password without the account's own words; less is tried through in no time. */
+const MIN_REST = 8;
+/** Shorter words are part of too many good passwords. */
+const MIN_WORD = 4;
+/** A name may have a hundred words; the comparison needs not all of them. */
+const MAX_WORDS = 20;
+/** Of zxcvbn's 0 to 4. See docs/decisions/0009-passwords.md. */
+const MIN_SCORE = 2;
+
+type PolicyDeps = {
+  /** In code points after NFKC. */
+  minLength: number;
+  strength: PasswordStrength;
+  breached: BreachedPasswords | undefined;
+};
+
+/** What a password is judged by, beside itself. */
+export type PasswordContext = {
+  /** The password's path in the request. */
+  field: string;
+  /** What belongs to the account: its address, its display name. */
+  ownWords: readonly string[];
+  signal: AbortSignal;
+};
 
 /**
- * Throws `PASSWORD_TOO_WEAK` for a password that is too short or too long, in code points after
- * NFKC. `field` is its path in the request.
+ * Decides which passwords are good enough (C01): of `minLength` to 128 code points after NFKC, any
+ * of them, in any composition, and not easy to guess for who knows lists of passwords, the habits of
+ * people, and the account (NIST SP 800-63B-4, 3.1.1.2).
  */
-export function checkPassword(password: string, field: string): void {
-  const length = [...password.normalize('NFKC')].length;
-  if (length >= MIN_CODE_POINTS && length <= MAX_CODE_POINTS) return;
-  const description = `must have ${MIN_CODE_POINTS} to ${MAX_CODE_POINTS} characters; it has ${length}`;
-  throw new Failure('invalid', 'PASSWORD_TOO_WEAK', `the password ${description}`, {
-    fields: [{ path: field, description }],
-  });
+export class PasswordPolicy {
+  readonly #minLength: number;
+  readonly #strength: PasswordStrength;
+  readonly #breached: BreachedPasswords | undefined;
+
+  constructor({ minLength, strength, breached }: PolicyDeps) {
+    this.#minLength = minLength;
+    this.#strength = strength;
+    this.#breached = breached;
+  }
+
+  /**
+   * Throws `PASSWORD_TOO_WEAK` with the field and why; `OVERLOADED` when too many passwords wait to be
+   * judged; `DEPENDENCY_UNAVAILABLE` when the judging failed.
+   */
+  async check(password: string, { field, ownWords, signal }: PasswordContext): Promise<void> {
+    const description = await this.#objection(password.normalize('NFKC'), ownWords, signal);
+    if (description === undefined) return;
+    throw new Failure('invalid', 'PASSWORD_TOO_WEAK', `the password ${description}`, {
+      fields: [{ path: field, description }],
+    });
+  }
+
+  async #objection(
+    password: string,
+    ownWords: readonly string[],
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const length = [...password].length;
+    if (length < this.#minLength || length > MAX_CODE_POINTS) {
+      return `must have ${this.#minLength} to ${MAX_CODE_POINTS} characters; it has ${length}`;
+    }
+    const words = wordsOf(ownWords);
+    if (isMadeOf(password, words)) return 'is little more than the name or address of the account';
+    const weakness = weaknessOf(await this.#strength.judge(password, words, signal));
+    if (weakness !== undefined) return weakness;
+    if (await this.#breached?.includes(password, signal)) return 'is known from a data breach';
+    return undefined;
+  }
+}
+
+function weaknessOf({ isCommon, score, warning, suggestions }: Strength): string | undefined {
+  if (isCommon) return 'is on a list of common passwords';
+  if (score >= MIN_SCORE) return undefined;
+  return ['is easy to guess.', warning, ...suggestions.slice(0, 2)].filter(Boolean).join(' ');
+}
+
+/** Addresses, their parts, and the words of all of it, in lower case, the longest first. */
+function wordsOf(texts: readonly string[]): string[] {
+  const words = texts
+    .map((text) => text.normalize('NFKC').toLowerCase())
+    .flatMap((text) => [text, ...text.split('@'), ...text.split(/[^\p{L}\p{M}\p{N}]+/u)])
+    .filter((word) => [...word].length >= MIN_WORD);
+  return [...new Set(words)].sort((a, b) => b.length - a.length).slice(0, MAX_WORDS);
+}
+
+/** Whether little remains of a password without these words, and what stands between words. */
+function isMadeOf(password: string, words: readonly string[]): boolean {
+  const whole = password.toLowerCase();
+  const rest = words.reduce((text, word) => text.replaceAll(word, ' '), whole);
+  return rest !== whole && [...rest.replace(/[\p{Z}\p{P}\p{S}]+/gu, '')].length < MIN_REST;
 }

@@ -4,9 +4,9 @@ import type { Database, EntityManager } from '../platform/database.ts';
 import { Account } from './account.entity.ts';
 import { canonicalEmail } from './email.ts';
 import { inEvenTime } from './even-time.ts';
-import { issueMailedToken, type MailedTokenDeps } from './mailed-token.ts';
+import { issueOneTimeToken, type OneTimeTokenDeps } from './one-time-token.ts';
 
-export type ResendVerificationDeps = MailedTokenDeps & { database: Database; outbox: Outbox };
+export type ResendVerificationDeps = OneTimeTokenDeps & { database: Database; outbox: Outbox };
 
 /**
  * Mails a new verification link where the address belongs to an account that waits for one, and
@@ -28,7 +28,7 @@ async function sendAnother(em: EntityManager, deps: ResendVerificationDeps, emai
     .getRepository(Account)
     .lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isVerified || account.state !== 'active') return;
-  const token = await issueMailedToken(em, deps, account.id, 'verify_email');
+  const { token } = await issueOneTimeToken(em, deps, account.id, 'verify_email');
   const { email: to, displayName } = account;
   await deps.outbox.send(em, { template: 'verify_email', to, displayName, token });
 }

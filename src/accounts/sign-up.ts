@@ -7,18 +7,19 @@ import type { Keyring } from '../platform/crypto.ts';
 import { type Database, type EntityManager, query } from '../platform/database.ts';
 import { unavailable } from '../platform/failure.ts';
 import { Account } from './account.entity.ts';
-import { canonicalEmail } from './email.ts';
+import { canonicalEmail, checkEmail } from './email.ts';
 import { inEvenTime } from './even-time.ts';
-import { issueMailedToken } from './mailed-token.ts';
+import { issueOneTimeToken } from './one-time-token.ts';
 import { PasswordCredential } from './password-credential.entity.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import { checkPassword } from './password-policy.ts';
+import type { PasswordPolicy } from './password-policy.ts';
 
 export type SignUpDeps = {
   database: Database;
   clock: Clock;
   keyring: Keyring;
   passwords: PasswordHasher;
+  passwordPolicy: PasswordPolicy;
   outbox: Outbox;
 };
 
@@ -33,8 +34,11 @@ export type SignUp = { email: string; password: string; displayName: string };
  * before them.
  */
 export async function signUp(deps: SignUpDeps, caller: Caller, request: SignUp): Promise<void> {
-  checkPassword(request.password, 'password');
-  const passwordHash = await deps.passwords.hash(request.password, caller.signal);
+  checkEmail(request.email, 'email');
+  const ownWords = [request.email, request.displayName];
+  const { signal } = caller;
+  await deps.passwordPolicy.check(request.password, { field: 'password', ownWords, signal });
+  const passwordHash = await deps.passwords.hash(request.password, signal);
   await inEvenTime(async () => {
     await deps.database.transaction(
       (em) => createOrTell(em, deps, caller, request, passwordHash),
@@ -90,7 +94,7 @@ async function setUp(
     actor: account.id,
     subject: account.id,
   });
-  const token = await issueMailedToken(em, deps, account.id, 'verify_email');
+  const { token } = await issueOneTimeToken(em, deps, account.id, 'verify_email');
   await deps.outbox.send(em, {
     template: 'verify_email',
     to: account.email,

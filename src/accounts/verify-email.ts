@@ -1,9 +1,9 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database } from '../platform/database.ts';
-import { consumeMailedToken, type MailedTokenDeps } from './mailed-token.ts';
+import { consumeOneTimeToken, type OneTimeTokenDeps } from './one-time-token.ts';
 
-export type VerifyEmailDeps = MailedTokenDeps & { database: Database };
+export type VerifyEmailDeps = OneTimeTokenDeps & { database: Database };
 
 /** Marks an account's address as verified, by the token mailed to it. The token works once (C06). */
 export async function verifyEmail(
@@ -12,7 +12,7 @@ export async function verifyEmail(
   token: string,
 ): Promise<void> {
   await deps.database.transaction(async (em) => {
-    const account = await consumeMailedToken(em, deps, token, 'verify_email');
+    const { account } = await consumeOneTimeToken(em, deps, token, 'verify_email');
     account.emailVerifiedAt ??= deps.clock.now();
     account.updatedAt = deps.clock.now();
     recordAudit(em, deps, caller, {

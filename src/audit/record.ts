@@ -6,10 +6,27 @@ import { AuditEvent } from './audit-event.entity.ts';
 
 type AuditEventType =
   | 'account.created'
+  | 'account.deleted'
+  | 'account.email_changed'
   | 'account.email_verified'
+  | 'account.exported'
+  | 'account.locked'
+  | 'account.mfa_disabled'
+  | 'account.mfa_enabled'
+  | 'account.password_changed'
+  | 'account.password_reset'
+  | 'account.recovery_code_used'
+  | 'account.recovery_codes_replaced'
+  | 'account.secured'
+  | 'account.updated'
+  | 'passkey.added'
+  | 'passkey.counter_reversed'
+  | 'passkey.removed'
   | 'session.created'
   | 'session.ended'
+  | 'session.reauthenticated'
   | 'session.refresh_token_reused'
+  | 'sessions.ended'
   | 'sign_in.failed';
 
 export type AuditEntry = {

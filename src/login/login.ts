@@ -1,109 +1,141 @@
 import { Account } from '../accounts/account.entity.ts';
 import type { SignInRecord } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
-import { PasswordCredential } from '../accounts/password-credential.entity.ts';
+import { untilRefusal } from '../accounts/even-time.ts';
 import type { PasswordHasher } from '../accounts/password-hasher.ts';
 import type { AuditQueue } from '../audit/audit-queue.ts';
+import { countFailure } from '../credentials/count-failure.ts';
+import { SignInLock } from '../credentials/sign-in-lock.entity.ts';
+import { isLocked } from '../credentials/sign-in-lock.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
-import { Failure, type Reason } from '../platform/failure.ts';
-import { type IssuedTokens, openSession, type SessionDeps } from '../sessions/open-session.ts';
+import type { Failure } from '../platform/failure.ts';
+import type { IssuedTokens } from '../sessions/open-session.ts';
+import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
+import { challengeFor, type MfaChallenge } from './mfa-challenge.ts';
+import { invalidCredentials, notAdmitted } from './refusals.ts';
+import { type RenewHashDeps, renewHash } from './renew-hash.ts';
+import { readSignInState } from './sign-in-state.ts';
 
-export type LoginDeps = SessionDeps & {
-  database: Database;
-  passwords: PasswordHasher;
-  auditQueue: AuditQueue;
-  requireVerifiedEmail: boolean;
-};
+export type LoginDeps = SignInDeps &
+  RenewHashDeps & { database: Database; passwords: PasswordHasher; auditQueue: AuditQueue };
 
 export type Login = { email: string; password: string; deviceLabel: string };
 
+export type LoginOutcome = { tokens: IssuedTokens } | { challenge: MfaChallenge };
+
+/** Returned rather than thrown, so that what it leaves commits. */
+type Refused = { failure: Failure; isOutdated?: boolean };
+
 /**
- * Signs in by password and opens a session.
+ * Signs in by password: opens a session, or asks for the account's second factor.
  *
- * A wrong password and an unknown address are refused alike, in the same time (C04). Only who knows
- * the password learns that the account is suspended or its address unverified. Refusals are audited
- * off the path, sign-ins in their own transaction.
+ * A wrong password, an unknown address and a lock are refused alike, in even time (C04, C05). Only who
+ * knows the password learns that the account is suspended or its address unverified. Refusals are
+ * audited off the path, sign-ins in their own transaction. A hash of another kind or cost than ours is
+ * replaced (C03).
  */
 export async function login(
   deps: LoginDeps,
   caller: Caller,
   request: Login,
-): Promise<IssuedTokens> {
-  const { account, passwordHash, matches } = await deps.passwords.verify(
+): Promise<LoginOutcome> {
+  const checked = await deps.passwords.verify(
     () => find(deps, caller, request.email),
     request.password,
     caller.signal,
   );
-  const failure = refusal(deps, account, matches);
-  if (failure || !account) throw refuse(deps, caller, account?.id, failure);
-  const tokens = await deps.database.transaction(
-    (em) => open(em, deps, caller, account.id, passwordHash, request.deviceLabel),
+  const { account, passwordHash, needsRehash, checkedAt } = checked;
+  const outcome = await decide(deps, caller, request, checked);
+  deps.outbox.wake();
+  if ('failure' in outcome) {
+    // A sign-in beside this one may have renewed the hash: once more, with the new one.
+    if (outcome.isOutdated && needsRehash) return login(deps, caller, request);
+    const { failure } = outcome;
+    if (failure.kind === 'unauthenticated') await untilRefusal(checkedAt, caller.signal);
+    throw refused(deps, caller, account?.id, failure);
+  }
+  if (needsRehash && account) {
+    await renewHash(deps, account.id, passwordHash, request.password, caller.signal);
+  }
+  return outcome;
+}
+
+type Found = { account: SignInRecord | undefined; passwordHash: string | undefined };
+
+async function decide(
+  deps: LoginDeps,
+  caller: Caller,
+  { deviceLabel }: Login,
+  { account, passwordHash, matches }: Found & { matches: boolean },
+): Promise<LoginOutcome | Refused> {
+  if (!account) return { failure: invalidCredentials() };
+  return deps.database.transaction(
+    (em) =>
+      matches
+        ? admit(em, deps, caller, account.id, passwordHash, deviceLabel)
+        : refuse(em, deps, caller, account.id),
     caller.signal,
   );
-  if (!tokens) throw refuse(deps, caller, account.id);
-  return tokens;
 }
 
 /**
- * Opens the session with what the account is at this moment, unless it was suspended or its password
- * changed while the presented one was being checked: whoever does that locks the account first.
+ * Lets the owner in with what the account is at this moment: it may have been locked or suspended, or
+ * its password changed, while the presented one was being checked. Whoever does that locks the account
+ * first.
  */
-async function open(
+async function admit(
   em: EntityManager,
   deps: LoginDeps,
   caller: Caller,
   accountId: string,
   passwordHash: string | undefined,
   deviceLabel: string,
-): Promise<IssuedTokens | undefined> {
+): Promise<LoginOutcome | Refused> {
   const account = await em.getRepository(Account).lockLive({ id: accountId });
-  const credential = await em.findOne(PasswordCredential, { account: accountId });
-  if (account?.state !== 'active' || credential?.passwordHash !== passwordHash) return undefined;
-  account.lastLoginAt = deps.clock.now();
-  return openSession(em, deps, caller, { account, amr: ['pwd'], deviceLabel });
+  const device = { deviceLabel, userAgent: caller.userAgent };
+  const state = account && (await readSignInState(em, accountId, device));
+  if (!state || state.passwordHash !== passwordHash) {
+    return { failure: invalidCredentials(), isOutdated: true };
+  }
+  if (isLocked(state, deps.clock.now())) return { failure: invalidCredentials() };
+  const failure = notAdmitted(account, deps.requireVerifiedEmail);
+  if (failure) return { failure };
+  if (state.failures > 0) await em.getRepository(SignInLock).forget(accountId, 'password');
+  if (state.hasTotp) return { challenge: await challengeFor(em, deps, account, deviceLabel) };
+  const { isNewDevice } = state;
+  const signIn = { account, amr: ['pwd'], deviceLabel, isNewDevice };
+  return { tokens: await completeSignIn(em, deps, caller, signIn) };
+}
+
+/** Counts a wrong password. */
+async function refuse(
+  em: EntityManager,
+  deps: LoginDeps,
+  caller: Caller,
+  accountId: string,
+): Promise<Refused> {
+  const account = await em.getRepository(Account).lockLive({ id: accountId });
+  if (account) await countFailure(em, deps, caller, account, 'password');
+  return { failure: invalidCredentials() };
 }
 
 /** Notes a refused sign-in, off the path, and gives what the caller is told. */
-function refuse(
+function refused(
   { auditQueue }: LoginDeps,
   caller: Caller,
   subject: string | undefined,
-  failure = invalidCredentials(),
+  failure: Failure,
 ): Failure {
   const { reason } = failure;
   auditQueue.add(caller, { type: 'sign_in.failed', subject, outcome: 'failure', reason });
   return failure;
 }
 
-async function find({ database }: LoginDeps, caller: Caller, email: string) {
+async function find({ database }: LoginDeps, caller: Caller, email: string): Promise<Found> {
   const account = await database.read(
     (em) => em.getRepository(Account).findForSignIn(canonicalEmail(email)),
     caller.signal,
   );
   return { account, passwordHash: account?.passwordHash ?? undefined };
-}
-
-function refusal(
-  { requireVerifiedEmail }: LoginDeps,
-  account: SignInRecord | undefined,
-  matches: boolean,
-): Failure | undefined {
-  if (!account || !matches) return invalidCredentials();
-  if (account.state === 'suspended') {
-    return new Failure('denied', 'ACCOUNT_SUSPENDED', 'the account has been suspended');
-  }
-  if (requireVerifiedEmail && !account.isVerified) {
-    const reason: Reason = 'EMAIL_NOT_VERIFIED';
-    return new Failure('precondition', reason, 'the address has not been verified yet');
-  }
-  return undefined;
-}
-
-function invalidCredentials(): Failure {
-  return new Failure(
-    'unauthenticated',
-    'INVALID_CREDENTIALS',
-    'the address and the password do not belong together',
-  );
 }

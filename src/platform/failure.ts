@@ -4,6 +4,9 @@ export type FailureKind =
   | 'unauthenticated'
   | 'denied'
   | 'precondition'
+  | 'not_found'
+  | 'conflict'
+  | 'aborted'
   | 'exhausted'
   | 'unavailable'
   | 'unimplemented'
@@ -35,6 +38,15 @@ export type Reason =
   | 'CANCELLED'
   | 'REQUEST_TOO_LARGE'
   | 'SHUTTING_DOWN'
+  | 'ACCOUNT_LOCKED'
+  | 'MFA_CODE_INVALID'
+  | 'PASSWORD_REUSED'
+  | 'ETAG_MISMATCH'
+  | 'LAST_ADMIN'
+  | 'EMAIL_TAKEN'
+  | 'MFA_STATE'
+  | 'NOT_FOUND'
+  | 'TOO_MANY'
   | 'INTERNAL';
 
 export type FailureDetails = {

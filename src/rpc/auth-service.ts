@@ -1,25 +1,38 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { TokensSchema } from '../../gen/countersign/v1/tokens_pb.ts';
-import {
-  type ResendVerificationDeps,
-  resendVerification,
-} from '../accounts/resend-verification.ts';
+import type {
+  AuthService,
+  CompleteMfaRequest,
+  ReauthenticateRequest,
+} from '../../gen/countersign/v1/auth_service_pb.ts';
+import { MfaChallengeSchema, MfaFactor } from '../../gen/countersign/v1/mfa_pb.ts';
+import { resendVerification } from '../accounts/resend-verification.ts';
 import { type SignUpDeps, signUp } from '../accounts/sign-up.ts';
-import { type VerifyEmailDeps, verifyEmail } from '../accounts/verify-email.ts';
-import { type LoginDeps, login } from '../login/login.ts';
+import { verifyEmail } from '../accounts/verify-email.ts';
+import type { ChangePasswordDeps } from '../credentials/change-password.ts';
+import { requestPasswordReset } from '../credentials/request-password-reset.ts';
+import { resetPassword } from '../credentials/reset-password.ts';
+import { type SecureAccountDeps, secureAccount } from '../credentials/secure-account.ts';
+import { type CompleteMfaDeps, completeMfa } from '../login/complete-mfa.ts';
+import { type LoginDeps, type LoginOutcome, login } from '../login/login.ts';
+import { type Proof, type ReauthenticateDeps, reauthenticate } from '../login/reauthenticate.ts';
+import type { SecondFactor } from '../login/second-factor.ts';
 import { type LogoutDeps, logout } from '../sessions/logout.ts';
-import type { IssuedTokens } from '../sessions/open-session.ts';
 import { type RefreshDeps, refreshToken } from '../sessions/refresh-token.ts';
 import { callerOf, callOf } from './call.ts';
 import { requirePrincipal } from './interceptors/access.ts';
+import { ownOf } from './own.ts';
+import { type PasskeyLoginMethodsDeps, passkeyLoginMethods } from './passkey-methods.ts';
+import { freshTokenMessage, tokensMessage } from './tokens-message.ts';
 
 export type AuthServiceDeps = SignUpDeps &
-  VerifyEmailDeps &
-  ResendVerificationDeps &
   LoginDeps &
+  CompleteMfaDeps &
+  PasskeyLoginMethodsDeps &
+  ReauthenticateDeps &
+  ChangePasswordDeps &
+  SecureAccountDeps &
   RefreshDeps &
   LogoutDeps;
 
@@ -41,8 +54,35 @@ export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthServi
     },
 
     async login(request, context) {
-      const tokens = await login(deps, callerOf(context), request);
-      return { outcome: { case: 'tokens', value: tokensMessage(tokens) } };
+      return { outcome: loginOutcome(await login(deps, callerOf(context), request)) };
+    },
+
+    async completeMfa({ challengeToken, factor }, context) {
+      const request = { challengeToken, factor: factorOf(factor) };
+      return { tokens: tokensMessage(await completeMfa(deps, callerOf(context), request)) };
+    },
+
+    ...passkeyLoginMethods(deps),
+
+    async reauthenticate({ proof }, context) {
+      const own = ownOf(context);
+      const token = await reauthenticate(deps, callerOf(context), own, proofOf(proof));
+      return { tokens: freshTokenMessage(token) };
+    },
+
+    async requestPasswordReset({ email }, context) {
+      await requestPasswordReset(deps, callerOf(context), email);
+      return {};
+    },
+
+    async resetPassword({ token, newPassword }, context) {
+      await resetPassword(deps, callerOf(context), token, newPassword);
+      return {};
+    },
+
+    async secureAccount({ token }, context) {
+      await secureAccount(deps, callerOf(context), token);
+      return {};
     },
 
     async refreshToken({ refreshToken: presented }, context) {
@@ -61,13 +101,37 @@ export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthServi
   };
 }
 
-function tokensMessage(tokens: IssuedTokens) {
-  return create(TokensSchema, {
-    accessToken: tokens.accessToken,
-    tokenType: 'Bearer',
-    expiresAt: timestampFromDate(tokens.expiresAt),
-    refreshToken: tokens.refreshToken,
-    refreshExpiresAt: timestampFromDate(tokens.refreshExpiresAt),
-    sessionId: tokens.sessionId,
+const FACTORS = {
+  totp: MfaFactor.TOTP,
+  recovery_code: MfaFactor.RECOVERY_CODE,
+  passkey: MfaFactor.PASSKEY,
+} as const;
+
+function loginOutcome(outcome: LoginOutcome) {
+  if ('tokens' in outcome) {
+    return { case: 'tokens' as const, value: tokensMessage(outcome.tokens) };
+  }
+  const { token, factors, expiresAt } = outcome.challenge;
+  const value = create(MfaChallengeSchema, {
+    challengeToken: token,
+    factors: factors.map((factor) => FACTORS[factor]),
+    expiresAt: timestampFromDate(expiresAt),
   });
+  return { case: 'mfa' as const, value };
+}
+
+/** A second factor, or a proof, of the request. The validation rules let none without one through. */
+function factorOf(factor: CompleteMfaRequest['factor']): SecondFactor {
+  switch (factor.case) {
+    case 'recoveryCode':
+      return { kind: 'recovery_code', code: factor.value };
+    case 'passkeyCredentialJson':
+      return { kind: 'passkey', credentialJson: factor.value };
+    default:
+      return { kind: 'totp', code: factor.value ?? '' };
+  }
+}
+
+function proofOf(proof: ReauthenticateRequest['proof']): Proof {
+  return proof.case === 'password' ? { kind: 'password', password: proof.value } : factorOf(proof);
 }

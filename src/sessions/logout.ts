@@ -40,7 +40,7 @@ export async function logout(
       details: { session_id: sessionId, cause: 'logout' },
     });
     await em.flush();
-    return deps.revocations.revokeSession(em, sessionId, 'logout');
+    return deps.revocations.revokeSessions(em, [sessionId], 'logout');
   }, caller.signal);
   afterCommit?.();
 }

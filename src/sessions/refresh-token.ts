@@ -111,7 +111,11 @@ async function raiseAlarm(
 ): Promise<Verdict> {
   const accountId = session.account as string;
   await em.getRepository(Session).end(session.id, 'refresh_token_reused', deps.clock.now());
-  const afterCommit = await deps.revocations.revokeSession(em, session.id, 'refresh_token_reused');
+  const afterCommit = await deps.revocations.revokeSessions(
+    em,
+    [session.id],
+    'refresh_token_reused',
+  );
   recordAudit(em, deps, caller, {
     type: 'session.refresh_token_reused',
     subject: accountId,

@@ -15,7 +15,15 @@ const STALE_AFTER_MS = 10_000;
 const MARGIN_MS = 60_000;
 const FORGET_BATCH = 1000;
 
-export type RevocationCause = 'logout' | 'refresh_token_reused';
+export type RevocationCause =
+  | 'logout'
+  | 'refresh_token_reused'
+  | 'password_changed'
+  | 'password_reset'
+  | 'email_changed'
+  | 'mfa_enabled'
+  | 'account_secured'
+  | 'account_deleted';
 
 export type FeedDeps = {
   database: Database;
@@ -65,25 +73,22 @@ export class RevocationFeed {
   }
 
   /**
-   * Writes a session's revocation in the transaction that ends it, and gives what to do once that
-   * has committed: this replica refuses its tokens at once, the others are told to look.
+   * Writes the revocations of sessions in the transaction that ends them, and gives what to do once
+   * that has committed: this replica refuses their tokens at once, the others are told to look.
    */
-  async revokeSession(
+  async revokeSessions(
     em: EntityManager,
-    sessionId: string,
+    sessionIds: readonly string[],
     cause: RevocationCause,
   ): Promise<() => void> {
     const { clock, accessTokenTtlMs, hints } = this.#deps;
     const expiresAt = addMs(clock.now(), accessTokenTtlMs + MARGIN_MS);
-    await em.insert(Revocation, {
-      id: uuidv7(),
-      kind: 'session',
-      target: sessionId,
-      cause,
-      expiresAt,
+    const rows = sessionIds.map((target) => {
+      return { id: uuidv7(), kind: 'session' as const, target, cause, expiresAt };
     });
+    if (rows.length > 0) await em.insertMany(Revocation, rows);
     return () => {
-      this.#set.addSession(sessionId, expiresAt.getTime());
+      for (const id of sessionIds) this.#set.addSession(id, expiresAt.getTime());
       hints.publish(CHANNEL);
     };
   }

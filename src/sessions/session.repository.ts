@@ -100,6 +100,18 @@ export class SessionRepository extends EntityRepository<Session> {
     return rows[0]?.accountId;
   }
 
+  /** Ends all sessions of an account that have not ended, but for one. Gives their ids. */
+  async endAll(accountId: string, cause: string, now: Date, except?: string): Promise<string[]> {
+    const rows = await query<{ id: string }>(
+      this.#sql,
+      `update sessions set ended_at = $2, end_cause = $3
+       where account_id = $1 and ended_at is null and expires_at > $2 and id is distinct from $4
+       returning id`,
+      [accountId, now, cause, except],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Deletes some of the sessions that were over before `limit`. Says whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
     const gone = await query(

@@ -1,13 +1,27 @@
 import { EntityRepository } from '@mikro-orm/core';
 import { type EntityManager, query } from '../platform/database.ts';
-import type { MailedToken, MailedTokenPurpose } from './mailed-token.entity.ts';
+import type { OneTimeToken, TokenPurpose } from './one-time-token.entity.ts';
 
 const BATCH = 1000;
 
-export class MailedTokenRepository extends EntityRepository<MailedToken> {
+export class OneTimeTokenRepository extends EntityRepository<OneTimeToken> {
   /** Makes the account's live token for a purpose void, as if it had been used. */
-  async voidLive(account: string, purpose: MailedTokenPurpose, now: Date): Promise<void> {
+  async voidLive(account: string, purpose: TokenPurpose, now: Date): Promise<void> {
     await this.nativeUpdate({ account, purpose, usedAt: null }, { usedAt: now });
+  }
+
+  /** Makes every live token of the account void, but for those of notices: they take it back. */
+  async voidSignInTokens(account: string, now: Date): Promise<void> {
+    await this.nativeUpdate(
+      { account, usedAt: null, purpose: { $ne: 'secure_account' } },
+      { usedAt: now },
+    );
+  }
+
+  /** The same, and those of notices that are newer than `since`. */
+  async voidSince(account: string, since: Date, now: Date): Promise<void> {
+    await this.voidSignInTokens(account, now);
+    await this.nativeUpdate({ account, usedAt: null, createdAt: { $gt: since } }, { usedAt: now });
   }
 
   /** Uses a token up. Of several calls for one token, exactly one gets true. */

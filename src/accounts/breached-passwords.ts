@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import {
+  BrokenCircuitError,
+  type CircuitBreakerPolicy,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleAll,
+} from 'cockatiel';
+import { errorFields, type Log } from '../platform/log.ts';
+
+const TIMEOUT_MS = 1000;
+const FAILURES_TO_OPEN = 5;
+const HALF_OPEN_AFTER_MS = 10_000;
+/** Answers have some 2,000 lines of 40 bytes. */
+const MAX_BYTES = 1024 * 1024;
+/** The last 35 of the 40 hex digits of a SHA-1, and how often it was seen. */
+const LINE = /^([0-9A-F]{35}):(\d+)$/i;
+
+/**
+ * Looks passwords up among breached ones by the range protocol of Pwned Passwords
+ * (https://haveibeenpwned.com/API/v3#PwnedPasswords): the server learns five hex digits of the
+ * password's SHA-1, which it shares with a millionth of all passwords, and not from the length of its
+ * answer which they were (`Add-Padding`).
+ *
+ * A server that fails or is silent for a second finds nothing. After five failures in a row it is
+ * left alone for `halfOpenAfterMs` (W13).
+ */
+export class BreachedPasswords {
+  readonly #url: string;
+  readonly #log: Log;
+  readonly #breaker: CircuitBreakerPolicy;
+
+  constructor(url: string, log: Log, { halfOpenAfterMs = HALF_OPEN_AFTER_MS } = {}) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#log = log;
+    this.#breaker = circuitBreaker(handleAll, {
+      halfOpenAfter: halfOpenAfterMs,
+      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+    });
+  }
+
+  /** Whether the password, normalised already, is known to be breached. Throws only when `signal` does. */
+  async includes(password: string, signal: AbortSignal): Promise<boolean> {
+    const digest = createHash('sha1').update(password).digest('hex').toUpperCase();
+    try {
+      // Not with the caller's signal: who goes away says nothing about the server.
+      const counts = await this.#breaker.execute(() => this.#range(digest.slice(0, 5)));
+      return (counts.get(digest.slice(5)) ?? 0) > 0;
+    } catch (error) {
+      // What the breaker refuses has been logged when it failed.
+      if (!(error instanceof BrokenCircuitError)) this.#logFailure(error);
+      return false;
+    } finally {
+      signal.throwIfAborted();
+    }
+  }
+
+  async #range(prefix: string): Promise<Map<string, number>> {
+    const response = await fetch(`${this.#url}/${prefix}`, {
+      headers: { 'Add-Padding': 'true', 'User-Agent': 'countersign' },
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      throw new UnusableAnswer(`status ${response.status}`);
+    }
+    return parse(await textOf(response));
+  }
+
+  #logFailure(error: unknown): void {
+    const status = error instanceof UnusableAnswer ? error.message : undefined;
+    const fields = { component: 'breached passwords', ...errorFields(error), status };
+    this.#log.warn({ ...fields, stack: undefined }, 'a new password was not looked up');
+  }
+}
+
+/** An answer that is not of the protocol. The message quotes nothing of it. */
+class UnusableAnswer extends Error {
+  override readonly name = 'UnusableAnswer';
+}
+
+async function textOf(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_BYTES) throw new UnusableAnswer('too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function parse(text: string): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const line of text.trim().split(/\r?\n/)) {
+    const [, suffix, count] = LINE.exec(line) ?? [];
+    if (suffix === undefined) throw new UnusableAnswer('not of the protocol');
+    counts.set(suffix.toUpperCase(), Number(count));
+  }
+  return counts;
+}

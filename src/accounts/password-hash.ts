@@ -1,0 +1,82 @@
+import argon2 from 'argon2';
+import { type Check, foreignCheck } from './foreign-hash.ts';
+
+/** Memory in KiB, and passes. */
+export type Argon2Settings = { memoryCost: number; timeCost: number };
+
+/** The parameters come in any order: the library's own is not that of the reference implementation. */
+const ARGON2 =
+  /^\$argon2(id|i|d)(?:\$v=(16|19))?\$((?:[mtp]=\d{1,8},?){3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/;
+/** In KiB: as much as scrypt may have. */
+const MAX_MEMORY = 256 * 1024;
+/** KiB times passes: a GiB written is about a second. */
+const MAX_WORK = 1024 * 1024;
+const MAX_LANES = 16;
+
+/**
+ * Whether a hash that comes from elsewhere is of a kind that sign-ins can check, and of a cost that
+ * they can bear: about a second and a half and 256 MiB at most. Argon2 (RFC 9106) in each variant,
+ * bcrypt, scrypt and PBKDF2; see `foreignCheck` for how they are written.
+ */
+export function isSupportedHash(text: string): boolean {
+  return hasBearableArgon2(text) || foreignCheck(text) !== undefined;
+}
+
+/** An argon2id PHC string for a password, which is normalised (NFKC) first. */
+export function hashPassword(password: string, settings: Argon2Settings): Promise<string> {
+  return argon2.hash(normalise(password), {
+    type: argon2.argon2id,
+    parallelism: 1,
+    ...settings,
+  });
+}
+
+/**
+ * Whether the password is the one that was hashed; undefined where the hash is of no kind that can
+ * be checked. The password is tried normalised, as our own hashes are made, and against hashes that
+ * we would make differently (`needsRehash`) also as typed, since whoever made those may not have
+ * normalised. Argon2 is checked at any cost: what is stored was let in by `isSupportedHash`, or made
+ * by us, with settings that may have been higher than they are.
+ */
+export async function matchesHash(
+  password: string,
+  hash: string,
+  settings: Argon2Settings,
+): Promise<boolean | undefined> {
+  const check = checkOf(hash);
+  if (!check) return undefined;
+  const normalised = normalise(password);
+  if (await check(normalised)) return true;
+  return password !== normalised && needsRehash(hash, settings) && check(password);
+}
+
+/** Whether a hash is not what `hashPassword` would make with these settings. */
+export function needsRehash(hash: string, { memoryCost, timeCost }: Argon2Settings): boolean {
+  const found = parseArgon2(hash);
+  if (found?.type !== 'id' || found.version !== '19') return true;
+  return found.memory !== memoryCost || found.passes !== timeCost || found.lanes !== 1;
+}
+
+function checkOf(hash: string): Check | undefined {
+  if (!parseArgon2(hash)) return foreignCheck(hash);
+  return (password) => argon2.verify(hash, password);
+}
+
+function parseArgon2(hash: string) {
+  const [, type, version, parameters = ''] = ARGON2.exec(hash) ?? [];
+  const of = (name: string) => Number(new RegExp(`\\b${name}=(\\d+)`).exec(parameters)?.[1]);
+  const [memory, passes, lanes] = [of('m'), of('t'), of('p')];
+  const isValid = passes >= 1 && lanes >= 1 && memory >= 8 * lanes;
+  return isValid ? { type, version, memory, passes, lanes } : undefined;
+}
+
+function hasBearableArgon2(text: string): boolean {
+  const found = parseArgon2(text);
+  if (!found) return false;
+  const { memory, passes, lanes } = found;
+  return memory <= MAX_MEMORY && memory * passes <= MAX_WORK && lanes <= MAX_LANES;
+}
+
+function normalise(password: string): string {
+  return password.normalize('NFKC');
+}

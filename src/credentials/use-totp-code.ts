@@ -1,0 +1,25 @@
+import type { Clock } from '../platform/clock.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { EntityManager } from '../platform/database.ts';
+import { totpStep } from './totp.ts';
+import { TotpCredential } from './totp-credential.entity.ts';
+
+export const TOTP_PURPOSE = 'totp-secret';
+
+/**
+ * Whether a code is one that the account's authenticator app shows about now, and newer than the last
+ * that was taken. It works once: of several calls with one code, exactly one gets true (C09).
+ */
+export async function useTotpCode(
+  em: EntityManager,
+  { keyring, clock }: { keyring: Keyring; clock: Clock },
+  account: string,
+  code: string,
+): Promise<boolean> {
+  const credentials = em.getRepository(TotpCredential);
+  const credential = await credentials.findConfirmed(account);
+  if (!credential) return false;
+  const secret = keyring.open(TOTP_PURPOSE, credential.secretSealed);
+  const step = totpStep(secret, code, clock.now());
+  return step !== undefined && credentials.useStep(account, step);
+}

@@ -1,0 +1,26 @@
+import type { Account } from '../accounts/account.entity.ts';
+import { issueOneTimeToken, type OneTimeTokenDeps } from '../accounts/one-time-token.ts';
+import { RecoveryCode } from '../credentials/recovery-code.entity.ts';
+import { Passkey } from '../passkeys/passkey.entity.ts';
+import type { EntityManager } from '../platform/database.ts';
+
+type MfaFactor = 'totp' | 'recovery_code' | 'passkey';
+
+/** What stands between a right password and a session. */
+export type MfaChallenge = { token: string; factors: MfaFactor[]; expiresAt: Date };
+
+/** Asks for the second factor of an account that has one, in a transaction that has locked it. */
+export async function challengeFor(
+  em: EntityManager,
+  deps: OneTimeTokenDeps,
+  account: Account,
+  deviceLabel: string,
+): Promise<MfaChallenge> {
+  const details = { deviceLabel };
+  const challenge = await issueOneTimeToken(em, deps, account.id, 'mfa_challenge', details);
+  const factors: MfaFactor[] = ['totp'];
+  const codes = await em.count(RecoveryCode, { account: account.id, usedAt: null });
+  if (codes > 0) factors.push('recovery_code');
+  if ((await em.count(Passkey, { account: account.id })) > 0) factors.push('passkey');
+  return { ...challenge, factors };
+}

@@ -1,0 +1,50 @@
+import type { LockState } from '../credentials/sign-in-lock.repository.ts';
+import { type EntityManager, query, timestamp } from '../platform/database.ts';
+
+/** What decides about a sign-in by password, beside the account itself. */
+export type SignInState = LockState & {
+  passwordHash: string | undefined;
+  hasTotp: boolean;
+  isNewDevice: boolean;
+};
+
+type Row = {
+  passwordHash: string | null;
+  failures: number | null;
+  lockedUntil: string | null;
+  hasTotp: boolean;
+  isNewDevice: boolean;
+};
+
+export type Device = { deviceLabel: string; userAgent: string };
+
+/**
+ * Reads it in one statement, in a transaction that has locked the account. A device is new where the
+ * account has sessions, none of which is of a program and label like these.
+ */
+export async function readSignInState(
+  em: EntityManager,
+  accountId: string,
+  device: Device,
+): Promise<SignInState> {
+  const [row] = await query<Row>(
+    em,
+    `select p.password_hash as "passwordHash", l.failures, l.locked_until as "lockedUntil",
+       t.confirmed_at is not null as "hasTotp",
+       (select bool_and(s.user_agent <> $2 or s.device_label <> $3)
+        from sessions s where s.account_id = a.id) is true as "isNewDevice"
+     from accounts a
+     left join password_credentials p on p.account_id = a.id
+     left join sign_in_locks l on l.account_id = a.id and l.factor = 'password'
+     left join totp_credentials t on t.account_id = a.id
+     where a.id = $1`,
+    [accountId, device.userAgent.slice(0, 500), device.deviceLabel],
+  );
+  return {
+    passwordHash: row?.passwordHash ?? undefined,
+    failures: row?.failures ?? 0,
+    lockedUntil: row?.lockedUntil ? timestamp(row.lockedUntil) : undefined,
+    hasTotp: row?.hasTotp === true,
+    isNewDevice: row?.isNewDevice === true,
+  };
+}

@@ -1,0 +1,36 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { Account } from '../accounts/account.entity.ts';
+import { PasskeyRepository } from './passkey.repository.ts';
+
+const PasskeySchema = defineEntity({
+  name: 'Passkey',
+  tableName: 'passkeys',
+  repository: () => PasskeyRepository,
+  properties: {
+    id: p.uuid().primary(),
+    account: () =>
+      p
+        .manyToOne(Account)
+        .mapToPk()
+        .deleteRule('cascade')
+        .updateRule('no action')
+        .fieldName('account_id')
+        .index('passkeys_account'),
+    /** What the authenticator calls it, in base64url. */
+    credentialId: p.text().unique('passkeys_credential_id'),
+    /** In COSE form, RFC 9052. */
+    publicKey: p.uint8array(),
+    /** How often it has signed, where the authenticator counts; 0 where it doesn't. */
+    counter: p.bigint('number'),
+    transports: p.array().columnType('text[]'),
+    /** Whether it may exist on several devices (WebAuthn's backup eligibility). */
+    synced: p.boolean(),
+    displayName: p.text(),
+    createdAt: p.datetime().columnType('timestamptz'),
+    lastUsedAt: p.datetime().columnType('timestamptz').nullable(),
+  },
+});
+
+/** A passkey or security key of an account: the public half of it. */
+export class Passkey extends PasskeySchema.class {}
+PasskeySchema.setClass(Passkey);

@@ -1,0 +1,63 @@
+import { EntityRepository } from '@mikro-orm/core';
+import { type EntityManager, query } from '../platform/database.ts';
+import type { Passkey } from './passkey.entity.ts';
+
+/** An account has no more than these. */
+export const MAX_PASSKEYS = 20;
+
+type NewPasskey = {
+  id: string;
+  account: string;
+  credentialId: string;
+  publicKey: Uint8Array;
+  counter: number;
+  /** Names of WebAuthn's `AuthenticatorTransport`. */
+  transports: readonly string[];
+  synced: boolean;
+  displayName: string;
+  createdAt: Date;
+};
+
+export class PasskeyRepository extends EntityRepository<Passkey> {
+  /** The account's passkeys, the oldest first. */
+  listOf(account: string): Promise<Passkey[]> {
+    return this.find({ account }, { orderBy: { createdAt: 'asc', id: 'asc' } });
+  }
+
+  /** Whose passkey this is, by what its authenticator calls it. */
+  async findOwner(credentialId: string): Promise<string | undefined> {
+    const rows = await query<{ owner: string }>(
+      this.#sql,
+      'select account_id as owner from passkeys where credential_id = $1',
+      [credentialId],
+    );
+    return rows[0]?.owner;
+  }
+
+  /** Stores a new passkey. Says whether it did: not where any account has this credential. */
+  async insertNew(passkey: NewPasskey): Promise<boolean> {
+    const inserted = await query(
+      this.#sql,
+      `insert into passkeys (id, account_id, credential_id, public_key, counter, transports, synced,
+         display_name, created_at)
+       values ($1, $2, $3, $4, $5, $6::text[], $7, $8, $9)
+       on conflict (credential_id) do nothing returning 1`,
+      [
+        passkey.id,
+        passkey.account,
+        passkey.credentialId,
+        passkey.publicKey,
+        passkey.counter,
+        `{${passkey.transports.join(',')}}`,
+        passkey.synced,
+        passkey.displayName,
+        passkey.createdAt,
+      ],
+    );
+    return inserted.length === 1;
+  }
+
+  get #sql(): EntityManager {
+    return this.getEntityManager() as unknown as EntityManager;
+  }
+}

@@ -1,0 +1,18 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { UsedChallengeRepository } from './used-challenge.repository.ts';
+
+const UsedChallengeSchema = defineEntity({
+  name: 'UsedChallenge',
+  tableName: 'used_passkey_challenges',
+  repository: () => UsedChallengeRepository,
+  properties: {
+    /** SHA-256 of the challenge. */
+    challengeHash: p.uint8array().primary(),
+    /** When the challenge is refused without looking here. */
+    expiresAt: p.datetime().columnType('timestamptz').index('used_passkey_challenges_expires_at'),
+  },
+});
+
+/** A challenge that has been answered. Open ones are not stored: see `challenge.ts`. */
+export class UsedChallenge extends UsedChallengeSchema.class {}
+UsedChallengeSchema.setClass(UsedChallenge);

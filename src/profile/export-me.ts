@@ -1,0 +1,86 @@
+import { AuditEvent } from '../audit/audit-event.entity.ts';
+import { recordAudit } from '../audit/record.ts';
+import { Passkey } from '../passkeys/passkey.entity.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { EntityManager } from '../platform/database.ts';
+import { Session } from '../sessions/session.entity.ts';
+import type { GetMeDeps } from './get-me.ts';
+import { readUser } from './user.ts';
+
+const EVENTS = 5000;
+
+/**
+ * Everything that is held on the caller, as a JSON document in the proto's field names (C13). Secrets
+ * and hashes of secrets are left out: they say nothing about anybody.
+ */
+export async function exportMe(
+  deps: GetMeDeps,
+  caller: Caller,
+  accountId: string,
+): Promise<string> {
+  return deps.database.transaction(async (em) => {
+    const { etag: _, ...user } = await readUser(em, accountId, deps.clock.now());
+    const document = {
+      exported_at: deps.clock.now(),
+      user: inSnakeCase(user),
+      sessions: await sessionsOf(em, accountId),
+      passkeys: await passkeysOf(em, accountId),
+      audit_events: await eventsOf(em, accountId),
+    };
+    recordAudit(em, deps, caller, {
+      type: 'account.exported',
+      actor: accountId,
+      subject: accountId,
+    });
+    return JSON.stringify(document, null, 2);
+  }, caller.signal);
+}
+
+async function sessionsOf(em: EntityManager, account: string) {
+  const sessions = await em.find(Session, { account }, { orderBy: { id: 'desc' } });
+  return sessions.map((session) =>
+    inSnakeCase({
+      sessionId: session.id,
+      deviceLabel: session.deviceLabel,
+      userAgent: session.userAgent,
+      ipAddress: session.ipAddress,
+      amr: session.amr,
+      authTime: session.authTime,
+      createdAt: session.createdAt,
+      lastUsedAt: session.refreshedAt,
+      expiresAt: session.expiresAt,
+      endedAt: session.endedAt,
+      endCause: session.endCause,
+    }),
+  );
+}
+
+async function passkeysOf(em: EntityManager, account: string) {
+  const passkeys = await em.find(Passkey, { account }, { orderBy: { id: 'asc' } });
+  return passkeys.map(({ id, displayName, synced, createdAt, lastUsedAt }) =>
+    inSnakeCase({ passkeyId: id, displayName, synced, createdAt, lastUsedAt }),
+  );
+}
+
+async function eventsOf(em: EntityManager, subject: string) {
+  const events = await em.find(AuditEvent, { subject }, { orderBy: { id: 'desc' }, limit: EVENTS });
+  return events.map((event) =>
+    inSnakeCase({
+      eventId: event.id,
+      occurredAt: event.occurredAt,
+      type: event.type,
+      outcome: event.outcome,
+      reason: event.reason,
+      ipAddress: event.ipAddress,
+      details: event.details,
+    }),
+  );
+}
+
+function inSnakeCase(record: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(record).map(([name, value]) => [
+    name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    value,
+  ]);
+  return Object.fromEntries(entries);
+}

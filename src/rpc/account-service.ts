@@ -1,0 +1,109 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import type { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
+import { UserSchema, UserState } from '../../gen/countersign/v1/user_pb.ts';
+import { beginTotpEnrollment } from '../credentials/begin-totp-enrollment.ts';
+import { changeEmail } from '../credentials/change-email.ts';
+import { type ChangePasswordDeps, changePassword } from '../credentials/change-password.ts';
+import { confirmEmailChange } from '../credentials/confirm-email-change.ts';
+import {
+  type ConfirmTotpDeps,
+  confirmTotpEnrollment,
+} from '../credentials/confirm-totp-enrollment.ts';
+import { disableTotp } from '../credentials/disable-totp.ts';
+import { regenerateRecoveryCodes } from '../credentials/regenerate-recovery-codes.ts';
+import { deleteMe } from '../profile/delete-me.ts';
+import { exportMe } from '../profile/export-me.ts';
+import { getMe } from '../profile/get-me.ts';
+import { updateMe } from '../profile/update-me.ts';
+import type { User } from '../profile/user.ts';
+import { callerOf, callOf } from './call.ts';
+import { ownOf } from './own.ts';
+import { type PasskeyMethodsDeps, passkeyMethods } from './passkey-methods.ts';
+
+export type AccountServiceDeps = ChangePasswordDeps &
+  ConfirmTotpDeps &
+  PasskeyMethodsDeps & { tokens: { issuer: string } };
+
+export function accountService(deps: AccountServiceDeps): ServiceImpl<typeof AccountService> {
+  return {
+    async getMe(_request, context) {
+      return { user: userMessage(await getMe(deps, callerOf(context), ownOf(context).accountId)) };
+    },
+
+    async updateMe({ user, updateMask }, context) {
+      const { displayName = '', etag = '' } = user ?? {};
+      const update = { displayName, etag, mask: updateMask?.paths ?? [] };
+      const updated = await updateMe(deps, callerOf(context), ownOf(context).accountId, update);
+      return { user: userMessage(updated) };
+    },
+
+    async changePassword(request, context) {
+      await changePassword(deps, callerOf(context), ownOf(context), request);
+      return {};
+    },
+
+    async changeEmail({ newEmail }, context) {
+      await changeEmail(deps, callerOf(context), ownOf(context).accountId, newEmail);
+      return {};
+    },
+
+    async confirmEmailChange({ token }, context) {
+      const own = callOf(context.values).principal ? ownOf(context) : undefined;
+      await confirmEmailChange(deps, callerOf(context), token, own);
+      return {};
+    },
+
+    async beginTotpEnrollment(_request, context) {
+      const { accountId } = ownOf(context);
+      const issuer = new URL(deps.tokens.issuer).host;
+      const { secret, uri } = await beginTotpEnrollment(deps, callerOf(context), accountId, issuer);
+      return { secret, otpauthUri: uri };
+    },
+
+    async confirmTotpEnrollment({ code }, context) {
+      const own = ownOf(context);
+      return { recoveryCodes: await confirmTotpEnrollment(deps, callerOf(context), own, code) };
+    },
+
+    async disableTotp(_request, context) {
+      await disableTotp(deps, callerOf(context), ownOf(context).accountId);
+      return {};
+    },
+
+    async regenerateRecoveryCodes(_request, context) {
+      const { accountId } = ownOf(context);
+      return { recoveryCodes: await regenerateRecoveryCodes(deps, callerOf(context), accountId) };
+    },
+
+    ...passkeyMethods(deps),
+
+    async exportMe(_request, context) {
+      return { json: await exportMe(deps, callerOf(context), ownOf(context).accountId) };
+    },
+
+    async deleteMe(_request, context) {
+      await deleteMe(deps, callerOf(context), ownOf(context).accountId);
+      return {};
+    },
+  };
+}
+
+const STATES = {
+  active: UserState.ACTIVE,
+  suspended: UserState.SUSPENDED,
+  deleted: UserState.DELETED,
+} as const;
+
+function userMessage(user: User) {
+  const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...same } = user;
+  return create(UserSchema, {
+    ...same,
+    state: STATES[user.state],
+    createdAt: timestampFromDate(createdAt),
+    updatedAt: timestampFromDate(updatedAt),
+    ...(lastLoginAt && { lastLoginAt: timestampFromDate(lastLoginAt) }),
+    ...(lockedUntil && { lockedUntil: timestampFromDate(lockedUntil) }),
+  });
+}

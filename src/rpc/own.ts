@@ -1,0 +1,10 @@
+import type { HandlerContext } from '@connectrpc/connect';
+import type { Own } from '../accounts/own-account.ts';
+import { callOf } from './call.ts';
+import { requirePrincipal } from './interceptors/access.ts';
+
+/** Who calls, in a method that its access rule keeps for who has a valid access token. */
+export function ownOf(context: HandlerContext): Own {
+  const { subject, sessionId } = requirePrincipal(callOf(context.values));
+  return { accountId: subject, sessionId };
+}

@@ -1,0 +1,34 @@
+import { recordAudit } from '../audit/record.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { EntityManager } from '../platform/database.ts';
+import type { RevocationCause, RevocationFeed } from './revocation-feed.ts';
+import { Session } from './session.entity.ts';
+
+export type EndSessionsDeps = { clock: Clock; revocations: RevocationFeed };
+
+/**
+ * Ends all sessions of an account, but for `except`, in the transaction of what is the cause. Gives
+ * what to do once that has committed: from then on this replica refuses their tokens, and the others
+ * do within a second (S09).
+ */
+export async function endSessions(
+  em: EntityManager,
+  deps: EndSessionsDeps,
+  caller: Caller,
+  accountId: string,
+  cause: RevocationCause,
+  except?: string,
+): Promise<() => void> {
+  const now = deps.clock.now();
+  const sessionIds = await em.getRepository(Session).endAll(accountId, cause, now, except);
+  if (sessionIds.length > 0) {
+    recordAudit(em, deps, caller, {
+      type: 'sessions.ended',
+      actor: accountId,
+      subject: accountId,
+      details: { cause, session_ids: sessionIds },
+    });
+  }
+  return deps.revocations.revokeSessions(em, sessionIds, cause);
+}
