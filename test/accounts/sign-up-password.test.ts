@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { newEmail, refusal, type Service, signIn, startService } from '../harness.ts';
 
+const EMOJI = '🔑🐙🍋🚲🎻🌵🧊🪁🦔🍩🚀🪗';
 const letters = (count: number) => 'quartz lamp river ninety tambourine '.repeat(4).slice(0, count);
 
 describe('SignUp, the password', () => {
@@ -21,10 +22,10 @@ describe('SignUp, the password', () => {
   const accepted = {
     '12 letters': letters(12),
     '128 letters': letters(128),
-    '12 emoji, of two UTF-16 units each': '🔑'.repeat(12),
-    '128 emoji': '🔑'.repeat(128),
-    '12 letters with combining marks, which NFKC composes': 'e\u0301'.repeat(12),
-    '6 ligatures, of which NFKC makes 12 letters': 'ﬁ'.repeat(6),
+    '12 emoji, of two UTF-16 units each': EMOJI,
+    '128 emoji': `${EMOJI}${'🔑'.repeat(116)}`,
+    '12 letters with combining marks, which NFKC composes': 'éàñöüçôîşğẃý'.normalize('NFD'),
+    '9 letters with ligatures, of which NFKC makes 13': 'ﬂy ﬁx ﬀ Ǆ',
     'spaces at both ends and control characters': ' \t\u0000\u0007 \r\n ü ☃ ',
   };
   for (const [what, password] of Object.entries(accepted)) {

@@ -58,12 +58,13 @@ describe('The events that belong to no change', () => {
     await client.query('lock table audit_events in access exclusive mode');
     const waiting: Record<string, unknown>[] = [];
     await logLines(async () => {
-      for (let i = 0; i < 5; i += 1) await refusal(signIn(service, email, `${PASSWORD}!`));
+      // The fifth would lock the account, which is a change with an event of its own.
+      for (let i = 0; i < 4; i += 1) await refusal(signIn(service, email, `${PASSWORD}!`));
       await eventually(() => waiting.some(({ msg }) => msg === 'audit events are waiting'));
     }, waiting);
     await client.query('rollback');
     await client.end();
-    await eventually(async () => (await refusals(email)) === 5, 10_000);
+    await eventually(async () => (await refusals(email)) === 4, 10_000);
   });
 
   it('are written once, also where the first attempt was, and only its answer was lost', async () => {

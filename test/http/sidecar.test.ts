@@ -82,15 +82,22 @@ describe('the HTTP endpoints', () => {
     }
   });
 
-  it('have a page for the links of mails, in which its own script alone may run', async () => {
-    const answer = await get('/verify-email');
-    const body = await answer.text();
-    const script = /<script>([\s\S]*)<\/script>/.exec(body)?.[1] ?? '';
-    const digest = createHash('sha256').update(script).digest('base64');
-    const policy = answer.headers.get('content-security-policy') ?? '';
-    assert.ok(script.includes('AuthService/VerifyEmail'));
-    assert.ok(policy.includes(`script-src 'sha256-${digest}'`));
-    assert.ok(policy.includes("default-src 'none'"));
+  it('have a page for each kind of link in mails, in which its own script alone may run', async () => {
+    for (const [path, method] of [
+      ['/verify-email', 'AuthService/VerifyEmail'],
+      ['/reset-password', 'AuthService/ResetPassword'],
+      ['/confirm-email-change', 'AccountService/ConfirmEmailChange'],
+      ['/secure-account', 'AuthService/SecureAccount'],
+    ] as const) {
+      const answer = await get(path);
+      const body = await answer.text();
+      const script = /<script>([\s\S]*)<\/script>/.exec(body)?.[1] ?? '';
+      const digest = createHash('sha256').update(script).digest('base64');
+      const policy = answer.headers.get('content-security-policy') ?? '';
+      assert.ok(body.includes(`data-method="/countersign.v1.${method}"`), path);
+      assert.ok(policy.includes(`script-src 'sha256-${digest}'`), path);
+      assert.ok(policy.includes("default-src 'none'"), path);
+    }
   });
 
   it('have no mailbox where mail goes by SMTP', async () => {

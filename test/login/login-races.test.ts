@@ -62,7 +62,7 @@ describe('Login, beside a change of the account', () => {
       email,
       `update accounts set state = 'suspended' where email = $1`,
     );
-    assert.equal(reason, 'INVALID_CREDENTIALS');
+    assert.equal(reason, 'ACCOUNT_SUSPENDED');
   });
 
   it('gives the roles of the moment at which the session opens', async () => {

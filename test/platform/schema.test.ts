@@ -4,7 +4,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
-import { atEnd, createDatabase, type Service, signedIn, sql, startService } from '../harness.ts';
+import {
+  atEnd,
+  createDatabase,
+  refusal,
+  type Service,
+  signedIn,
+  signIn,
+  sql,
+  startService,
+} from '../harness.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 
@@ -61,10 +70,12 @@ describe('the hot paths', () => {
   it('look every row up by an index', async () => {
     await statistics();
     const before = await sequentialScans(service.databaseUrl);
-    const { refreshToken, accessToken } = await signedIn(service);
+    const { email, refreshToken, accessToken } = await signedIn(service);
     const { tokens } = await service.auth.refreshToken({ refreshToken });
     await service.sessions.introspectToken({ token: accessToken });
     await service.auth.resendVerification({ email: 'nobody@example.com' });
+    await refusal(signIn(service, email, 'wrong'));
+    await service.auth.requestPasswordReset({ email });
     await service.auth.logout({ refreshToken: tokens?.refreshToken ?? '' });
     await statistics();
     assert.deepEqual(await sequentialScans(service.databaseUrl), before);
@@ -93,6 +104,11 @@ const fill = `
   select gen_random_uuid(), n || '@x.y', n || '@x.y', '', 'active', '{user}', now(), now()
   from generate_series(1, 5000) n;
   insert into password_credentials select id, 'x', now() from accounts where display_name = '';
+  insert into audit_events
+  select id, now(), 'x', null, null, 'success', null, null, 'x', '{}' from accounts
+  where display_name = '';
+  insert into sign_in_locks select id, 'password', 1, null from accounts where display_name = '';
+  insert into totp_credentials select id, 'x', now(), null, 0 from accounts where display_name = '';
   insert into mailed_tokens
   select gen_random_uuid(), id, 'verify_email', 'x', 1, now(), now(), null from accounts
   where display_name = '';

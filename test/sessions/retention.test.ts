@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { MailedToken } from '../../src/accounts/mailed-token.entity.ts';
+import { OneTimeToken } from '../../src/accounts/one-time-token.entity.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Database } from '../../src/platform/database.ts';
 import { createLog } from '../../src/platform/log.ts';
@@ -56,7 +56,7 @@ describe('What has expired', () => {
          now() - interval '1 hour', now() from accounts, generate_series(1, ${EXPIRED})`,
     );
     const forget = () =>
-      database.read((em) => em.getRepository(MailedToken).forgetExpired(service.clock.now()));
+      database.read((em) => em.getRepository(OneTimeToken).forgetExpired(service.clock.now()));
     assert.equal(await forgetAll(forget), 3);
     assert.equal(await rows('mailed_tokens'), before_);
   });
