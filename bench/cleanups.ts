@@ -45,6 +45,19 @@ export async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
+/** What a process has written to standard output, once it has ended well. */
+export async function finished(child: ChildProcess, timeoutMs: number): Promise<string> {
+  let text = '';
+  child.stdout?.on('data', (chunk) => {
+    text += chunk;
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const [code, signal] = await once(child, 'close');
+  clearTimeout(timer);
+  if (code !== 0) throw new Error(`ended with ${code ?? signal}:\n${text}`);
+  return text;
+}
+
 /** Waits until a process has written what `pattern` matches to standard error. */
 export function written(
   child: ChildProcess,

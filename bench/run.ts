@@ -5,8 +5,15 @@ import { perSecond, table } from './report.ts';
 import type { Row } from './row.ts';
 import { introspectToken } from './rows/introspect-token.ts';
 import { introspectTokenBearer } from './rows/introspect-token-bearer.ts';
+import { introspectTokenInStorm } from './rows/introspect-token-in-storm.ts';
+import { login } from './rows/login.ts';
 
-const ROWS: readonly Row[] = [introspectToken, introspectTokenBearer];
+const ROWS: readonly Row[] = [
+  introspectToken,
+  introspectTokenBearer,
+  introspectTokenInStorm,
+  login,
+];
 
 const USAGE = `Usage: npm run bench -- [ROW…] [--rounds 5] [--seconds 5] [--json] [--cpu-prof DIR]
 

@@ -17,15 +17,20 @@ export type RunningService = {
   stop(): Promise<void>;
 };
 
-export type ServiceOptions = { dataDir: string; profileDirectory?: string | undefined };
+export type ServiceOptions = {
+  dataDir: string;
+  profileDirectory?: string | undefined;
+  /** Beside what every row has; without DATABASE_URL the database is embedded. */
+  env?: Readonly<Record<string, string>>;
+};
 
 /**
- * Starts the service as `npm start` does, in a process of its own with an embedded database, and waits
+ * Starts the service as `npm start` does, in a process of its own, by default with an embedded database, and waits
  * until it is ready. It logs as in production; the lines go nowhere.
  */
 export async function startService(
   cleanups: Cleanups,
-  { dataDir, profileDirectory }: ServiceOptions,
+  { dataDir, profileDirectory, env }: ServiceOptions,
 ): Promise<RunningService> {
   const profile =
     profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
@@ -40,6 +45,7 @@ export async function startService(
       // A run may take longer than the ten minutes of the default.
       COUNTERSIGN_ACCESS_TOKEN_TTL: '2h',
       COUNTERSIGN_SHUTDOWN_GRACE: '2s',
+      ...env,
     },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -22,8 +22,12 @@ describe('the README', () => {
     const [before = '', after = ''] = stdout.split('"keys"');
     assert.match(before, /"active": true/);
     assert.match(before, /"emailVerified": true/);
-    assert.match(after, /"reason": "INTROSPECTION_REASON_INACTIVE"/);
-    assert.doesNotMatch(after, /"active": true/);
+    const [signedIn = '', signedOut = ''] = after.split('"mfa"');
+    assert.match(signedIn, /"recoveryCodes"/);
+    assert.match(signedIn, /"active": true/);
+    assert.match(signedIn, /"otp"/);
+    assert.match(signedOut, /"reason": "INTROSPECTION_REASON_INACTIVE"/);
+    assert.doesNotMatch(signedOut, /"active": true/);
   });
 
   it('names no file that is not there', () => {

@@ -66,3 +66,30 @@ export function auditEvent(clock: Clock, caller: Caller, entry: AuditEntry) {
     details: entry.details ?? {},
   };
 }
+
+/**
+ * The statement that inserts an event, to be part of one that makes the change it tells of: one round
+ * trip for both. Its parameters are numbered from `first`.
+ */
+export function auditInsert(
+  row: ReturnType<typeof auditEvent>,
+  first: number,
+): { sql: string; parameters: unknown[] } {
+  const columns = {
+    id: row.id,
+    occurred_at: row.occurredAt,
+    type: row.type,
+    actor: row.actor,
+    subject: row.subject,
+    outcome: row.outcome,
+    reason: row.reason,
+    ip_address: row.ipAddress,
+    request_id: row.requestId,
+    details: JSON.stringify(row.details),
+  };
+  const places = Object.keys(columns).map((_, index) => `$${first + index}`);
+  return {
+    sql: `insert into audit_events (${Object.keys(columns).join(', ')}) values (${places.join(', ')})`,
+    parameters: Object.values(columns),
+  };
+}

@@ -1,12 +1,12 @@
 import { Account } from '../accounts/account.entity.ts';
 import { canonicalEmail, checkEmail } from '../accounts/email.ts';
 import { inEvenTime } from '../accounts/even-time.ts';
+import type { NoticeDeps } from '../accounts/notices.ts';
 import { issueOneTimeToken } from '../accounts/one-time-token.ts';
 import { lockOwnAccount } from '../accounts/own-account.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
-import type { NoticeDeps } from './notices.ts';
 
 export type ChangeEmailDeps = NoticeDeps & { database: Database };
 

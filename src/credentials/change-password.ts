@@ -1,4 +1,5 @@
 import { Account } from '../accounts/account.entity.ts';
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { OneTimeToken } from '../accounts/one-time-token.entity.ts';
 import { accountGone, lockOwnAccount, type Own } from '../accounts/own-account.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -13,7 +14,6 @@ import {
   type NewPasswordDeps,
   setPassword,
 } from './new-password.ts';
-import { type NoticeDeps, sendNotice } from './notices.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 
 export type ChangePasswordDeps = NewPasswordDeps &

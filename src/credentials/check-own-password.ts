@@ -1,9 +1,9 @@
+import type { NoticeDeps } from '../accounts/notices.ts';
 import { lockOwnAccount } from '../accounts/own-account.ts';
 import type { PasswordHasher } from '../accounts/password-hasher.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database } from '../platform/database.ts';
 import { accountLocked, countFailure } from './count-failure.ts';
-import type { NoticeDeps } from './notices.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 import { SignInLock } from './sign-in-lock.entity.ts';
 import { isLocked } from './sign-in-lock.repository.ts';

@@ -1,3 +1,4 @@
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { OneTimeToken } from '../accounts/one-time-token.entity.ts';
 import { consumeOneTimeToken, invalidToken } from '../accounts/one-time-token.ts';
 import type { Own } from '../accounts/own-account.ts';
@@ -5,7 +6,6 @@ import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
-import { type NoticeDeps, sendNotice } from './notices.ts';
 import { takeAddress } from './take-address.ts';
 
 export type ConfirmEmailChangeDeps = NoticeDeps & EndSessionsDeps & { database: Database };

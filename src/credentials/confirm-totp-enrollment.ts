@@ -1,3 +1,4 @@
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { lockOwnAccount, type Own } from '../accounts/own-account.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
@@ -5,7 +6,6 @@ import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
 import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
 import type { TotpDeps } from './begin-totp-enrollment.ts';
-import { type NoticeDeps, sendNotice } from './notices.ts';
 import { replaceRecoveryCodes } from './recovery-codes.ts';
 import { totpStep } from './totp.ts';
 import { TotpCredential } from './totp-credential.entity.ts';

@@ -1,9 +1,9 @@
 import type { Account } from '../accounts/account.entity.ts';
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
-import { type NoticeDeps, sendNotice } from './notices.ts';
 import { type GuessableFactor, SignInLock } from './sign-in-lock.entity.ts';
 import { FOR_GOOD, isLocked, type LockState } from './sign-in-lock.repository.ts';
 

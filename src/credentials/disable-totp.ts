@@ -1,9 +1,9 @@
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { lockOwnAccount } from '../accounts/own-account.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
-import { type NoticeDeps, sendNotice } from './notices.ts';
 import { RecoveryCode } from './recovery-code.entity.ts';
 import { SignInLock } from './sign-in-lock.entity.ts';
 import { TotpCredential } from './totp-credential.entity.ts';

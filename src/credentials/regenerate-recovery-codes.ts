@@ -1,8 +1,8 @@
+import { sendNotice } from '../accounts/notices.ts';
 import { lockOwnAccount } from '../accounts/own-account.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import { type DisableTotpDeps, mfaIsOff } from './disable-totp.ts';
-import { sendNotice } from './notices.ts';
 import { replaceRecoveryCodes } from './recovery-codes.ts';
 import { TotpCredential } from './totp-credential.entity.ts';
 

@@ -1,10 +1,10 @@
 import { Account } from '../accounts/account.entity.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import { inEvenTime } from '../accounts/even-time.ts';
+import type { NoticeDeps } from '../accounts/notices.ts';
 import { issueOneTimeToken } from '../accounts/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
-import type { NoticeDeps } from './notices.ts';
 
 export type RequestPasswordResetDeps = NoticeDeps & { database: Database };
 

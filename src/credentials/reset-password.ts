@@ -1,4 +1,5 @@
 import { Account } from '../accounts/account.entity.ts';
+import { sendNotice } from '../accounts/notices.ts';
 import { OneTimeToken } from '../accounts/one-time-token.entity.ts';
 import { consumeOneTimeToken, invalidToken, readOneTimeToken } from '../accounts/one-time-token.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -7,7 +8,6 @@ import type { EntityManager } from '../platform/database.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import type { ChangePasswordDeps } from './change-password.ts';
 import { hashNewPassword, lastPasswords, setPassword } from './new-password.ts';
-import { sendNotice } from './notices.ts';
 
 /**
  * Sets a password by a mailed token, which works once (C06). All sessions end, the owner is told by

@@ -1,5 +1,6 @@
 import type { Account } from '../accounts/account.entity.ts';
 import { canonicalEmail } from '../accounts/email.ts';
+import type { NoticeDeps } from '../accounts/notices.ts';
 import { OneTimeToken, type Undo } from '../accounts/one-time-token.entity.ts';
 import { consumeOneTimeToken } from '../accounts/one-time-token.ts';
 import { recordAudit } from '../audit/record.ts';
@@ -7,7 +8,6 @@ import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
 import { forgetTotp } from './disable-totp.ts';
-import type { NoticeDeps } from './notices.ts';
 import { PasswordHistory } from './password-history.entity.ts';
 import { mailReset } from './request-password-reset.ts';
 import { takeAddress } from './take-address.ts';

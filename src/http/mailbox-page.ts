@@ -1,5 +1,5 @@
+import { escapeHtml } from '../mail/compose.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
-import { escapeHtml } from '../mail/templates.ts';
 import { type Endpoint, json, page } from './sidecar.ts';
 
 /** The mails of the embedded default as JSON, newest first. */

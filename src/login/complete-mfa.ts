@@ -8,7 +8,7 @@ import type { IssuedTokens } from '../sessions/open-session.ts';
 import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
 import { notAdmitted } from './refusals.ts';
 import { checkSecondFactor, type SecondFactor, type SecondFactorDeps } from './second-factor.ts';
-import { readSignInState } from './sign-in-state.ts';
+import { lockForSignIn } from './sign-in-state.ts';
 
 export type CompleteMfaDeps = SignInDeps &
   SecondFactorDeps & { database: Database; auditQueue: AuditQueue };
@@ -57,7 +57,7 @@ async function tryFactor(
   const { details } = await consumeOneTimeToken(em, deps, challengeToken, 'mfa_challenge');
   const deviceLabel = details.deviceLabel ?? '';
   const device = { deviceLabel, userAgent: caller.userAgent };
-  const { isNewDevice } = await readSignInState(em, accountId, device);
+  const isNewDevice = (await lockForSignIn(em, accountId, device))?.isNewDevice === true;
   const amr = ['pwd', ...checked.amr];
   const signIn = { account, amr, deviceLabel, isNewDevice };
   return { outcome: await completeSignIn(em, deps, caller, signIn), accountId };

@@ -1,14 +1,14 @@
-import type { Account } from '../accounts/account.entity.ts';
-import { type NoticeDeps, sendNotice } from '../credentials/notices.ts';
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { EntityManager } from '../platform/database.ts';
 import { type IssuedTokens, openSession, type SessionDeps } from '../sessions/open-session.ts';
+import type { SignInAccount } from './sign-in-state.ts';
 
 export type SignInDeps = SessionDeps & NoticeDeps & { requireVerifiedEmail: boolean };
 
 /** Whose sign-in is complete, and how they proved who they are (RFC 8176). */
 export type CompletedSignIn = {
-  account: Account;
+  account: Omit<SignInAccount, 'state'>;
   amr: string[];
   deviceLabel: string;
   isNewDevice: boolean;
@@ -21,7 +21,6 @@ export async function completeSignIn(
   caller: Caller,
   { account, amr, deviceLabel, isNewDevice }: CompletedSignIn,
 ): Promise<IssuedTokens> {
-  account.lastLoginAt = deps.clock.now();
   if (isNewDevice) {
     const device = deviceLabel === '' ? caller.userAgent : deviceLabel;
     const notice = { template: 'new_device' as const, device, address: caller.ipAddress };

@@ -9,7 +9,7 @@ import type { Database, EntityManager } from '../platform/database.ts';
 import type { IssuedTokens } from '../sessions/open-session.ts';
 import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
 import { notAdmitted } from './refusals.ts';
-import { readSignInState } from './sign-in-state.ts';
+import { lockForSignIn } from './sign-in-state.ts';
 
 export type FinishPasskeyLoginDeps = SignInDeps &
   VerifyPasskeyDeps & { database: Database; auditQueue: AuditQueue };
@@ -52,6 +52,6 @@ async function open(
   const refused = notAdmitted(account, deps.requireVerifiedEmail);
   if (refused) return { refused, accountId: account.id };
   const device = { deviceLabel, userAgent: caller.userAgent };
-  const { isNewDevice } = await readSignInState(em, account.id, device);
+  const isNewDevice = (await lockForSignIn(em, account.id, device))?.isNewDevice === true;
   return completeSignIn(em, deps, caller, { account, amr, deviceLabel, isNewDevice });
 }

@@ -15,7 +15,7 @@ import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
 import { challengeFor, type MfaChallenge } from './mfa-challenge.ts';
 import { invalidCredentials, notAdmitted } from './refusals.ts';
 import { type RenewHashDeps, renewHash } from './renew-hash.ts';
-import { readSignInState } from './sign-in-state.ts';
+import { lockForSignIn } from './sign-in-state.ts';
 
 export type LoginDeps = SignInDeps &
   RenewHashDeps & { database: Database; passwords: PasswordHasher; auditQueue: AuditQueue };
@@ -92,18 +92,17 @@ async function admit(
   passwordHash: string | undefined,
   deviceLabel: string,
 ): Promise<LoginOutcome | Refused> {
-  const account = await em.getRepository(Account).lockLive({ id: accountId });
   const device = { deviceLabel, userAgent: caller.userAgent };
-  const state = account && (await readSignInState(em, accountId, device));
+  const state = await lockForSignIn(em, accountId, device);
   if (!state || state.passwordHash !== passwordHash) {
     return { failure: invalidCredentials(), isOutdated: true };
   }
   if (isLocked(state, deps.clock.now())) return { failure: invalidCredentials() };
+  const { account, isNewDevice } = state;
   const failure = notAdmitted(account, deps.requireVerifiedEmail);
   if (failure) return { failure };
   if (state.failures > 0) await em.getRepository(SignInLock).forget(accountId, 'password');
   if (state.hasTotp) return { challenge: await challengeFor(em, deps, account, deviceLabel) };
-  const { isNewDevice } = state;
   const signIn = { account, amr: ['pwd'], deviceLabel, isNewDevice };
   return { tokens: await completeSignIn(em, deps, caller, signIn) };
 }

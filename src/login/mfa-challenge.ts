@@ -1,4 +1,3 @@
-import type { Account } from '../accounts/account.entity.ts';
 import { issueOneTimeToken, type OneTimeTokenDeps } from '../accounts/one-time-token.ts';
 import { RecoveryCode } from '../credentials/recovery-code.entity.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
@@ -13,7 +12,7 @@ export type MfaChallenge = { token: string; factors: MfaFactor[]; expiresAt: Dat
 export async function challengeFor(
   em: EntityManager,
   deps: OneTimeTokenDeps,
-  account: Account,
+  account: { id: string },
   deviceLabel: string,
 ): Promise<MfaChallenge> {
   const details = { deviceLabel };

@@ -1,7 +1,7 @@
 import type { Account } from '../accounts/account.entity.ts';
+import type { NoticeDeps } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
 import { countFailure } from '../credentials/count-failure.ts';
-import type { NoticeDeps } from '../credentials/notices.ts';
 import { useRecoveryCode } from '../credentials/recovery-codes.ts';
 import { SignInLock } from '../credentials/sign-in-lock.entity.ts';
 import { isLocked } from '../credentials/sign-in-lock.repository.ts';

@@ -1,8 +1,19 @@
 import type { LockState } from '../credentials/sign-in-lock.repository.ts';
 import { type EntityManager, query, timestamp } from '../platform/database.ts';
 
-/** What decides about a sign-in by password, beside the account itself. */
+/** What a sign-in has to know of its account. */
+export type SignInAccount = {
+  id: string;
+  email: string;
+  displayName: string;
+  state: string;
+  isVerified: boolean;
+  roles: string[];
+};
+
+/** What decides about a sign-in by password. */
 export type SignInState = LockState & {
+  account: SignInAccount;
   passwordHash: string | undefined;
   hasTotp: boolean;
   isNewDevice: boolean;
@@ -19,14 +30,23 @@ type Row = {
 export type Device = { deviceLabel: string; userAgent: string };
 
 /**
- * Reads it in one statement, in a transaction that has locked the account. A device is new where the
- * account has sessions, none of which is of a program and label like these.
+ * Locks a live account until the transaction ends, and reads what decides about its sign-in. In two
+ * statements: one that waits for a lock sees what it joins as it was before it waited. A device is new
+ * where the account has sessions, none of which is of a program and label like these.
  */
-export async function readSignInState(
+export async function lockForSignIn(
   em: EntityManager,
   accountId: string,
   device: Device,
-): Promise<SignInState> {
+): Promise<SignInState | undefined> {
+  const [account] = await query<SignInAccount>(
+    em,
+    `select id, email, display_name as "displayName", state, roles,
+       email_verified_at is not null as "isVerified"
+     from accounts where id = $1 and state <> 'deleted' for update`,
+    [accountId],
+  );
+  if (!account) return undefined;
   const [row] = await query<Row>(
     em,
     `select p.password_hash as "passwordHash", l.failures, l.locked_until as "lockedUntil",
@@ -41,6 +61,7 @@ export async function readSignInState(
     [accountId, device.userAgent.slice(0, 500), device.deviceLabel],
   );
   return {
+    account,
     passwordHash: row?.passwordHash ?? undefined,
     failures: row?.failures ?? 0,
     lockedUntil: row?.lockedUntil ? timestamp(row.lockedUntil) : undefined,

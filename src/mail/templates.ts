@@ -1,9 +1,11 @@
+import { compose, namable, oneLine, quoted, type RenderedMail } from './compose.ts';
+
 /** What a mail says, and to whom. Rendered when it is sent, so that jobs hold no prose. */
 export type Mail = { to: string; displayName: string } & (
   | { template: 'verify_email' | 'reset_password' | 'change_email'; token: string }
   | { template: 'address_taken' | 'account_deleted' }
-  | (Notice & { token: string; happenedAt: string })
-  | { template: 'refresh_token_reused'; deviceLabel: string; happenedAt: string }
+  // Without a token: of the version before notices had one, one of whose replicas enqueued it.
+  | (Notice & { token?: string; happenedAt: string })
 );
 
 /** What an owner is told of because it may not have been them (E06). */
@@ -11,10 +13,9 @@ export type Notice =
   | { template: 'password_changed' | 'mfa_enabled' | 'mfa_disabled' | 'recovery_codes_replaced' }
   | { template: 'email_changed'; newEmail: string }
   | { template: 'passkey_added' | 'passkey_removed'; passkeyName: string }
+  | { template: 'refresh_token_reused'; deviceLabel: string }
   | { template: 'account_locked'; forGood: boolean }
   | { template: 'new_device'; device: string; address: string };
-
-export type RenderedMail = { subject: string; text: string; html: string };
 
 type Content = { subject: string; paragraphs: (string | URL)[] };
 
@@ -71,27 +72,21 @@ function contentOf(mail: Mail, publicUrl: string): Content {
           'your account has been deleted, and what was held on you erased. This is the last mail about it.',
         ],
       };
-    case 'refresh_token_reused':
-      return {
-        subject: 'We ended one of your sessions',
-        paragraphs: [
-          `a credential of your session${mail.deviceLabel === '' ? '' : ` “${oneLine(mail.deviceLabel)}”`} was used twice at ${mail.happenedAt}. Somebody may have copied it, so that the session has been ended, for them and for you.`,
-          'Sign in again to go on. If you know of no reason for this, change your password too.',
-        ],
-      };
     default: {
       const { subject, sentence } = noticeOf(mail);
       return {
         subject,
         paragraphs: [
           `${sentence} This was at ${mail.happenedAt}.`,
-          "If this was you, there is nothing to do. If it wasn't, open this link within 7 days: it signs everybody out, undoes what it can, and mails you a link to set a new password:",
-          link('/secure-account', mail.token),
+          ...(mail.token === undefined ? [] : [WAY_OUT, link('/secure-account', mail.token)]),
         ],
       };
     }
   }
 }
+
+const WAY_OUT =
+  "If this was you, there is nothing to do. If it wasn't, open this link within 7 days: it signs everybody out, undoes what it can, and mails you a link to set a new password:";
 
 function noticeOf(notice: Notice): { subject: string; sentence: string } {
   switch (notice.template) {
@@ -127,6 +122,11 @@ function noticeOf(notice: Notice): { subject: string; sentence: string } {
         subject: 'A passkey was removed',
         sentence: `the passkey${quoted(notice.passkeyName)} no longer signs in to your account.`,
       };
+    case 'refresh_token_reused':
+      return {
+        subject: 'We ended one of your sessions',
+        sentence: `a credential of your session${quoted(notice.deviceLabel)} was used twice. Somebody may have copied it, so that the session has been ended, for them and for you; sign in again to go on.`,
+      };
     case 'account_locked':
       return {
         subject: 'Your account is locked',
@@ -141,48 +141,4 @@ function noticeOf(notice: Notice): { subject: string; sentence: string } {
       // Of a newer version, one of whose replicas will send it.
       throw new TypeError('the template is not known');
   }
-}
-
-function quoted(text: string): string {
-  const line = namable(oneLine(text));
-  return line === '' ? '' : ` “${line}”`;
-}
-
-function compose(subject: string, paragraphs: (string | URL)[]): RenderedMail {
-  const html = paragraphs.map((paragraph) => {
-    const content = escapeHtml(String(paragraph));
-    return paragraph instanceof URL
-      ? `<p><a href="${content}">${content}</a></p>`
-      : `<p>${content}</p>`;
-  });
-  return {
-    subject,
-    text: `${paragraphs.map(String).join('\n\n')}\n`,
-    html: `<!doctype html>\n<html lang="en"><body>\n${html.join('\n')}\n</body></html>\n`,
-  };
-}
-
-/** Spaces and controls of all kinds, and what turns the direction of the text around it. */
-const LAYOUT = /[\s\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
-
-/** People's own words stay on their line, so that they can't pretend to be a paragraph of ours. */
-function oneLine(text: string): string {
-  return text.replace(LAYOUT, ' ').trim();
-}
-
-/**
- * A name, unless mail programs would make a link of it: anybody can have us write to anybody, and is
- * not to choose where our mail leads.
- */
-function namable(name: string): string {
-  return /:\/\/|\bwww\.|[^\s.]\.[a-z]{2,}/iu.test(name) ? '' : name;
-}
-
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
 }

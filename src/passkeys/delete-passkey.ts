@@ -1,6 +1,6 @@
 import { Account } from '../accounts/account.entity.ts';
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
-import { type NoticeDeps, sendNotice } from '../credentials/notices.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 import { Passkey } from './passkey.entity.ts';

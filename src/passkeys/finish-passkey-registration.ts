@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import { Account } from '../accounts/account.entity.ts';
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
-import { type NoticeDeps, sendNotice } from '../credentials/notices.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { EntityManager } from '../platform/database.ts';
 import {

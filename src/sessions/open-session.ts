@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { recordAudit } from '../audit/record.ts';
+import { auditEvent } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import { addMs, type Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
@@ -51,28 +51,26 @@ export async function openSession(
   const id = uuidv7();
   const refresh = firstRefreshSecret(keyring, id);
   const expiresAt = addMs(now, tokens.sessionTtlMs);
-  em.create(Session, {
-    id,
-    account: account.id,
-    deviceLabel,
-    userAgent: caller.userAgent.slice(0, 500),
-    ipAddress: caller.ipAddress,
-    amr,
-    authTime: now,
-    createdAt: now,
-    expiresAt,
-    refreshGeneration: refresh.generation,
-    refreshHash: refreshHash(keyring, refresh),
-    refreshKeyVersion: refresh.keyVersion,
-    refreshedAt: now,
-  });
-  recordAudit(em, deps, caller, {
+  const event = auditEvent(clock, caller, {
     type: 'session.created',
     actor: account.id,
     subject: account.id,
     details: { session_id: id, amr },
   });
-  await em.flush();
+  await em.getRepository(Session).open(
+    {
+      id,
+      accountId: account.id,
+      deviceLabel,
+      userAgent: caller.userAgent.slice(0, 500),
+      ipAddress: caller.ipAddress,
+      amr,
+      now,
+      expiresAt,
+      refresh: { ...refresh, hash: refreshHash(keyring, refresh) },
+    },
+    event,
+  );
   const session = {
     sessionId: id,
     accountId: account.id,

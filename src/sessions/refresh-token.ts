@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { Account } from '../accounts/account.entity.ts';
+import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
-import type { Outbox } from '../mail/outbox.ts';
 import type { Caller } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
 import { equalInConstantTime } from '../platform/crypto.ts';
@@ -21,11 +21,8 @@ import type { RefreshedSession } from './session.repository.ts';
 /** How long a client that lost the answer may ask again (S06). */
 const GRACE_MS = 10_000;
 
-export type RefreshDeps = SessionDeps & {
-  database: Database;
-  revocations: RevocationFeed;
-  outbox: Outbox;
-};
+export type RefreshDeps = SessionDeps &
+  NoticeDeps & { database: Database; revocations: RevocationFeed };
 
 /**
  * Exchanges a refresh token for the next pair of tokens, in one statement.
@@ -78,9 +75,7 @@ async function judge(
 ): Promise<Verdict> {
   const { clock, tokens } = deps;
   const now = clock.now();
-  const session = await em
-    .getRepository(Session)
-    .findOne({ id: token.sessionId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  const { account, session } = await lock(em, token.sessionId);
   if (!session || token.generation > session.refreshGeneration) {
     return { failure: refused('TOKEN_INVALID', 'the refresh token is not valid') };
   }
@@ -99,7 +94,16 @@ async function judge(
     successor.generation === session.refreshGeneration &&
     equalInConstantTime(refreshHash(deps.keyring, successor), session.refreshHash);
   if (isLive && now <= addMs(session.refreshedAt, GRACE_MS)) return { session: current, successor };
-  return raiseAlarm(em, deps, caller, session);
+  return raiseAlarm(em, deps, caller, session, account);
+}
+
+/** The session with its account: first the account, as everybody does who changes its sessions. */
+async function lock(em: EntityManager, id: string) {
+  const found = await em.findOne(Session, { id });
+  if (!found) return { account: null, session: null };
+  const account = await em.getRepository(Account).lockLive({ id: found.account as string });
+  await em.refresh(found, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  return { account, session: found };
 }
 
 /** Somebody holds a copy: the session ends for everybody who holds a token of it. */
@@ -108,6 +112,7 @@ async function raiseAlarm(
   deps: RefreshDeps,
   caller: Caller,
   session: Session,
+  owner: Account | null,
 ): Promise<Verdict> {
   const accountId = session.account as string;
   await em.getRepository(Session).end(session.id, 'refresh_token_reused', deps.clock.now());
@@ -123,14 +128,9 @@ async function raiseAlarm(
     reason: 'REFRESH_TOKEN_REUSED',
     details: { session_id: session.id },
   });
-  const owner = await em.findOneOrFail(Account, { id: accountId });
-  await deps.outbox.send(em, {
-    template: 'refresh_token_reused',
-    to: owner.email,
-    displayName: owner.displayName,
-    deviceLabel: session.deviceLabel,
-    happenedAt: deps.clock.now().toISOString(),
-  });
+  const { deviceLabel } = session;
+  const notice = { template: 'refresh_token_reused', deviceLabel } as const;
+  if (owner) await sendNotice(em, deps, owner, notice);
   await em.flush();
   const failure = refused(
     'REFRESH_TOKEN_REUSED',

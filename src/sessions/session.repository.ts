@@ -1,4 +1,5 @@
 import { EntityRepository } from '@mikro-orm/core';
+import { type auditEvent, auditInsert } from '../audit/record.ts';
 import { type EntityManager, query, timestamp } from '../platform/database.ts';
 import type { Session } from './session.entity.ts';
 
@@ -47,7 +48,48 @@ const OWNER = `
   s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
   a.email_verified_at is not null as "emailVerified"`;
 
+/** A session that begins. */
+export type NewSession = {
+  id: string;
+  accountId: string;
+  deviceLabel: string;
+  userAgent: string;
+  ipAddress: string;
+  amr: readonly string[];
+  now: Date;
+  expiresAt: Date;
+  refresh: { generation: number; hash: Uint8Array; keyVersion: number };
+};
+
 export class SessionRepository extends EntityRepository<Session> {
+  /** Inserts a session with its event, and notes the sign-in in its account: one round trip. */
+  async open(session: NewSession, event: ReturnType<typeof auditEvent>): Promise<void> {
+    const parameters = [
+      session.id,
+      session.accountId,
+      session.deviceLabel,
+      session.userAgent,
+      session.ipAddress,
+      `{${session.amr.join(',')}}`,
+      session.now,
+      session.expiresAt,
+      session.refresh.generation,
+      session.refresh.hash,
+      session.refresh.keyVersion,
+    ];
+    const audit = auditInsert(event, parameters.length + 1);
+    await query(
+      this.#sql,
+      `with opened as (
+         insert into sessions (id, account_id, device_label, user_agent, ip_address, amr, auth_time,
+           created_at, refreshed_at, expires_at, refresh_generation, refresh_hash, refresh_key_version)
+         values ($1, $2, $3, $4, $5, $6::text[], $7, $7, $7, $8, $9, $10, $11)
+       ), noted as (update accounts set last_login_at = $7 where id = $2)
+       ${audit.sql}`,
+      [...parameters, ...audit.parameters],
+    );
+  }
+
   /**
    * Replaces the live refresh token by its successor, in one statement. Gives nothing where the
    * presented one is not live, the session is over, or its owner may not sign in. Of several at

@@ -8,7 +8,7 @@ const to = 'pat@example.com';
 const verifyEmail = (displayName: string, token = 'csm_a.b') =>
   renderMail({ template: 'verify_email', to, displayName, token }, URL_);
 
-const reused = (deviceLabel: string) =>
+const reused = (deviceLabel: string, token?: string) =>
   renderMail(
     {
       template: 'refresh_token_reused',
@@ -16,6 +16,7 @@ const reused = (deviceLabel: string) =>
       displayName: '',
       deviceLabel,
       happenedAt: '2030-01-01T00:00:00.000Z',
+      ...(token === undefined ? {} : { token }),
     },
     URL_,
   );
@@ -82,7 +83,15 @@ describe('The mails', () => {
 
   it('name the device and the time of a reused refresh token', () => {
     const { text } = reused('Pat’s phone');
-    assert.match(text, /“Pat’s phone” was used twice at 2030-01-01T00:00:00\.000Z/);
+    assert.match(text, /“Pat’s phone” was used twice\./);
+    assert.match(text, /at 2030-01-01T00:00:00\.000Z/);
     assert.match(reused('').text, /of your session was used twice/);
+  });
+
+  it('E06 lead an owner who did not do it to where it is undone', () => {
+    const link = `${URL_}/secure-account#token=csm_a.b`;
+    assert.ok(reused('', 'csm_a.b').text.includes(`\n${link}\n`));
+    // Of the version before, whose notices had no token.
+    assert.doesNotMatch(reused('').text, /http|undefined/);
   });
 });

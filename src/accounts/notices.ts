@@ -1,9 +1,9 @@
-import type { Account } from '../accounts/account.entity.ts';
-import type { Undo } from '../accounts/one-time-token.entity.ts';
-import { issueOneTimeToken, type OneTimeTokenDeps } from '../accounts/one-time-token.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { Notice } from '../mail/templates.ts';
 import type { EntityManager } from '../platform/database.ts';
+import type { Account } from './account.entity.ts';
+import type { Undo } from './one-time-token.entity.ts';
+import { issueOneTimeToken, type OneTimeTokenDeps } from './one-time-token.ts';
 
 export type NoticeDeps = OneTimeTokenDeps & { outbox: Outbox };
 

@@ -1,0 +1,46 @@
+import { createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
+
+const PEOPLE = 64;
+const PASSWORD = 'correct horse battery staple';
+
+export type People = {
+  /** Signs the next of them in. Gives the access token. */
+  signIn(): Promise<string>;
+  /** Has so many sign-ins under way at all times, until it is stopped. Gives how many were done. */
+  storm(atOnce: number): { stop(): Promise<number> };
+};
+
+/** Signs 64 people up with a service that asks for no proof of their addresses. */
+export async function signInsOf(address: string): Promise<People> {
+  const auth = createClient(AuthService, createGrpcTransport({ baseUrl: `http://${address}` }));
+  const emails = Array.from({ length: PEOPLE }, (_, i) => `person-${i}@example.com`);
+  for (const email of emails) await auth.signUp({ email, password: PASSWORD });
+  let turn = 0;
+  const signIn = async () => {
+    const email = emails[turn++ % PEOPLE] ?? '';
+    const { outcome } = await auth.login({ email, password: PASSWORD, deviceLabel: 'bench' });
+    if (outcome.case !== 'tokens') throw new Error('the sign-in gave no tokens');
+    return outcome.value.accessToken;
+  };
+  return {
+    signIn,
+    storm(atOnce) {
+      let going = true;
+      let done = 0;
+      const work = async () => {
+        for (; going; done += 1) await signIn();
+      };
+      const all = Promise.all(Array.from({ length: atOnce }, work));
+      return {
+        async stop() {
+          const counted = done;
+          going = false;
+          await all;
+          return counted;
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { introspection } from '../introspection.ts';
+import { signInsOf } from '../people.ts';
+import { startPostgres } from '../postgres.ts';
+import type { Row } from '../row.ts';
+import { startService } from '../service.ts';
+
+const AT_ONCE = 64;
+/** A caller's own pace, at which what it waits for is not itself. */
+const PACE_MS = 5;
+const WARM_UP_MS = 3000;
+const PROMISED_P99_MS = 25;
+
+/** How token checks go on while 64 people sign in at once, without end. */
+export const introspectTokenInStorm: Row = {
+  name: 'IntrospectTokenInStorm',
+  about:
+    'SessionService/IntrospectToken while 64 sign-ins wait at all times, against itself without them; half of a fair share of two cores is 0.25',
+  target: 0.25,
+  async prepare(cleanups, { profileDirectory }) {
+    const databaseUrl = await startPostgres(cleanups);
+    const service = await startService(cleanups, {
+      dataDir: cleanups.directory(),
+      profileDirectory,
+      env: {
+        DATABASE_URL: databaseUrl,
+        COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
+        COUNTERSIGN_RATE_LIMITS: 'off',
+        COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false',
+        COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1',
+      },
+    });
+    const people = await signInsOf(service.grpcAddress);
+    const token = await people.signIn();
+    const [idle] = await introspection(cleanups, service, { token });
+    const inStorm = {
+      ...idle,
+      name: 'during sign-ins',
+      async perSecond(seconds: number) {
+        const storm = people.storm(AT_ONCE);
+        await sleep(WARM_UP_MS);
+        const p99 = await p99Ms(service.grpcAddress, token, seconds);
+        process.stderr.write(
+          `  p99 ${p99.toFixed(1)} ms at ${1000 / PACE_MS}/s, promised < ${PROMISED_P99_MS} ms\n`,
+        );
+        return idle.perSecond(seconds).finally(() => storm.stop());
+      },
+    };
+    return [inStorm, { ...idle, name: 'without' }];
+  },
+};
+
+async function p99Ms(address: string, token: string, seconds: number): Promise<number> {
+  const baseUrl = `http://${address}`;
+  const sessions = createClient(SessionService, createGrpcTransport({ baseUrl }));
+  const latencies: number[] = [];
+  const pending: Promise<unknown>[] = [];
+  for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
+    const from = performance.now();
+    const answered = sessions.introspectToken({ token });
+    pending.push(answered.then(() => latencies.push(performance.now() - from)));
+    await sleep(PACE_MS);
+  }
+  await Promise.all(pending);
+  latencies.sort((a, b) => a - b);
+  return latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN;
+}
