@@ -6,6 +6,12 @@ import { exampleEnvironment, settingsTable } from '../src/config-text.ts';
 import { violations } from './imports.ts';
 import { unproved } from './promises.ts';
 
+/** The buf modules that packages bring, and no commit of ours has. */
+const OTHERS = [
+  'node_modules/@grpc/grpc-js-xds/deps/googleapis',
+  'node_modules/grpc-health-check/proto',
+];
+
 /** Everything that can be said of the code without running it. Says all that is wrong, not the first. */
 const checks: Record<string, () => string[]> = {
   'format and lint': () => command('biome', 'check', '--error-on-warnings', '.'),
@@ -41,12 +47,6 @@ function command(name: string, ...args: string[]): string[] {
 function git(...args: string[]): string {
   return spawnSync('git', args, { encoding: 'utf8' }).stdout.trim();
 }
-
-/** The buf modules that packages bring, and no commit of ours has. */
-const OTHERS = [
-  'node_modules/@grpc/grpc-js-xds/deps/googleapis',
-  'node_modules/grpc-health-check/proto',
-];
 
 /** Against what was landed last: nothing that a client relies on may change (buf's FILE rules). */
 function breaking(): string[] {
