@@ -838,7 +838,7 @@ export const AccountService: GenService<{
   },
   /**
    * Everything that is held on the caller, as one JSON document: the account, its sessions, its
-   * factors without their secrets, and its audit events, the newest 5,000 of them.
+   * factors without their secrets, and its audit events; of sessions and events the newest 5,000.
    *
    * @generated from rpc countersign.v1.AccountService.ExportMe
    */

@@ -16,7 +16,268 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/session_service.proto.
  */
 export const file_countersign_v1_session_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIqUBChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESKgoPcmVxdWlyZWRfc2NvcGVzGAIgAygJQhG6SA6SAQsQZCIHcgUQARjIARIvChRyZXF1aXJlZF9wZXJtaXNzaW9ucxgDIAMoCUIRukgOkgELEGQiB3IFEAEYyAESGgoIYXVkaWVuY2UYBCABKAlCCLpIBXIDGNAPIrwBChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSMwoGcmVhc29uGAIgASgOMiMuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdGlvblJlYXNvbhIsCglwcmluY2lwYWwYAyABKAsyGS5jb3VudGVyc2lnbi52MS5QcmluY2lwYWwSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAocQmF0Y2hJbnRyb3NwZWN0VG9rZW5zUmVxdWVzdBJECghyZXF1ZXN0cxgBIAMoCzImLmNvdW50ZXJzaWduLnYxLkludHJvc3BlY3RUb2tlblJlcXVlc3RCCrpIB5IBBAgBEDIiWwodQmF0Y2hJbnRyb3NwZWN0VG9rZW5zUmVzcG9uc2USOgoJcmVzcG9uc2VzGAEgAygLMicuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdFRva2VuUmVzcG9uc2UqswEKE0ludHJvc3BlY3Rpb25SZWFzb24SJAogSU5UUk9TUEVDVElPTl9SRUFTT05fVU5TUEVDSUZJRUQQABIhCh1JTlRST1NQRUNUSU9OX1JFQVNPTl9JTkFDVElWRRABEiYKIklOVFJPU1BFQ1RJT05fUkVBU09OX1NDT1BFX01JU1NJTkcQAhIrCidJTlRST1NQRUNUSU9OX1JFQVNPTl9QRVJNSVNTSU9OX01JU1NJTkcQAzKlAgoOU2Vzc2lvblNlcnZpY2USfwoPSW50cm9zcGVjdFRva2VuEiYuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdFRva2VuUmVxdWVzdBonLmNvdW50ZXJzaWduLnYxLkludHJvc3BlY3RUb2tlblJlc3BvbnNlIhu63BgXMAE4ARoRdG9rZW5zLmludHJvc3BlY3QSkQEKFUJhdGNoSW50cm9zcGVjdFRva2VucxIsLmNvdW50ZXJzaWduLnYxLkJhdGNoSW50cm9zcGVjdFRva2Vuc1JlcXVlc3QaLS5jb3VudGVyc2lnbi52MS5CYXRjaEludHJvc3BlY3RUb2tlbnNSZXNwb25zZSIbutwYFzABOAEaEXRva2Vucy5pbnRyb3NwZWN0YgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_principal, file_google_protobuf_timestamp]);
+  fileDesc("CiRjb3VudGVyc2lnbi92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIpwCCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIUCgxkZXZpY2VfbGFiZWwYAyABKAkSEgoKdXNlcl9hZ2VudBgEIAEoCRISCgppcF9hZGRyZXNzGAUgASgJEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDYW1yGAkgAygJEg8KB2N1cnJlbnQYCiABKAgipAEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY9AMSUQoHdXNlcl9pZBgDIAEoCUJAukg9cjsYJDI3XihbMC05YS1mQS1GXXs4fSgtWzAtOWEtZkEtRl17NH0pezN9LVswLTlhLWZBLUZdezEyfSk/JCJaChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIpCghzZXNzaW9ucxgBIAMoCzIXLmNvdW50ZXJzaWduLnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjYKEUdldFNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAlCDbpICsgBAXIFGCSwAQEiPgoSR2V0U2Vzc2lvblJlc3BvbnNlEigKB3Nlc3Npb24YASABKAsyFy5jb3VudGVyc2lnbi52MS5TZXNzaW9uIjkKFFJldm9rZVNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAlCDbpICsgBAXIFGCSwAQEiFwoVUmV2b2tlU2Vzc2lvblJlc3BvbnNlIhwKGlJldm9rZU90aGVyU2Vzc2lvbnNSZXF1ZXN0IjQKG1Jldm9rZU90aGVyU2Vzc2lvbnNSZXNwb25zZRIVCg1yZXZva2VkX2NvdW50GAEgASgFIqUBChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESKgoPcmVxdWlyZWRfc2NvcGVzGAIgAygJQhG6SA6SAQsQZCIHcgUQARjIARIvChRyZXF1aXJlZF9wZXJtaXNzaW9ucxgDIAMoCUIRukgOkgELEGQiB3IFEAEYyAESGgoIYXVkaWVuY2UYBCABKAlCCLpIBXIDGNAPIrwBChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSMwoGcmVhc29uGAIgASgOMiMuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdGlvblJlYXNvbhIsCglwcmluY2lwYWwYAyABKAsyGS5jb3VudGVyc2lnbi52MS5QcmluY2lwYWwSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAocQmF0Y2hJbnRyb3NwZWN0VG9rZW5zUmVxdWVzdBJECghyZXF1ZXN0cxgBIAMoCzImLmNvdW50ZXJzaWduLnYxLkludHJvc3BlY3RUb2tlblJlcXVlc3RCCrpIB5IBBAgBEDIiWwodQmF0Y2hJbnRyb3NwZWN0VG9rZW5zUmVzcG9uc2USOgoJcmVzcG9uc2VzGAEgAygLMicuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdFRva2VuUmVzcG9uc2UiMwoXV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAxjIASLBAQoYV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIwCgpyZXZvY2F0aW9uGAIgASgLMhouY291bnRlcnNpZ24udjEuUmV2b2NhdGlvbkgAEjAKCmNoZWNrcG9pbnQYAyABKAsyGi5jb3VudGVyc2lnbi52MS5DaGVja3BvaW50SAASKAoGcmVzeW5jGAQgASgLMhYuY291bnRlcnNpZ24udjEuUmVzeW5jSABCBwoFZXZlbnQi4gEKClJldm9jYXRpb24SFAoKc2Vzc2lvbl9pZBgBIAEoCUgAEhIKCHRva2VuX2lkGAIgASgJSAASMQoHc3ViamVjdBgDIAEoCzIeLmNvdW50ZXJzaWduLnYxLlJldm9rZWRTdWJqZWN0SAASFAoKYXBpX2tleV9pZBgEIAEoCUgAEhgKDnNpZ25pbmdfa2V5X2lkGAUgASgJSAASLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFY2F1c2UYByABKAlCCAoGdGFyZ2V0IlEKDlJldm9rZWRTdWJqZWN0Eg8KB3N1YmplY3QYASABKAkSLgoKbm90X2JlZm9yZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHwoKQ2hlY2twb2ludBIRCgljYXVnaHRfdXAYASABKAgiCAoGUmVzeW5jKrMBChNJbnRyb3NwZWN0aW9uUmVhc29uEiQKIElOVFJPU1BFQ1RJT05fUkVBU09OX1VOU1BFQ0lGSUVEEAASIQodSU5UUk9TUEVDVElPTl9SRUFTT05fSU5BQ1RJVkUQARImCiJJTlRST1NQRUNUSU9OX1JFQVNPTl9TQ09QRV9NSVNTSU5HEAISKwonSU5UUk9TUEVDVElPTl9SRUFTT05fUEVSTUlTU0lPTl9NSVNTSU5HEAMy0gYKDlNlc3Npb25TZXJ2aWNlEmMKDExpc3RTZXNzaW9ucxIjLmNvdW50ZXJzaWduLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJC5jb3VudGVyc2lnbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIIutwYBCgDEAESXQoKR2V0U2Vzc2lvbhIhLmNvdW50ZXJzaWduLnYxLkdldFNlc3Npb25SZXF1ZXN0GiIuY291bnRlcnNpZ24udjEuR2V0U2Vzc2lvblJlc3BvbnNlIgi63BgEKAMQARJmCg1SZXZva2VTZXNzaW9uEiQuY291bnRlcnNpZ24udjEuUmV2b2tlU2Vzc2lvblJlcXVlc3QaJS5jb3VudGVyc2lnbi52MS5SZXZva2VTZXNzaW9uUmVzcG9uc2UiCLrcGAQoAxABEngKE1Jldm9rZU90aGVyU2Vzc2lvbnMSKi5jb3VudGVyc2lnbi52MS5SZXZva2VPdGhlclNlc3Npb25zUmVxdWVzdBorLmNvdW50ZXJzaWduLnYxLlJldm9rZU90aGVyU2Vzc2lvbnNSZXNwb25zZSIIutwYBCgDEAESfwoPSW50cm9zcGVjdFRva2VuEiYuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdFRva2VuUmVxdWVzdBonLmNvdW50ZXJzaWduLnYxLkludHJvc3BlY3RUb2tlblJlc3BvbnNlIhu63BgXMAE4ARoRdG9rZW5zLmludHJvc3BlY3QSkQEKFUJhdGNoSW50cm9zcGVjdFRva2VucxIsLmNvdW50ZXJzaWduLnYxLkJhdGNoSW50cm9zcGVjdFRva2Vuc1JlcXVlc3QaLS5jb3VudGVyc2lnbi52MS5CYXRjaEludHJvc3BlY3RUb2tlbnNSZXNwb25zZSIbutwYFzABOAEaEXRva2Vucy5pbnRyb3NwZWN0EoQBChBXYXRjaFJldm9jYXRpb25zEicuY291bnRlcnNpZ24udjEuV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QaKC5jb3VudGVyc2lnbi52MS5XYXRjaFJldm9jYXRpb25zUmVzcG9uc2UiG7rcGBcwATgBGhF0b2tlbnMuaW50cm9zcGVjdDABYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_principal, file_google_protobuf_timestamp]);
+
+/**
+ * A sign-in that lasts.
+ *
+ * @generated from message countersign.v1.Session
+ */
+export type Session = Message<"countersign.v1.Session"> & {
+  /**
+   * A UUID, and the `sid` of the session's access tokens.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+
+  /**
+   * Whose it is.
+   *
+   * @generated from field: string user_id = 2;
+   */
+  userId: string;
+
+  /**
+   * What its person called the device.
+   *
+   * @generated from field: string device_label = 3;
+   */
+  deviceLabel: string;
+
+  /**
+   * The program that signed in, as it named itself.
+   *
+   * @generated from field: string user_agent = 4;
+   */
+  userAgent: string;
+
+  /**
+   * The address that it signed in from.
+   *
+   * @generated from field: string ip_address = 5;
+   */
+  ipAddress: string;
+
+  /**
+   * When it signed in.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it was last refreshed.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 7;
+   */
+  lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * When it ends if it is not used: never later than its absolute end.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 8;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * How its person proved who they are, by RFC 8176.
+   *
+   * @generated from field: repeated string amr = 9;
+   */
+  amr: string[];
+
+  /**
+   * Whether it is the session of the access token that asks.
+   *
+   * @generated from field: bool current = 10;
+   */
+  current: boolean;
+};
+
+/**
+ * Describes the message countersign.v1.Session.
+ * Use `create(SessionSchema)` to create a new message.
+ */
+export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 0);
+
+/**
+ * The request of SessionService.ListSessions.
+ *
+ * @generated from message countersign.v1.ListSessionsRequest
+ */
+export type ListSessionsRequest = Message<"countersign.v1.ListSessionsRequest"> & {
+  /**
+   * How many to give at most: 1 to 100. 0: 50.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * What the answer before gave as `next_page_token`. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * Whose. Empty: the caller's own.
+   *
+   * @generated from field: string user_id = 3;
+   */
+  userId: string;
+};
+
+/**
+ * Describes the message countersign.v1.ListSessionsRequest.
+ * Use `create(ListSessionsRequestSchema)` to create a new message.
+ */
+export const ListSessionsRequestSchema: GenMessage<ListSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 1);
+
+/**
+ * The answer of SessionService.ListSessions.
+ *
+ * @generated from message countersign.v1.ListSessionsResponse
+ */
+export type ListSessionsResponse = Message<"countersign.v1.ListSessionsResponse"> & {
+  /**
+   * The sessions of this page, the newest first.
+   *
+   * @generated from field: repeated countersign.v1.Session sessions = 1;
+   */
+  sessions: Session[];
+
+  /**
+   * Leads to the next page. Empty: this was the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message countersign.v1.ListSessionsResponse.
+ * Use `create(ListSessionsResponseSchema)` to create a new message.
+ */
+export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 2);
+
+/**
+ * The request of SessionService.GetSession.
+ *
+ * @generated from message countersign.v1.GetSessionRequest
+ */
+export type GetSessionRequest = Message<"countersign.v1.GetSessionRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message countersign.v1.GetSessionRequest.
+ * Use `create(GetSessionRequestSchema)` to create a new message.
+ */
+export const GetSessionRequestSchema: GenMessage<GetSessionRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 3);
+
+/**
+ * The answer of SessionService.GetSession.
+ *
+ * @generated from message countersign.v1.GetSessionResponse
+ */
+export type GetSessionResponse = Message<"countersign.v1.GetSessionResponse"> & {
+  /**
+   * The session.
+   *
+   * @generated from field: countersign.v1.Session session = 1;
+   */
+  session?: Session | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.GetSessionResponse.
+ * Use `create(GetSessionResponseSchema)` to create a new message.
+ */
+export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 4);
+
+/**
+ * The request of SessionService.RevokeSession.
+ *
+ * @generated from message countersign.v1.RevokeSessionRequest
+ */
+export type RevokeSessionRequest = Message<"countersign.v1.RevokeSessionRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from field: string session_id = 1;
+   */
+  sessionId: string;
+};
+
+/**
+ * Describes the message countersign.v1.RevokeSessionRequest.
+ * Use `create(RevokeSessionRequestSchema)` to create a new message.
+ */
+export const RevokeSessionRequestSchema: GenMessage<RevokeSessionRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 5);
+
+/**
+ * The answer of SessionService.RevokeSession: it has ended.
+ *
+ * @generated from message countersign.v1.RevokeSessionResponse
+ */
+export type RevokeSessionResponse = Message<"countersign.v1.RevokeSessionResponse"> & {
+};
+
+/**
+ * Describes the message countersign.v1.RevokeSessionResponse.
+ * Use `create(RevokeSessionResponseSchema)` to create a new message.
+ */
+export const RevokeSessionResponseSchema: GenMessage<RevokeSessionResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 6);
+
+/**
+ * The request of SessionService.RevokeOtherSessions.
+ *
+ * @generated from message countersign.v1.RevokeOtherSessionsRequest
+ */
+export type RevokeOtherSessionsRequest = Message<"countersign.v1.RevokeOtherSessionsRequest"> & {
+};
+
+/**
+ * Describes the message countersign.v1.RevokeOtherSessionsRequest.
+ * Use `create(RevokeOtherSessionsRequestSchema)` to create a new message.
+ */
+export const RevokeOtherSessionsRequestSchema: GenMessage<RevokeOtherSessionsRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 7);
+
+/**
+ * The answer of SessionService.RevokeOtherSessions.
+ *
+ * @generated from message countersign.v1.RevokeOtherSessionsResponse
+ */
+export type RevokeOtherSessionsResponse = Message<"countersign.v1.RevokeOtherSessionsResponse"> & {
+  /**
+   * How many have ended by this.
+   *
+   * @generated from field: int32 revoked_count = 1;
+   */
+  revokedCount: number;
+};
+
+/**
+ * Describes the message countersign.v1.RevokeOtherSessionsResponse.
+ * Use `create(RevokeOtherSessionsResponseSchema)` to create a new message.
+ */
+export const RevokeOtherSessionsResponseSchema: GenMessage<RevokeOtherSessionsResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 8);
 
 /**
  * The request of SessionService.IntrospectToken.
@@ -59,7 +320,7 @@ export type IntrospectTokenRequest = Message<"countersign.v1.IntrospectTokenRequ
  * Use `create(IntrospectTokenRequestSchema)` to create a new message.
  */
 export const IntrospectTokenRequestSchema: GenMessage<IntrospectTokenRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_session_service, 0);
+  messageDesc(file_countersign_v1_session_service, 9);
 
 /**
  * The answer of SessionService.IntrospectToken.
@@ -102,7 +363,7 @@ export type IntrospectTokenResponse = Message<"countersign.v1.IntrospectTokenRes
  * Use `create(IntrospectTokenResponseSchema)` to create a new message.
  */
 export const IntrospectTokenResponseSchema: GenMessage<IntrospectTokenResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_session_service, 1);
+  messageDesc(file_countersign_v1_session_service, 10);
 
 /**
  * The request of SessionService.BatchIntrospectTokens.
@@ -123,7 +384,7 @@ export type BatchIntrospectTokensRequest = Message<"countersign.v1.BatchIntrospe
  * Use `create(BatchIntrospectTokensRequestSchema)` to create a new message.
  */
 export const BatchIntrospectTokensRequestSchema: GenMessage<BatchIntrospectTokensRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_session_service, 2);
+  messageDesc(file_countersign_v1_session_service, 11);
 
 /**
  * The answer of SessionService.BatchIntrospectTokens.
@@ -144,7 +405,219 @@ export type BatchIntrospectTokensResponse = Message<"countersign.v1.BatchIntrosp
  * Use `create(BatchIntrospectTokensResponseSchema)` to create a new message.
  */
 export const BatchIntrospectTokensResponseSchema: GenMessage<BatchIntrospectTokensResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_session_service, 3);
+  messageDesc(file_countersign_v1_session_service, 12);
+
+/**
+ * The request of SessionService.WatchRevocations.
+ *
+ * @generated from message countersign.v1.WatchRevocationsRequest
+ */
+export type WatchRevocationsRequest = Message<"countersign.v1.WatchRevocationsRequest"> & {
+  /**
+   * The last cursor that the reader got, to go on from there. Empty: everything in force.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+};
+
+/**
+ * Describes the message countersign.v1.WatchRevocationsRequest.
+ * Use `create(WatchRevocationsRequestSchema)` to create a new message.
+ */
+export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 13);
+
+/**
+ * An answer of SessionService.WatchRevocations.
+ *
+ * @generated from message countersign.v1.WatchRevocationsResponse
+ */
+export type WatchRevocationsResponse = Message<"countersign.v1.WatchRevocationsResponse"> & {
+  /**
+   * Where the reader stands once it has taken this. Keep it for the next call.
+   *
+   * @generated from field: string cursor = 1;
+   */
+  cursor: string;
+
+  /**
+   * What happened.
+   *
+   * @generated from oneof countersign.v1.WatchRevocationsResponse.event
+   */
+  event: {
+    /**
+     * Tokens that are worth nothing any more.
+     *
+     * @generated from field: countersign.v1.Revocation revocation = 2;
+     */
+    value: Revocation;
+    case: "revocation";
+  } | {
+    /**
+     * Everything up to the cursor has been told. It comes again every 5 seconds.
+     *
+     * @generated from field: countersign.v1.Checkpoint checkpoint = 3;
+     */
+    value: Checkpoint;
+    case: "checkpoint";
+  } | {
+    /**
+     * Something was missed. Everything in force follows; forget the rest.
+     *
+     * @generated from field: countersign.v1.Resync resync = 4;
+     */
+    value: Resync;
+    case: "resync";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message countersign.v1.WatchRevocationsResponse.
+ * Use `create(WatchRevocationsResponseSchema)` to create a new message.
+ */
+export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 14);
+
+/**
+ * Tokens that are worth nothing any more, although their signature and time are right.
+ *
+ * @generated from message countersign.v1.Revocation
+ */
+export type Revocation = Message<"countersign.v1.Revocation"> & {
+  /**
+   * Which tokens.
+   *
+   * @generated from oneof countersign.v1.Revocation.target
+   */
+  target: {
+    /**
+     * Those of one session: `sid`.
+     *
+     * @generated from field: string session_id = 1;
+     */
+    value: string;
+    case: "sessionId";
+  } | {
+    /**
+     * One token: `jti`.
+     *
+     * @generated from field: string token_id = 2;
+     */
+    value: string;
+    case: "tokenId";
+  } | {
+    /**
+     * Those of one account: `sub`, issued before `not_before`.
+     *
+     * @generated from field: countersign.v1.RevokedSubject subject = 3;
+     */
+    value: RevokedSubject;
+    case: "subject";
+  } | {
+    /**
+     * Those that an API key was exchanged for: `api_key_id`.
+     *
+     * @generated from field: string api_key_id = 4;
+     */
+    value: string;
+    case: "apiKeyId";
+  } | {
+    /**
+     * Those that a key has signed: `kid`.
+     *
+     * @generated from field: string signing_key_id = 5;
+     */
+    value: string;
+    case: "signingKeyId";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * When the last token that it concerns has expired, and it can be forgotten.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 6;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * What it was revoked for: `logout`, `session_revoked`, `password_changed` and so on.
+   *
+   * @generated from field: string cause = 7;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message countersign.v1.Revocation.
+ * Use `create(RevocationSchema)` to create a new message.
+ */
+export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 15);
+
+/**
+ * The tokens of an account up to a moment.
+ *
+ * @generated from message countersign.v1.RevokedSubject
+ */
+export type RevokedSubject = Message<"countersign.v1.RevokedSubject"> & {
+  /**
+   * The account's id: `sub`.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * Tokens issued (`iat`) before this moment are revoked.
+   *
+   * @generated from field: google.protobuf.Timestamp not_before = 2;
+   */
+  notBefore?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.RevokedSubject.
+ * Use `create(RevokedSubjectSchema)` to create a new message.
+ */
+export const RevokedSubjectSchema: GenMessage<RevokedSubject> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 16);
+
+/**
+ * Says that the reader has heard everything so far.
+ *
+ * @generated from message countersign.v1.Checkpoint
+ */
+export type Checkpoint = Message<"countersign.v1.Checkpoint"> & {
+  /**
+   * Whether this is the first one, after what was in force at the beginning.
+   *
+   * @generated from field: bool caught_up = 1;
+   */
+  caughtUp: boolean;
+};
+
+/**
+ * Describes the message countersign.v1.Checkpoint.
+ * Use `create(CheckpointSchema)` to create a new message.
+ */
+export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 17);
+
+/**
+ * Says that the reader must begin anew.
+ *
+ * @generated from message countersign.v1.Resync
+ */
+export type Resync = Message<"countersign.v1.Resync"> & {
+};
+
+/**
+ * Describes the message countersign.v1.Resync.
+ * Use `create(ResyncSchema)` to create a new message.
+ */
+export const ResyncSchema: GenMessage<Resync> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_session_service, 18);
 
 /**
  * Why a token was not accepted.
@@ -195,7 +668,8 @@ export const IntrospectionReasonSchema: GenEnum<IntrospectionReason> = /*@__PURE
   enumDesc(file_countersign_v1_session_service, 0);
 
 /**
- * SessionService answers what a token is worth at this moment.
+ * SessionService shows sessions and ends them, answers what a token is worth at this moment, and tells
+ * whoever verifies tokens by themselves which ones are worth nothing any more.
  *
  * A session begins with a sign-in and ends with a sign-out, a revocation, or its time. Access tokens
  * of an ended session are inactive here within a second on every replica, although their signature
@@ -204,6 +678,57 @@ export const IntrospectionReasonSchema: GenEnum<IntrospectionReason> = /*@__PURE
  * @generated from service countersign.v1.SessionService
  */
 export const SessionService: GenService<{
+  /**
+   * The sessions that have not ended, the newest first: the caller's own, or with `sessions.read` those
+   * of `user_id`.
+   *
+   * Errors: PERMISSION_DENIED for another user's without the permission; INVALID_REQUEST for a page
+   * token that is not one of ours or of another query.
+   *
+   * @generated from rpc countersign.v1.SessionService.ListSessions
+   */
+  listSessions: {
+    methodKind: "unary";
+    input: typeof ListSessionsRequestSchema;
+    output: typeof ListSessionsResponseSchema;
+  },
+  /**
+   * One session that has not ended: the caller's own, or with `sessions.read` anybody's.
+   *
+   * Errors: NOT_FOUND, also for another user's without the permission.
+   *
+   * @generated from rpc countersign.v1.SessionService.GetSession
+   */
+  getSession: {
+    methodKind: "unary";
+    input: typeof GetSessionRequestSchema;
+    output: typeof GetSessionResponseSchema;
+  },
+  /**
+   * Ends one session: the caller's own, or with `sessions.revoke` anybody's. All its tokens stop
+   * working, on every replica and at every connected verifier within a second.
+   *
+   * It is idempotent: a session that has ended is answered like one that ends now.
+   *
+   * Errors: NOT_FOUND, also for another user's without the permission.
+   *
+   * @generated from rpc countersign.v1.SessionService.RevokeSession
+   */
+  revokeSession: {
+    methodKind: "unary";
+    input: typeof RevokeSessionRequestSchema;
+    output: typeof RevokeSessionResponseSchema;
+  },
+  /**
+   * Ends all the caller's sessions but the one that calls.
+   *
+   * @generated from rpc countersign.v1.SessionService.RevokeOtherSessions
+   */
+  revokeOtherSessions: {
+    methodKind: "unary";
+    input: typeof RevokeOtherSessionsRequestSchema;
+    output: typeof RevokeOtherSessionsResponseSchema;
+  },
   /**
    * Says whether an access token is valid now, whose it is, and whether it suffices.
    *
@@ -234,6 +759,29 @@ export const SessionService: GenService<{
     methodKind: "unary";
     input: typeof BatchIntrospectTokensRequestSchema;
     output: typeof BatchIntrospectTokensResponseSchema;
+  },
+  /**
+   * Tells of every revocation, so that a service can verify tokens by itself (by the keys of
+   * `/.well-known/jwks.json`) and still refuse those that were revoked.
+   *
+   * First comes what is in force: everything, where `cursor` is empty; otherwise what was revoked since.
+   * Then a checkpoint that says `caught_up`, and from there each revocation within a second of its cause, and a checkpoint
+   * every 5 seconds, so that proxies keep a silent stream open and readers know that they hear. A reader
+   * who hears nothing for 15 seconds should connect again with the last cursor it got. The same
+   * revocation may be told twice.
+   *
+   * `resync` says that the reader has missed something: its cursor is older than what is kept, or not
+   * one of ours, or it took too little too slowly. What follows is everything in force; forget the
+   * rest. A reader that still takes nothing is let go with RESOURCE_EXHAUSTED (OVERLOADED).
+   *
+   * Callers hold `tokens.introspect`, or come from a network that the operator has declared trusted.
+   *
+   * @generated from rpc countersign.v1.SessionService.WatchRevocations
+   */
+  watchRevocations: {
+    methodKind: "server_streaming";
+    input: typeof WatchRevocationsRequestSchema;
+    output: typeof WatchRevocationsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_countersign_v1_session_service, 0);
