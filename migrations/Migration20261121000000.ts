@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Second factors, passkeys, locks, password history, and one-time tokens of more kinds. */
+/** Second factors, passkeys, locks, password history; one-time tokens and revocations of more kinds. */
 export class Migration20261121000000 extends Migration {
   override up(): void {
     this.addSql('alter table mailed_tokens add column details jsonb');
@@ -14,6 +14,13 @@ export class Migration20261121000000 extends Migration {
        where used_at is null and purpose <> 'secure_account'`,
     );
     this.addSql('drop index mailed_tokens_live');
+
+    this.addSql('alter table revocations add column not_before timestamptz');
+    this.addSql('alter table revocations drop constraint revocations_kind_check');
+    this.addSql(
+      `alter table revocations add constraint revocations_kind_check check (kind in
+       ('session', 'token', 'subject', 'api_key', 'signing_key'))`,
+    );
 
     this.addSql(`
       create table password_history (

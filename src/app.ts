@@ -94,10 +94,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const draining = new AbortController();
   const stopping = new AbortController();
   const services = overrides.services ?? [];
-  const serving = {
-    ...buildServing(config, platform, nouns, services, stopping.signal),
-    limits,
-  };
+  const serving = buildServing(config, platform, nouns, services, limits, stopping.signal);
   const grpc = new GrpcListener({ ...serving, tls: config.tls });
   const grpcPort = await grpc.listen(config.grpcAddress);
 
@@ -212,6 +209,7 @@ function buildServing(
   platform: Platform,
   nouns: Nouns,
   others: readonly Service[],
+  limits: Limits,
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
@@ -219,6 +217,7 @@ function buildServing(
   const deps = {
     ...platform,
     ...nouns,
+    limits,
     requireVerifiedEmail: config.requireVerifiedEmail,
     passwordHistory: config.passwords.history,
     forgetPasskey,
@@ -245,6 +244,7 @@ function buildServing(
     ],
     calls: new CallFactory(config.trustedProxies),
     log,
+    limits,
   };
 }
 

@@ -46,3 +46,13 @@ export class Account extends AccountSchema.class {
   }
 }
 AccountSchema.setClass(Account);
+
+/** The column of what belongs to an account, and goes when its row does. */
+export function accountColumn() {
+  return p
+    .manyToOne(Account)
+    .mapToPk()
+    .deleteRule('cascade')
+    .updateRule('no action')
+    .fieldName('account_id');
+}

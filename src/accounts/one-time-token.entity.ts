@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from './account.entity.ts';
+import { accountColumn } from './account.entity.ts';
 import { OneTimeTokenRepository } from './one-time-token.repository.ts';
 
 const OneTimeTokenSchema = defineEntity({
@@ -8,14 +8,7 @@ const OneTimeTokenSchema = defineEntity({
   repository: () => OneTimeTokenRepository,
   properties: {
     id: p.uuid().primary(),
-    account: () =>
-      p
-        .manyToOne(Account)
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id')
-        .index('mailed_tokens_account'),
+    account: () => accountColumn().index('mailed_tokens_account'),
     purpose: p
       .enum(['verify_email', 'reset_password', 'change_email', 'secure_account', 'mfa_challenge'])
       .$type<TokenPurpose>(),

@@ -1,18 +1,11 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from './account.entity.ts';
+import { accountColumn } from './account.entity.ts';
 
 const PasswordCredentialSchema = defineEntity({
   name: 'PasswordCredential',
   tableName: 'password_credentials',
   properties: {
-    account: () =>
-      p
-        .manyToOne(Account)
-        .primary()
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id'),
+    account: () => accountColumn().primary(),
     /** A PHC string, `$argon2id$v=19$…`. */
     passwordHash: p.text(),
     changedAt: p.datetime().columnType('timestamptz'),

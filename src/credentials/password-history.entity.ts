@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
+import { accountColumn } from '../accounts/account.entity.ts';
 import { PasswordHistoryRepository } from './password-history.repository.ts';
 
 const PasswordHistorySchema = defineEntity({
@@ -8,13 +8,7 @@ const PasswordHistorySchema = defineEntity({
   repository: () => PasswordHistoryRepository,
   properties: {
     id: p.uuid().primary(),
-    account: () =>
-      p
-        .manyToOne(Account)
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id'),
+    account: () => accountColumn(),
     passwordHash: p.text(),
     /** When it stopped being the account's password. */
     createdAt: p.datetime().columnType('timestamptz'),

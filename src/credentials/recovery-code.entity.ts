@@ -1,19 +1,12 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
+import { accountColumn } from '../accounts/account.entity.ts';
 
 const RecoveryCodeSchema = defineEntity({
   name: 'RecoveryCode',
   tableName: 'recovery_codes',
   properties: {
     id: p.uuid().primary(),
-    account: () =>
-      p
-        .manyToOne(Account)
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id')
-        .index('recovery_codes_account'),
+    account: () => accountColumn().index('recovery_codes_account'),
     codeHash: p.uint8array(),
     keyVersion: p.smallint(),
     usedAt: p.datetime().columnType('timestamptz').nullable(),

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
+import { accountColumn } from '../accounts/account.entity.ts';
 import { SignInLockRepository } from './sign-in-lock.repository.ts';
 
 const SignInLockSchema = defineEntity({
@@ -7,14 +7,7 @@ const SignInLockSchema = defineEntity({
   tableName: 'sign_in_locks',
   repository: () => SignInLockRepository,
   properties: {
-    account: () =>
-      p
-        .manyToOne(Account)
-        .primary()
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id'),
+    account: () => accountColumn().primary(),
     factor: p.enum(['password', 'code']).$type<GuessableFactor>().primary(),
     /** Wrong ones in a row. */
     failures: p.integer(),

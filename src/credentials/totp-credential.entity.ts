@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
+import { accountColumn } from '../accounts/account.entity.ts';
 import { TotpCredentialRepository } from './totp-credential.repository.ts';
 
 const TotpCredentialSchema = defineEntity({
@@ -7,14 +7,7 @@ const TotpCredentialSchema = defineEntity({
   tableName: 'totp_credentials',
   repository: () => TotpCredentialRepository,
   properties: {
-    account: () =>
-      p
-        .manyToOne(Account)
-        .primary()
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id'),
+    account: () => accountColumn().primary(),
     /** 20 random bytes, under the master key. */
     secretSealed: p.uint8array(),
     createdAt: p.datetime().columnType('timestamptz'),

@@ -8,7 +8,8 @@ export const TOTP_PURPOSE = 'totp-secret';
 
 /**
  * Whether a code is one that the account's authenticator app shows about now, and newer than the last
- * that was taken. It works once: of several calls with one code, exactly one gets true (C09).
+ * that was taken. It works once: of several calls with one code, exactly one gets true (C09). A secret
+ * under an older master key is sealed anew on the way (S11).
  */
 export async function useTotpCode(
   em: EntityManager,
@@ -21,5 +22,10 @@ export async function useTotpCode(
   if (!credential) return false;
   const secret = keyring.open(TOTP_PURPOSE, credential.secretSealed);
   const step = totpStep(secret, code, clock.now());
-  return step !== undefined && credentials.useStep(account, step);
+  if (step === undefined || !(await credentials.useStep(account, step))) return false;
+  if (keyring.versionOf(credential.secretSealed) !== keyring.current) {
+    const secretSealed = keyring.seal(TOTP_PURPOSE, secret);
+    await credentials.nativeUpdate({ account }, { secretSealed });
+  }
+  return true;
 }

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
+import { accountColumn } from '../accounts/account.entity.ts';
 import { PasskeyRepository } from './passkey.repository.ts';
 
 const PasskeySchema = defineEntity({
@@ -8,14 +8,7 @@ const PasskeySchema = defineEntity({
   repository: () => PasskeyRepository,
   properties: {
     id: p.uuid().primary(),
-    account: () =>
-      p
-        .manyToOne(Account)
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id')
-        .index('passkeys_account'),
+    account: () => accountColumn().index('passkeys_account'),
     /** What the authenticator calls it, in base64url. */
     credentialId: p.text().unique('passkeys_credential_id'),
     /** In COSE form, RFC 9052. */

@@ -45,14 +45,15 @@ export class Database {
   readonly kind: Engine['kind'];
   readonly #orm: MikroORM;
   readonly #engine: Engine;
-  readonly #limitMs: number;
+  /** How long a transaction or a statement may take before its caller is told (ms). 0: for ever. */
+  readonly limitMs: number;
   #migrated = false;
 
   private constructor(orm: MikroORM, engine: Engine, limitMs: number) {
     this.#orm = orm;
     this.#engine = engine;
     this.kind = engine.kind;
-    this.#limitMs = limitMs;
+    this.limitMs = limitMs;
   }
 
   static async open(options: DatabaseOptions): Promise<Database> {
@@ -130,8 +131,8 @@ export class Database {
     };
     const onAbort = () => expire(signal?.reason);
     const timer =
-      this.#limitMs > 0
-        ? setTimeout(() => expire(unavailable('the database')), this.#limitMs)
+      this.limitMs > 0
+        ? setTimeout(() => expire(unavailable('the database')), this.limitMs)
         : undefined;
     signal?.addEventListener('abort', onAbort, { once: true });
     try {

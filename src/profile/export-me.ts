@@ -7,7 +7,8 @@ import { Session } from '../sessions/session.entity.ts';
 import type { GetMeDeps } from './get-me.ts';
 import { readUser } from './user.ts';
 
-const EVENTS = 5000;
+/** Of each kind, the newest: what a message of 4 MB has room for. */
+const ROWS = 5000;
 
 /**
  * Everything that is held on the caller, as a JSON document in the proto's field names (C13). Secrets
@@ -37,7 +38,7 @@ export async function exportMe(
 }
 
 async function sessionsOf(em: EntityManager, account: string) {
-  const sessions = await em.find(Session, { account }, { orderBy: { id: 'desc' } });
+  const sessions = await em.find(Session, { account }, { orderBy: { id: 'desc' }, limit: ROWS });
   return sessions.map((session) =>
     inSnakeCase({
       sessionId: session.id,
@@ -63,7 +64,7 @@ async function passkeysOf(em: EntityManager, account: string) {
 }
 
 async function eventsOf(em: EntityManager, subject: string) {
-  const events = await em.find(AuditEvent, { subject }, { orderBy: { id: 'desc' }, limit: EVENTS });
+  const events = await em.find(AuditEvent, { subject }, { orderBy: { id: 'desc' }, limit: ROWS });
   return events.map((event) =>
     inSnakeCase({
       eventId: event.id,

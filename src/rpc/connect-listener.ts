@@ -81,10 +81,14 @@ async function answer(
   const bodyMs = sentAtOnce
     ? Math.min(limits.bodyTimeoutMs, call.timeLimitMs ?? Infinity)
     : undefined;
-  const universal = await handler(universalRequest(req, res, call, bodyMs));
+  const gone = new AbortController();
+  const universal = await handler(universalRequest(req, res, call, bodyMs, gone));
   const path = `${handler.service.typeName}/${handler.method.name}`;
   const complete = (error: ConnectError) => completeError(log, call, path, error);
-  await writeAnswer(call.intercepted ? universal : await completed(universal, complete), res);
+  await writeAnswer(call.intercepted ? universal : await completed(universal, complete), res, {
+    limitMs: limits.readerStallMs,
+    gone,
+  });
 }
 
 function completeError(log: Log, call: Call, path: string, error: ConnectError): ConnectError {

@@ -21,13 +21,15 @@ import { callerGone, toConnectError } from './errors.ts';
 import { carriedBy, headersOf, metadataOf } from './grpc-metadata.ts';
 import { logCall } from './interceptors/logging.ts';
 import { answerBytes, encode } from './kept-answer.ts';
-import { MAX_DEADLINE_MS } from './limits.ts';
+import { type Limits, MAX_DEADLINE_MS } from './limits.ts';
 import type { Service } from './services.ts';
+import { orTooSlow } from './slow-reader.ts';
 import { composeUnary, UnaryCall, type UnarySpec } from './unary-call.ts';
 
 export type AdapterDeps = {
   interceptors: Interceptor[];
   log: Log;
+  limits: Pick<Limits, 'readerStallMs'>;
 };
 
 type Raw = Buffer;
@@ -132,7 +134,7 @@ async function answerMany(
   const context = contextFor(spec, rpc, call);
   try {
     rpc.sendMetadata(metadataOf(context.responseHeader, call));
-    await writeAll(spec, rpc, invoke(context)[Symbol.asyncIterator](), context.signal);
+    await writeAll(spec, deps, rpc, invoke(context)[Symbol.asyncIterator](), context.signal);
     rpc.end(metadataOf(context.responseTrailer));
   } catch (error) {
     rpc.emit('error', failed(spec, deps, call, error));
@@ -143,6 +145,7 @@ async function answerMany(
 
 async function writeAll(
   spec: MethodImplSpec,
+  { limits }: AdapterDeps,
   rpc: grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>,
   messages: AsyncIterator<Message>,
   signal: AbortSignal,
@@ -151,7 +154,7 @@ async function writeAll(
     for (let next = await messages.next(); !next.done; next = await messages.next()) {
       // A reader who takes nothing is waited for, not buffered for.
       const flushed = rpc.write(answerBytes(spec.method.output, next.value));
-      if (!flushed) await once(rpc, 'drain', { signal });
+      if (!flushed) await orTooSlow(once(rpc, 'drain', { signal }), limits.readerStallMs);
     }
   } catch (error) {
     // Told to those who make the messages: that nobody reads on would look like their end to them.

@@ -23,6 +23,14 @@ export const LIMITS = {
   bodyTimeoutMs: 10_000,
   /** A call on which nothing moves, neither here nor there. */
   streamIdleMs: 5 * 60_000,
+  /** A stream whose reader takes nothing that there is for it. */
+  readerStallMs: 30_000,
+  /** How often those who watch revocations hear that they hear. */
+  checkpointMs: 5000,
+  /** Those who watch revocations at once. */
+  maxWatchers: 10_000,
+  /** How many revocations one of them may let pass, before it has to begin anew. */
+  watcherBacklog: 1000,
   /** A connection without a call. */
   idleTimeoutMs: 5 * 60_000,
   /** After this a client is told to connect again, so that it finds new replicas. */

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { Code, ConnectError } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import { Failure } from '../platform/failure.ts';
 import { type Call, contextOf } from './call.ts';
+import { orTooSlow } from './slow-reader.ts';
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
@@ -11,7 +13,8 @@ export type NodeResponse = ServerResponse | Http2ServerResponse;
  * A Node request as Connect's handlers take it. In place of connect-node's own, which throws on an
  * odd `:authority`, and destroys the connection of a request that it does not read to its end.
  *
- * The body ends in DEADLINE_EXCEEDED where it takes longer than `bodyMs`: a caller who sends headers
+ * `gone` is aborted when the caller goes away, and whoever else ends the call aborts it too. The body
+ * ends in DEADLINE_EXCEEDED where it takes longer than `bodyMs`: a caller who sends headers
  * and then nothing holds a stream for so long, and no longer.
  */
 export function universalRequest(
@@ -19,8 +22,8 @@ export function universalRequest(
   res: NodeResponse,
   call: Call,
   bodyMs: number | undefined,
+  gone: AbortController,
 ): UniversalServerRequest {
-  const gone = new AbortController();
   res.once('close', () => gone.abort(callerGone()));
   return {
     httpVersion: req.httpVersion,
@@ -77,11 +80,13 @@ async function received(chunks: AsyncIterator<Uint8Array>) {
 
 /**
  * Writes an answer as fast as its caller takes it. Where the caller goes away, what makes the answer
- * is told so, also while it waits for nothing but the caller.
+ * is told so, also while it waits for nothing but the caller. A call whose caller takes nothing for
+ * as long as `stall` says is ended by its `gone`.
  */
 export async function writeAnswer(
   answer: UniversalServerResponse,
   res: NodeResponse,
+  stall?: { limitMs: number; gone: AbortController },
 ): Promise<void> {
   const chunks = answer.body?.[Symbol.asyncIterator]();
   try {
@@ -89,7 +94,7 @@ export async function writeAnswer(
     let next = await chunks?.next();
     writeHead(answer, res);
     for (; chunks && next && !next.done; next = await chunks.next()) {
-      if (!write(res, next.value)) await drained(res);
+      if (!write(res, next.value)) await taken(res, stall);
     }
     res.end();
   } catch (error) {
@@ -109,6 +114,18 @@ function writeHead({ status, header }: UniversalServerResponse, res: NodeRespons
 /** The types tell the two kinds of response apart by overloads; the code does not. */
 function write(res: NodeResponse, bytes: Uint8Array): boolean {
   return (res as ServerResponse).write(bytes);
+}
+
+/** Where the reader takes nothing for too long, the call is ended: what follows is its last answer. */
+async function taken(
+  res: NodeResponse,
+  stall: { limitMs: number; gone: AbortController } | undefined,
+): Promise<void> {
+  if (!stall) return drained(res);
+  await orTooSlow(drained(res), stall.limitMs).catch((error) => {
+    if (!(error instanceof Failure)) throw error;
+    stall.gone.abort(error);
+  });
 }
 
 function drained(res: NodeResponse): Promise<void> {

@@ -1,33 +1,84 @@
 import { create } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { ServiceImpl } from '@connectrpc/connect';
+import { timestampFromDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { PrincipalSchema, PrincipalType } from '../../gen/countersign/v1/principal_pb.ts';
 import {
   IntrospectionReason,
   type IntrospectTokenRequest,
   type IntrospectTokenResponse,
   IntrospectTokenResponseSchema,
+  SessionSchema,
   type SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
+import { getSession } from '../sessions/get-session.ts';
 import { type Introspection, introspectToken } from '../sessions/introspect-token.ts';
+import { type ListSessionsDeps, listSessions } from '../sessions/list-sessions.ts';
 import type { Principal } from '../sessions/principal.ts';
+import type { RevocationWatchDeps } from '../sessions/revocation-watcher.ts';
+import { revokeOtherSessions } from '../sessions/revoke-other-sessions.ts';
+import { type RevokeSessionDeps, revokeSession } from '../sessions/revoke-session.ts';
+import type { SessionReader, SessionView } from '../sessions/session-view.ts';
 import type { AccessTokenVerifier } from '../sessions/verify-access-token.ts';
+import { callerOf, callOf } from './call.ts';
+import { requirePrincipal } from './interceptors/access.ts';
 import { keepAnswer } from './kept-answer.ts';
+import { ownOf } from './own.ts';
+import { watchRevocations } from './watch-revocations.ts';
 
-export type SessionServiceDeps = { verifier: AccessTokenVerifier };
+export type SessionServiceDeps = ListSessionsDeps &
+  RevokeSessionDeps &
+  RevocationWatchDeps & { verifier: AccessTokenVerifier };
 
-export function sessionService({
-  verifier,
-}: SessionServiceDeps): ServiceImpl<typeof SessionService> {
+export function sessionService(deps: SessionServiceDeps): ServiceImpl<typeof SessionService> {
+  const { verifier } = deps;
   const introspect = async (request: IntrospectTokenRequest) =>
     introspectionMessage(await introspectToken(verifier, request));
   return {
+    async listSessions(request, context) {
+      const reader = readerOf(context);
+      const page = await listSessions(deps, callerOf(context), reader, request);
+      return { ...page, sessions: page.sessions.map((each) => sessionMessage(each, reader)) };
+    },
+
+    async getSession({ sessionId }, context) {
+      const reader = readerOf(context);
+      const session = await getSession(deps, callerOf(context), reader, sessionId);
+      return { session: sessionMessage(session, reader) };
+    },
+
+    async revokeSession({ sessionId }, context) {
+      await revokeSession(deps, callerOf(context), readerOf(context), sessionId);
+      return {};
+    },
+
+    async revokeOtherSessions(_request, context) {
+      const reader = readerOf(context);
+      return { revokedCount: await revokeOtherSessions(deps, callerOf(context), reader) };
+    },
+
     introspectToken: introspect,
 
     async batchIntrospectTokens({ requests }) {
       return { responses: await Promise.all(requests.map(introspect)) };
     },
+
+    watchRevocations: watchRevocations(deps),
   };
+}
+
+function readerOf(context: HandlerContext): SessionReader {
+  const { permissions } = requirePrincipal(callOf(context.values));
+  return { ...ownOf(context), permissions };
+}
+
+function sessionMessage(session: SessionView, reader: SessionReader) {
+  return create(SessionSchema, {
+    ...session,
+    createdAt: timestampFromDate(session.createdAt),
+    lastUsedAt: timestampFromDate(session.lastUsedAt),
+    expiresAt: timestampFromDate(session.expiresAt),
+    current: session.sessionId === reader.sessionId,
+  });
 }
 
 const REASONS = {

@@ -1,8 +1,8 @@
-import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { permissionsOf } from '../access/permissions.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
+import { signJws } from './sign-jws.ts';
 
 /** The `typ` of access tokens: RFC 9068, section 2.1. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
@@ -38,23 +38,23 @@ export async function issueAccessToken(
     Math.min(now + tokens.accessTokenTtlMs, grant.expiresAt.getTime()) / 1000,
   );
   const { id, algorithm, key } = keys.signingKey();
-  const accessToken = await new SignJWT({
+  const header = { typ: ACCESS_TOKEN_TYPE, alg: algorithm, kid: id };
+  const claims = {
+    iss: tokens.issuer,
+    sub: grant.accountId,
+    aud: tokens.audience,
+    jti: uuidv7(),
+    iat: issuedAt,
+    exp: expiresAt,
     client_id: CLIENT_ID,
     scope: permissionsOf(grant.roles).join(' '),
     sid: grant.sessionId,
-    roles: [...grant.roles],
-    amr: [...grant.amr],
+    roles: grant.roles,
+    amr: grant.amr,
     acr: grant.amr.includes('mfa') ? 'aal2' : 'aal1',
     auth_time: Math.floor(grant.authTime.getTime() / 1000),
     email_verified: grant.emailVerified,
-  })
-    .setProtectedHeader({ typ: ACCESS_TOKEN_TYPE, alg: algorithm, kid: id })
-    .setIssuer(tokens.issuer)
-    .setSubject(grant.accountId)
-    .setAudience(tokens.audience)
-    .setJti(uuidv7())
-    .setIssuedAt(issuedAt)
-    .setExpirationTime(expiresAt)
-    .sign(key);
+  };
+  const accessToken = await signJws(header, claims, key);
   return { accessToken, expiresAt: new Date(expiresAt * 1000) };
 }

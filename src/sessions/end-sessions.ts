@@ -2,7 +2,8 @@ import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EntityManager } from '../platform/database.ts';
-import type { RevocationCause, RevocationFeed } from './revocation-feed.ts';
+import type { RevocationCause } from './revocation-cause.ts';
+import type { RevocationFeed } from './revocation-feed.ts';
 import { Session } from './session.entity.ts';
 
 export type EndSessionsDeps = { clock: Clock; revocations: RevocationFeed };
@@ -12,14 +13,14 @@ export type EndSessionsDeps = { clock: Clock; revocations: RevocationFeed };
  * what to do once that has committed: from then on this replica refuses their tokens, and the others
  * do within a second (S09).
  */
-export async function endSessions(
+export async function endAllSessions(
   em: EntityManager,
   deps: EndSessionsDeps,
   caller: Caller,
   accountId: string,
   cause: RevocationCause,
   except?: string,
-): Promise<() => void> {
+): Promise<{ count: number; afterCommit: () => void }> {
   const now = deps.clock.now();
   const sessionIds = await em.getRepository(Session).endAll(accountId, cause, now, except);
   if (sessionIds.length > 0) {
@@ -30,5 +31,11 @@ export async function endSessions(
       details: { cause, session_ids: sessionIds },
     });
   }
-  return deps.revocations.revokeSessions(em, sessionIds, cause);
+  const afterCommit = await deps.revocations.revokeSessions(em, sessionIds, cause);
+  return { count: sessionIds.length, afterCommit };
+}
+
+/** The same, for whoever does not ask how many there were. */
+export async function endSessions(...of: Parameters<typeof endAllSessions>): Promise<() => void> {
+  return (await endAllSessions(...of)).afterCommit;
 }

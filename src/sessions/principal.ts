@@ -4,6 +4,8 @@ export type Principal = {
   subject: string;
   sessionId: string;
   tokenId: string;
+  /** The `kid` of the key that signed its token. */
+  keyId: string;
   emailVerified: boolean;
   roles: readonly string[];
   scopes: readonly string[];

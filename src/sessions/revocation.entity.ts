@@ -1,12 +1,18 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { RevocationRepository } from './revocation.repository.ts';
+
+const KINDS = ['session', 'token', 'subject', 'api_key', 'signing_key'] as const;
 
 const RevocationSchema = defineEntity({
   name: 'Revocation',
   tableName: 'revocations',
+  repository: () => RevocationRepository,
   properties: {
     id: p.uuid().primary(),
-    kind: p.enum(['session']).$type<'session'>(),
+    kind: p.enum([...KINDS]).$type<(typeof KINDS)[number]>(),
     target: p.text(),
+    /** Of a subject: its tokens issued before this moment. */
+    notBefore: p.datetime().columnType('timestamptz').nullable(),
     cause: p.text(),
     /** By the database's clock, which all replicas share: the order in which they follow. */
     createdAt: p

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
+import { accountColumn } from '../accounts/account.entity.ts';
 import { SessionRepository } from './session.repository.ts';
 
 const SessionSchema = defineEntity({
@@ -8,14 +8,7 @@ const SessionSchema = defineEntity({
   repository: () => SessionRepository,
   properties: {
     id: p.uuid().primary(),
-    account: () =>
-      p
-        .manyToOne(Account)
-        .mapToPk()
-        .deleteRule('cascade')
-        .updateRule('no action')
-        .fieldName('account_id')
-        .index('sessions_account'),
+    account: () => accountColumn().index('sessions_account'),
     deviceLabel: p.text(),
     userAgent: p.text(),
     ipAddress: p.text(),

@@ -16,10 +16,10 @@ export function parseClaims(payload: Uint8Array): Claims | undefined {
 }
 
 /**
- * The principal that the claims of an access token by RFC 9068 describe, or undefined where one is
- * missing or odd (S04). Whose token it is and whether its time has come is not looked at here.
+ * The principal that the claims of an access token by RFC 9068 describe, signed by the key with this
+ * id, or undefined where one is missing or odd (S04). Whose token it is and whether its time has come is not looked at here.
  */
-export function principalOf(claims: Claims): Principal | undefined {
+export function principalOf(claims: Claims, keyId: string): Principal | undefined {
   const { sub, sid, jti, iat, exp, scope, roles, amr, acr, auth_time: authTime } = claims;
   const { client_id: client, email_verified: emailVerified } = claims;
   const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
@@ -36,6 +36,7 @@ export function principalOf(claims: Claims): Principal | undefined {
     subject: sub,
     sessionId: sid,
     tokenId: jti,
+    keyId,
     emailVerified,
     roles,
     scopes,

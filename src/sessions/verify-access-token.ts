@@ -19,7 +19,7 @@ export type VerifierDeps = {
   clock: Clock;
   keys: Pick<KeySet, 'find'>;
   tokens: Pick<TokenSettings, 'issuer'>;
-  revocations: Pick<RevocationFeed, 'isStale' | 'look' | 'hasSession'>;
+  revocations: Pick<RevocationFeed, 'isStale' | 'look' | 'covers'>;
 };
 
 /**
@@ -64,8 +64,8 @@ export class AccessTokenVerifier {
     if (principal.expiresAt <= now) {
       throw new Failure('unauthenticated', 'TOKEN_EXPIRED', 'the access token has expired');
     }
-    if (this.#deps.revocations.hasSession(principal.sessionId)) {
-      throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the session has been ended');
+    if (this.#deps.revocations.covers(principal)) {
+      throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the access token has been revoked');
     }
     return principal;
   }
@@ -77,7 +77,7 @@ export class AccessTokenVerifier {
     const key = typeof header.kid === 'string' ? await keys.find(header.kid) : undefined;
     const payload = key && (await verifyJws(token, key));
     const claims = payload && parseClaims(payload);
-    const principal = claims && principalOf(claims);
+    const principal = key && claims && principalOf(claims, key.id);
     if (!principal || claims['iss'] !== tokens.issuer) throw invalidToken();
     this.#checkBegun(principal.issuedAt);
     if (claims['nbf'] !== undefined) this.#checkBegun(claims['nbf']);

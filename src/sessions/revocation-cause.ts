@@ -1,0 +1,11 @@
+/** What sessions and tokens are revoked for, as watchers and the audit trail are told. */
+export type RevocationCause =
+  | 'logout'
+  | 'refresh_token_reused'
+  | 'session_revoked'
+  | 'password_changed'
+  | 'password_reset'
+  | 'email_changed'
+  | 'mfa_enabled'
+  | 'account_secured'
+  | 'account_deleted';

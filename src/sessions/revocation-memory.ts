@@ -1,0 +1,29 @@
+import { RevocationLog } from './revocation-log.ts';
+import { RevocationSet } from './revocation-set.ts';
+import type { RecordedRevocation } from './revocation-target.ts';
+
+const SWEEP_MS = 5000;
+
+/** What a replica knows of the revocations in force: for token checks, and for those who watch. */
+export class RevocationMemory {
+  readonly set = new RevocationSet();
+  readonly log = new RevocationLog();
+  #sweptAt = Number.NEGATIVE_INFINITY;
+
+  /** Takes what a look found, and forgets what has expired by `nowMs`. Says whether some of it is new. */
+  take(found: readonly RecordedRevocation[], nowMs: number): boolean {
+    const { lastSeq } = this.log;
+    for (const each of found) {
+      if (this.log.add(each)) this.set.add(each.target, each.expiresAt.getTime());
+    }
+    this.#sweep(nowMs);
+    return this.log.lastSeq > lastSeq;
+  }
+
+  #sweep(nowMs: number): void {
+    if (performance.now() - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = performance.now();
+    this.set.forgetExpired(nowMs);
+    this.log.forgetExpired(nowMs);
+  }
+}

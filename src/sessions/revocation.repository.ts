@@ -1,0 +1,102 @@
+import { EntityRepository } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
+import { type EntityManager, query, timestamp } from '../platform/database.ts';
+import type { Revocation } from './revocation.entity.ts';
+import type { RecordedRevocation, RevocationTarget } from './revocation-target.ts';
+
+const FORGET_BATCH = 1000;
+
+type Row = {
+  lookedAt: string;
+  id: string | null;
+  kind: string;
+  target: string;
+  notBefore: string | null;
+  cause: string;
+  createdAt: string;
+  createdAtMicros: string;
+  expiresAt: string;
+};
+
+/** What a look at the table gave, and when it was taken: microseconds by the database's clock. */
+export type RevocationLook = { lookedAtMicros: number; found: RecordedRevocation[] };
+
+const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
+
+const LOOK = `
+  select look.at as "lookedAt", r.id, r.kind, r.target, r.not_before as "notBefore", r.cause,
+    r.created_at as "createdAt", ${MICROS('r.created_at')} as "createdAtMicros",
+    r.expires_at as "expiresAt"
+  from (select ${MICROS('statement_timestamp()')} as at) look
+  left join revocations r
+    on r.created_at > to_timestamp($1::bigint / 1000000.0) and r.expires_at > $2
+  order by r.created_at, r.id`;
+
+/** The SQL of revocations. */
+export class RevocationRepository extends EntityRepository<Revocation> {
+  declare protected em: EntityManager;
+
+  /** The revocations in force that were stamped after a moment (microseconds), the oldest first. */
+  async look(sinceMicros: number, now: Date): Promise<RevocationLook> {
+    const rows = await query<Row>(this.em, LOOK, [Math.max(Math.floor(sinceMicros), 0), now]);
+    const found = rows.map(recorded).filter((each) => each !== undefined);
+    return { lookedAtMicros: Number(rows[0]?.lookedAt), found };
+  }
+
+  /** Puts revocations on record in the transaction of their cause. */
+  async record(
+    targets: readonly RevocationTarget[],
+    cause: string,
+    expiresAt: Date,
+  ): Promise<void> {
+    if (targets.length === 0) return;
+    const rows = targets.map((target) => ({
+      id: uuidv7(),
+      kind: target.kind,
+      target: target.id,
+      notBefore: target.kind === 'subject' ? target.notBefore : null,
+      cause,
+      expiresAt,
+    }));
+    await this.em.insertMany(this.entityName, rows);
+  }
+
+  /** Deletes some of the rows that no valid token can concern. Says whether there may be more. */
+  async forgetExpired(now: Date): Promise<boolean> {
+    const gone = await query(
+      this.em,
+      `delete from revocations where id in
+       (select id from revocations where expires_at <= $1 limit ${FORGET_BATCH}) returning 1`,
+      [now],
+    );
+    return gone.length === FORGET_BATCH;
+  }
+}
+
+function recorded(row: Row): RecordedRevocation | undefined {
+  const target = row.id === null ? undefined : targetOf(row);
+  return (
+    target && {
+      rowId: row.id ?? '',
+      target,
+      cause: row.cause,
+      createdAtMicros: Number(row.createdAtMicros),
+      expiresAt: timestamp(row.expiresAt),
+    }
+  );
+}
+
+/** Of a newer version's kinds this one knows nothing. */
+function targetOf({ kind, target: id, notBefore, createdAt }: Row): RevocationTarget | undefined {
+  switch (kind) {
+    case 'session':
+    case 'token':
+    case 'api_key':
+    case 'signing_key':
+      return { kind, id };
+    case 'subject':
+      return { kind, id, notBefore: timestamp(notBefore ?? createdAt) };
+    default:
+      return undefined;
+  }
+}

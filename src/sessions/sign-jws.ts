@@ -1,0 +1,45 @@
+import { type KeyObject, sign } from 'node:crypto';
+import { promisify } from 'node:util';
+import type { SigningAlgorithm } from '../signing-keys/signing-key.entity.ts';
+
+const signInThread = promisify(sign) as (
+  digest: string | null,
+  data: Buffer,
+  key: KeyObject,
+) => Promise<Buffer>;
+
+/**
+ * A JWS in compact form over a JSON payload, RFC 7515 section 7.1, by the algorithms of RFC 7518
+ * section 3 and RFC 8037 section 3.1.
+ *
+ * Elliptic curves sign here and now, in 60 µs; handing that to a thread and back, as WebCrypto does,
+ * costs more than the signature. RSA takes a millisecond, and goes to a thread.
+ */
+export async function signJws(
+  header: { alg: SigningAlgorithm; typ: string; kid: string },
+  payload: Readonly<Record<string, unknown>>,
+  key: KeyObject,
+): Promise<string> {
+  const input = `${encode(header)}.${encode(payload)}`;
+  const signature = await signatureOf(header.alg, Buffer.from(input), key);
+  return `${input}.${signature.toString('base64url')}`;
+}
+
+function signatureOf(
+  algorithm: SigningAlgorithm,
+  data: Buffer,
+  key: KeyObject,
+): Buffer | Promise<Buffer> {
+  switch (algorithm) {
+    case 'ES256':
+      return sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' });
+    case 'EdDSA':
+      return sign(null, data, key);
+    case 'RS256':
+      return signInThread('sha256', data, key);
+  }
+}
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
