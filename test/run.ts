@@ -22,7 +22,7 @@ const patterns = named.map((name) => (name.endsWith('.ts') ? name : `${name}/**/
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts').sort();
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-test-'));
-const servers = [await postgres(), await redis()] as const;
+const servers = [await postgres({ fsync: 'off' }), await redis()] as const;
 let passed = 0;
 let failed = 0;
 let skipped = 0;

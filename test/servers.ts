@@ -13,7 +13,7 @@ export type Server = { url: string; stop(): Promise<void> };
 const PASSWORD = 'test-database-password';
 
 /** The PostgreSQL of TEST_DATABASE_URL, or one of our own from the binaries in node_modules. */
-export async function postgres(): Promise<Server> {
+export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Server> {
   const given = process.env['TEST_DATABASE_URL'];
   if (given) return { url: given, stop: async () => {} };
   const directory = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
@@ -26,11 +26,11 @@ export async function postgres(): Promise<Server> {
     persistent: false,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    // Nothing here outlives the run: durability is tested against the embedded database and kill -9
-    // of our own process, which this setting does not touch.
+    // Nothing that tests write outlives the run: durability is tested against the embedded database
+    // and kill -9 of our own process, which this setting does not touch. Benchmarks pay for it.
     postgresFlags: [
       '-c',
-      'fsync=off',
+      `fsync=${fsync}`,
       '-c',
       'max_connections=300',
       '-c',

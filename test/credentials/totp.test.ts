@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { totpStep } from '../../src/credentials/totp.ts';
 import { appCode, challenged, enrolled } from '../authenticator-app.ts';
 import {
+  MASTER_KEY,
   noteSecret,
   refusal,
   type Service,
   signedIn,
   signIn,
   sql,
+  startReplica,
   startService,
   tokenIn,
 } from '../harness.ts';
@@ -128,5 +131,32 @@ describe('An authenticator app', () => {
       service.auth.completeMfa({ challengeToken, factor: { case: 'recoveryCode', value } });
     assert.equal((await refusal(recover(recoveryCodes[0]))).reason, 'MFA_CODE_INVALID');
     assert.ok((await recover(next[9])).tokens);
+  });
+
+  it('S11 outlives the master key that it was sealed under, once it has been used', async () => {
+    const { email, secret } = await enrolled(service);
+    const next = randomBytes(32).toString('base64');
+    noteSecret(next);
+    const signInAt = async (at: Service) => {
+      const { challengeToken } = await challenged(at, email);
+      service.clock.advance(30_000);
+      const value = appCode(secret, service.clock.now());
+      return at.auth.completeMfa({ challengeToken, factor: { case: 'totpCode', value } });
+    };
+    const versions = async () => {
+      const rows = await sql<{ version: number }>(
+        service.databaseUrl,
+        `select get_byte(secret_sealed, 1) as version from totp_credentials t
+         join accounts a on a.id = t.account_id where a.email = $1`,
+        [email],
+      );
+      return rows.map(({ version }) => version);
+    };
+    const both = { COUNTERSIGN_MASTER_KEY: `2:${next},1:${MASTER_KEY}` };
+    const rotated = await startReplica(service, { env: both });
+    assert.deepEqual(await versions(), [1]);
+    assert.ok((await signInAt(rotated)).tokens);
+    assert.deepEqual(await versions(), [2]);
+    assert.ok((await signInAt(rotated)).tokens);
   });
 });
