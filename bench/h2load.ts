@@ -4,8 +4,7 @@ import { accessSync, constants, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Cleanups } from './cleanups.ts';
 
-const CONNECTIONS = 8;
-const STREAMS = 16;
+const WIDTH = { connections: 8, streams: 16 };
 const WARM_UP_SECONDS = 2;
 /** Beyond the time that it was told to take. */
 const GRACE_SECONDS = 15;
@@ -18,8 +17,10 @@ export type GrpcLoad = {
   path: string;
   request: Uint8Array;
   headers?: Readonly<Record<string, string>>;
-  /** Of every answer's message. */
+  /** Of every answer's message, give or take a few. */
   responseBytes: number;
+  /** Connections, and calls at once on each. */
+  width?: { connections: number; streams: number };
 };
 
 /** Where h2load is. Throws a sentence that says how to get it. */
@@ -37,7 +38,8 @@ export function findH2load(): string {
 }
 
 /**
- * A load of one gRPC call, sent again and again by h2load: 8 connections with 16 calls at once each.
+ * A load of one gRPC call, sent again and again by h2load: by default on 8 connections with 16 calls at
+ * once each.
  * The returned function sends it for so many seconds and gives the calls per second. It throws where
  * an answer was not 200, or where the bytes of the answers show that some were errors: h2load itself
  * does not see `grpc-status`, but an error has no message.
@@ -45,15 +47,16 @@ export function findH2load(): string {
 export function grpcLoad(cleanups: Cleanups, load: GrpcLoad): (seconds: number) => Promise<number> {
   const body = join(cleanups.directory(), 'body');
   writeFileSync(body, framed(load.request));
+  const { connections, streams } = load.width ?? WIDTH;
   const headers = { 'content-type': 'application/grpc', te: 'trailers', ...load.headers };
   const fixed = [
-    ...['-c', String(CONNECTIONS), '-m', String(STREAMS), '-d', body],
+    ...['-c', String(connections), '-m', String(streams), '-d', body],
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
   ];
   const send = async (seconds: number) => {
     const args = [...fixed, '-D', String(seconds), `http://${load.address}${load.path}`];
     const report = await run(args, (seconds + GRACE_SECONDS) * 1000);
-    return readReport(report, FRAME_HEADER_BYTES + load.responseBytes);
+    return readReport(report, FRAME_HEADER_BYTES + load.responseBytes, connections * streams);
   };
   return async (seconds) => {
     // Not h2load's own warm-up, whose bytes it counts with the rest, but not its calls.
@@ -84,13 +87,13 @@ async function run(args: readonly string[], timeoutMs: number): Promise<string> 
   return report;
 }
 
-function readReport(report: string, answerBytes: number): number {
+function readReport(report: string, answerBytes: number, atOnce: number): number {
   const answered = number(report, /codes: (\d+) 2xx/);
   const failed = number(report, /(\d+) failed/);
   if (answered === 0 || failed > 0) throw new Error(`calls failed:\n${report}`);
   const messages = number(report, /\((\d+)\) data/) / answerBytes;
   // Of the answers under way when the time is up, h2load may have seen the headers alone.
-  if (Math.abs(answered - messages) > CONNECTIONS * STREAMS) {
+  if (Math.abs(answered - messages) > atOnce) {
     throw new Error(`${answered} answers had ${Math.round(messages)} messages:\n${report}`);
   }
   return number(report, /, ([\d.]+) req\/s/);

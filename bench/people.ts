@@ -1,13 +1,16 @@
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
+import type { Tokens } from '../gen/countersign/v1/tokens_pb.ts';
 
 const PEOPLE = 64;
-const PASSWORD = 'correct horse battery staple';
+export const PASSWORD = 'correct horse battery staple';
 
 export type People = {
-  /** Signs the next of them in. Gives the access token. */
-  signIn(): Promise<string>;
+  /** The address of one of them. */
+  email: string;
+  /** Signs the next of them in. */
+  signIn(): Promise<Tokens>;
   /** Has so many sign-ins under way at all times, until it is stopped. Gives how many were done. */
   storm(atOnce: number): { stop(): Promise<number> };
 };
@@ -22,9 +25,10 @@ export async function signInsOf(address: string): Promise<People> {
     const email = emails[turn++ % PEOPLE] ?? '';
     const { outcome } = await auth.login({ email, password: PASSWORD, deviceLabel: 'bench' });
     if (outcome.case !== 'tokens') throw new Error('the sign-in gave no tokens');
-    return outcome.value.accessToken;
+    return outcome.value;
   };
   return {
+    email: emails[0] ?? '',
     signIn,
     storm(atOnce) {
       let going = true;

@@ -7,12 +7,14 @@ import { introspectToken } from './rows/introspect-token.ts';
 import { introspectTokenBearer } from './rows/introspect-token-bearer.ts';
 import { introspectTokenInStorm } from './rows/introspect-token-in-storm.ts';
 import { login } from './rows/login.ts';
+import { refreshToken } from './rows/refresh-token.ts';
 
 const ROWS: readonly Row[] = [
   introspectToken,
   introspectTokenBearer,
   introspectTokenInStorm,
   login,
+  refreshToken,
 ];
 
 const USAGE = `Usage: npm run bench -- [ROW…] [--rounds 5] [--seconds 5] [--json] [--cpu-prof DIR]

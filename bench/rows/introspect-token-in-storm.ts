@@ -4,9 +4,8 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { introspection } from '../introspection.ts';
 import { signInsOf } from '../people.ts';
-import { startPostgres } from '../postgres.ts';
+import { startOnPostgres } from '../postgres.ts';
 import type { Row } from '../row.ts';
-import { startService } from '../service.ts';
 
 const AT_ONCE = 64;
 /** A caller's own pace, at which what it waits for is not itself. */
@@ -20,21 +19,10 @@ export const introspectTokenInStorm: Row = {
   about:
     'SessionService/IntrospectToken while 64 sign-ins wait at all times, against itself without them; half of a fair share of two cores is 0.25',
   target: 0.25,
-  async prepare(cleanups, { profileDirectory }) {
-    const databaseUrl = await startPostgres(cleanups);
-    const service = await startService(cleanups, {
-      dataDir: cleanups.directory(),
-      profileDirectory,
-      env: {
-        DATABASE_URL: databaseUrl,
-        COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
-        COUNTERSIGN_RATE_LIMITS: 'off',
-        COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false',
-        COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1',
-      },
-    });
+  async prepare(cleanups, options) {
+    const service = await startOnPostgres(cleanups, options);
     const people = await signInsOf(service.grpcAddress);
-    const token = await people.signIn();
+    const { accessToken: token } = await people.signIn();
     const [idle] = await introspection(cleanups, service, { token });
     const inStorm = {
       ...idle,

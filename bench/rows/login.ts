@@ -1,47 +1,49 @@
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { create, toBinary } from '@bufbuild/protobuf';
+import {
+  AuthService,
+  LoginRequestSchema,
+  LoginResponseSchema,
+} from '../../gen/countersign/v1/auth_service_pb.ts';
 import { type Cleanups, finished } from '../cleanups.ts';
-import { signInsOf } from '../people.ts';
-import { startPostgres } from '../postgres.ts';
+import { grpcLoad } from '../h2load.ts';
+import { PASSWORD, signInsOf } from '../people.ts';
+import { startOnPostgres } from '../postgres.ts';
 import type { Contestant, Row } from '../row.ts';
-import { startService } from '../service.ts';
 
-const AT_ONCE = 16;
 const GRACE_MS = 10_000;
 
 /** Whole sign-ins on PostgreSQL, with their session and their events: hashing is the physical limit. */
 export const login: Row = {
   name: 'Login',
-  about: 'AuthService/Login of 64 people, 16 at once, PostgreSQL, against bare argon2.verify',
+  about: 'AuthService/Login, 16 at once, PostgreSQL, against bare argon2.verify',
   target: 0.9,
-  async prepare(cleanups, { profileDirectory }) {
-    const databaseUrl = await startPostgres(cleanups);
-    const service = await startService(cleanups, {
-      dataDir: cleanups.directory(),
-      profileDirectory,
-      env: {
-        DATABASE_URL: databaseUrl,
-        COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
-        COUNTERSIGN_RATE_LIMITS: 'off',
-        COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false',
-      },
-    });
-    return [await signIns(service.grpcAddress), bareArgon2(cleanups)];
+  async prepare(cleanups, options) {
+    const service = await startOnPostgres(cleanups, options);
+    return [await signIns(cleanups, service.grpcAddress), bareArgon2(cleanups)];
   },
 };
 
-async function signIns(address: string): Promise<Contestant> {
+async function signIns(cleanups: Cleanups, address: string): Promise<Contestant> {
   const people = await signInsOf(address);
+  const request = create(LoginRequestSchema, {
+    email: people.email,
+    password: PASSWORD,
+    deviceLabel: 'bench',
+  });
+  const answer = create(LoginResponseSchema, {
+    outcome: { case: 'tokens', value: await people.signIn() },
+  });
   return {
     name: 'the service',
     check: async () => void (await people.signIn()),
-    async perSecond(seconds) {
-      const startedAt = performance.now();
-      const storm = people.storm(AT_ONCE);
-      await sleep(seconds * 1000);
-      const elapsedMs = performance.now() - startedAt;
-      return (await storm.stop()) / (elapsedMs / 1000);
-    },
+    perSecond: grpcLoad(cleanups, {
+      address,
+      path: `/${AuthService.typeName}/${AuthService.method.login.name}`,
+      request: toBinary(LoginRequestSchema, request),
+      responseBytes: toBinary(LoginResponseSchema, answer).byteLength,
+      width: { connections: 4, streams: 4 },
+    }),
   };
 }
 

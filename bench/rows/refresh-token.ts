@@ -1,0 +1,134 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import * as grpc from '@grpc/grpc-js';
+import pg from 'pg';
+import {
+  AuthService,
+  RefreshTokenRequestSchema,
+  RefreshTokenResponseSchema,
+} from '../../gen/countersign/v1/auth_service_pb.ts';
+import { type Cleanups, finished } from '../cleanups.ts';
+import { signInsOf } from '../people.ts';
+import { startOnPostgres } from '../postgres.ts';
+import type { Contestant, Row } from '../row.ts';
+
+const CLIENTS = 32;
+const SEEDED = 20_000;
+const GRACE_MS = 20_000;
+const PATH = `/${AuthService.typeName}/${AuthService.method.refreshToken.name}`;
+
+/** 32 clients, each of which exchanges its refresh token again and again. */
+export const refreshToken: Row = {
+  name: 'RefreshToken',
+  about:
+    'AuthService/RefreshToken by 32 clients, PostgreSQL, against the same statement by pgbench',
+  target: 0.5,
+  async prepare(cleanups, options) {
+    if (spawnSync('pgbench', ['--version']).status !== 0) {
+      throw new Error(
+        'The row RefreshToken needs pgbench (Debian: apt-get install postgresql-contrib).',
+      );
+    }
+    const service = await startOnPostgres(cleanups, options);
+    await seed(service.databaseUrl);
+    return [
+      await refreshes(cleanups, service.grpcAddress),
+      statements(cleanups, service.databaseUrl),
+    ];
+  },
+};
+
+/** Sessions that pgbench can name by a number. */
+async function seed(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  await client.query(`
+    insert into accounts (id, email, canonical_email, display_name, state, roles, created_at, updated_at)
+    values ('00000000-0000-7000-8000-000000000000', 'x@x.y', 'x@x.y', '', 'active', '{user}', now(), now());
+    insert into sessions
+    select ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid,
+      '00000000-0000-7000-8000-000000000000', '', '', '', '{pwd}', now(), now(),
+      now() + interval '1 day', null, null, 0, decode(repeat('00', 32), 'hex'), 1, now()
+    from generate_series(1, ${SEEDED}) n;
+    analyze`);
+  await client.end();
+}
+
+async function refreshes(cleanups: Cleanups, address: string): Promise<Contestant> {
+  const people = await signInsOf(address);
+  const tokens = await Promise.all(
+    Array.from({ length: CLIENTS }, async () => (await people.signIn()).refreshToken),
+  );
+  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+  cleanups.add(() => client.close());
+  const refresh = async (index: number) => {
+    tokens[index] = await exchange(client, tokens[index] ?? '');
+  };
+  return {
+    name: 'the service',
+    check: () => refresh(0),
+    async perSecond(seconds) {
+      const startedAt = performance.now();
+      const end = startedAt + seconds * 1000;
+      let done = 0;
+      const work = async (_: string, index: number) => {
+        for (; performance.now() < end; done += 1) await refresh(index);
+      };
+      await Promise.all(tokens.map(work));
+      return done / ((performance.now() - startedAt) / 1000);
+    },
+  };
+}
+
+function exchange(client: grpc.Client, token: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(
+      PATH,
+      (text: string) => {
+        const request = create(RefreshTokenRequestSchema, { refreshToken: text });
+        return Buffer.from(toBinary(RefreshTokenRequestSchema, request));
+      },
+      (bytes) => fromBinary(RefreshTokenResponseSchema, bytes).tokens?.refreshToken ?? '',
+      token,
+      (error, next) => (error ? reject(error) : resolve(next ?? '')),
+    );
+  });
+}
+
+/** The statement of SessionRepository.rotate, with what it compares left as it is. */
+const STATEMENT = `
+\\set n random(1, ${SEEDED})
+update sessions s
+set refresh_generation = s.refresh_generation + 1, refresh_hash = s.refresh_hash,
+    refresh_key_version = 1, refreshed_at = now()
+from accounts a
+where s.id = ('00000000-0000-7000-8000-' || lpad(:n::text, 12, '0'))::uuid
+  and s.refresh_generation >= 0 and s.refresh_key_version = 1 and s.ended_at is null
+  and s.expires_at > now() and s.refreshed_at > now() - interval '14 days'
+  and a.id = s.account_id and a.state = 'active'
+returning s.id, s.account_id, s.amr, s.auth_time, s.refreshed_at, s.expires_at, a.roles;
+`;
+
+function statements(cleanups: Cleanups, databaseUrl: string): Contestant {
+  const script = join(cleanups.directory(), 'refresh.sql');
+  writeFileSync(script, STATEMENT);
+  const measure = async (seconds: number) => {
+    const args = ['-n', '-M', 'prepared', '-c', String(CLIENTS), '-T', String(seconds)];
+    const child = cleanups.process('pgbench', [...args, '-f', script, databaseUrl], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const report = await finished(child, seconds * 1000 + GRACE_MS);
+    await sleep(100);
+    return Number(/tps = ([\d.]+)/.exec(report)?.[1]);
+  };
+  return {
+    name: 'pgbench',
+    check: async () => {
+      if (!((await measure(1)) > 0)) throw new Error('pgbench did nothing');
+    },
+    perSecond: measure,
+  };
+}
