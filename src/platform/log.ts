@@ -1,4 +1,6 @@
-import { type DestinationStream, levels, pino, symbols } from 'pino';
+import { type DestinationStream, pino } from 'pino';
+import { type AnsweredCall, answeredLine } from './call-line.ts';
+import { INFO, isoTime, type Output, StandardOutput } from './log-output.ts';
 
 /**
  * Every field that a log line may have. A field that is not here is dropped, so that nobody logs a
@@ -50,8 +52,15 @@ export type Log = {
   [Level in 'debug' | 'info' | 'warn' | 'error']: (fields: LogFields, message: string) => void;
 };
 
+/** A log that calls are written to. */
+export type CallLog = Log & {
+  /** The line of a call that was answered, at `info`. */
+  answered(call: AnsweredCall): void;
+};
+
 /** A logger that writes JSON lines of the allowed fields to `destination` (standard output). */
-export function createLog(level: string, destination?: DestinationStream): Log {
+export function createLog(level: string, destination?: DestinationStream): CallLog {
+  const output: Output = destination ?? new StandardOutput();
   const logger = pino(
     {
       level,
@@ -62,46 +71,19 @@ export function createLog(level: string, destination?: DestinationStream): Log {
         log: (fields) => allowed(fields as LogFields),
       },
     },
-    destination ?? new StandardOutput(),
+    output,
   );
-  return logger;
-}
-
-/**
- * Writes the lines of one turn of the event loop together: a write of its own for each costs a call
- * more than to make the line. What is worse than `info` does not wait: it may be the last.
- */
-class StandardOutput implements DestinationStream {
-  readonly [symbols.needsMetadataGsym] = true;
-  /** The level of the line that is being written; pino sets it. */
-  lastLevel: number = levels.values['info'] ?? 0;
-  readonly #output = pino.destination({ dest: 1, sync: false });
-  #lines = '';
-
-  write(line: string): void {
-    if (this.#lines === '') setImmediate(this.#flush);
-    this.#lines += line;
-    if (this.lastLevel > (levels.values['info'] ?? 0)) this.#flush();
-  }
-
-  readonly #flush = (): void => {
-    if (this.#lines === '') return;
-    this.#output.write(this.#lines);
-    this.#lines = '';
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    answered(call) {
+      if (!logger.isLevelEnabled('info')) return;
+      output.lastLevel = INFO;
+      output.write(answeredLine(call));
+    },
   };
-}
-
-let lastMs = 0;
-let lastTime = '';
-
-/** The time as a pino field; made once for all lines of a millisecond. */
-function isoTime(): string {
-  const now = Date.now();
-  if (now !== lastMs) {
-    lastMs = now;
-    lastTime = `,"time":"${new Date(now).toISOString()}"`;
-  }
-  return lastTime;
 }
 
 function allowed(fields: LogFields): Record<string, unknown> {

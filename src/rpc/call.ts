@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isIPv4, isIPv6 } from 'node:net';
 import {
   type ConnectError,
+  type ContextKey,
   type ContextValues,
   createContextKey,
   createContextValues,
@@ -34,8 +35,34 @@ export type Call = {
 
 const callKey = createContextKey<Call | undefined>(undefined, { description: 'call' });
 
+/** What interceptors and handlers may leave for each other, which is a call and rarely more. */
+class CallValues implements ContextValues {
+  readonly #call: Call;
+  #others: ContextValues | undefined;
+
+  constructor(call: Call) {
+    this.#call = call;
+  }
+
+  get<T>(key: ContextKey<T>): T {
+    if (key.id === callKey.id) return this.#call as T;
+    return this.#others ? this.#others.get(key) : key.defaultValue;
+  }
+
+  set<T>(key: ContextKey<T>, value: T): this {
+    this.#others ??= createContextValues();
+    this.#others.set(key, value);
+    return this;
+  }
+
+  delete(key: ContextKey<unknown>): this {
+    this.#others?.delete(key);
+    return this;
+  }
+}
+
 export function contextOf(call: Call): ContextValues {
-  return createContextValues().set(callKey, call);
+  return new CallValues(call);
 }
 
 export function callOf(values: ContextValues): Call {

@@ -1,7 +1,7 @@
 import { Code, ConnectError, createConnectRouter, type Interceptor } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
-import { errorFields, type Log } from '../platform/log.ts';
+import { type CallLog, errorFields } from '../platform/log.ts';
 import type { Call, CallFactory } from './call.ts';
 import { completed, errorAnswer, isRpc } from './connect-errors.ts';
 import { limitConnectDeadline } from './deadlines.ts';
@@ -20,7 +20,7 @@ export type ConnectListenerDeps = {
   services: readonly Service[];
   interceptors: Interceptor[];
   calls: CallFactory;
-  log: Log;
+  log: CallLog;
   limits: Limits;
 };
 
@@ -91,7 +91,7 @@ async function answer(
   });
 }
 
-function completeError(log: Log, call: Call, path: string, error: ConnectError): ConnectError {
+function completeError(log: CallLog, call: Call, path: string, error: ConnectError): ConnectError {
   const result = toConnectError(error, call.requestId);
   logCall(log, call, path, result);
   return result;
@@ -102,7 +102,7 @@ function isUnknownCall(req: NodeRequest, path: string): boolean {
 }
 
 /** Refuses a call to a method that is not there, as gRPC would. */
-function refuse(log: Log, call: Call, req: NodeRequest, path: string): UniversalServerResponse {
+function refuse(log: CallLog, call: Call, req: NodeRequest, path: string): UniversalServerResponse {
   const error = new ConnectError(unknownMethod().message, Code.Unimplemented);
   return errorAnswer(
     header(req, 'content-type') ?? '',

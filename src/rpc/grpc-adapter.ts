@@ -15,7 +15,7 @@ import { createAsyncIterable, transformInvokeImplementation } from '@connectrpc/
 import type * as grpc from '@grpc/grpc-js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { Failure } from '../platform/failure.ts';
-import type { Log } from '../platform/log.ts';
+import type { CallLog } from '../platform/log.ts';
 import { type Call, contextOf } from './call.ts';
 import { callerGone, toConnectError } from './errors.ts';
 import { carriedBy, headersOf, metadataOf } from './grpc-metadata.ts';
@@ -28,7 +28,7 @@ import { composeUnary, UnaryCall, type UnarySpec } from './unary-call.ts';
 
 export type AdapterDeps = {
   interceptors: Interceptor[];
-  log: Log;
+  log: CallLog;
   limits: Pick<Limits, 'readerStallMs'>;
 };
 

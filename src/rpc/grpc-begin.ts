@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import { type Code, ConnectError } from '@connectrpc/connect';
 import * as grpc from '@grpc/grpc-js';
-import type { Log } from '../platform/log.ts';
+import type { CallLog } from '../platform/log.ts';
 import type { Call, CallFactory } from './call.ts';
 import { timeLimit } from './deadlines.ts';
 import { deadlineExceeded, toConnectError } from './errors.ts';
@@ -26,7 +26,11 @@ type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus
  * (messages over the limit, broken compression, a deadline that passed): it does so through the
  * call's own `sendStatus`, which is completed here with the details that every error of ours has.
  */
-export function beginCall(calls: CallFactory, log: Log, limits: Limits): grpc.ServerInterceptor {
+export function beginCall(
+  calls: CallFactory,
+  log: CallLog,
+  limits: Limits,
+): grpc.ServerInterceptor {
   const incomplete = new Overdue<Intercepted>(limits.bodyTimeoutMs, (rpc) => {
     rpc.sendStatus({ code: grpc.status.DEADLINE_EXCEEDED, details: deadlineExceeded().message });
   });
@@ -58,7 +62,7 @@ function nameRequest(rpc: Intercepted, call: Call): void {
   };
 }
 
-function completeStatus(rpc: Intercepted, call: Call, path: string, log: Log): void {
+function completeStatus(rpc: Intercepted, call: Call, path: string, log: CallLog): void {
   const send = rpc.sendStatus;
   let ended = false;
   rpc.sendStatus = (status) => {
@@ -68,7 +72,7 @@ function completeStatus(rpc: Intercepted, call: Call, path: string, log: Log): v
   };
 }
 
-function completed(status: PartialStatus, call: Call, path: string, log: Log): PartialStatus {
+function completed(status: PartialStatus, call: Call, path: string, log: CallLog): PartialStatus {
   if (!status.code || status.metadata?.get('grpc-status-details-bin').length) return status;
   const { code, details } = status;
   const thrown = new ConnectError(details ?? '', code as number as Code);

@@ -9,7 +9,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import { file_countersign_v1_error_reason } from '../../gen/countersign/v1/error_reason_pb.ts';
 import { file_google_rpc_error_details } from '../../gen/google/rpc/error_details_pb.ts';
 import { file_health_v1_health } from '../../gen/health/v1/health_pb.ts';
-import type { Log } from '../platform/log.ts';
+import type { CallLog } from '../platform/log.ts';
 import { type Address, formatAddress, type TlsFiles } from '../platform/net.ts';
 import type { CallFactory } from './call.ts';
 import { addConnectService } from './grpc-adapter.ts';
@@ -30,7 +30,7 @@ export type GrpcListenerDeps = {
   services: readonly Service[];
   interceptors: Interceptor[];
   calls: CallFactory;
-  log: Log;
+  log: CallLog;
   tls: TlsFiles | undefined;
   limits: Limits;
 };

@@ -1,10 +1,10 @@
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
-import { errorFields, type Log } from '../../platform/log.ts';
+import { type CallLog, errorFields } from '../../platform/log.ts';
 import { type Call, callOf } from '../call.ts';
 import { reasonOf } from '../errors.ts';
 
 /** Writes one line for each call when it has ended; for a stream, when its last message has left. */
-export function logging(log: Log): Interceptor {
+export function logging(log: CallLog): Interceptor {
   return (next) => async (req) => {
     const call = callOf(req.contextValues);
     call.intercepted = true;
@@ -21,7 +21,7 @@ export function logging(log: Log): Interceptor {
   };
 }
 
-async function* logged<T>(log: Log, call: Call, path: string, messages: AsyncIterable<T>) {
+async function* logged<T>(log: CallLog, call: Call, path: string, messages: AsyncIterable<T>) {
   let failure: unknown;
   try {
     yield* messages;
@@ -34,22 +34,29 @@ async function* logged<T>(log: Log, call: Call, path: string, messages: AsyncIte
 }
 
 /** The line of one call. Failures of ours are errors, with their cause; refusals are not. */
-export function logCall(log: Log, call: Call, method: string, error: unknown): void {
-  const failed = error === undefined ? undefined : ConnectError.from(error);
+export function logCall(log: CallLog, call: Call, method: string, error: unknown): void {
+  const durationMs = Math.round((performance.now() - call.startedAt) * 100) / 100;
+  const { requestId, traceId, ipAddress: address } = call;
+  const { subject: principal, sessionId } = call.principal ?? {};
+  if (error === undefined) {
+    log.answered({ requestId, traceId, method, durationMs, principal, sessionId, address });
+    return;
+  }
+  const failed = ConnectError.from(error);
   const fields = {
-    request_id: call.requestId,
-    trace_id: call.traceId,
+    request_id: requestId,
+    trace_id: traceId,
     method,
-    code: failed ? codeName(failed.code) : 'OK',
-    reason: failed && reasonOf(failed),
-    duration_ms: Math.round((performance.now() - call.startedAt) * 100) / 100,
-    principal: call.principal?.subject,
-    session_id: call.principal?.sessionId,
-    address: call.ipAddress,
+    code: codeName(failed.code),
+    reason: reasonOf(failed),
+    duration_ms: durationMs,
+    principal,
+    session_id: sessionId,
+    address,
   };
-  if (failed?.code === Code.Internal || failed?.code === Code.Unknown) {
+  if (failed.code === Code.Internal || failed.code === Code.Unknown) {
     log.error({ ...fields, ...errorFields(failed.cause) }, 'call');
-  } else if (failed?.code === Code.Unavailable) {
+  } else if (failed.code === Code.Unavailable) {
     log.warn({ ...fields, ...errorFields(failed.cause), stack: undefined }, 'call');
   } else {
     log.info(fields, 'call');
