@@ -29,7 +29,7 @@ export async function countFailure(
     reason: 'ACCOUNT_LOCKED',
     details: { factor, failures: state.failures, until: state.lockedUntil?.toISOString() },
   });
-  const notice = { template: 'account_locked' as const, forGood: isForGood(state) };
+  const notice = { template: 'account_locked' as const, factor, forGood: isForGood(state) };
   await sendNotice(em, deps, account, notice);
 }
 

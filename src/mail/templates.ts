@@ -14,7 +14,7 @@ export type Notice =
   | { template: 'email_changed'; newEmail: string }
   | { template: 'passkey_added' | 'passkey_removed'; passkeyName: string }
   | { template: 'refresh_token_reused'; deviceLabel: string }
-  | { template: 'account_locked'; forGood: boolean }
+  | { template: 'account_locked'; factor: 'password' | 'code'; forGood: boolean }
   | { template: 'new_device'; device: string; address: string };
 
 type Content = { subject: string; paragraphs: (string | URL)[] };
@@ -88,6 +88,12 @@ function contentOf(mail: Mail, publicUrl: string): Content {
 const WAY_OUT =
   "If this was you, there is nothing to do. If it wasn't, open this link within 7 days: it signs everybody out, undoes what it can, and mails you a link to set a new password:";
 
+/** What lifts a lock that time does not lift. */
+const LOCKED_UNTIL = {
+  password: 'until you set a new password or an administrator unlocks your account',
+  code: 'until you sign in with a recovery code or a passkey, or an administrator unlocks your account',
+};
+
 function noticeOf(notice: Notice): { subject: string; sentence: string } {
   switch (notice.template) {
     case 'password_changed':
@@ -127,11 +133,13 @@ function noticeOf(notice: Notice): { subject: string; sentence: string } {
         subject: 'We ended one of your sessions',
         sentence: `a credential of your session${quoted(notice.deviceLabel)} was used twice. Somebody may have copied it, so that the session has been ended, for them and for you; sign in again to go on.`,
       };
-    case 'account_locked':
+    case 'account_locked': {
+      const until = notice.forGood ? LOCKED_UNTIL[notice.factor] : 'for a while';
       return {
         subject: 'Your account is locked',
-        sentence: `somebody gave a wrong password or code for your account again and again, so that it is locked ${notice.forGood ? 'until you set a new password or an administrator unlocks it' : 'for a while'}.`,
+        sentence: `somebody gave a wrong ${notice.factor} for your account again and again, so that no ${notice.factor} is taken ${until}.`,
       };
+    }
     case 'new_device':
       return {
         subject: 'A new device signed in',

@@ -60,6 +60,8 @@ export class RevocationFeed {
   /** Reads all revocations in force, and follows the table from then on. */
   async start(): Promise<void> {
     await this.look();
+    // It may be started again, where what is started after it failed.
+    this.stop();
     this.#deps.hints.subscribe(CHANNEL, () => void this.#tryTo(() => this.lookAfresh()));
     this.#timer = setInterval(() => void this.#tryTo(() => this.look()), POLL_MS).unref();
   }

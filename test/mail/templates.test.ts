@@ -94,4 +94,16 @@ describe('The mails', () => {
     // Of the version before, whose notices had no token.
     assert.doesNotMatch(reused('').text, /http|undefined/);
   });
+
+  it('E06 say what lifts a lock: that of passwords, and that of codes', () => {
+    const locked = (factor: 'password' | 'code', forGood: boolean) =>
+      renderMail(
+        { template: 'account_locked', to, displayName: '', factor, forGood, happenedAt: 'now' },
+        URL_,
+      ).text;
+    assert.match(locked('password', false), /no password is taken for a while/);
+    assert.match(locked('password', true), /until you set a new password/);
+    assert.match(locked('code', true), /recovery code or a passkey/);
+    assert.doesNotMatch(locked('code', true), /new password or/);
+  });
 });
