@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import type { App } from './app.ts';
 import { run } from './cli.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
@@ -29,6 +30,10 @@ async function keepRunning(app: App, config: Config): Promise<void> {
   for (const file of config.files) unwatchFile(file);
   await app.stop();
 }
+
+// V8 would come to make the objects of calls in its old generation at once, where each that is over
+// keeps later ones from being collected (docs/decisions/0008-grpc-adapter.md).
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 try {
   process.exitCode = await run(process.argv.slice(2), {

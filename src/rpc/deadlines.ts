@@ -6,12 +6,11 @@ const MAX_STREAM_DEADLINE_MS = 24 * 3600_000;
 
 const GRPC_UNITS = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 } as const;
 
-/** Whether a `grpc-timeout` header is what the protocol says. grpc-js takes more than that. */
-export function isGrpcTimeout(text: string): boolean {
-  return grpcTimeout(text) !== undefined;
-}
-
-function grpcTimeout(text: string): number | undefined {
+/**
+ * The milliseconds in a `grpc-timeout` header, or undefined where it is not what the
+ * protocol says. grpc-js takes more than that.
+ */
+export function grpcTimeout(text: string): number | undefined {
   const match = /^(\d{1,8})([HMSmun])$/.exec(text);
   return match ? Number(match[1]) * GRPC_UNITS[match[2] as keyof typeof GRPC_UNITS] : undefined;
 }

@@ -8,6 +8,7 @@ import {
   RetryInfoSchema,
 } from '../../gen/google/rpc/error_details_pb.ts';
 import { Failure, type FailureKind, type Reason } from '../platform/failure.ts';
+import { requestTooLarge, unreadableRequest } from './request.ts';
 
 const CODES: Record<FailureKind, Code> = {
   invalid: Code.InvalidArgument,
@@ -138,7 +139,7 @@ const COMPRESSION = /^unknown compression|unsupported encoding/;
 function libraryFailure(error: ConnectError): Failure {
   const { code, rawMessage } = error;
   if (code === Code.ResourceExhausted) {
-    return new Failure('exhausted', 'REQUEST_TOO_LARGE', 'the request is larger than is read');
+    return requestTooLarge();
   }
   if (code === Code.InvalidArgument || UNREADABLE.test(rawMessage)) return unreadable(error);
   switch (code) {
@@ -179,13 +180,13 @@ export function shuttingDown(): Failure {
   });
 }
 
-/** A request that can't be read as its message. What was sent is not repeated: it may be a secret. */
+/** A request that can't be read as its message. */
 function unreadable(error: ConnectError): Failure {
   const unknown = /from JSON: key "([\w.-]{1,100})" is unknown/.exec(error.rawMessage)?.[1];
   const wrong = /cannot decode field [\w.]*\.(\w+) from JSON/.exec(error.rawMessage)?.[1];
   const field = unknown ?? wrong;
   if (field === undefined) {
-    return new Failure('invalid', 'INVALID_REQUEST', 'the request can not be read as its message');
+    return unreadableRequest();
   }
   const description = unknown === undefined ? 'has a value of the wrong type' : 'is unknown';
   return new Failure('invalid', 'INVALID_REQUEST', `the field ${field} ${description}`, {

@@ -1,9 +1,7 @@
 import { type EventEmitter, once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { create, type DescMethod, fromBinary, type Message } from '@bufbuild/protobuf';
-import { anyPack } from '@bufbuild/protobuf/wkt';
+import type { DescMethod, Message } from '@bufbuild/protobuf';
 import {
-  type ConnectError,
   createHandlerContext,
   createMethodImplSpec,
   type HandlerContext,
@@ -13,18 +11,17 @@ import {
 } from '@connectrpc/connect';
 import { createAsyncIterable, transformInvokeImplementation } from '@connectrpc/connect/protocol';
 import type * as grpc from '@grpc/grpc-js';
-import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
-import { Failure } from '../platform/failure.ts';
 import type { CallLog } from '../platform/log.ts';
 import { type Call, contextOf } from './call.ts';
-import { callerGone, toConnectError } from './errors.ts';
+import { callerGone } from './errors.ts';
 import { carriedBy, headersOf, metadataOf } from './grpc-metadata.ts';
-import { logCall } from './interceptors/logging.ts';
-import { answerBytes, encode } from './kept-answer.ts';
+import { failed } from './grpc-status.ts';
+import { answerBytes } from './kept-answer.ts';
 import { type Limits, MAX_DEADLINE_MS } from './limits.ts';
+import { parseRequest } from './request.ts';
 import type { Service } from './services.ts';
 import { orTooSlow } from './slow-reader.ts';
-import { composeUnary, UnaryCall, type UnarySpec } from './unary-call.ts';
+import { type Carrier, composeUnary, UnaryCall, type UnarySpec } from './unary-call.ts';
 
 export type AdapterDeps = {
   interceptors: Interceptor[];
@@ -71,7 +68,7 @@ function handler(spec: MethodImplSpec, deps: AdapterDeps): grpc.UntypedHandleCal
     case 'server_streaming':
       return (call: grpc.ServerWritableStream<Raw, Raw>) =>
         void answerMany(spec, deps, call, (context) => {
-          const input = createAsyncIterable([parse(spec, call.request)]);
+          const input = createAsyncIterable([parseRequest(spec.method.input, call.request)]);
           return transformInvokeImplementation(spec, context, deps.interceptors)(input);
         });
     case 'bidi_streaming':
@@ -82,25 +79,36 @@ function handler(spec: MethodImplSpec, deps: AdapterDeps): grpc.UntypedHandleCal
   }
 }
 
-/** The one hot path: every token check comes this way. */
+/** Calls that `grpc-unary.ts` leaves to grpc-js: compressed ones, and odd ones. */
 function unaryHandler(spec: UnarySpec, deps: AdapterDeps): grpc.handleUnaryCall<Raw, Raw> {
   const invoke = composeUnary(spec, deps.interceptors);
   return async (rpc, done) => {
     const call = carriedBy(rpc.metadata);
     let unary: UnaryCall | undefined;
     try {
-      unary = new UnaryCall(spec.method, parse(spec, rpc.request), contextOf(call), rpc);
-      const { message } = await invoke(unary);
-      const bytes = answerBytes(spec.method.output, message);
+      const message = parseRequest(spec.method.input, rpc.request);
+      unary = new UnaryCall(spec.method, message, contextOf(call), carrier(rpc));
+      // grpc-js says so of every call that is over.
+      rpc.on('cancelled', () => unary?.abandon());
+      const answer = await invoke(unary);
+      const bytes = answerBytes(spec.method.output, answer.message);
       const { header, trailer } = unary.sent;
       if (header) rpc.sendMetadata(metadataOf(header));
       done(null, bytes, trailer && metadataOf(trailer));
     } catch (error) {
-      done(failed(spec, deps, call, error));
+      done(failed(spec.method, deps.log, call, error));
       unary?.end(error);
     } finally {
       unary?.end();
     }
+  };
+}
+
+function carrier(rpc: grpc.ServerUnaryCall<Raw, Raw>): Carrier {
+  return {
+    path: rpc.getPath(),
+    deadline: Number(rpc.getDeadline()),
+    headers: headersOf(rpc.metadata),
   };
 }
 
@@ -118,7 +126,7 @@ async function answerOnce(
     rpc.sendMetadata(metadataOf(context.responseHeader, call));
     done(null, bytes, metadataOf(context.responseTrailer));
   } catch (error) {
-    done(failed(spec, deps, call, error));
+    done(failed(spec.method, deps.log, call, error));
   } finally {
     context.abort();
   }
@@ -137,7 +145,7 @@ async function answerMany(
     await writeAll(spec, deps, rpc, invoke(context)[Symbol.asyncIterator](), context.signal);
     rpc.end(metadataOf(context.responseTrailer));
   } catch (error) {
-    rpc.emit('error', failed(spec, deps, call, error));
+    rpc.emit('error', failed(spec.method, deps.log, call, error));
   } finally {
     context.abort();
   }
@@ -190,45 +198,10 @@ function timeout(deadline: grpc.Deadline): { timeoutMs?: number } {
   return remaining < MAX_DEADLINE_MS ? { timeoutMs: Math.max(remaining, 0) } : {};
 }
 
-/** The status for what was thrown. What failed before the interceptors is logged here. */
-function failed(spec: MethodImplSpec, deps: AdapterDeps, call: Call, thrown: unknown) {
-  const error = toConnectError(thrown, call.requestId);
-  if (!call.intercepted) {
-    logCall(deps.log, call, `${spec.method.parent.typeName}/${spec.method.name}`, error);
-  }
-  return statusOf(error, call);
-}
-
-/** An error as a gRPC status, with its details in `grpc-status-details-bin`. */
-export function statusOf(error: ConnectError, call: Call) {
-  const metadata = metadataOf(error.metadata, call);
-  const details = error.details.map((detail) => {
-    if (!('desc' in detail)) throw new TypeError('a detail without its descriptor');
-    return anyPack(detail.desc, create(detail.desc, detail.value));
-  });
-  const status = create(StatusSchema, { code: error.code, message: error.rawMessage, details });
-  metadata.set('grpc-status-details-bin', encode(StatusSchema, status));
-  return { code: error.code as number as grpc.status, details: error.rawMessage, metadata };
-}
-
-function parse(spec: MethodImplSpec, bytes: Raw): Message {
-  try {
-    return fromBinary(spec.method.input, bytes);
-  } catch (error) {
-    throw new Failure(
-      'invalid',
-      'INVALID_REQUEST',
-      'the request can not be read as its message',
-      {},
-      error,
-    );
-  }
-}
-
 async function* read(spec: MethodImplSpec, rpc: Readable) {
   // Left early, it would destroy the stream, and its answer with it.
   for await (const bytes of rpc.iterator({ destroyOnReturn: false })) {
-    yield parse(spec, bytes as Raw);
+    yield parseRequest(spec.method.input, bytes as Raw);
   }
 }
 

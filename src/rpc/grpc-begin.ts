@@ -5,9 +5,9 @@ import type { CallLog } from '../platform/log.ts';
 import type { Call, CallFactory } from './call.ts';
 import { timeLimit } from './deadlines.ts';
 import { deadlineExceeded, toConnectError } from './errors.ts';
-import { statusOf } from './grpc-adapter.ts';
 import { hasOddTimeout } from './grpc-http2.ts';
 import { carry } from './grpc-metadata.ts';
+import { statusOf } from './grpc-status.ts';
 import { logCall } from './interceptors/logging.ts';
 import type { Limits } from './limits.ts';
 import { Overdue } from './overdue.ts';
@@ -92,16 +92,17 @@ function guardRequest(
   incomplete: Overdue<Intercepted>,
   mayStream: boolean,
 ): void {
-  if (!mayStream) incomplete.add(rpc);
+  const place = mayStream ? undefined : incomplete.add(rpc);
+  const complete = () => place && incomplete.remove(place);
   const start = rpc.start;
   rpc.start = (listener) => {
     const { onReceiveHalfClose, onCancel } = listener;
     listener.onReceiveHalfClose = () => {
-      incomplete.delete(rpc);
+      complete();
       if (!rpc.stream.aborted) onReceiveHalfClose.call(listener);
     };
     listener.onCancel = () => {
-      incomplete.delete(rpc);
+      complete();
       onCancel.call(listener);
     };
     start.call(rpc, listener);

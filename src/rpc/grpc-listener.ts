@@ -15,6 +15,7 @@ import type { CallFactory } from './call.ts';
 import { addConnectService } from './grpc-adapter.ts';
 import { answerUnknownMethods, beginCall } from './grpc-begin.ts';
 import { guardGrpc, limitHttp2 } from './grpc-http2.ts';
+import { UnaryStreams } from './grpc-unary.ts';
 import type { Limits } from './limits.ts';
 import type { Service } from './services.ts';
 
@@ -42,6 +43,7 @@ export class GrpcListener {
   readonly #names: string[];
   readonly #tls: TlsFiles | undefined;
   readonly #limits: Limits;
+  readonly #unary: UnaryStreams;
   #sockets: ReadonlySet<Socket> = new Set();
 
   constructor(deps: GrpcListenerDeps) {
@@ -50,6 +52,7 @@ export class GrpcListener {
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);
     this.#tls = deps.tls;
     this.#limits = limits;
+    this.#unary = new UnaryStreams(deps.services, deps);
     this.#names = ['', ...deps.services.map(({ descriptor }) => descriptor.typeName)];
     this.#server = new grpc.Server({
       'grpc.max_receive_message_length': limits.maxMessageBytes,
@@ -85,7 +88,7 @@ export class GrpcListener {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(formatAddress(address), credentials(this.#tls), (error, port) => {
         if (error) return reject(error);
-        this.#sockets = guardGrpc(this.#server, this.#limits);
+        this.#sockets = guardGrpc(this.#server, this.#unary, this.#limits);
         resolve(port);
       });
     });

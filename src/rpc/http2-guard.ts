@@ -6,6 +6,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { LINGER_MS, type Limits } from './limits.ts';
+import { keepFewStreams } from './open-streams.ts';
 import { Overdue } from './overdue.ts';
 
 /** A call that takes less needs no watch over its silence. */
@@ -29,7 +30,10 @@ export function http2Options(limits: Limits) {
 export function guardHttp2(server: Http2Server | Http2SecureServer, limits: Limits): void {
   // A broken handshake or frame ends its connection and nothing else.
   server.on('sessionError', () => {});
-  server.on('session', (session) => limitSilence(session, limits));
+  server.on('session', (session) => {
+    keepFewStreams(session);
+    limitSilence(session, limits);
+  });
   const young = new Overdue<ServerHttp2Stream>(YOUNG_MS, (stream) => {
     if (stream.destroyed) return;
     stream.setTimeout(limits.streamIdleMs, () => stream.close(constants.NGHTTP2_CANCEL));
@@ -45,9 +49,9 @@ function limitSilence(session: ServerHttp2Session, limits: Limits): void {
 }
 
 function guardStream(stream: ServerHttp2Stream, young: Overdue<ServerHttp2Stream>): void {
-  young.add(stream);
+  const place = young.add(stream);
   stream.once('finish', () => {
-    young.delete(stream);
+    young.remove(place);
     if (!stream.readableEnded) dropUnread(stream);
   });
 }

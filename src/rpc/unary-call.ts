@@ -7,13 +7,21 @@ import type {
   UnaryRequest,
   UnaryResponse,
 } from '@connectrpc/connect';
-import type * as grpc from '@grpc/grpc-js';
 import { callOf } from './call.ts';
 import { callerGone } from './errors.ts';
-import { headersOf } from './grpc-metadata.ts';
 
 export type UnarySpec = Extract<MethodImplSpec, { kind: 'unary' }>;
 type AnyFn = ReturnType<Interceptor>;
+
+/** What a unary call came by, and what it knows of it. */
+export type Carrier = {
+  /** `/package.Service/Method` */
+  readonly path: string;
+  /** When its caller gives it up, in milliseconds since 1970; `Infinity` for never. */
+  readonly deadline: number;
+  /** What its caller sent along. */
+  readonly headers: Headers;
+};
 
 /**
  * One unary call by gRPC, as interceptors see it and as the method does. Most calls ask for neither
@@ -27,25 +35,18 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   readonly method: DescMethodUnary;
   readonly message: Message;
   readonly values: ContextValues;
-  readonly #rpc: grpc.ServerUnaryCall<unknown, unknown>;
+  readonly #carrier: Carrier;
   #header: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
   #abort: AbortController | undefined;
   #ended: { reason: unknown } | undefined;
 
-  constructor(
-    method: DescMethodUnary,
-    message: Message,
-    values: ContextValues,
-    rpc: grpc.ServerUnaryCall<unknown, unknown>,
-  ) {
+  constructor(method: DescMethodUnary, message: Message, values: ContextValues, carrier: Carrier) {
     this.method = method;
     this.message = message;
     this.values = values;
-    this.#rpc = rpc;
-    // grpc-js says so of every call that is over; of one that was answered it means nothing.
-    rpc.on('cancelled', () => this.#ended ?? this.end(callOf(values).answered ?? callerGone()));
+    this.#carrier = carrier;
   }
 
   get service() {
@@ -53,7 +54,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   }
 
   get url(): string {
-    return `http://localhost${this.#rpc.getPath()}`;
+    return `http://localhost${this.#carrier.path}`;
   }
 
   get contextValues(): ContextValues {
@@ -61,7 +62,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   }
 
   get header(): Headers {
-    this.#header ??= headersOf(this.#rpc.metadata);
+    this.#header ??= this.#carrier.headers;
     return this.#header;
   }
 
@@ -93,8 +94,13 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   }
 
   timeoutMs(): number | undefined {
-    const deadline = Number(this.#rpc.getDeadline());
+    const { deadline } = this.#carrier;
     return Number.isFinite(deadline) ? deadline - Date.now() : undefined;
+  }
+
+  /** Tells of a caller who went away. Of a call that is over it means nothing. */
+  abandon(): void {
+    if (!this.#ended) this.end(callOf(this.values).answered ?? callerGone());
   }
 
   /** Tells whoever still works for the call that it is over. */

@@ -184,7 +184,7 @@ describe('a call by gRPC, Connect and gRPC-Web', () => {
       method: recent,
       headers: { authorization: 'Bearer secret-\u00e4-secret' },
       dialects: ['grpc'],
-      refused: { code: Code.Unauthenticated, reason: 'CREDENTIALS_MISSING' },
+      refused: { code: Code.Unauthenticated, reason: 'TOKEN_INVALID' },
     });
     written.mock.restore();
     const text = written.mock.calls.map((call) => String(call.arguments[0])).join('');
