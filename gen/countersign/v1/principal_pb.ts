@@ -56,14 +56,15 @@ export type Principal = Message<"countersign.v1.Principal"> & {
   emailVerified: boolean;
 
   /**
-   * The names of the roles held when the token was issued.
+   * The names of the roles held when the token was issued. Empty for API keys, and for tokens that one
+   * was exchanged for: their owner's roles are not theirs, what they may do is in `permissions`.
    *
    * @generated from field: repeated string roles = 6;
    */
   roles: string[];
 
   /**
-   * The permissions those roles give, narrowed to the token's scope.
+   * The permissions that those roles give at this moment, narrowed to the token's scope.
    *
    * @generated from field: repeated string permissions = 7;
    */
@@ -77,14 +78,15 @@ export type Principal = Message<"countersign.v1.Principal"> & {
   scopes: string[];
 
   /**
-   * How the user proved who they are, in the words of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`.
+   * How the user proved who they are, in the words of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`. Empty for
+   * API keys, and for tokens that one was exchanged for.
    *
    * @generated from field: repeated string amr = 9;
    */
   amr: string[];
 
   /**
-   * When the user last proved it.
+   * When the user last proved it. Unset where nobody did.
    *
    * @generated from field: google.protobuf.Timestamp auth_time = 10;
    */

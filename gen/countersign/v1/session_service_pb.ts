@@ -294,7 +294,8 @@ export type IntrospectTokenRequest = Message<"countersign.v1.IntrospectTokenRequ
   token: string;
 
   /**
-   * Scopes that the token must all carry.
+   * Scopes that the token must all carry. One that the roles of its owner no longer give counts as a
+   * permission that is missing.
    *
    * @generated from field: repeated string required_scopes = 2;
    */
@@ -525,7 +526,8 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
     case: "apiKeyId";
   } | {
     /**
-     * Those that a key has signed: `kid`.
+     * Those that a key has signed: `kid`. Whoever keeps a key set takes the key out of it, for good: a
+     * token that was forged with it may say any expiry.
      *
      * @generated from field: string signing_key_id = 5;
      */
@@ -534,7 +536,8 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * When the last token that it concerns has expired, and it can be forgotten.
+   * When the last token that it concerns has expired, and it can be forgotten. Of a key: when no cache
+   * has it any more that has asked for the set again within 20 minutes.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 6;
    */
