@@ -1,13 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DestinationStream } from 'pino';
 import { AccountService } from '../gen/countersign/v1/account_service_pb.ts';
+import { AdminService } from '../gen/countersign/v1/admin_service_pb.ts';
+import { ApiKeyService } from '../gen/countersign/v1/api_key_service_pb.ts';
+import { AuditService } from '../gen/countersign/v1/audit_service_pb.ts';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
+import { RoleBook } from './access/role-book.ts';
 import { BreachedPasswords } from './accounts/breached-passwords.ts';
 import { PasswordHasher } from './accounts/password-hasher.ts';
 import { PasswordPolicy } from './accounts/password-policy.ts';
 import { PasswordStrength } from './accounts/password-strength.ts';
+import { ApiKeyMemory } from './api-keys/api-key-memory.ts';
+import { KeyLimits } from './api-keys/key-limits.ts';
+import { KeyUsage } from './api-keys/key-usage.ts';
+import { ApiKeyVerifier } from './api-keys/verify-api-key.ts';
 import { AuditQueue } from './audit/audit-queue.ts';
+import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
 import type { Config } from './config.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
@@ -32,6 +41,9 @@ import { type Readiness, readiness } from './platform/readiness.ts';
 import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
 import { accountService } from './rpc/account-service.ts';
+import { adminService } from './rpc/admin-service.ts';
+import { apiKeyService } from './rpc/api-key-service.ts';
+import { auditService } from './rpc/audit-service.ts';
 import { authService } from './rpc/auth-service.ts';
 import { CallFactory } from './rpc/call.ts';
 import { type ConnectListenerDeps, connectListener } from './rpc/connect-listener.ts';
@@ -129,6 +141,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await ready.catch(() => {});
       await background.stop();
       await nouns.auditQueue.flush();
+      await nouns.keyUsage.flush();
       nouns.mail?.close();
       await nouns.strength.close();
       platform.hints.close();
@@ -169,7 +182,7 @@ async function listenHttp(config: Config, limits: Limits) {
 type Nouns = ReturnType<typeof buildNouns>;
 
 function buildNouns(config: Config, platform: Platform, publicUrl: string) {
-  const { clock, log, database, keyring, hints, jobs } = platform;
+  const { clock, log, database, keyring, redis, hints, jobs } = platform;
   const issuer = config.issuer ?? publicUrl;
   const tokens = { ...config, issuer, audience: config.audience ?? issuer };
   const mailbox =
@@ -178,8 +191,12 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
       : undefined;
   const mail: MailTransport | undefined =
     config.smtpUrl === undefined ? mailbox : smtpTransport(config.smtpUrl);
-  const keys = new KeySet(database, keyring);
-  const revocations = new RevocationFeed({ ...config, database, clock, log, hints });
+  const keys = new KeySet(database, keyring, hints);
+  const revocations = new RevocationFeed({ ...config, database, clock, log, hints, keys });
+  const roles = new RoleBook({ database, clock, log, hints });
+  const apiKeyMemory = new ApiKeyMemory({ database, log, hints, revocations });
+  const keyUsage = new KeyUsage(database, log);
+  const keyLimits = new KeyLimits(redis);
   const { minLength, pwnedPasswordsUrl } = config.passwords;
   const strength = new PasswordStrength();
   const breached =
@@ -190,13 +207,26 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
     mail,
     keys,
     revocations,
+    roles,
     outbox: new Outbox(jobs, keyring),
     auditQueue: new AuditQueue(database, clock, log),
+    auditTrail: new AuditTrail({ database, keyring, log }),
+    verifying: new Set<symbol>(),
     passwords: new PasswordHasher(config.argon2),
     strength,
     passwordPolicy: new PasswordPolicy({ minLength, strength, breached }),
     relyingParty: relyingParty(config, publicUrl),
-    verifier: new AccessTokenVerifier({ clock, keys, tokens, revocations }),
+    verifier: new AccessTokenVerifier({ clock, keys, tokens, revocations, roles }),
+    apiKeyMemory,
+    keyUsage,
+    apiKeyVerifier: new ApiKeyVerifier({
+      ...platform,
+      roles,
+      revocations,
+      apiKeyMemory,
+      keyLimits,
+      keyUsage,
+    }),
   };
 }
 
@@ -213,18 +243,23 @@ function buildServing(
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
-  const { verifier, tokens } = nouns;
+  const { verifier, apiKeyVerifier, tokens } = nouns;
   const deps = {
     ...platform,
     ...nouns,
     limits,
     requireVerifiedEmail: config.requireVerifiedEmail,
+    signingAlg: config.signingAlg,
+    accessTokenTtlMs: config.accessTokenTtlMs,
     passwordHistory: config.passwords.history,
     forgetPasskey,
   };
   return {
     services: [
       service(AccountService, accountService(deps)),
+      service(AdminService, adminService(deps)),
+      service(ApiKeyService, apiKeyService(deps)),
+      service(AuditService, auditService(deps)),
       service(AuthService, authService(deps)),
       service(SessionService, sessionService(deps)),
       ...others,
@@ -234,7 +269,7 @@ function buildServing(
       errors,
       shutdown(stopping),
       deadline,
-      authentication(verifier, tokens.audience),
+      authentication({ verifier, apiKeyVerifier, audience: tokens.audience }),
       access({
         clock,
         rateLimits: config.rateLimits ? rateLimits(redis) : noRateLimits,

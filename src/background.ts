@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RoleBook } from './access/role-book.ts';
 import { OneTimeToken } from './accounts/one-time-token.entity.ts';
+import { ApiKey } from './api-keys/api-key.entity.ts';
+import type { ApiKeyMemory } from './api-keys/api-key-memory.ts';
 import type { AuditQueue } from './audit/audit-queue.ts';
+import type { AuditTrail } from './audit/audit-trail.ts';
+import { maintainAuditTrail } from './audit/maintain-audit-trail.ts';
 import type { Config } from './config.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
@@ -8,19 +13,27 @@ import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
 import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
 import type { Database } from './platform/database.ts';
+import { Failure } from './platform/failure.ts';
 import type { Jobs } from './platform/jobs.ts';
 import { errorFields, type Log } from './platform/log.ts';
+import { noCaller } from './platform/no-caller.ts';
 import type { Check } from './platform/readiness.ts';
 import type { RedisClient } from './platform/redis.ts';
+import { forgetDeletedRoles } from './roles/forget-deleted-roles.ts';
 import { migrate } from './schema.ts';
 import type { RevocationFeed } from './sessions/revocation-feed.ts';
 import { Session } from './sessions/session.entity.ts';
 import type { KeySet } from './signing-keys/key-set.ts';
 import { maintainSigningKeys } from './signing-keys/maintain-signing-keys.ts';
+import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts';
+import { bootstrapAdmin } from './users/create-admin.ts';
 
 const BRING_UP_RETRY_MS = 1000;
 const MAINTENANCE_MS = 30_000;
+/** Without a hint, a change of the keys is seen after this long at most. */
+const KEYS_MS = 5000;
 const RETENTION_MS = 24 * 3600_000;
+const KEY_RETENTION_MS = 30 * RETENTION_MS;
 
 type Platform = {
   clock: Clock;
@@ -34,8 +47,11 @@ type Platform = {
 type Nouns = {
   keys: KeySet;
   revocations: RevocationFeed;
+  roles: RoleBook;
+  apiKeyMemory: ApiKeyMemory;
   outbox: Outbox;
   auditQueue: AuditQueue;
+  auditTrail: AuditTrail;
   mail: MailTransport | undefined;
 };
 
@@ -70,19 +86,27 @@ export class Background {
    */
   async bringUp(): Promise<void> {
     const { database, log, jobs } = this.#platform;
-    const { revocations, mail } = this.#nouns;
+    const { revocations, apiKeyMemory, roles, mail } = this.#nouns;
     await this.#untilDone(async () => {
       if (database.kind === 'embedded') await migrate(database);
       await this.#maintainKeys();
       await revocations.start();
+      await roles.start();
+      this.#nouns.auditTrail.start();
+      await apiKeyMemory.start();
       if (!this.#jobsStarted) await jobs.start();
       this.#jobsStarted = true;
+      await this.#bootstrapAdmin();
     });
     if (this.#draining.aborted) return;
     if (mail) await this.#deliver(mail);
     else log.warn({ component: 'mail' }, 'SMTP_URL is not set: mail waits in the outbox');
     this.every(MAINTENANCE_MS, 'signing keys', () => this.#maintainKeys());
+    this.#nouns.keys.follow();
+    this.every(KEYS_MS, 'signing keys', () => this.#nouns.keys.load());
     this.every(MAINTENANCE_MS, 'retention', () => this.#forgetExpired());
+    const audit = { ...this.#config, ...this.#platform };
+    this.every(MAINTENANCE_MS, 'audit', () => maintainAuditTrail(audit, this.#draining));
     this.#up = true;
   }
 
@@ -98,7 +122,7 @@ export class Background {
   /** What readiness looks at. */
   checks(): Check[] {
     const { database, redis } = this.#platform;
-    const { keys, revocations } = this.#nouns;
+    const { keys, revocations, roles } = this.#nouns;
     const says = (ok: boolean, problem: string) => Promise.resolve(ok ? undefined : problem);
     const checks: Check[] = [
       { name: 'database', required: true, check: () => database.ping() },
@@ -109,6 +133,7 @@ export class Background {
         required: true,
         check: () => says(!revocations.isStale, 'not followed'),
       },
+      { name: 'roles', required: true, check: () => says(!roles.isStale, 'not followed') },
       { name: 'start', required: true, check: () => says(this.#up, 'under way') },
       {
         name: 'shutdown',
@@ -129,6 +154,9 @@ export class Background {
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#nouns.revocations.stop();
+    this.#nouns.roles.stop();
+    await this.#nouns.auditTrail.stop();
+    this.#nouns.apiKeyMemory.stop();
     if (this.#jobsStarted) await this.#platform.jobs.stop();
   }
 
@@ -139,13 +167,32 @@ export class Background {
   async #forgetExpired(): Promise<void> {
     const { database, clock } = this.#platform;
     const limit = addMs(clock.now(), -RETENTION_MS);
+    const keyLimit = addMs(clock.now(), -KEY_RETENTION_MS);
     const batches = [
       () => this.#nouns.revocations.forgetExpired(),
+      () => forgetDeletedRoles({ database, clock }),
       () => database.read((em) => em.getRepository(OneTimeToken).forgetExpired(limit)),
       () => database.read((em) => em.getRepository(UsedChallenge).forgetExpired(limit)),
       () => database.read((em) => em.getRepository(Session).forgetExpired(limit)),
+      () => database.read((em) => em.getRepository(RevokedSigningKey).forgetOld(clock.now())),
+      () => database.read((em) => em.getRepository(ApiKey).forgetOver(keyLimit)),
     ];
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));
+  }
+
+  /** An address that can't be an administrator's keeps nobody from being served. */
+  async #bootstrapAdmin(): Promise<void> {
+    const { bootstrapAdminEmail: email } = this.#config;
+    if (email === undefined) return;
+    const fields = { component: 'administrators' };
+    try {
+      const deps = { ...this.#platform, ...this.#nouns };
+      const created = await bootstrapAdmin(deps, noCaller(), email);
+      if (created) this.#platform.log.info({ ...fields, subject: created.userId }, created.outcome);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.kind !== 'precondition') throw error;
+      this.#platform.log.error({ ...fields, reason: error.reason }, 'there is no administrator');
+    }
   }
 
   async #maintainKeys(): Promise<void> {

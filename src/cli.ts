@@ -1,28 +1,14 @@
 import { type App, startApp } from './app.ts';
-import {
-  type Config,
-  ConfigError,
-  type Environment,
-  type ReadFile,
-  readConfig,
-  unknownVariables,
-} from './config.ts';
+import { ADMIN_USAGE, adminCommand } from './cli/admin.ts';
+import { API_KEYS_USAGE, apiKeysCommand } from './cli/apikeys.ts';
+import { AUDIT_USAGE, auditCommand } from './cli/audit.ts';
+import { EXIT, type Io, print } from './cli/io.ts';
+import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
+import { USERS_USAGE, usersCommand } from './cli/users.ts';
+import { type Config, ConfigError, readConfig, unknownVariables } from './config.ts';
 import { describeConfig, exampleEnvironment, settingsTable } from './config-text.ts';
 import { createLog } from './platform/log.ts';
 import { migrate, openDatabase } from './schema.ts';
-
-/** What the command touches outside itself. */
-export type Io = {
-  env: Environment;
-  readFile: ReadFile;
-  out: (text: string) => void;
-  err: (text: string) => void;
-  /** Runs `app` until it is told to stop, and then stops it. */
-  keepRunning: (app: App, config: Config) => Promise<void>;
-};
-
-/** From sysexits.h, as far as service managers tell them apart. */
-const EXIT = { ok: 0, failed: 1, usage: 64, config: 78 } as const;
 
 const USAGE = `Usage: countersign COMMAND [--json]
 
@@ -31,37 +17,47 @@ const USAGE = `Usage: countersign COMMAND [--json]
   config    print the effective configuration, secrets masked
               --example   as an environment file with every default
               --table     as the table of the README
-
+${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${AUDIT_USAGE}
 Everything is configured by environment variables: see the README or .env.example.
 `;
+
+type Flags = ReadonlySet<string>;
+
+/** Commands that take flags and nothing else. */
+const COMMANDS: Readonly<Record<string, (io: Io, flags: Flags) => Promise<number>>> = {
+  serve,
+  migrate: migrateCommand,
+  config: configCommand,
+};
+
+/** Commands that read what follows them by themselves. */
+const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promise<number>>> = {
+  admin: adminCommand,
+  apikeys: apiKeysCommand,
+  audit: auditCommand,
+  keys: keysCommand,
+  users: usersCommand,
+};
 
 /** Runs the `countersign` command. Gives its exit code; 78 means that the configuration is wrong. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const flags = new Set(args.filter((arg) => arg.startsWith('--')));
   const [command = 'serve', ...rest] = args.filter((arg) => !arg.startsWith('--'));
-  const commands: Record<string, (io: Io, flags: Set<string>) => Promise<number>> = {
-    serve,
-    migrate: migrateCommand,
-    config: configCommand,
-  };
-  const chosen = commands[command];
   if (flags.has('--help')) return print(io.out, USAGE, EXIT.ok);
-  if (!chosen || rest.length > 0) return print(io.err, USAGE, EXIT.usage);
+  const group = GROUPS[command];
+  const single = rest.length === 0 ? COMMANDS[command] : undefined;
+  if (!group && !single) return print(io.err, USAGE, EXIT.usage);
   // Not an error: an older program must start with the settings of a newer one.
   for (const name of unknownVariables(io.env)) io.err(`${name} is not a setting of this version\n`);
   try {
-    return await chosen(io, flags);
+    if (group) return await group(io, args.toSpliced(args.indexOf(command), 1));
+    return (await single?.(io, flags)) ?? EXIT.usage;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     io.err('The configuration is not usable:\n');
     for (const problem of error.problems) io.err(`  - ${problem}\n`);
     return EXIT.config;
   }
-}
-
-function print(to: (text: string) => void, text: string, code: number): number {
-  to(text);
-  return code;
 }
 
 async function serve(io: Io): Promise<number> {
@@ -89,10 +85,10 @@ Try next:
 `;
 }
 
-async function migrateCommand(io: Io, flags: Set<string>): Promise<number> {
+async function migrateCommand(io: Io, flags: Flags): Promise<number> {
   const config = readConfig(io.env, io.readFile);
   const log = createLog(config.logLevel);
-  const database = await openDatabase(config, log, { forMigration: true });
+  const database = await openDatabase(config, log, { takesLong: true });
   try {
     const applied = await migrate(database);
     const text =
@@ -104,7 +100,7 @@ async function migrateCommand(io: Io, flags: Set<string>): Promise<number> {
   return EXIT.ok;
 }
 
-async function configCommand(io: Io, flags: Set<string>): Promise<number> {
+async function configCommand(io: Io, flags: Flags): Promise<number> {
   if (flags.has('--example')) return print(io.out, exampleEnvironment(), EXIT.ok);
   if (flags.has('--table')) return print(io.out, settingsTable(), EXIT.ok);
   const described = describeConfig(readConfig(io.env, io.readFile));

@@ -36,6 +36,10 @@ const address = z.string().transform((text, ctx): Address => {
   return { host: (match[1] ?? match[2]) as string, port };
 });
 
+const durationOrOff = z.union([z.literal('off'), duration], {
+  error: 'is not `off` or a duration like 400d',
+});
+
 const list = z.string().transform((text) =>
   text
     .split(',')
@@ -211,6 +215,11 @@ export const settings = {
     'true',
     'Whether signing in needs a verified address.',
   ),
+  COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL: setting(
+    z.email('is not an address').max(254).optional(),
+    'none',
+    'Who becomes the first administrator: while there is none at the start, an account with this address is made one, and mailed a link to set a password.',
+  ),
   COUNTERSIGN_MAIL_FROM: withDefault(
     z
       .string()
@@ -221,7 +230,7 @@ export const settings = {
   COUNTERSIGN_TRUSTED_CALLERS: setting(
     networks.optional(),
     'embedded: loopback; otherwise none',
-    'Networks whose callers may introspect tokens without a credential (CIDRs, by comma).',
+    'Networks whose callers may introspect tokens and verify API keys without a credential (CIDRs, by comma).',
   ),
   COUNTERSIGN_TRUSTED_PROXIES: withDefault(
     networks,
@@ -275,6 +284,11 @@ export const settings = {
     url('http:', 'https:').optional(),
     'none; new passwords are compared with local lists only',
     'Where new passwords are looked up among breached ones by the first five hex digits of their SHA-1, such as `https://api.pwnedpasswords.com/range`. When it does not answer, passwords pass.',
+  ),
+  COUNTERSIGN_AUDIT_RETENTION: withDefault(
+    durationOrOff,
+    '400d',
+    'How long audit events are kept, `off`: for ever. Older ones are deleted a day at a time; the rest stays provable.',
   ),
   COUNTERSIGN_DB_POOL_MAX: withDefault(
     wholeNumber(1, 1000),
@@ -331,6 +345,8 @@ export type Config = Readonly<{
   sessionIdleTtlMs: number;
   signingAlg: 'ES256' | 'EdDSA' | 'RS256';
   requireVerifiedEmail: boolean;
+  /** Undefined: nobody is made an administrator at the start. */
+  bootstrapAdminEmail: string | undefined;
   mailFrom: string;
   trustedCallers: readonly string[];
   trustedProxies: readonly string[];
@@ -347,6 +363,7 @@ export type Config = Readonly<{
     /** The range endpoint of Pwned Passwords; undefined: nothing is asked. */
     pwnedPasswordsUrl: string | undefined;
   };
+  auditRetentionMs: number | 'off';
   database: {
     poolMax: number;
     acquireTimeoutMs: number;
@@ -461,6 +478,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     sessionIdleTtlMs: v.COUNTERSIGN_SESSION_IDLE_TTL,
     signingAlg: v.COUNTERSIGN_SIGNING_ALG,
     requireVerifiedEmail: v.COUNTERSIGN_REQUIRE_VERIFIED_EMAIL,
+    bootstrapAdminEmail: v.COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL,
     mailFrom: v.COUNTERSIGN_MAIL_FROM,
     trustedCallers:
       v.COUNTERSIGN_TRUSTED_CALLERS ?? (v.DATABASE_URL === undefined ? ['127.0.0.0/8', '::1'] : []),
@@ -478,6 +496,7 @@ function assemble(v: Values, files: readonly string[]): Config {
       history: v.COUNTERSIGN_PASSWORD_HISTORY,
       pwnedPasswordsUrl: v.COUNTERSIGN_PWNED_PASSWORDS_URL,
     },
+    auditRetentionMs: v.COUNTERSIGN_AUDIT_RETENTION,
     database: {
       poolMax: v.COUNTERSIGN_DB_POOL_MAX,
       acquireTimeoutMs: v.COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT,

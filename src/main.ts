@@ -31,6 +31,18 @@ async function keepRunning(app: App, config: Config): Promise<void> {
   await app.stop();
 }
 
+/** Whoever reads the output may go away: that ends what is written to it, not more. */
+function write(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.once('error', reject);
+    process.stdout.write(text, (error) => {
+      if (error) return reject(error);
+      process.stdout.off('error', reject);
+      resolve();
+    });
+  });
+}
+
 // V8 would come to make the objects of calls in its old generation at once, where each that is over
 // keeps later ones from being collected (docs/decisions/0008-grpc-adapter.md).
 setFlagsFromString('--no-allocation-site-pretenuring');
@@ -41,6 +53,8 @@ try {
     readFile,
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
+    write,
+    isTerminal: process.stderr.isTTY === true,
     keepRunning,
   });
 } catch (error) {

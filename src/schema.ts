@@ -1,7 +1,12 @@
 import { migrations } from '../migrations/index.ts';
+import { Permission } from './access/permission.entity.ts';
+import { Role } from './access/role.entity.ts';
 import { Account } from './accounts/account.entity.ts';
 import { OneTimeToken } from './accounts/one-time-token.entity.ts';
 import { PasswordCredential } from './accounts/password-credential.entity.ts';
+import { ApiKey } from './api-keys/api-key.entity.ts';
+import { AuditChain } from './audit/audit-chain.entity.ts';
+import { AuditErasure } from './audit/audit-erasure.entity.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Config } from './config.ts';
 import { PasswordHistory } from './credentials/password-history.entity.ts';
@@ -14,20 +19,29 @@ import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
 import { Database } from './platform/database.ts';
 import { Jobs } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
+import { ServiceAccount } from './service-accounts/service-account.entity.ts';
 import { Revocation } from './sessions/revocation.entity.ts';
 import { Session } from './sessions/session.entity.ts';
+import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts';
 import { SigningKey } from './signing-keys/signing-key.entity.ts';
 
 /** Everything that the database holds for us, beside the queue's own tables. */
 const entities = [
   Account,
+  ApiKey,
+  AuditChain,
+  AuditErasure,
   AuditEvent,
   OneTimeToken,
   Passkey,
   PasswordCredential,
   PasswordHistory,
+  Permission,
   RecoveryCode,
   Revocation,
+  Role,
+  ServiceAccount,
+  RevokedSigningKey,
   Session,
   SigningKey,
   SignInLock,
@@ -35,11 +49,11 @@ const entities = [
   UsedChallenge,
 ];
 
-/** The database of a configuration. `forMigration` takes the limits off its statements. */
+/** The database of a configuration. `takesLong` takes the limits off its statements. */
 export function openDatabase(
   config: Config,
   log: Log,
-  { forMigration = false } = {},
+  { takesLong = false } = {},
 ): Promise<Database> {
   return Database.open({
     url: config.databaseUrl,
@@ -48,7 +62,7 @@ export function openDatabase(
     entities,
     migrations,
     ...config.database,
-    ...(forMigration ? { statementTimeoutMs: 0, acquireTimeoutMs: 30_000 } : {}),
+    ...(takesLong ? { statementTimeoutMs: 0, acquireTimeoutMs: 30_000 } : {}),
     log,
   });
 }

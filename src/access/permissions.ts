@@ -1,30 +1,59 @@
-/** The permissions that Countersign's own methods ask for. */
-const BUILT_IN_PERMISSIONS = [
-  'users.read',
-  'users.write',
-  'roles.read',
-  'roles.write',
-  'sessions.read',
-  'sessions.revoke',
-  'tokens.introspect',
-  'api_keys.read',
-  'api_keys.write',
-  'api_keys.verify',
-  'service_accounts.read',
-  'service_accounts.write',
-  'signing_keys.read',
-  'signing_keys.write',
-  'audit.read',
-  'webhooks.read',
-  'webhooks.write',
-] as const;
+/** The permissions that Countersign's own methods ask for, and what each allows. */
+export const BUILT_IN_PERMISSIONS = {
+  'users.read': 'See and search accounts.',
+  'users.write': 'Create, change, suspend and delete accounts.',
+  'roles.read': 'See roles and permissions.',
+  'roles.write': 'Change roles and permissions, grant and revoke them.',
+  'sessions.read': "See other people's sessions.",
+  'sessions.revoke': "End other people's sessions.",
+  'tokens.introspect': 'Ask what a token is worth, and watch revocations.',
+  'api_keys.read': "See others' API keys.",
+  'api_keys.write': "Create, change and revoke others' API keys.",
+  'api_keys.verify': 'Ask what an API key is worth.',
+  'service_accounts.read': 'See service accounts.',
+  'service_accounts.write': 'Create and delete service accounts.',
+  'signing_keys.read': 'See signing keys.',
+  'signing_keys.write': 'Rotate and revoke signing keys.',
+  'audit.read': 'Read the audit log.',
+  'webhooks.read': 'See webhooks and their deliveries.',
+  'webhooks.write': 'Create, change and delete webhooks.',
+} as const;
 
-const ROLES: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
-  ['admin', BUILT_IN_PERMISSIONS],
-  ['user', []],
-]);
+type BuiltIn = keyof typeof BUILT_IN_PERMISSIONS;
 
-/** What the holder of these roles may do: the union of their permissions, sorted. */
-export function permissionsOf(roles: readonly string[]): string[] {
-  return [...new Set(roles.flatMap((role) => ROLES.get(role) ?? []))].sort();
-}
+/** The role that gives every permission there is, those of customers' own services too. */
+export const ADMIN_ROLE = 'admin';
+/** What everybody has from the beginning. */
+export const USER_ROLE = 'user';
+
+/** The roles that are always there, and always the same. What operators add has other names. */
+export const BUILT_IN_ROLES: Readonly<
+  Record<string, { description: string; permissions: readonly BuiltIn[] }>
+> = {
+  [ADMIN_ROLE]: {
+    description: 'May do everything. There is always one active administrator.',
+    permissions: Object.keys(BUILT_IN_PERMISSIONS) as BuiltIn[],
+  },
+  auditor: {
+    description: 'Sees everything that concerns people and access, and changes nothing.',
+    permissions: [
+      'api_keys.read',
+      'audit.read',
+      'roles.read',
+      'service_accounts.read',
+      'sessions.read',
+      'users.read',
+    ],
+  },
+  support: {
+    description: 'Helps people with their accounts, unless those may do more than support may.',
+    permissions: ['sessions.read', 'sessions.revoke', 'users.read', 'users.write'],
+  },
+  [USER_ROLE]: { description: 'What every account has: nothing beyond itself.', permissions: [] },
+};
+
+/**
+ * How long the names of all permissions may be together, with a space between each two. The holder of
+ * the role `admin` has them all in the `scope` of a token, which is never longer than 4 KiB.
+ */
+export const MAX_SCOPE_LENGTH = 1500;

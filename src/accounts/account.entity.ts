@@ -19,12 +19,47 @@ const AccountSchema = defineEntity({
     createdAt: p.datetime().columnType('timestamptz'),
     updatedAt: p.datetime().columnType('timestamptz'),
     lastLoginAt: p.datetime().columnType('timestamptz').nullable(),
+    /** When an administrator created it, or gave it its address. Null: its owner signed up. */
+    invitedAt: p.datetime().columnType('timestamptz').nullable(),
+    /** Its name in the system that it was imported from. */
+    externalId: p.text().nullable(),
   },
+  indexes: [
+    {
+      name: 'accounts_email_search',
+      expression:
+        'create index accounts_email_search on accounts using gin (canonical_email gin_trgm_ops)',
+    },
+    {
+      name: 'accounts_name_search',
+      expression:
+        'create index accounts_name_search on accounts using gin (lower(display_name) gin_trgm_ops)',
+    },
+    {
+      name: 'accounts_roles',
+      expression: 'create index accounts_roles on accounts using gin (roles)',
+    },
+    {
+      name: 'accounts_suspended',
+      expression: "create index accounts_suspended on accounts (id) where state = 'suspended'",
+    },
+    { name: 'accounts_created_at', properties: ['createdAt', 'id'] },
+    {
+      name: 'accounts_last_login_at',
+      expression:
+        "create index accounts_last_login_at on accounts (coalesce(last_login_at, '-infinity'::timestamptz), id)",
+    },
+  ],
   uniques: [
     {
       name: 'accounts_live_email',
       expression:
         "create unique index accounts_live_email on accounts (canonical_email) where state <> 'deleted'",
+    },
+    {
+      name: 'accounts_live_external_id',
+      expression:
+        "create unique index accounts_live_external_id on accounts (external_id) where state <> 'deleted'",
     },
   ],
 });
@@ -39,10 +74,11 @@ export class Account extends AccountSchema.class {
 
   /**
    * Whether somebody else may still sign up with its address and take its place: nobody has proved
-   * that it is theirs, and nobody has used it, which is possible where sign-ins need no proof.
+   * that it is theirs, and nobody has used it, which is possible where sign-ins need no proof. Not
+   * one that an administrator created: with what it may do it waits for the person it was meant for.
    */
   get isUnclaimed(): boolean {
-    return !this.isVerified && !this.lastLoginAt && this.state === 'active';
+    return !this.isVerified && !this.lastLoginAt && !this.invitedAt && this.state === 'active';
   }
 }
 AccountSchema.setClass(Account);

@@ -32,10 +32,11 @@ export async function issueOneTimeToken(
   account: string,
   purpose: TokenPurpose,
   details?: TokenDetails,
+  ttlMs = KINDS[purpose].ttlMs,
 ): Promise<{ token: string; expiresAt: Date }> {
   const now = clock.now();
   const id = uuidv7();
-  const { ttlMs, prefix } = KINDS[purpose];
+  const { prefix } = KINDS[purpose];
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const tokens = em.getRepository(OneTimeToken);
   if (purpose !== 'secure_account') await tokens.voidLive(account, purpose, now);

@@ -1,3 +1,4 @@
+import { recordAudit } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
@@ -18,16 +19,23 @@ export async function resendVerification(
   email: string,
 ): Promise<void> {
   await inEvenTime(async () => {
-    await deps.database.transaction((em) => sendAnother(em, deps, email), caller.signal);
+    await deps.database.transaction((em) => sendAnother(em, deps, caller, email), caller.signal);
     deps.outbox.wake();
   }, caller.signal);
 }
 
-async function sendAnother(em: EntityManager, deps: ResendVerificationDeps, email: string) {
+async function sendAnother(
+  em: EntityManager,
+  deps: ResendVerificationDeps,
+  caller: Caller,
+  email: string,
+) {
   const account = await em
     .getRepository(Account)
     .lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isVerified || account.state !== 'active') return;
+  const event = { type: 'account.verification_requested', subject: account.id } as const;
+  recordAudit(em, deps, caller, event);
   const { token } = await issueOneTimeToken(em, deps, account.id, 'verify_email');
   const { email: to, displayName } = account;
   await deps.outbox.send(em, { template: 'verify_email', to, displayName, token });

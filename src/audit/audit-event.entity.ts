@@ -9,21 +9,51 @@ const AuditEventSchema = defineEntity({
     type: p.text(),
     /** Who did it: an account's id, or null for nobody signed in. */
     actor: p.uuid().nullable(),
+    actorType: p.text().nullable(),
+    /** The API key that the actor did it with. */
+    apiKeyId: p.uuid().nullable(),
     /** The account that it happened to, or null for none. */
     subject: p.uuid().nullable(),
     outcome: p.enum(['success', 'failure']).$type<'success' | 'failure'>(),
     reason: p.text().nullable(),
+    /** Erased with the account that it belongs to, like `personal`: the hashes below stay. */
     ipAddress: p.text().nullable(),
     requestId: p.text(),
     details: p.json().$type<Record<string, unknown>>(),
+    /** What belongs to the subject alone, as the canonical JSON that is hashed. */
+    personal: p.text().nullable(),
+    ipSalt: p.uint8array().nullable(),
+    ipHash: p.uint8array().nullable(),
+    personalSalt: p.uint8array().nullable(),
+    personalHash: p.uint8array().nullable(),
+    /** Its place in the chain; null until it has one. */
+    position: p.bigint('number').nullable(),
+    hash: p.uint8array().nullable(),
+    /** Says that the hash is ours: a key version, and a MAC. */
+    seal: p.uint8array().nullable(),
   },
   indexes: [
     { name: 'audit_events_subject', properties: ['subject', 'id'] },
     { name: 'audit_events_actor', properties: ['actor', 'id'] },
     { name: 'audit_events_type', properties: ['type', 'id'] },
+    { name: 'audit_events_outcome', properties: ['outcome', 'id'] },
+    {
+      name: 'audit_events_unchained',
+      expression: 'create index audit_events_unchained on audit_events (id) where position is null',
+    },
+  ],
+  uniques: [
+    {
+      name: 'audit_events_position',
+      expression:
+        'create unique index audit_events_position on audit_events (position) where position is not null',
+    },
   ],
 });
 
-/** Something sensitive that somebody did or tried. Written once, never changed. */
+/**
+ * Something sensitive that somebody did or tried. What it says is never changed: it is given its place
+ * in the chain once, and its personal part can be erased.
+ */
 export class AuditEvent extends AuditEventSchema.class {}
 AuditEventSchema.setClass(AuditEvent);

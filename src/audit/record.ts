@@ -1,41 +1,82 @@
+import { randomInt } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { EntityManager } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/database.ts';
 import { AuditEvent } from './audit-event.entity.ts';
+import { canonicalJson } from './canonical-json.ts';
 
-type AuditEventType =
-  | 'account.created'
-  | 'account.deleted'
-  | 'account.email_changed'
-  | 'account.email_verified'
-  | 'account.exported'
-  | 'account.locked'
-  | 'account.mfa_disabled'
-  | 'account.mfa_enabled'
-  | 'account.password_changed'
-  | 'account.password_reset'
-  | 'account.recovery_code_used'
-  | 'account.recovery_codes_replaced'
-  | 'account.secured'
-  | 'account.updated'
-  | 'passkey.added'
-  | 'passkey.counter_reversed'
-  | 'passkey.removed'
-  | 'session.created'
-  | 'session.ended'
-  | 'session.reauthenticated'
-  | 'session.refresh_token_reused'
-  | 'sessions.ended'
-  | 'sign_in.failed';
+/** Of 32 bits: enough are left above it for the events of a millisecond. */
+const SEQUENCE_START = 2 ** 31;
+
+/** Every type that this version writes. docs/audit.md says when, and a test compares. */
+export const AUDIT_EVENT_TYPES = [
+  'account.code_refused',
+  'account.created',
+  'account.deleted',
+  'account.email_change_requested',
+  'account.email_changed',
+  'account.email_verified',
+  'account.exported',
+  'account.invited',
+  'account.locked',
+  'account.mfa_disabled',
+  'account.mfa_enabled',
+  'account.mfa_enrollment_begun',
+  'account.password_changed',
+  'account.password_refused',
+  'account.password_reset',
+  'account.password_reset_requested',
+  'account.password_reset_sent',
+  'account.recovery_code_used',
+  'account.recovery_codes_replaced',
+  'account.reinstated',
+  'account.secured',
+  'account.suspended',
+  'account.unlocked',
+  'account.updated',
+  'account.verification_requested',
+  'api_key.created',
+  'api_key.revoked',
+  'api_key.rotated',
+  'api_key.updated',
+  'audit.events_deleted',
+  'passkey.added',
+  'passkey.counter_reversed',
+  'passkey.removed',
+  'passkey.renamed',
+  'permission.created',
+  'permission.deleted',
+  'role.created',
+  'role.deleted',
+  'role.granted',
+  'role.revoked',
+  'role.updated',
+  'service_account.created',
+  'service_account.deleted',
+  'session.created',
+  'session.ended',
+  'session.reauthenticated',
+  'session.refresh_token_reused',
+  'sessions.ended',
+  'sign_in.challenged',
+  'sign_in.failed',
+  'signing_key.revoked',
+  'signing_key.rotated',
+  'users.exported',
+  'users.imported',
+] as const;
 
 export type AuditEntry = {
-  type: AuditEventType;
+  type: (typeof AUDIT_EVENT_TYPES)[number];
   actor?: string | undefined;
   subject?: string | undefined;
   outcome?: 'success' | 'failure';
   reason?: string;
+  /** Nothing that names a person: it stays when the account is erased. */
   details?: Record<string, unknown>;
+  /** What belongs to the subject alone and is erased with it, such as `before` and `after`. */
+  personal?: Record<string, unknown>;
 };
 
 /**
@@ -51,19 +92,34 @@ export function recordAudit(
   em.persist(em.create(AuditEvent, auditEvent(clock, caller, entry)));
 }
 
+let last = { msecs: 0, seq: 0 };
+
+/** A UUIDv7 of the event's own time, and of this process in the order of making: ids are sorted by time. */
+function eventId(occurredAt: Date): string {
+  const msecs = occurredAt.getTime();
+  last = { msecs, seq: msecs === last.msecs ? last.seq + 1 : randomInt(SEQUENCE_START) };
+  return uuidv7(last);
+}
+
 /** The row of an event. */
 export function auditEvent(clock: Clock, caller: Caller, entry: AuditEntry) {
+  const occurredAt = clock.now();
+  const { principal } = caller;
+  const isByPrincipal = principal !== undefined && principal.subject === entry.actor;
   return {
-    id: uuidv7(),
-    occurredAt: clock.now(),
+    id: eventId(occurredAt),
+    occurredAt,
     type: entry.type,
     actor: entry.actor ?? null,
+    actorType: entry.actor === undefined ? null : isByPrincipal ? principal.type : 'user',
+    apiKeyId: (isByPrincipal && principal.apiKeyId) || null,
     subject: entry.subject ?? null,
     outcome: entry.outcome ?? ('success' as const),
     reason: entry.reason ?? null,
-    ipAddress: caller.ipAddress,
+    ipAddress: caller.ipAddress || null,
     requestId: caller.requestId,
     details: entry.details ?? {},
+    personal: entry.personal ? canonicalJson(entry.personal) : null,
   };
 }
 
@@ -75,21 +131,46 @@ export function auditInsert(
   row: ReturnType<typeof auditEvent>,
   first: number,
 ): { sql: string; parameters: unknown[] } {
-  const columns = {
+  const columns = columnsOf(row);
+  const places = Object.keys(columns).map((_, index) => `$${first + index}`);
+  return {
+    sql: `insert into audit_events (${Object.keys(columns).join(', ')}) values (${places.join(', ')})`,
+    parameters: Object.values({ ...columns, details: JSON.stringify(row.details) }),
+  };
+}
+
+/** Writes the events of many changes in one statement, in the transaction that makes the changes. */
+export async function recordAll(
+  em: EntityManager,
+  { clock }: { clock: Clock },
+  caller: Caller,
+  entries: readonly AuditEntry[],
+): Promise<void> {
+  const rows = entries.map((entry) => columnsOf(auditEvent(clock, caller, entry)));
+  const names = Object.keys(rows[0] ?? {}).join(', ');
+  if (rows.length === 0) return;
+  await query(
+    em,
+    `insert into audit_events (${names})
+     select ${names} from json_populate_recordset(null::audit_events, $1::json)`,
+    [JSON.stringify(rows)],
+  );
+}
+
+function columnsOf(row: ReturnType<typeof auditEvent>) {
+  return {
     id: row.id,
     occurred_at: row.occurredAt,
     type: row.type,
     actor: row.actor,
+    actor_type: row.actorType,
+    api_key_id: row.apiKeyId,
     subject: row.subject,
     outcome: row.outcome,
     reason: row.reason,
     ip_address: row.ipAddress,
     request_id: row.requestId,
-    details: JSON.stringify(row.details),
-  };
-  const places = Object.keys(columns).map((_, index) => `$${first + index}`);
-  return {
-    sql: `insert into audit_events (${Object.keys(columns).join(', ')}) values (${places.join(', ')})`,
-    parameters: Object.values(columns),
+    details: row.details,
+    personal: row.personal,
   };
 }

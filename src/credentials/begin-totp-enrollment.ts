@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { lockOwnAccount } from '../accounts/own-account.ts';
+import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
@@ -36,6 +37,12 @@ export async function beginTotpEnrollment(
       createdAt: deps.clock.now(),
       confirmedAt: null,
       lastStep: 0,
+    });
+    recordAudit(em, deps, caller, {
+      type: 'account.mfa_enrollment_begun',
+      actor: accountId,
+      subject: accountId,
+      details: { factor: 'totp' },
     });
     return account.email;
   }, caller.signal);

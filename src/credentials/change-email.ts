@@ -4,6 +4,7 @@ import { inEvenTime } from '../accounts/even-time.ts';
 import type { NoticeDeps } from '../accounts/notices.ts';
 import { issueOneTimeToken } from '../accounts/one-time-token.ts';
 import { lockOwnAccount } from '../accounts/own-account.ts';
+import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
@@ -23,7 +24,10 @@ export async function changeEmail(
 ): Promise<void> {
   checkEmail(newEmail, 'new_email');
   await inEvenTime(async () => {
-    await deps.database.transaction((em) => mailLink(em, deps, accountId, newEmail), caller.signal);
+    await deps.database.transaction(
+      (em) => mailLink(em, deps, caller, accountId, newEmail),
+      caller.signal,
+    );
     deps.outbox.wake();
   }, caller.signal);
 }
@@ -31,12 +35,19 @@ export async function changeEmail(
 async function mailLink(
   em: EntityManager,
   deps: ChangeEmailDeps,
+  caller: Caller,
   accountId: string,
   newEmail: string,
 ): Promise<void> {
   const account = await lockOwnAccount(em, accountId);
   const canonical = canonicalEmail(newEmail);
   if (canonical === account.canonicalEmail) throw sameAddress();
+  recordAudit(em, deps, caller, {
+    type: 'account.email_change_requested',
+    actor: accountId,
+    subject: accountId,
+    personal: { before: { email: account.email }, after: { email: newEmail } },
+  });
   const { token } = await issueOneTimeToken(em, deps, account.id, 'change_email', { newEmail });
   const holder = await em.findOne(Account, {
     canonicalEmail: canonical,

@@ -66,7 +66,7 @@ async function change(
   const event = { type: 'account.password_changed', actor: accountId, subject: accountId } as const;
   recordAudit(em, deps, caller, event);
   await sendNotice(em, deps, account, { template: 'password_changed' });
-  return endSessions(em, deps, caller, accountId, 'password_changed', sessionId);
+  return endSessions(em, deps, caller, accountId, 'password_changed', { except: sessionId });
 }
 
 function wrongPassword(): Failure {

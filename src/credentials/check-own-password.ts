@@ -1,6 +1,7 @@
 import type { NoticeDeps } from '../accounts/notices.ts';
 import { lockOwnAccount } from '../accounts/own-account.ts';
 import type { PasswordHasher } from '../accounts/password-hasher.ts';
+import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database } from '../platform/database.ts';
 import { accountLocked, countFailure } from './count-failure.ts';
@@ -32,7 +33,16 @@ export async function checkOwnPassword(
   const { passwordHash, matches } = await deps.passwords.verify(find, password, caller.signal);
   const state = await deps.database.transaction(async (em) => {
     const account = await lockOwnAccount(em, accountId);
-    if (!matches) await countFailure(em, deps, caller, account, 'password');
+    if (!matches) {
+      recordAudit(em, deps, caller, {
+        type: 'account.password_refused',
+        actor: accountId,
+        subject: accountId,
+        outcome: 'failure',
+        reason: 'INVALID_CREDENTIALS',
+      });
+      await countFailure(em, deps, caller, account, 'password');
+    }
     // Guesses that were checked beside this one may have locked it meanwhile.
     return em.getRepository(SignInLock).stateOf(accountId, 'password');
   }, caller.signal);

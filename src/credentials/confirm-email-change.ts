@@ -49,9 +49,10 @@ async function confirm(
     type: 'account.email_changed',
     actor: account.id,
     subject: account.id,
+    personal: { before: { email: oldEmail }, after: { email: newEmail } },
   });
   const notice = { template: 'email_changed' as const, newEmail };
   await sendNotice(em, deps, account, notice, { to: oldEmail, undo: { email: oldEmail } });
   const except = own?.accountId === account.id ? own.sessionId : undefined;
-  return endSessions(em, deps, caller, account.id, 'email_changed', except);
+  return endSessions(em, deps, caller, account.id, 'email_changed', { except });
 }

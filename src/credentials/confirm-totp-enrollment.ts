@@ -37,14 +37,9 @@ export async function confirmTotpEnrollment(
       details: { factor: 'totp' },
     });
     await sendNotice(em, deps, account, { template: 'mfa_enabled' }, { undo: { totp: true } });
-    const afterCommit = await endSessions(
-      em,
-      deps,
-      caller,
-      account.id,
-      'mfa_enabled',
-      own.sessionId,
-    );
+    const afterCommit = await endSessions(em, deps, caller, account.id, 'mfa_enabled', {
+      except: own.sessionId,
+    });
     return { codes, afterCommit };
   }, caller.signal);
   afterCommit();

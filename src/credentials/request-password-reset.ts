@@ -3,6 +3,7 @@ import { canonicalEmail } from '../accounts/email.ts';
 import { inEvenTime } from '../accounts/even-time.ts';
 import type { NoticeDeps } from '../accounts/notices.ts';
 import { issueOneTimeToken } from '../accounts/one-time-token.ts';
+import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
 
@@ -22,7 +23,10 @@ export async function requestPasswordReset(
       const account = await em
         .getRepository(Account)
         .lockLive({ canonicalEmail: canonicalEmail(email) });
-      if (account?.state === 'active') await mailReset(em, deps, account);
+      if (account?.state !== 'active') return;
+      const event = { type: 'account.password_reset_requested', subject: account.id } as const;
+      recordAudit(em, deps, caller, event);
+      await mailReset(em, deps, account);
     }, caller.signal);
     deps.outbox.wake();
   }, caller.signal);

@@ -3,6 +3,7 @@ import { canonicalEmail } from '../accounts/email.ts';
 import type { NoticeDeps } from '../accounts/notices.ts';
 import { OneTimeToken, type Undo } from '../accounts/one-time-token.entity.ts';
 import { consumeOneTimeToken } from '../accounts/one-time-token.ts';
+import { type RevokeKeysDeps, revokeKeys } from '../api-keys/revoke-keys.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
@@ -13,7 +14,8 @@ import { mailReset } from './request-password-reset.ts';
 import { takeAddress } from './take-address.ts';
 
 export type SecureAccountDeps = NoticeDeps &
-  EndSessionsDeps & {
+  EndSessionsDeps &
+  RevokeKeysDeps & {
     database: Database;
     passwordHistory: number;
     /** Forgets a passkey of an account. */
@@ -22,7 +24,7 @@ export type SecureAccountDeps = NoticeDeps &
 
 /**
  * Takes an account back for the reader of a notice (E06): what the notice told of is undone, every
- * session ends, the password stops working, and a link to set a new one is mailed.
+ * session and API key ends, the password stops working, and a link to set a new one is mailed.
  *
  * Every token that was mailed after the notice becomes void, since a thief may have got it: also the
  * one that would undo this. Those of earlier notices stay, since they went to the rightful owner.
@@ -54,15 +56,28 @@ async function secure(
   const undo = used.details.undo ?? {};
   await em.getRepository(OneTimeToken).voidSince(account.id, createdAt, now);
   await em.getRepository(PasswordHistory).retire(account.id, deps.passwordHistory, now);
+  const { email: before } = account;
   await restore(em, deps, account, undo);
+  const { email: after } = account;
   recordAudit(em, deps, caller, {
     type: 'account.secured',
     actor: account.id,
     subject: account.id,
     details: { undone: Object.keys(undo) },
+    ...(before !== after && {
+      personal: { before: { email: before }, after: { email: after } },
+    }),
   });
   await mailReset(em, deps, account);
-  return endSessions(em, deps, caller, account.id, 'account_secured');
+  const cause = 'account_secured';
+  const endTokens = await endSessions(em, deps, caller, account.id, cause);
+  // A thief may have made some of them.
+  const theirKeys = { ownerId: account.id, actorId: account.id, cause } as const;
+  const endKeys = await revokeKeys(em, deps, caller, theirKeys);
+  return () => {
+    endTokens();
+    endKeys();
+  };
 }
 
 async function restore(

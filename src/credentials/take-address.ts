@@ -5,25 +5,41 @@ import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
 
 /**
- * Gives an account, which the transaction has locked, an address that its owner has just proved. A
- * sign-up that nobody has proved gives way; another account keeps it, and this throws `EMAIL_TAKEN`.
+ * Gives an account, which the transaction has locked, an address that its owner has just proved; with
+ * `verifiedAt` null, one that is still to be. A sign-up that nobody has proved gives way; another
+ * account keeps it, and this throws `EMAIL_TAKEN`.
  */
 export async function takeAddress(
   em: EntityManager,
   account: Account,
   email: string,
   now: Date,
+  verifiedAt: Date | null = now,
 ): Promise<void> {
-  const canonical = canonicalEmail(email);
-  const holder = await em.getRepository(Account).lockLive({ canonicalEmail: canonical });
-  if (holder && holder.id !== account.id) {
-    if (!holder.isUnclaimed) throw emailTaken();
-    await em.nativeDelete(Account, { id: holder.id });
-  }
+  await freeAddress(em, email, account.id);
   account.email = email;
-  account.canonicalEmail = canonical;
-  account.emailVerifiedAt = now;
+  account.canonicalEmail = canonicalEmail(email);
+  account.emailVerifiedAt = verifiedAt;
   account.updatedAt = now;
+  await flushAddress(em);
+}
+
+/** Has a sign-up that nobody has proved give way. Throws `EMAIL_TAKEN` for any other account. */
+export async function freeAddress(
+  em: EntityManager,
+  email: string,
+  accountId?: string,
+): Promise<void> {
+  const holder = await em
+    .getRepository(Account)
+    .lockLive({ canonicalEmail: canonicalEmail(email) });
+  if (!holder || holder.id === accountId) return;
+  if (!holder.isUnclaimed) throw emailTaken();
+  await em.nativeDelete(Account, { id: holder.id });
+}
+
+/** Writes an account with a new address. Throws `EMAIL_TAKEN`. */
+export async function flushAddress(em: EntityManager): Promise<void> {
   try {
     await em.flush();
   } catch (error) {

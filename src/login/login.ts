@@ -102,7 +102,8 @@ async function admit(
   const failure = notAdmitted(account, deps.requireVerifiedEmail);
   if (failure) return { failure };
   if (state.failures > 0) await em.getRepository(SignInLock).forget(accountId, 'password');
-  if (state.hasTotp) return { challenge: await challengeFor(em, deps, account, deviceLabel) };
+  if (state.hasTotp)
+    return { challenge: await challengeFor(em, deps, caller, account, deviceLabel) };
   const signIn = { account, amr: ['pwd'], deviceLabel, isNewDevice };
   return { tokens: await completeSignIn(em, deps, caller, signIn) };
 }

@@ -1,6 +1,8 @@
 import { issueOneTimeToken, type OneTimeTokenDeps } from '../accounts/one-time-token.ts';
+import { recordAudit } from '../audit/record.ts';
 import { RecoveryCode } from '../credentials/recovery-code.entity.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
+import type { Caller } from '../platform/caller.ts';
 import type { EntityManager } from '../platform/database.ts';
 
 type MfaFactor = 'totp' | 'recovery_code' | 'passkey';
@@ -12,9 +14,12 @@ export type MfaChallenge = { token: string; factors: MfaFactor[]; expiresAt: Dat
 export async function challengeFor(
   em: EntityManager,
   deps: OneTimeTokenDeps,
+  caller: Caller,
   account: { id: string },
   deviceLabel: string,
 ): Promise<MfaChallenge> {
+  // Somebody knows the password, which its owner may want to know of.
+  recordAudit(em, deps, caller, { type: 'sign_in.challenged', subject: account.id });
   const details = { deviceLabel };
   const challenge = await issueOneTimeToken(em, deps, account.id, 'mfa_challenge', details);
   const factors: MfaFactor[] = ['totp'];

@@ -54,7 +54,16 @@ async function renew(
     proof.kind === 'password'
       ? { amr: ['pwd'] }
       : await checkSecondFactor(em, deps, caller, account, proof);
-  if ('failure' in proved) return proved;
+  if ('failure' in proved) {
+    recordAudit(em, deps, caller, {
+      type: 'account.code_refused',
+      actor: accountId,
+      subject: accountId,
+      outcome: 'failure',
+      reason: proved.failure.reason,
+    });
+    return proved;
+  }
   const lockMode = LockMode.PESSIMISTIC_WRITE;
   const session = await em.findOne(Session, { id: sessionId, account: accountId }, { lockMode });
   const now = deps.clock.now();

@@ -2,7 +2,7 @@ import { compose, namable, oneLine, quoted, type RenderedMail } from './compose.
 
 /** What a mail says, and to whom. Rendered when it is sent, so that jobs hold no prose. */
 export type Mail = { to: string; displayName: string } & (
-  | { template: 'verify_email' | 'reset_password' | 'change_email'; token: string }
+  | { template: 'verify_email' | 'reset_password' | 'change_email' | 'invitation'; token: string }
   | { template: 'address_taken' | 'account_deleted' }
   // Without a token: of the version before notices had one, one of whose replicas enqueued it.
   | (Notice & { token?: string; happenedAt: string })
@@ -46,6 +46,15 @@ function contentOf(mail: Mail, publicUrl: string): Content {
           'open this link within 30 minutes to set a new password for your account:',
           link('/reset-password', mail.token),
           "If you didn't ask for this, don't open it: nothing happens then.",
+        ],
+      };
+    case 'invitation':
+      return {
+        subject: 'Your account is ready',
+        paragraphs: [
+          'an account with this address has been made for you. Open this link within 24 hours to choose a password for it:',
+          link('/reset-password', mail.token),
+          'After that, ask for a new link as for a forgotten password. If you know nothing of this, do nothing: the account stays unused.',
         ],
       };
     case 'change_email':

@@ -8,6 +8,8 @@ export type AnsweredCall = {
   durationMs: number;
   principal: string | undefined;
   sessionId: string | undefined;
+  /** Instead of a session's, where the call came with an API key. */
+  apiKeyId: string | undefined;
   address: string;
 };
 
@@ -18,8 +20,10 @@ export type AnsweredCall = {
 export function answeredLine(call: AnsweredCall): string {
   const trace = call.traceId === undefined ? '' : `,"trace_id":"${call.traceId}"`;
   const who =
-    call.principal === undefined
-      ? ''
-      : `,"principal":"${call.principal}","session_id":"${call.sessionId}"`;
+    call.principal === undefined ? '' : `,"principal":"${call.principal}",${credential(call)}`;
   return `{"level":"info"${isoTime()},"request_id":"${call.requestId}"${trace},"method":"${call.method}","code":"OK","duration_ms":${call.durationMs}${who},"address":"${call.address}","msg":"call"}\n`;
+}
+
+function credential({ apiKeyId, sessionId }: AnsweredCall): string {
+  return apiKeyId ? `"api_key_id":"${apiKeyId}"` : `"session_id":"${sessionId}"`;
 }

@@ -71,7 +71,8 @@ export class Database {
       },
       // Repositories are made per call from a fork; the global one is never used.
       allowGlobalContext: false,
-      schemaGenerator: { ignoreSchema: ['jobs'] },
+      // Migrations alone make triggers.
+      schemaGenerator: { ignoreSchema: ['jobs'], ignoreTriggers: true },
       ensureDatabase: false,
       debug: false,
       logger: (message: string) => options.log.debug({ component: 'orm' }, message),

@@ -28,8 +28,9 @@ export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
   const lock = await lockDirectory(directory);
   // Loaded only here: 25 MB of WebAssembly that a replica on PostgreSQL has no use for.
   const { PGlite } = await import('@electric-sql/pglite');
+  const { pg_trgm } = await import('@electric-sql/pglite/contrib/pg_trgm');
   const { PgliteDriver } = await import('@mikro-orm/pglite');
-  const pglite = await PGlite.create(directory);
+  const pglite = await PGlite.create(directory, { extensions: { pg_trgm } });
   const guard = guardFreeSpace(directory, pglite, options);
   return {
     kind: 'embedded',

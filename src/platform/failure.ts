@@ -47,6 +47,13 @@ export type Reason =
   | 'MFA_STATE'
   | 'NOT_FOUND'
   | 'TOO_MANY'
+  | 'SIGNING_KEY_TOO_NEW'
+  | 'NAME_TAKEN'
+  | 'BUILT_IN'
+  | 'IN_USE'
+  | 'SCOPE_MISSING'
+  | 'ADDRESS_NOT_ALLOWED'
+  | 'API_KEY_REVOKED'
   | 'INTERNAL';
 
 export type FailureDetails = {

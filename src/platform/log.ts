@@ -9,6 +9,7 @@ import { INFO, isoTime, type Output, StandardOutput } from './log-output.ts';
 const FIELDS = [
   'action',
   'address',
+  'api_key_id',
   'attempt',
   'causes',
   'code',
@@ -27,6 +28,7 @@ const FIELDS = [
   'migrations',
   'name',
   'pending',
+  'position',
   'principal',
   'problems',
   'protocol',

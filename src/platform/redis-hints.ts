@@ -33,6 +33,7 @@ export function redisHints(client: RedisClient, url: string, log: Log): Hints {
     },
     subscribe(channel, listener) {
       listeners.set(channel, listener);
+      if (subscriber?.status === 'ready') listen([channel]);
       if (!subscriber) {
         subscriber = connectRedis(url, log);
         subscriber.on('message', (name: string) => listeners.get(name)?.());

@@ -1,3 +1,5 @@
+import { Account } from '../accounts/account.entity.ts';
+import { readKeys } from '../api-keys/api-key-view.ts';
 import { AuditEvent } from '../audit/audit-event.entity.ts';
 import { recordAudit } from '../audit/record.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
@@ -21,11 +23,13 @@ export async function exportMe(
 ): Promise<string> {
   return deps.database.transaction(async (em) => {
     const { etag: _, ...user } = await readUser(em, accountId, deps.clock.now());
+    const { externalId } = await em.findOneOrFail(Account, { id: accountId });
     const document = {
       exported_at: deps.clock.now(),
-      user: inSnakeCase(user),
+      user: inSnakeCase({ ...user, externalId }),
       sessions: await sessionsOf(em, accountId),
       passkeys: await passkeysOf(em, accountId),
+      api_keys: await keysOf(em, accountId, deps.clock.now()),
       audit_events: await eventsOf(em, accountId),
     };
     recordAudit(em, deps, caller, {
@@ -63,6 +67,11 @@ async function passkeysOf(em: EntityManager, account: string) {
   );
 }
 
+async function keysOf(em: EntityManager, ownerId: string, now: Date) {
+  const keys = await readKeys(em, { ownerId, showRevoked: true, limit: ROWS, now });
+  return keys.map(({ owner: _, etag: __, ...key }) => inSnakeCase(key));
+}
+
 async function eventsOf(em: EntityManager, subject: string) {
   const events = await em.find(AuditEvent, { subject }, { orderBy: { id: 'desc' }, limit: ROWS });
   return events.map((event) =>
@@ -74,6 +83,7 @@ async function eventsOf(em: EntityManager, subject: string) {
       reason: event.reason,
       ipAddress: event.ipAddress,
       details: event.details,
+      personal: event.personal ? JSON.parse(event.personal) : null,
     }),
   );
 }

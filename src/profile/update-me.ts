@@ -43,20 +43,24 @@ export async function updateMe(
       actor: accountId,
       subject: accountId,
       details: { fields: ['display_name'] },
+      personal: {
+        before: { display_name: before.displayName },
+        after: { display_name: displayName },
+      },
     });
     await em.flush();
     return readUser(em, accountId, now);
   }, caller.signal);
 }
 
-function notEditable(names: readonly string[]): Failure {
+export function notEditable(names: readonly string[]): Failure {
   const description = `names fields that can't be changed here: ${names.join(', ')}`;
   return new Failure('invalid', 'INVALID_REQUEST', `the update mask ${description}`, {
     fields: [{ path: 'update_mask', description }],
   });
 }
 
-function etagMismatch(): Failure {
-  const message = 'the account has changed since it was read';
+export function etagMismatch(): Failure {
+  const message = 'it has changed since it was read';
   return new Failure('aborted', 'ETAG_MISMATCH', message);
 }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { accountGone } from '../accounts/own-account.ts';
 import { type EntityManager, query, timestamp } from '../platform/database.ts';
+import { etagOf } from '../platform/etag.ts';
 
-/** An account as its owner sees it. */
+/** An account as its owner sees it, and administrators. */
 export type User = {
   userId: string;
   email: string;
@@ -25,33 +25,50 @@ type Row = Omit<User, 'createdAt' | 'updatedAt' | 'lastLoginAt' | 'lockedUntil' 
   lockedUntil: string | null;
 };
 
+/** What a `User` is made of. `$1` is the present moment. */
+const COLUMNS = `
+  a.id as "userId", a.email, a.email_verified_at is not null as "emailVerified",
+  a.display_name as "displayName", a.state, a.roles, t.confirmed_at is not null as "mfaEnabled",
+  a.created_at as "createdAt", a.updated_at as "updatedAt", a.last_login_at as "lastLoginAt",
+  l.locked_until as "lockedUntil"`;
+const JOINED = `
+  left join totp_credentials t on t.account_id = a.id
+  left join sign_in_locks l
+    on l.account_id = a.id and l.factor = 'password' and l.locked_until > $1`;
+
 /** Reads an account in one statement. Throws `TOKEN_REVOKED` where it is gone. */
 export async function readUser(em: EntityManager, userId: string, now: Date): Promise<User> {
-  const [row] = await query<Row>(
-    em,
-    `select a.id as "userId", a.email, a.email_verified_at is not null as "emailVerified",
-       a.display_name as "displayName", a.state, a.roles, t.confirmed_at is not null as "mfaEnabled",
-       a.created_at as "createdAt", a.updated_at as "updatedAt", a.last_login_at as "lastLoginAt",
-       l.locked_until as "lockedUntil"
-     from accounts a
-     left join totp_credentials t on t.account_id = a.id
-     left join sign_in_locks l
-       on l.account_id = a.id and l.factor = 'password' and l.locked_until > $2
-     where a.id = $1 and a.state <> 'deleted'`,
-    [userId, now],
-  );
-  if (!row) throw accountGone();
-  return {
-    ...row,
-    createdAt: timestamp(row.createdAt),
-    updatedAt: timestamp(row.updatedAt),
-    lastLoginAt: row.lastLoginAt === null ? undefined : timestamp(row.lastLoginAt),
-    lockedUntil: row.lockedUntil === null ? undefined : timestamp(row.lockedUntil),
-    etag: etagOf(row),
-  };
+  const [user] = await readUsers(em, [userId], now);
+  if (!user) throw accountGone();
+  return user;
 }
 
-/** Changes with whatever an update may have been based on, and with nothing else: AIP-154. */
-function etagOf({ createdAt, updatedAt, lastLoginAt, lockedUntil, ...editable }: Row): string {
-  return createHash('sha256').update(JSON.stringify(editable)).digest('base64url').slice(0, 22);
+/** Reads those of these accounts that are there, in the order of their ids here, in one statement. */
+export async function readUsers(
+  em: EntityManager,
+  userIds: readonly string[],
+  now: Date,
+): Promise<User[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${COLUMNS}
+     from unnest($2::uuid[]) with ordinality as asked (id, place)
+     join accounts a on a.id = asked.id ${JOINED}
+     where a.state <> 'deleted' order by asked.place`,
+    [now, userIds],
+  );
+  return rows.map(userOf);
+}
+
+function userOf(row: Row): User {
+  // What an update may have been based on.
+  const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...editable } = row;
+  return {
+    ...editable,
+    createdAt: timestamp(createdAt),
+    updatedAt: timestamp(updatedAt),
+    lastLoginAt: lastLoginAt === null ? undefined : timestamp(lastLoginAt),
+    lockedUntil: lockedUntil === null ? undefined : timestamp(lockedUntil),
+    etag: etagOf(editable),
+  };
 }

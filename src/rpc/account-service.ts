@@ -1,8 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
-import { UserSchema, UserState } from '../../gen/countersign/v1/user_pb.ts';
 import { beginTotpEnrollment } from '../credentials/begin-totp-enrollment.ts';
 import { changeEmail } from '../credentials/change-email.ts';
 import { type ChangePasswordDeps, changePassword } from '../credentials/change-password.ts';
@@ -14,16 +11,18 @@ import {
 import { disableTotp } from '../credentials/disable-totp.ts';
 import { regenerateRecoveryCodes } from '../credentials/regenerate-recovery-codes.ts';
 import { deleteMe } from '../profile/delete-me.ts';
+import type { EraseAccountDeps } from '../profile/erase-account.ts';
 import { exportMe } from '../profile/export-me.ts';
 import { getMe } from '../profile/get-me.ts';
 import { updateMe } from '../profile/update-me.ts';
-import type { User } from '../profile/user.ts';
 import { callerOf, callOf } from './call.ts';
 import { ownOf } from './own.ts';
 import { type PasskeyMethodsDeps, passkeyMethods } from './passkey-methods.ts';
+import { userMessage } from './user-message.ts';
 
 export type AccountServiceDeps = ChangePasswordDeps &
   ConfirmTotpDeps &
+  EraseAccountDeps &
   PasskeyMethodsDeps & { tokens: { issuer: string } };
 
 export function accountService(deps: AccountServiceDeps): ServiceImpl<typeof AccountService> {
@@ -88,22 +87,4 @@ export function accountService(deps: AccountServiceDeps): ServiceImpl<typeof Acc
       return {};
     },
   };
-}
-
-const STATES = {
-  active: UserState.ACTIVE,
-  suspended: UserState.SUSPENDED,
-  deleted: UserState.DELETED,
-} as const;
-
-function userMessage(user: User) {
-  const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...same } = user;
-  return create(UserSchema, {
-    ...same,
-    state: STATES[user.state],
-    createdAt: timestampFromDate(createdAt),
-    updatedAt: timestampFromDate(updatedAt),
-    ...(lastLoginAt && { lastLoginAt: timestampFromDate(lastLoginAt) }),
-    ...(lockedUntil && { lockedUntil: timestampFromDate(lockedUntil) }),
-  });
 }

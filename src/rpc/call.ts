@@ -9,8 +9,8 @@ import {
 } from '@connectrpc/connect';
 import type { Caller } from '../platform/caller.ts';
 import type { Failure } from '../platform/failure.ts';
+import { Networks } from '../platform/networks.ts';
 import type { Principal } from '../sessions/principal.ts';
-import { Networks } from './networks.ts';
 
 /** What is known of one call, whichever listener it came in by. The interceptors fill it in. */
 export type Call = {
@@ -20,7 +20,7 @@ export type Call = {
   /** Whether nobody stands between us and that address whom we can't trust to name it. */
   readonly addressIsCertain: boolean;
   readonly startedAt: number;
-  /** The `authorization` header, as it came. */
+  /** The `authorization` header, as it came, or what `x-api-key` says in the form of one. */
   readonly credential: string | undefined;
   /** Whether the interceptors have had it: otherwise the listener completes and logs its answer. */
   intercepted: boolean;
@@ -77,9 +77,9 @@ export function callerOf(context: {
   requestHeader: Headers;
   signal: AbortSignal;
 }): Caller {
-  const { requestId, ipAddress } = callOf(context.values);
+  const { requestId, ipAddress, principal } = callOf(context.values);
   const userAgent = context.requestHeader.get('user-agent') ?? '';
-  return { requestId, ipAddress, userAgent, signal: context.signal };
+  return { requestId, ipAddress, userAgent, signal: context.signal, principal };
 }
 
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
@@ -107,7 +107,7 @@ export class CallFactory {
         forwarded !== undefined && proxied ? this.#client(forwarded, connection) : connection,
       addressIsCertain: proxied || (forwarded === undefined && header('forwarded') === undefined),
       startedAt: performance.now(),
-      credential: header('authorization'),
+      credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
       intercepted: false,
       timeLimitMs: undefined,
       answered: undefined,
@@ -127,6 +127,10 @@ export class CallFactory {
     }
     return client;
   }
+}
+
+function apiKeyCredential(secret: string | undefined): string | undefined {
+  return secret === undefined ? undefined : `ApiKey ${secret}`;
 }
 
 /** An IPv4 address that came mapped into IPv6 (RFC 4291, section 2.5.5.2) as itself. */

@@ -59,6 +59,13 @@ export const REASONS: Record<Reason, ErrorReason> = {
   MFA_STATE: ErrorReason.MFA_STATE,
   NOT_FOUND: ErrorReason.NOT_FOUND,
   TOO_MANY: ErrorReason.TOO_MANY,
+  SIGNING_KEY_TOO_NEW: ErrorReason.SIGNING_KEY_TOO_NEW,
+  NAME_TAKEN: ErrorReason.NAME_TAKEN,
+  BUILT_IN: ErrorReason.BUILT_IN,
+  IN_USE: ErrorReason.IN_USE,
+  SCOPE_MISSING: ErrorReason.SCOPE_MISSING,
+  ADDRESS_NOT_ALLOWED: ErrorReason.ADDRESS_NOT_ALLOWED,
+  API_KEY_REVOKED: ErrorReason.API_KEY_REVOKED,
   INTERNAL: ErrorReason.INTERNAL,
 };
 

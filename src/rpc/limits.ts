@@ -25,10 +25,12 @@ export const LIMITS = {
   streamIdleMs: 5 * 60_000,
   /** A stream whose reader takes nothing that there is for it. */
   readerStallMs: 30_000,
-  /** How often those who watch revocations hear that they hear. */
+  /** How often those who watch revocations or audit events hear that they hear. */
   checkpointMs: 5000,
   /** Those who watch revocations at once. */
   maxWatchers: 10_000,
+  /** Those who watch audit events at once. */
+  maxAuditWatchers: 100,
   /** How many revocations one of them may let pass, before it has to begin anew. */
   watcherBacklog: 1000,
   /** A connection without a call. */

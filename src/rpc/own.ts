@@ -1,4 +1,5 @@
 import type { HandlerContext } from '@connectrpc/connect';
+import type { Actor } from '../access/actor.ts';
 import type { Own } from '../accounts/own-account.ts';
 import { callOf } from './call.ts';
 import { requirePrincipal } from './interceptors/access.ts';
@@ -7,4 +8,10 @@ import { requirePrincipal } from './interceptors/access.ts';
 export function ownOf(context: HandlerContext): Own {
   const { subject, sessionId } = requirePrincipal(callOf(context.values));
   return { accountId: subject, sessionId };
+}
+
+/** Who calls, as one who changes what others may do. */
+export function actorOf(context: HandlerContext): Actor {
+  const { subject, permissions } = requirePrincipal(callOf(context.values));
+  return { id: subject, permissions };
 }

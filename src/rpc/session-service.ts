@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { PrincipalSchema, PrincipalType } from '../../gen/countersign/v1/principal_pb.ts';
+import { LRUCache } from 'lru-cache';
 import {
   IntrospectionReason,
   type IntrospectTokenRequest,
@@ -23,6 +23,7 @@ import { callerOf, callOf } from './call.ts';
 import { requirePrincipal } from './interceptors/access.ts';
 import { keepAnswer } from './kept-answer.ts';
 import { ownOf } from './own.ts';
+import { principalMessage } from './principal-message.ts';
 import { watchRevocations } from './watch-revocations.ts';
 
 export type SessionServiceDeps = ListSessionsDeps &
@@ -92,8 +93,11 @@ const INACTIVE = keepAnswer(
   create(IntrospectTokenResponseSchema, { reason: REASONS.INACTIVE }),
 );
 
+/** Each with its message and its bytes takes three times what the token itself does. */
+const KEPT_ANSWERS = 16_384;
+
 /** What is said of a token that suffices: it stays the same for as long as the token is known. */
-const active = new WeakMap<Principal, IntrospectTokenResponse>();
+const active = new LRUCache<Principal, IntrospectTokenResponse>({ max: KEPT_ANSWERS });
 
 function introspectionMessage(introspection: Introspection): IntrospectTokenResponse {
   if (introspection.active) return activeAnswer(introspection.principal);
@@ -117,24 +121,5 @@ function principalAnswer(principal: Principal): IntrospectTokenResponse {
   return create(IntrospectTokenResponseSchema, {
     principal: principalMessage(principal),
     expiresAt,
-  });
-}
-
-const TYPES = {
-  user: PrincipalType.USER,
-  service_account: PrincipalType.SERVICE_ACCOUNT,
-} as const;
-
-function principalMessage(principal: Principal) {
-  return create(PrincipalSchema, {
-    type: TYPES[principal.type],
-    subject: principal.subject,
-    sessionId: principal.sessionId,
-    emailVerified: principal.emailVerified,
-    roles: [...principal.roles],
-    permissions: [...principal.permissions],
-    scopes: [...principal.scopes],
-    amr: [...principal.amr],
-    authTime: timestampFromMs(principal.authTime * 1000),
   });
 }

@@ -8,6 +8,9 @@ import { Session } from './session.entity.ts';
 
 export type EndSessionsDeps = { clock: Clock; revocations: RevocationFeed };
 
+/** Who ends them, where that is not their owner, and which one stays. */
+type Ending = { actor?: string | undefined; except?: string | undefined };
+
 /**
  * Ends all sessions of an account, but for `except`, in the transaction of what is the cause. Gives
  * what to do once that has committed: from then on this replica refuses their tokens, and the others
@@ -19,14 +22,14 @@ export async function endAllSessions(
   caller: Caller,
   accountId: string,
   cause: RevocationCause,
-  except?: string,
+  { actor = accountId, except }: Ending = {},
 ): Promise<{ count: number; afterCommit: () => void }> {
   const now = deps.clock.now();
   const sessionIds = await em.getRepository(Session).endAll(accountId, cause, now, except);
   if (sessionIds.length > 0) {
     recordAudit(em, deps, caller, {
       type: 'sessions.ended',
-      actor: accountId,
+      actor,
       subject: accountId,
       details: { cause, session_ids: sessionIds },
     });

@@ -40,7 +40,9 @@ function judge(principal: Principal, query: IntrospectionQuery): Introspection {
   if (!query.requiredScopes.every((scope) => principal.scopes.includes(scope))) {
     return { active: false, reason: 'SCOPE_MISSING', principal };
   }
-  if (!query.requiredPermissions.every((name) => principal.permissions.includes(name))) {
+  // What the token carries counts for as long as its owner may do it.
+  const held = (name: string) => principal.permissions.includes(name);
+  if (!query.requiredScopes.every(held) || !query.requiredPermissions.every(held)) {
     return { active: false, reason: 'PERMISSION_MISSING', principal };
   }
   return { active: true, principal };

@@ -1,11 +1,10 @@
 import { v7 as uuidv7 } from 'uuid';
 import { auditEvent } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import { addMs, type Clock } from '../platform/clock.ts';
+import { addMs } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { EntityManager } from '../platform/database.ts';
-import type { KeySet } from '../signing-keys/key-set.ts';
-import { issueAccessToken, type TokenSettings } from './access-token.ts';
+import { type AccessTokenDeps, issueAccessToken, type TokenSettings } from './access-token.ts';
 import {
   firstRefreshSecret,
   formatRefreshToken,
@@ -17,12 +16,7 @@ import type { RefreshedSession } from './session.repository.ts';
 
 type SessionSettings = TokenSettings & { sessionTtlMs: number; sessionIdleTtlMs: number };
 
-export type SessionDeps = {
-  clock: Clock;
-  keyring: Keyring;
-  keys: KeySet;
-  tokens: SessionSettings;
-};
+export type SessionDeps = AccessTokenDeps & { keyring: Keyring; tokens: SessionSettings };
 
 export type IssuedTokens = {
   accessToken: string;

@@ -8,4 +8,10 @@ export type RevocationCause =
   | 'email_changed'
   | 'mfa_enabled'
   | 'account_secured'
-  | 'account_deleted';
+  | 'account_deleted'
+  | 'user_suspended'
+  | 'role_revoked'
+  | 'role_changed'
+  | 'service_account_deleted'
+  | 'signing_key_revoked'
+  | 'api_key_revoked';

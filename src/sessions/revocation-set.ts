@@ -4,7 +4,7 @@ import type { RevocationTarget } from './revocation-target.ts';
 /** What a check asks of a token. */
 export type CheckedToken = Pick<
   Principal,
-  'sessionId' | 'tokenId' | 'subject' | 'issuedAt' | 'keyId'
+  'sessionId' | 'tokenId' | 'apiKeyId' | 'subject' | 'issuedAt' | 'keyId'
 >;
 
 /** The revocations in force, in memory: what every token check of this replica asks. */
@@ -36,12 +36,18 @@ export class RevocationSet {
    * token passes, and a token issued from the next full second on is never refused.
    */
   covers(token: CheckedToken): boolean {
-    const { session, token: tokens, signing_key: keys } = this.#expiries;
+    const { session, token: tokens, signing_key: keys, api_key: apiKeys } = this.#expiries;
     if (session.has(token.sessionId) || tokens.has(token.tokenId) || keys.has(token.keyId)) {
       return true;
     }
+    if (apiKeys.has(token.apiKeyId)) return true;
     const notBefore = this.#notBefore.get(token.subject);
     return notBefore !== undefined && token.issuedAt < notBefore;
+  }
+
+  /** Whether all tokens of a key are revoked. */
+  coversKey(keyId: string): boolean {
+    return this.#expiries.signing_key.has(keyId);
   }
 
   /** Forgets what no valid token can concern any more. */

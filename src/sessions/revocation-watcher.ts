@@ -1,10 +1,9 @@
 import type { Clock } from '../platform/clock.ts';
-import { Failure } from '../platform/failure.ts';
+import { NewsReader } from '../platform/news.ts';
 import { formatCursor, parseCursor } from './revocation-cursor.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
 import type { SeenRevocation } from './revocation-log.ts';
 
-const RETRY_AFTER_MS = 1000;
 /** How soon a checkpoint that had to be left out is thought of again. */
 const STALE_RETRY_MS = 250;
 
@@ -29,7 +28,7 @@ export type WatchEvent =
 /** One reader's place in the log of revocations. */
 export class RevocationWatcher {
   readonly #deps: RevocationWatchDeps;
-  readonly #signal: AbortSignal;
+  readonly #reader: NewsReader;
   /** The place of the last one looked at, and of the last one that was there at the beginning. */
   #seq = 0;
   #firstSeq = 0;
@@ -40,25 +39,15 @@ export class RevocationWatcher {
   #resync = false;
   #caughtUp = false;
   #checkpointAt = 0;
-  #resume: (() => void) | undefined;
 
   /** Throws `OVERLOADED` where there are too many already. Whoever makes one has it `leave`. */
   constructor(deps: RevocationWatchDeps, signal: AbortSignal) {
-    const { listeners } = deps.revocations;
-    if (listeners.size >= deps.limits.maxWatchers) {
-      throw new Failure('exhausted', 'OVERLOADED', 'too many watch this replica; try another', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
-    }
     this.#deps = deps;
-    this.#signal = signal;
-    listeners.add(this.#wake);
-    signal.addEventListener('abort', this.#wake);
+    this.#reader = new NewsReader(deps.revocations.listeners, deps.limits.maxWatchers, signal);
   }
 
   leave(): void {
-    this.#deps.revocations.listeners.delete(this.#wake);
-    this.#signal.removeEventListener('abort', this.#wake);
+    this.#reader.leave();
   }
 
   /** Goes to where a cursor leads; the replica has just looked. */
@@ -120,16 +109,9 @@ export class RevocationWatcher {
 
   /** Resolves when there may be something to tell, or nobody to tell it to. */
   async wait(): Promise<void> {
-    if (this.#signal.aborted) return;
     const dueMs = this.#checkpointAt - performance.now();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#resume = resolve;
-    const timer = setTimeout(resolve, this.#caughtUp && dueMs > 0 ? dueMs + 1 : STALE_RETRY_MS);
-    await promise;
-    clearTimeout(timer);
+    await this.#reader.wait(this.#caughtUp && dueMs > 0 ? dueMs + 1 : STALE_RETRY_MS);
   }
-
-  readonly #wake = (): void => this.#resume?.();
 
   /** Has a reader begin anew who has let more pass than is kept for it. */
   noteSlow(): void {

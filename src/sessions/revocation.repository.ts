@@ -5,6 +5,8 @@ import type { Revocation } from './revocation.entity.ts';
 import type { RecordedRevocation, RevocationTarget } from './revocation-target.ts';
 
 const FORGET_BATCH = 1000;
+/** More than that an operator's change does not wait for. */
+const MAX_HOLDERS = 10_000;
 
 type Row = {
   lookedAt: string;
@@ -59,6 +61,32 @@ export class RevocationRepository extends EntityRepository<Revocation> {
       expiresAt,
     }));
     await this.em.insertMany(this.entityName, rows);
+  }
+
+  /**
+   * Revokes what was issued before a moment to whoever has a role and has refreshed since `activeSince`,
+   * in one statement. Of more than 10,000 who have the role, to so many of them.
+   */
+  async recordHolders(
+    role: string,
+    { notBefore, activeSince }: { notBefore: Date; activeSince: Date },
+    cause: string,
+    expiresAt: Date,
+  ): Promise<void> {
+    await query(
+      this.em,
+      `insert into revocations (id, kind, target, not_before, cause, expires_at)
+       select gen_random_uuid(), 'subject', a.id::text, $2, $4, $5
+       from (
+         (select id, true as is_user from accounts where roles @> array[$1::text] limit ${MAX_HOLDERS})
+         union all
+         (select id, false from service_accounts where roles @> array[$1::text] limit ${MAX_HOLDERS})
+       ) a
+       where not a.is_user or exists (
+         select 1 from sessions s where s.account_id = a.id and s.refreshed_at > $3
+       )`,
+      [role, notBefore, activeSince, cause, expiresAt],
+    );
   }
 
   /** Deletes some of the rows that no valid token can concern. Says whether there may be more. */

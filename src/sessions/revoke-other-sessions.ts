@@ -13,7 +13,9 @@ export async function revokeOtherSessions(
   const { count, afterCommit } = await deps.database.transaction(async (em) => {
     // So that two of these end the sessions one after the other, not each some of them.
     await lockOwnAccount(em, accountId);
-    return endAllSessions(em, deps, caller, accountId, 'session_revoked', sessionId);
+    return endAllSessions(em, deps, caller, accountId, 'session_revoked', {
+      except: sessionId,
+    });
   }, caller.signal);
   afterCommit();
   return count;

@@ -20,33 +20,49 @@ export function parseClaims(payload: Uint8Array): Claims | undefined {
  * id, or undefined where one is missing or odd (S04). Whose token it is and whether its time has come is not looked at here.
  */
 export function principalOf(claims: Claims, keyId: string): Principal | undefined {
-  const { sub, sid, jti, iat, exp, scope, roles, amr, acr, auth_time: authTime } = claims;
+  const { sub, jti, iat, exp, scope } = claims;
   const { client_id: client, email_verified: emailVerified } = claims;
   const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
-  if (!isUuid(sub) || !isUuid(sid)) return undefined;
-  if (!isText(jti) || !isText(client) || !isText(acr) || typeof scope !== 'string')
-    return undefined;
-  if (!isSeconds(iat) || !isSeconds(exp) || !isSeconds(authTime)) return undefined;
-  if (!isTextList(roles) || !isTextList(amr)) return undefined;
+  const origin = claims['api_key_id'] === undefined ? signIn(claims) : apiKey(claims);
+  if (!origin || !isUuid(sub)) return undefined;
+  if (!isText(jti) || !isText(client) || typeof scope !== 'string') return undefined;
+  if (!isSeconds(iat) || !isSeconds(exp)) return undefined;
   if (!isTextList(audience) || audience.length === 0) return undefined;
   if (typeof emailVerified !== 'boolean') return undefined;
   const scopes = scope === '' ? [] : scope.split(' ');
   return Object.freeze({
-    type: 'user' as const,
+    ...origin,
     subject: sub,
-    sessionId: sid,
     tokenId: jti,
     keyId,
     emailVerified,
-    roles,
     scopes,
     permissions: scopes,
-    amr,
     audience,
-    authTime,
     issuedAt: iat,
     expiresAt: exp,
   });
+}
+
+type Origin = Pick<
+  Principal,
+  'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'ownerRoles' | 'amr' | 'authTime'
+>;
+
+/** What a token says of the sign-in that it comes from. */
+function signIn({ sid, roles, amr, acr, auth_time: authTime }: Claims): Origin | undefined {
+  if (!isTextList(roles)) return undefined;
+  if (!isUuid(sid) || !isTextList(amr) || !isText(acr) || !isSeconds(authTime)) return undefined;
+  return { type: 'user', sessionId: sid, apiKeyId: '', roles, ownerRoles: roles, amr, authTime };
+}
+
+/** What a token says of the API key that it was exchanged for: no sign-in stands behind it. */
+function apiKey({ api_key_id: id, sub_type: type, sid, owner_roles: ownerRoles }: Claims) {
+  if (!isTextList(ownerRoles)) return undefined;
+  if (!isUuid(id) || (type !== 'user' && type !== 'service_account')) return undefined;
+  if (sid !== undefined) return undefined;
+  const none = { sessionId: '', roles: [], amr: [], authTime: 0 };
+  return { ...none, type, apiKeyId: id, ownerRoles } as Origin;
 }
 
 function isUuid(value: unknown): value is string {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { RoleBook } from '../access/role-book.ts';
 import type { Clock } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
@@ -10,25 +11,29 @@ import { isSeconds, parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
 
 const MAX_TOKEN_BYTES = 4096;
-const CACHED_TOKENS = 100_000;
+const CACHED_TOKENS = 50_000;
 const CLOCK_TOLERANCE_SECONDS = 5;
 /** A JWS in compact form, RFC 7515 section 3.1. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 export type VerifierDeps = {
   clock: Clock;
-  keys: Pick<KeySet, 'find'>;
+  keys: Pick<KeySet, 'find' | 'has'>;
   tokens: Pick<TokenSettings, 'issuer'>;
-  revocations: Pick<RevocationFeed, 'isStale' | 'look' | 'covers'>;
+  revocations: Pick<RevocationFeed, 'isStale' | 'look' | 'covers' | 'coversKey'>;
+  roles: Pick<RoleBook, 'isStale' | 'look' | 'permissionsOf' | 'version'>;
 };
+
+/** A principal, and the version of the role book by which its permissions were worked out. */
+type Known = { principal: Principal; version: number };
 
 /**
  * Verifies access tokens. A token's signature is verified once; after that the token is known by its
- * digest, in a bounded cache. Time and revocations are checked on every call.
+ * digest, in a bounded cache. Time, revocations and roles are checked on every call.
  */
 export class AccessTokenVerifier {
   readonly #deps: VerifierDeps;
-  readonly #known = new LRUCache<string, Principal>({ max: CACHED_TOKENS });
+  readonly #known = new LRUCache<string, Known>({ max: CACHED_TOKENS });
 
   constructor(deps: VerifierDeps) {
     this.#deps = deps;
@@ -47,34 +52,56 @@ export class AccessTokenVerifier {
     const known = this.#known.get(digest);
     if (known) return this.#current(known);
     return this.#verify(token).then((principal) => {
-      this.#known.set(digest, principal);
-      return this.#current(principal);
+      const fresh = { principal, version: -1 };
+      this.#known.set(digest, fresh);
+      return this.#current(fresh);
     });
   }
 
   /** Memory is trusted while it follows the database; after that the database is asked each time. */
-  #current(principal: Principal): Principal | Promise<Principal> {
-    const { revocations } = this.#deps;
-    if (!revocations.isStale) return this.#live(principal);
-    return revocations.look().then(() => this.#live(principal));
+  #current(known: Known): Principal | Promise<Principal> {
+    const { revocations, roles } = this.#deps;
+    if (!revocations.isStale && !roles.isStale) return this.#live(known);
+    return Promise.all([
+      revocations.isStale && revocations.look(),
+      roles.isStale && roles.look(),
+    ]).then(() => this.#live(known));
   }
 
-  #live(principal: Principal): Principal {
+  #live(known: Known): Principal {
+    if (known.version !== this.#deps.roles.version) this.#narrow(known);
+    const { principal } = known;
     const now = this.#deps.clock.now().getTime() / 1000;
     if (principal.expiresAt <= now) {
       throw new Failure('unauthenticated', 'TOKEN_EXPIRED', 'the access token has expired');
     }
-    if (this.#deps.revocations.covers(principal)) {
-      throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the access token has been revoked');
-    }
+    if (this.#deps.revocations.covers(principal)) throw revokedToken();
+    // The time in a token forged with a key that was revoked outlasts the revocation.
+    if (!this.#deps.keys.has(principal.keyId)) throw invalidToken();
     return principal;
   }
 
+  /**
+   * Works out what the token's owner may do by what its roles allow now (S09). The principal stays the
+   * same object where that is no change: answers are kept for it.
+   */
+  #narrow(known: Known): void {
+    const { roles } = this.#deps;
+    const { principal } = known;
+    known.version = roles.version;
+    const allowed = new Set(roles.permissionsOf(principal.ownerRoles));
+    const permissions = principal.scopes.filter((scope) => allowed.has(scope));
+    if (String(permissions) === String(principal.permissions)) return;
+    known.principal = Object.freeze({ ...principal, permissions });
+  }
+
   async #verify(token: string): Promise<Principal> {
-    const { keys, tokens } = this.#deps;
+    const { keys, tokens, revocations } = this.#deps;
     const header = jwsHeader(token);
-    if (!header || !isAccessTokenType(header.typ)) throw invalidToken();
-    const key = typeof header.kid === 'string' ? await keys.find(header.kid) : undefined;
+    const kid = header?.kid;
+    if (!header || !isAccessTokenType(header.typ) || typeof kid !== 'string') throw invalidToken();
+    if (revocations.coversKey(kid)) throw revokedToken();
+    const key = await keys.find(kid);
     const payload = key && (await verifyJws(token, key));
     const claims = payload && parseClaims(payload);
     const principal = key && claims && principalOf(claims, key.id);
@@ -96,6 +123,10 @@ function isAccessTokenType(typ: unknown): boolean {
   return (
     typeof typ === 'string' && typ.toLowerCase().replace('application/', '') === ACCESS_TOKEN_TYPE
   );
+}
+
+function revokedToken(): Failure {
+  return new Failure('unauthenticated', 'TOKEN_REVOKED', 'the access token has been revoked');
 }
 
 function invalidToken(): Failure {

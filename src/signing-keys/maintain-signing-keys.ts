@@ -1,17 +1,17 @@
-import { createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
-import { promisify } from 'node:util';
-import { calculateJwkThumbprint, type JWK } from 'jose';
-import { addMs, type Clock } from '../platform/clock.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { Database, EntityManager } from '../platform/database.ts';
+import {
+  addSigningKey,
+  type GeneratedKey,
+  generateSigningKey,
+  isInUse,
+  openPrivateKey,
+  PRIVATE_KEY_PURPOSE,
+  requireMasterKey,
+} from './generate-signing-key.ts';
+import { leavesAt, readyAt } from './schedule.ts';
 import { type SigningAlgorithm, SigningKey, type SigningKeyState } from './signing-key.entity.ts';
-
-/** Envoy and Istio cache a JWKS for up to 20 minutes: a key is public that long before it signs. */
-const PUBLISHED_AHEAD_MS = 20 * 60_000;
-/** How much longer than a token's life its key stays: clocks differ. */
-const RETIRED_MARGIN_MS = 5 * 60_000;
-
-export const PRIVATE_KEY_PURPOSE = 'signing-key';
 
 export type MaintainDeps = {
   database: Database;
@@ -23,8 +23,8 @@ export type MaintainDeps = {
 
 /**
  * Brings the signing keys to where they should be: one that signs, one that comes next, both sealed
- * under the current master key, and none whose tokens have all expired. Replicas that do this at once do it one after another, under a
- * lock, so that there is one set of keys however many start together (S12).
+ * under the current master key, and none whose tokens have all expired. Replicas that do this at once do it
+ * one after another, under a lock, so that there is one set of keys however many start together (S12).
  *
  * A change of COUNTERSIGN_SIGNING_ALG takes effect once the new key has been public long enough for
  * every cache to have it. Gives true where something changed.
@@ -36,7 +36,7 @@ export async function maintainSigningKeys(deps: MaintainDeps): Promise<boolean> 
   });
   if (settled) return false;
   // Made before the lock is taken: an RSA key takes up to a second.
-  const spares = [await generate(deps), await generate(deps)];
+  const spares = [await generateSigningKey(deps), await generateSigningKey(deps)];
   return deps.database.transaction(async (em) => {
     await em.getRepository(SigningKey).lockForChange();
     let changed = false;
@@ -58,16 +58,8 @@ async function next(em: EntityManager, deps: MaintainDeps): Promise<Step | undef
   const keys = await em.getRepository(SigningKey).findAll();
   const step = plan(keys, deps);
   // A replica with another master key must not change what the others sign with.
-  if (step) for (const key of keys.filter(isInUse)) open(deps, key);
+  if (step) requireMasterKey(deps.keyring, keys);
   return step;
-}
-
-function isInUse(key: SigningKey): boolean {
-  return key.state !== 'retired';
-}
-
-function open({ keyring }: MaintainDeps, key: SigningKey): Buffer {
-  return keyring.open(PRIVATE_KEY_PURPOSE, key.privateSealed);
 }
 
 /** The first thing that needs doing, if any. */
@@ -79,14 +71,13 @@ function plan(keys: SigningKey[], deps: MaintainDeps): Step | undefined {
     (key) =>
       key.state === 'retired' &&
       key.retiredAt &&
-      addMs(key.retiredAt, deps.accessTokenTtlMs + RETIRED_MARGIN_MS) <= now,
+      leavesAt(key.retiredAt, deps.accessTokenTtlMs) <= now,
   );
   if (!active) return { do: 'create', state: 'active' };
   if (!following) return { do: 'create', state: 'next' };
   if (expired) return { do: 'remove', key: expired };
   if (following.algorithm !== deps.signingAlg) return { do: 'remove', key: following };
-  const published = addMs(following.createdAt, PUBLISHED_AHEAD_MS) <= now;
-  if (active.algorithm !== deps.signingAlg && published) {
+  if (active.algorithm !== deps.signingAlg && readyAt(following) <= now) {
     return { do: 'promote', next: following, active };
   }
   const { keyring } = deps;
@@ -100,51 +91,33 @@ async function apply(
   em: EntityManager,
   deps: MaintainDeps,
   step: Step,
-  spares: Generated[],
+  spares: GeneratedKey[],
 ): Promise<void> {
   const now = deps.clock.now();
   if (step.do === 'create') {
-    const key = spares.pop() ?? (await generate(deps));
-    em.create(SigningKey, {
-      ...key,
-      state: step.state,
-      createdAt: now,
-      activatedAt: step.state === 'active' ? now : null,
-      retiredAt: null,
-    });
+    addSigningKey(em, spares.pop() ?? (await generateSigningKey(deps)), step.state, now);
   } else if (step.do === 'promote') {
-    Object.assign(step.active, { state: 'retired', retiredAt: now });
-    // One at a time: there is never more than one active key.
-    await em.flush();
-    Object.assign(step.next, { state: 'active', activatedAt: now });
+    await promote(em, step, now);
   } else if (step.do === 'reseal') {
-    step.key.privateSealed = deps.keyring.seal(PRIVATE_KEY_PURPOSE, open(deps, step.key));
+    step.key.privateSealed = deps.keyring.seal(
+      PRIVATE_KEY_PURPOSE,
+      openPrivateKey(deps.keyring, step.key),
+    );
   } else {
     em.remove(step.key);
   }
   await em.flush();
 }
 
-type Generated = Pick<SigningKey, 'id' | 'algorithm' | 'publicJwk' | 'privateSealed'>;
-
-const generatePair = promisify(generateKeyPair) as unknown as (
-  type: string,
-  options: object,
-) => Promise<{ privateKey: KeyObject }>;
-
-async function generate({ signingAlg, keyring }: MaintainDeps): Promise<Generated> {
-  const { privateKey } =
-    signingAlg === 'ES256'
-      ? await generatePair('ec', { namedCurve: 'P-256' })
-      : signingAlg === 'EdDSA'
-        ? await generatePair('ed25519', {})
-        : await generatePair('rsa', { modulusLength: 2048 });
-  const publicJwk = createPublicKey(privateKey).export({ format: 'jwk' }) as JWK;
-  const der = privateKey.export({ format: 'der', type: 'pkcs8' });
-  return {
-    id: await calculateJwkThumbprint(publicJwk),
-    algorithm: signingAlg,
-    publicJwk,
-    privateSealed: keyring.seal(PRIVATE_KEY_PURPOSE, der),
-  };
+/** Has the next key take over from the active one. */
+export async function promote(
+  em: EntityManager,
+  { active, next: following }: { active: SigningKey; next: SigningKey },
+  now: Date,
+): Promise<void> {
+  Object.assign(active, { state: 'retired', retiredAt: now });
+  // One at a time: there is never more than one active key.
+  await em.flush();
+  Object.assign(following, { state: 'active', activatedAt: now });
+  await em.flush();
 }

@@ -7,9 +7,9 @@ import {
 } from '../../../gen/countersign/v1/access_pb.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { Failure } from '../../platform/failure.ts';
+import { Networks } from '../../platform/networks.ts';
 import type { Principal } from '../../sessions/principal.ts';
 import { type Call, callOf } from '../call.ts';
-import { Networks } from '../networks.ts';
 import type { RateLimits } from '../rate-limits.ts';
 
 export type AccessDeps = {
@@ -50,16 +50,18 @@ export function accessRule(method: DescMethod): AccessRule | undefined {
 function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): void {
   switch (rule.caller.case) {
     case 'public':
-      if (rule.caller.value) return;
-      throw closed();
+      if (!rule.caller.value) throw closed();
+      // The method acts for who is signed in, which a key is not.
+      if (isApiKey(call.principal) && !rule.apiKeyAllowed) call.principal = undefined;
+      return;
     case 'signedIn':
       if (!rule.caller.value) throw closed();
-      requireRecentSignIn(rule, requirePrincipal(call), clock);
+      requireRecentSignIn(rule, requireAccepted(rule, call), clock);
       return;
     case 'permission': {
       if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return;
-      const principal = requirePrincipal(call);
-      requirePermission(principal, rule.caller.value);
+      const principal = requireAccepted(rule, call);
+      requirePermission(principal, rule.caller.value, rule.orPermission);
       requireRecentSignIn(rule, principal, clock);
       return;
     }
@@ -79,12 +81,30 @@ export function requirePrincipal(call: Call): Principal {
   if (call.principal) return call.principal;
   throw (
     call.refusal ??
-    new Failure('unauthenticated', 'CREDENTIALS_MISSING', 'the call needs an access token')
+    new Failure(
+      'unauthenticated',
+      'CREDENTIALS_MISSING',
+      'the call needs an access token or an API key',
+    )
   );
 }
 
-function requirePermission(principal: Principal, permission: string): void {
-  if (principal.permissions.includes(permission)) return;
+/** The principal of a call, with a credential of a kind that the method takes. */
+function requireAccepted(rule: AccessRule, call: Call): Principal {
+  const principal = requirePrincipal(call);
+  if (!isApiKey(principal) || rule.apiKeyAllowed) return principal;
+  const message = 'an API key does not open this method; it is for who is signed in';
+  throw new Failure('denied', 'PERMISSION_DENIED', message);
+}
+
+/** Whether it is an API key, or a token that one was exchanged for. */
+function isApiKey(principal: Principal | undefined): boolean {
+  return principal !== undefined && principal.apiKeyId !== '';
+}
+
+function requirePermission(principal: Principal, permission: string, or: string): void {
+  const { permissions } = principal;
+  if (permissions.includes(permission) || (or !== '' && permissions.includes(or))) return;
   throw new Failure('denied', 'PERMISSION_DENIED', `the permission ${permission} is needed`, {
     metadata: { permission },
   });

@@ -37,9 +37,18 @@ async function* logged<T>(log: CallLog, call: Call, path: string, messages: Asyn
 export function logCall(log: CallLog, call: Call, method: string, error: unknown): void {
   const durationMs = Math.round((performance.now() - call.startedAt) * 100) / 100;
   const { requestId, traceId, ipAddress: address } = call;
-  const { subject: principal, sessionId } = call.principal ?? {};
+  const { subject: principal, sessionId, apiKeyId } = call.principal ?? {};
   if (error === undefined) {
-    log.answered({ requestId, traceId, method, durationMs, principal, sessionId, address });
+    log.answered({
+      requestId,
+      traceId,
+      method,
+      durationMs,
+      principal,
+      sessionId,
+      apiKeyId,
+      address,
+    });
     return;
   }
   const failed = ConnectError.from(error);
@@ -51,7 +60,8 @@ export function logCall(log: CallLog, call: Call, method: string, error: unknown
     reason: reasonOf(failed),
     duration_ms: durationMs,
     principal,
-    session_id: sessionId,
+    session_id: sessionId || undefined,
+    api_key_id: apiKeyId || undefined,
     address,
   };
   if (failed.code === Code.Internal || failed.code === Code.Unknown) {

@@ -9,9 +9,11 @@ const REMEMBERED = 10_000;
  */
 export class Networks {
   readonly #blocks = new BlockList();
-  readonly #known = new LRUCache<string, boolean>({ max: REMEMBERED });
+  readonly #known: LRUCache<string, boolean>;
 
-  constructor(networks: readonly string[]) {
+  /** `remembered`: of how many addresses it remembers what it said. */
+  constructor(networks: readonly string[], remembered = REMEMBERED) {
+    this.#known = new LRUCache({ max: remembered });
     for (const network of networks) {
       const [address = '', prefix] = network.split('/');
       const family = isIPv4(address) ? 'ipv4' : 'ipv6';

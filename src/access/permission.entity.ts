@@ -1,0 +1,18 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+const PermissionSchema = defineEntity({
+  name: 'Permission',
+  tableName: 'permissions',
+  properties: {
+    /** `noun.verb`. */
+    name: p.text().primary(),
+    description: p.text(),
+    /** Whether the program brings it; otherwise it belongs to a customer's own service. */
+    builtIn: p.boolean(),
+    createdAt: p.datetime().columnType('timestamptz'),
+  },
+});
+
+/** Something that a role can allow. */
+export class Permission extends PermissionSchema.class {}
+PermissionSchema.setClass(Permission);

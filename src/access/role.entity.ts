@@ -1,0 +1,24 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { RoleRepository } from './role.repository.ts';
+
+const RoleSchema = defineEntity({
+  name: 'Role',
+  tableName: 'roles',
+  repository: () => RoleRepository,
+  properties: {
+    name: p.text().primary(),
+    description: p.text(),
+    /** Whether the program brings it, and keeps it as it is. */
+    builtIn: p.boolean(),
+    /** Names of permissions, sorted. */
+    permissions: p.array().columnType('text[]'),
+    createdAt: p.datetime().columnType('timestamptz'),
+    updatedAt: p.datetime().columnType('timestamptz'),
+    /** Since when it gives nothing any more; its name is being taken from those who had it. */
+    deletedAt: p.datetime().columnType('timestamptz').nullable(),
+  },
+});
+
+/** A named set of permissions. Accounts and service accounts have roles by their names. */
+export class Role extends RoleSchema.class {}
+RoleSchema.setClass(Role);

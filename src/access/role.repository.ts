@@ -1,0 +1,128 @@
+import { EntityRepository } from '@mikro-orm/core';
+import { type EntityManager, query } from '../platform/database.ts';
+import { ADMIN_ROLE, BUILT_IN_PERMISSIONS, BUILT_IN_ROLES } from './permissions.ts';
+import type { Role } from './role.entity.ts';
+
+/** Any constant will do, as long as every version of the program uses the same one. */
+const HOLDERS_BATCH = 500;
+const ROLES_LOCK = 727_274_005;
+
+/** What a replica holds of the table. */
+export type RoleRow = { name: string; permissions: string[] };
+
+type LookRow = { fingerprint: string; name: string | null; permissions: string[] };
+
+/** The SQL of roles. */
+export class RoleRepository extends EntityRepository<Role> {
+  /**
+   * All roles, where the tables are not as they were when they had this fingerprint; in one statement.
+   * `xmin` is another one after every change of a row, in whatever order the changes commit.
+   */
+  async look(known: string): Promise<{ fingerprint: string; roles: RoleRow[] | undefined }> {
+    const rows = await query<LookRow>(
+      this.#sql,
+      `with book as (
+         select md5(
+           (select coalesce(string_agg(name || ':' || xmin::text, ',' order by name), '') from roles)
+           || ';' ||
+           (select coalesce(string_agg(name || ':' || xmin::text, ',' order by name), '')
+            from permissions)
+         ) as fingerprint
+       )
+       select book.fingerprint, r.name, ${this.#permissions('r')} as permissions
+       from book left join roles r on book.fingerprint <> $2 and r.deleted_at is null`,
+      [ADMIN_ROLE, known],
+    );
+    const fingerprint = rows[0]?.fingerprint ?? '';
+    if (fingerprint === known) return { fingerprint, roles: undefined };
+    const roles = rows.filter((row): row is LookRow & RoleRow => row.name !== null);
+    return { fingerprint, roles };
+  }
+
+  /** What the holder of these roles may do at this moment, as the table has it. */
+  async permissionsOf(roles: readonly string[]): Promise<string[]> {
+    const rows = await query<{ name: string }>(
+      this.#sql,
+      `select distinct p.name
+       from roles r cross join lateral unnest(${this.#permissions('r')}) as p (name)
+       where r.name = any($2::text[]) and r.deleted_at is null order by p.name`,
+      [ADMIN_ROLE, roles],
+    );
+    return rows.map(({ name }) => name);
+  }
+
+  /** Has whoever else changes roles or permissions wait until this transaction ends. */
+  async lock(): Promise<void> {
+    await query(this.#sql, 'select pg_advisory_xact_lock($1)', [ROLES_LOCK]);
+  }
+
+  /**
+   * Puts what the program brings into the tables, and leaves what operators have added. Several
+   * replicas may do so at once; what is there already is not written again.
+   */
+  async seed(now: Date): Promise<void> {
+    await this.lock();
+    await query(
+      this.#sql,
+      `insert into permissions as p (name, description, built_in, created_at)
+       select s.name, s.description, true, $2
+       from jsonb_to_recordset($1::jsonb) as s (name text, description text)
+       on conflict (name) do update set description = excluded.description, built_in = true
+       where (p.description, p.built_in) is distinct from (excluded.description, true)`,
+      [JSON.stringify(permissionSeeds), now],
+    );
+    await query(
+      this.#sql,
+      `insert into roles as r (name, description, built_in, permissions, created_at, updated_at)
+       select s.name, s.description, true, s.permissions, $2, $2
+       from jsonb_to_recordset($1::jsonb) as s (name text, description text, permissions text[])
+       on conflict (name) do update
+       set description = excluded.description, built_in = true, deleted_at = null,
+           permissions = excluded.permissions, updated_at = excluded.updated_at
+       where (r.description, r.built_in, r.permissions, r.deleted_at)
+         is distinct from (excluded.description, true, excluded.permissions, null)`,
+      [JSON.stringify(roleSeeds), now],
+    );
+  }
+
+  /**
+   * Takes a deleted role from some of those who have it, and forgets it once nobody does. In a
+   * transaction that has locked the roles.
+   */
+  async takeFromHolders(name: string, now: Date): Promise<void> {
+    let taken = 0;
+    for (const table of ['accounts', 'service_accounts']) {
+      const rows = await query(
+        this.#sql,
+        `update ${table} set roles = array_remove(roles, $1), updated_at = $2
+         where id in (
+           select id from ${table} where roles @> array[$1::text] limit ${HOLDERS_BATCH} for update
+         ) returning 1`,
+        [name, now],
+      );
+      taken = Math.max(taken, rows.length);
+    }
+    if (taken < HOLDERS_BATCH) await query(this.#sql, 'delete from roles where name = $1', [name]);
+  }
+
+  /** The permissions of a role; `$1` is the name of the one that has them all. */
+  #permissions(role: string): string {
+    return `case when ${role}.name = $1 then array(select name from permissions order by name)
+      else ${role}.permissions end`;
+  }
+
+  get #sql(): EntityManager {
+    return this.getEntityManager() as unknown as EntityManager;
+  }
+}
+
+const permissionSeeds = Object.entries(BUILT_IN_PERMISSIONS).map(([name, description]) => ({
+  name,
+  description,
+}));
+
+const roleSeeds = Object.entries(BUILT_IN_ROLES).map(([name, { description, permissions }]) => ({
+  name,
+  description,
+  permissions: [...permissions].sort(),
+}));

@@ -1,0 +1,84 @@
+import type { Keyring } from '../platform/crypto.ts';
+import type { Database } from '../platform/database.ts';
+import { errorFields, type Log } from '../platform/log.ts';
+import { ApiKey } from './api-key.entity.ts';
+import type { KeyRow } from './api-key.repository.ts';
+import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
+import { hashSecret, isSecretOf, parseSecret, type SecretHash } from './api-key-secret.ts';
+import { KnownKey } from './known-key.ts';
+
+const NO_HASH = new Uint8Array(32);
+
+export type SecretFinderDeps = {
+  database: Database;
+  keyring: Keyring;
+  log: Log;
+  apiKeyMemory: ApiKeyMemory;
+};
+
+type Presented = { secret: string; digest: string; requestId: string };
+
+/** Looks up secrets that this replica does not know, and has it know those that are a key's. */
+export class SecretFinder {
+  readonly #deps: SecretFinderDeps;
+  /** Secrets that are being looked up: many callers with the same one wait for one answer. */
+  readonly #asking = new Map<string, Promise<KnownSecret | undefined>>();
+
+  constructor(deps: SecretFinderDeps) {
+    this.#deps = deps;
+  }
+
+  /** The key of a secret; undefined where it is nobody's. The log says why, the answer does not (A02). */
+  find(presented: Presented): Promise<KnownSecret | undefined> {
+    const { digest } = presented;
+    let asking = this.#asking.get(digest);
+    if (!asking) {
+      asking = this.#find(presented).finally(() => this.#asking.delete(digest));
+      this.#asking.set(digest, asking);
+    }
+    return asking;
+  }
+
+  /** Puts on the log why a secret is not one of ours. */
+  noteUnknown(requestId: string, reason: string): undefined {
+    const { log } = this.#deps;
+    log.info({ component: 'api_keys', request_id: requestId, reason }, 'unknown API key');
+  }
+
+  async #find({ secret, digest, requestId }: Presented): Promise<KnownSecret | undefined> {
+    const { database, keyring, apiKeyMemory } = this.#deps;
+    const parsed = parseSecret(secret);
+    if (typeof parsed === 'string') return this.noteUnknown(requestId, parsed);
+    const row = await database.read((em) => em.getRepository(ApiKey).findForCheck(parsed.keyId));
+    const untilMs = secretEnd(keyring, secret, row);
+    if (!row || untilMs === undefined) {
+      return this.noteUnknown(requestId, row ? 'wrong secret' : 'no such key');
+    }
+    if (untilMs === Number.POSITIVE_INFINITY) this.#renewHash(secret, row);
+    const key = apiKeyMemory.inVersion(row.id, row.version) ?? new KnownKey(row);
+    apiKeyMemory.set(digest, { key, untilMs });
+    return { key, untilMs };
+  }
+
+  /** A secret that was hashed under an older key of ours is kept under the present one (S11). */
+  #renewHash(secret: string, { id, secret: kept }: KeyRow): void {
+    const { database, keyring, log } = this.#deps;
+    if (kept.keyVersion === keyring.current) return;
+    const next = hashSecret(keyring, secret);
+    database
+      .read((em) => em.getRepository(ApiKey).rehash(id, kept, next))
+      .catch((error) =>
+        log.debug({ component: 'api_keys', ...errorFields(error) }, 'not rehashed'),
+      );
+  }
+}
+
+/** Until when (ms) a secret is one of a key's; undefined: it is not. As slow where there is no key. */
+function secretEnd(keyring: Keyring, secret: string, row: KeyRow | undefined): number | undefined {
+  const kept: SecretHash = row?.secret ?? { hash: NO_HASH, keyVersion: keyring.current };
+  if (isSecretOf(keyring, secret, kept)) return row && Number.POSITIVE_INFINITY;
+  const previous = row?.previous;
+  return previous && isSecretOf(keyring, secret, previous)
+    ? previous.expiresAt.getTime()
+    : undefined;
+}

@@ -1,0 +1,73 @@
+import type { RoleBook } from '../access/role-book.ts';
+import { Networks } from '../platform/networks.ts';
+import type { Principal } from '../sessions/principal.ts';
+import type { KeyRow } from './api-key.repository.ts';
+
+/** Addresses that the networks of one key remember: there may be very many keys. */
+const REMEMBERED = 8;
+
+type RoleView = Pick<RoleBook, 'permissionsOf' | 'version'>;
+
+/** A key as this replica knows it: what the database said of it, and what follows from that. */
+export class KnownKey {
+  readonly row: KeyRow;
+  readonly expiresAtMs: number;
+  readonly isActive: boolean;
+  /** Set when the key or its owner has changed since: then the database is asked again. */
+  stale = false;
+  /** When its last use was noted (ms). */
+  notedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #networks: Networks | undefined;
+  #principal: Principal | undefined;
+  #rolesVersion = Number.NaN;
+
+  constructor(row: KeyRow) {
+    this.row = row;
+    this.expiresAtMs = row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+    this.isActive = row.ownerState === 'active';
+    const { allowedCidrs } = row;
+    this.#networks = allowedCidrs.length > 0 ? new Networks(allowedCidrs, REMEMBERED) : undefined;
+  }
+
+  /** Whether it may be used from an address; from an unknown one (empty) only if it may from any. */
+  isAllowedFrom(ipAddress: string): boolean {
+    return this.#networks?.includes(ipAddress) ?? true;
+  }
+
+  /**
+   * Whom it speaks for, with those of its scopes that its owner holds by these roles (A01). The same
+   * object for as long as nothing of that changes.
+   */
+  principal(roles: RoleView): Principal {
+    if (this.#principal && this.#rolesVersion === roles.version) return this.#principal;
+    this.#rolesVersion = roles.version;
+    const held = new Set(roles.permissionsOf(this.row.ownerRoles));
+    const scopes = this.row.scopes.filter((scope) => held.has(scope));
+    if (!this.#principal || String(this.#principal.scopes) !== String(scopes)) {
+      this.#principal = principalOf(this.row, scopes);
+    }
+    return this.#principal;
+  }
+}
+
+function principalOf(row: KeyRow, scopes: readonly string[]): Principal {
+  return Object.freeze({
+    type: row.ownerType,
+    subject: row.ownerId,
+    sessionId: '',
+    apiKeyId: row.id,
+    tokenId: '',
+    keyId: '',
+    emailVerified: row.emailVerified,
+    roles: [],
+    ownerRoles: row.ownerRoles,
+    scopes,
+    permissions: scopes,
+    amr: [],
+    audience: [],
+    authTime: 0,
+    // What is revoked for an owner's tokens up to a moment leaves keys alone.
+    issuedAt: Number.POSITIVE_INFINITY,
+    expiresAt: Math.floor((row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) / 1000),
+  });
+}

@@ -1,0 +1,143 @@
+import type { Keyring } from '../platform/crypto.ts';
+import { type Database, query } from '../platform/database.ts';
+import { type ChainEnds, type ChainPlace, currentEnds } from './chain-ends.ts';
+import { eventHash, isSealed } from './event-hash.ts';
+import {
+  EVENT_COLUMNS,
+  type StoredEvent,
+  type StoredEventRow,
+  storedEvent,
+} from './stored-event.ts';
+
+const PAGE = 250;
+
+/** What is wrong, and the first position that is; 0 where it is of none. */
+export type ChainFlaw = {
+  kind: 'event_changed' | 'event_missing' | 'event_inserted' | 'head_forged' | 'known_head_missing';
+  position: number;
+};
+
+/** Thrown by whoever checks the chain, at the first flaw. */
+export class FlawFound extends Error {
+  readonly flaw: ChainFlaw;
+
+  constructor(flaw: ChainFlaw) {
+    super(`the chain of audit events is broken at position ${flaw.position}: ${flaw.kind}`);
+    this.name = 'FlawFound';
+    this.flaw = flaw;
+  }
+}
+
+/** Checks one event against the one before it. Gives its place. Throws `FlawFound`. */
+export function checkEvent(keyring: Keyring, before: ChainPlace, event: StoredEvent): ChainPlace {
+  const position = before.position + 1;
+  if (event.position !== position) {
+    const isExtra = event.position !== null && event.position < position;
+    if (isExtra) throw new FlawFound({ kind: 'event_inserted', position: event.position ?? 0 });
+    throw new FlawFound({ kind: 'event_missing', position });
+  }
+  const hash = eventHash(event, { position, previousHash: before.hash });
+  if (hash !== event.hash || !isSealed(keyring, hash, event.seal)) {
+    throw new FlawFound({ kind: 'event_changed', position });
+  }
+  return { position, hash };
+}
+
+/** A walk along the chain from a place to its end, a page at a time. */
+export class ChainCheck {
+  readonly #deps: { database: Database; keyring: Keyring };
+  readonly #ends: ChainEnds;
+  #place: ChainPlace;
+  /** The event of that place: two may stand at one position, where one was put in. */
+  #eventId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  #known: ChainPlace | undefined;
+  #oldest: number;
+  #checked = 0;
+
+  constructor(deps: { database: Database; keyring: Keyring }, ends: ChainEnds, start: ChainPlace) {
+    this.#deps = deps;
+    this.#ends = ends;
+    this.#place = start;
+    this.#oldest = ends.head.position > ends.anchor.position ? ends.anchor.position + 1 : 0;
+  }
+
+  /** How many have been found right, and where the last of them stands. */
+  get checked(): number {
+    return this.#checked;
+  }
+
+  get place(): ChainPlace {
+    return this.#place;
+  }
+
+  get headPosition(): number {
+    return this.#ends.head.position;
+  }
+
+  get oldestPosition(): number {
+    return this.#oldest;
+  }
+
+  /** Has it see that the chain goes through a place. */
+  expect(known: ChainPlace): void {
+    this.#known = known;
+  }
+
+  /** Checks the next page. Says whether there is more. Throws `FlawFound`. */
+  async next(): Promise<boolean> {
+    const { head } = this.#ends;
+    if (this.#place.position >= head.position) return this.#end();
+    const events = await this.#page();
+    try {
+      if (events.length === 0) throw missing(this.#place.position + 1);
+      for (const event of events) this.#check(event);
+    } catch (error) {
+      if (!(error instanceof FlawFound) || !(await this.#hasBeenDeleted(error.flaw))) throw error;
+    }
+    return true;
+  }
+
+  async #page(): Promise<StoredEvent[]> {
+    const rows = await this.#deps.database.read((em) =>
+      query<StoredEventRow>(
+        em,
+        `select ${EVENT_COLUMNS} from audit_events
+         where (position, id) > ($1::bigint, $2::uuid) and position <= $3
+         order by position, id limit ${PAGE}`,
+        [this.#place.position, this.#eventId, this.#ends.head.position],
+      ),
+    );
+    return rows.map(storedEvent);
+  }
+
+  #check(event: StoredEvent): void {
+    this.#place = checkEvent(this.#deps.keyring, this.#place, event);
+    this.#eventId = event.id;
+    this.#checked += 1;
+    const { position, hash } = this.#place;
+    if (position === this.#known?.position && hash !== this.#known.hash) {
+      throw new FlawFound({ kind: 'known_head_missing', position });
+    }
+  }
+
+  #end(): boolean {
+    const { position, hash } = this.#ends.head;
+    if (this.#place.hash !== hash) throw new FlawFound({ kind: 'event_changed', position });
+    return false;
+  }
+
+  /** Retention may have deleted what is missing meanwhile: then it goes on behind that. */
+  async #hasBeenDeleted({ kind, position }: ChainFlaw): Promise<boolean> {
+    if (kind !== 'event_missing') return false;
+    const { database, keyring } = this.#deps;
+    const anchor = (await database.read((em) => currentEnds(em, keyring)))?.anchor;
+    if (!anchor || anchor.position < position) return false;
+    this.#place = anchor;
+    this.#oldest = anchor.position + 1;
+    return true;
+  }
+}
+
+function missing(position: number): FlawFound {
+  return new FlawFound({ kind: 'event_missing', position });
+}

@@ -1,0 +1,97 @@
+import { type EntityManager, query } from '../platform/database.ts';
+
+const BATCH = 1000;
+const FIRST = '00000000-0000-0000-0000-000000000000';
+
+type Progress = { actorAfter: string; subjectAfter: string };
+
+/**
+ * Erases what the trail holds on a person beyond their account's id (C13), in the transaction that
+ * deletes the account: addresses, and what was personal in changes. Salted hashes stay in their place, so
+ * that the chain still holds. Of an account with thousands of events the rest follows in the background.
+ */
+export async function erasePersonalData(
+  em: EntityManager,
+  accountId: string,
+  now: Date,
+): Promise<void> {
+  const { isDone, actorAfter, subjectAfter } = await eraseSome(em, accountId, {
+    actorAfter: FIRST,
+    subjectAfter: FIRST,
+  });
+  if (isDone) return;
+  await query(
+    em,
+    `insert into audit_erasures (account_id, requested_at, actor_after, subject_after)
+     values ($1, $2, $3, $4) on conflict do nothing`,
+    [accountId, now, actorAfter, subjectAfter],
+  );
+}
+
+/** Goes on with an erasure that has more to do. Says whether there may be more. */
+export async function continueErasure(em: EntityManager): Promise<boolean> {
+  const [erasure] = await query<Progress & { accountId: string }>(
+    em,
+    `select account_id as "accountId", actor_after as "actorAfter", subject_after as "subjectAfter"
+     from audit_erasures order by requested_at limit 1 for update skip locked`,
+  );
+  if (!erasure) return false;
+  const { accountId } = erasure;
+  const { isDone, actorAfter, subjectAfter } = await eraseSome(em, accountId, erasure);
+  if (isDone) await query(em, 'delete from audit_erasures where account_id = $1', [accountId]);
+  else {
+    await query(
+      em,
+      'update audit_erasures set actor_after = $2, subject_after = $3 where account_id = $1',
+      [accountId, actorAfter, subjectAfter],
+    );
+  }
+  return true;
+}
+
+async function eraseSome(
+  em: EntityManager,
+  accountId: string,
+  { actorAfter, subjectAfter }: Progress,
+): Promise<Progress & { isDone: boolean }> {
+  const byThem = await query<{ id: string }>(em, erase('actor'), [accountId, actorAfter]);
+  const onThem = await query<{ id: string }>(em, erase('subject'), [accountId, subjectAfter]);
+  return {
+    actorAfter: newest(byThem, actorAfter),
+    subjectAfter: newest(onThem, subjectAfter),
+    isDone: byThem.length < BATCH && onThem.length < BATCH,
+  };
+}
+
+function newest(rows: readonly { id: string }[], before: string): string {
+  return rows.reduce((newest, { id }) => (id > newest ? id : newest), before);
+}
+
+/**
+ * Of the next events that have the account as their actor, or subject. An address is of who acted, or of
+ * who tried where nobody was signed in; what is personal is of the subject.
+ */
+function erase(column: 'actor' | 'subject'): string {
+  const isTheirAddress = '(e.actor = $1 or (e.actor is null and e.subject = $1))';
+  const isTheirs = 'e.subject = $1';
+  return `
+    with chosen as (
+      select id from audit_events where ${column} = $1 and id > $2 order by id limit ${BATCH}
+    ), erased as (
+      update audit_events e set
+        ip_hash = ${keptHash('ip_address', 'ip_salt', 'ip_hash', isTheirAddress)},
+        ip_address = case when ${isTheirAddress} then null else e.ip_address end,
+        ip_salt = case when ${isTheirAddress} then null else e.ip_salt end,
+        personal_hash = ${keptHash('personal', 'personal_salt', 'personal_hash', isTheirs)},
+        personal = case when ${isTheirs} then null else e.personal end,
+        personal_salt = case when ${isTheirs} then null else e.personal_salt end
+      from chosen
+      where e.id = chosen.id and (e.ip_address is not null or e.personal is not null))
+    select id from chosen`;
+}
+
+/** An event that is not in the chain yet has no salt, and needs no hash. */
+function keptHash(value: string, salt: string, kept: string, condition: string): string {
+  return `case when ${condition} and e.${salt} is not null
+    then sha256(e.${salt} || convert_to(e.${value}, 'UTF8')) else e.${kept} end`;
+}

@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import { createReadStream, type WriteStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { noCaller } from '../platform/no-caller.ts';
+import { type Counts, countsOf } from '../transfer/import-batch.ts';
+import type { Fault, RowResult } from '../transfer/import-row.ts';
+import { type ImportDeps, importUsers } from '../transfer/import-users.ts';
+import { requireUtf8, UnreadableFile } from '../transfer/text-lines.ts';
+import { FORMATS, type Format, faultRecord, readUsers } from '../transfer/user-file.ts';
+import { EXIT, type Io, print } from './io.ts';
+import { Progress } from './progress.ts';
+
+export type ImportArguments = {
+  file: string;
+  /** Empty: by the file's name. */
+  format: string;
+  dryRun: boolean;
+  update: boolean;
+  /** Where refused rows are listed. Empty: on stderr. */
+  refused: string;
+  json: boolean;
+};
+
+/** So many refused rows are shown on stderr; a file takes them all. */
+const SHOWN = 100;
+
+/** Imports a file. Gives the exit code: 65 where rows were refused, or the file can't be read. */
+export async function importCommand(
+  io: Io,
+  deps: ImportDeps,
+  args: ImportArguments,
+): Promise<number> {
+  const format = formatOf(args);
+  if (!format) return print(io.err, 'say --format ndjson or --format csv\n', EXIT.usage);
+  const size = await sizeOf(args.file);
+  if (size === undefined) return print(io.err, `there is no file ${args.file}\n`, EXIT.noInput);
+  const run = new ImportRun(io, args, size);
+  try {
+    await requireUtf8(args.file);
+    await run.import(deps, format);
+    return run.summary();
+  } catch (error) {
+    run.stopped();
+    if (!(error instanceof UnreadableFile)) throw error;
+    return print(io.err, `${args.file}: ${error.message}\n`, EXIT.badData);
+  } finally {
+    await run.close();
+  }
+}
+
+export function formatOf({ format, file }: { format: string; file: string }): Format | undefined {
+  const name = format || { '.json': 'ndjson', '.jsonl': 'ndjson' }[extname(file)] || extname(file);
+  return FORMATS.find((each) => each === name.replace('.', ''));
+}
+
+/** In bytes. Undefined: there is no such file. */
+async function sizeOf(path: string): Promise<number | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ? found.size : undefined;
+}
+
+class ImportRun {
+  readonly #io: Io;
+  readonly #args: ImportArguments;
+  readonly #size: number;
+  readonly #progress: Progress;
+  readonly #counts: Counts = countsOf([]);
+  #refusedFile: WriteStream | undefined;
+  #rows = 0;
+
+  constructor(io: Io, args: ImportArguments, size: number) {
+    this.#io = io;
+    this.#args = args;
+    this.#size = size;
+    this.#progress = new Progress(io);
+  }
+
+  async import(deps: ImportDeps, format: Format): Promise<void> {
+    const { file, dryRun, update, refused } = this.#args;
+    // Refused rows may say what is somebody's own.
+    if (refused !== '') this.#refusedFile = (await open(refused, 'w', 0o600)).createWriteStream();
+    const caller = noCaller();
+    const settings = { importId: caller.requestId, importer: undefined, dryRun, update };
+    const stream = createReadStream(file);
+    try {
+      for await (const results of importUsers(deps, caller, readUsers(stream, format), settings)) {
+        await this.#take(results);
+        if (!this.#args.json) this.#progress.at(this.#rows, stream.bytesRead / this.#size);
+      }
+    } finally {
+      stream.destroy();
+    }
+  }
+
+  async #take(results: readonly RowResult[]): Promise<void> {
+    this.#rows += results.length;
+    for (const [outcome, count] of Object.entries(countsOf(results))) {
+      this.#counts[outcome as keyof Counts] += count;
+    }
+    for (const result of results) {
+      if (result.outcome === 'refused') await this.#tellRefused(result.place, result.fault);
+    }
+  }
+
+  #shown = 0;
+
+  async #tellRefused(line: number, fault: Fault): Promise<void> {
+    const record = `${JSON.stringify(faultRecord(line, fault))}\n`;
+    if (this.#refusedFile) {
+      if (!this.#refusedFile.write(record)) {
+        await once(this.#refusedFile, 'drain');
+      }
+      return;
+    }
+    this.#shown += 1;
+    if (this.#shown > SHOWN) return;
+    this.#progress.clear();
+    const { field, message } = fault;
+    this.#io.err(this.#args.json ? record : `line ${line}: ${field}${field && ' '}${message}\n`);
+  }
+
+  summary(): number {
+    this.#progress.clear();
+    const { dryRun, json, refused } = this.#args;
+    const counts = this.#counts;
+    const hidden = this.#refusedFile ? 0 : counts.refused - SHOWN;
+    if (hidden > 0) {
+      this.#io.err(`… and ${hidden} more refused rows: --refused FILE lists them all\n`);
+    }
+    const seconds = Math.round(this.#progress.seconds * 10) / 10;
+    if (json) this.#io.out(`${JSON.stringify({ dry_run: dryRun, ...counts, seconds })}\n`);
+    else this.#io.out(said(counts, dryRun, seconds));
+    if (!json && refused !== '' && counts.refused > 0) {
+      this.#io.err(`the refused rows are listed in ${refused}\n`);
+    }
+    return counts.refused > 0 ? EXIT.badData : EXIT.ok;
+  }
+
+  /** What was committed stays: it can be gone on with. */
+  stopped(): void {
+    this.#progress.clear();
+    if (this.#rows === 0) return;
+    this.#io.err(`stopped after ${this.#rows} rows; the same command again goes on\n`);
+  }
+
+  async close(): Promise<void> {
+    const file = this.#refusedFile;
+    if (file) await new Promise<void>((resolve) => file.end(() => resolve()));
+  }
+}
+
+function said(counts: Counts, dryRun: boolean, seconds: number): string {
+  const parts = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome}`);
+  const what = dryRun ? 'nothing was written; there would be ' : '';
+  return `${what}${parts.join(', ')} (${seconds} s)\n`;
+}

@@ -1,0 +1,82 @@
+import { parseArgs } from 'node:util';
+import { Role } from '../access/role.entity.ts';
+import type { ImportDeps } from '../transfer/import-users.ts';
+import { EXIT, type Io, print } from './io.ts';
+import { onDatabase } from './on-database.ts';
+import { exportCommand } from './users-export.ts';
+import { formatOf, importCommand } from './users-import.ts';
+
+export const USERS_USAGE = `  users     move users between systems, in the database that the service uses
+              import FILE [--format ndjson|csv] [--dry-run] [--update] [--refused FILE]
+                        65: rows were refused, or the file can't be read; 66: it is not there
+              export [--format ndjson|csv] [--state active|suspended] [--role NAME]
+                     [--password-hashes]
+                        all users, to standard output
+`;
+
+type Command = (deps: ImportDeps) => Promise<number>;
+
+/** Moves users without asking the service, which may be down or up. Gives the exit code. */
+export async function usersCommand(io: Io, args: readonly string[]): Promise<number> {
+  const command = parse(io, args);
+  if (!command) return print(io.err, `Usage: countersign users …\n\n${USERS_USAGE}`, EXIT.usage);
+  return onDatabase(
+    io,
+    async ({ database, clock }) => {
+      // The service may never have started on this database.
+      await database.transaction((em) => em.getRepository(Role).seed(clock.now()));
+      return command({ database, clock });
+    },
+    { takesLong: true },
+  );
+}
+
+const OPTIONS = {
+  json: { type: 'boolean', default: false },
+  format: { type: 'string', default: '' },
+} as const;
+
+function parse(io: Io, [action, ...rest]: readonly string[]): Command | undefined {
+  try {
+    if (action === 'import') return parseImport(io, rest);
+    return action === 'export' ? parseExport(io, rest) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseImport(io: Io, args: string[]): Command | undefined {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      ...OPTIONS,
+      'dry-run': { type: 'boolean', default: false },
+      update: { type: 'boolean', default: false },
+      refused: { type: 'string', default: '' },
+    },
+  });
+  const [file, ...more] = positionals;
+  if (file === undefined || more.length > 0) return undefined;
+  const { 'dry-run': dryRun, ...others } = values;
+  return (deps) => importCommand(io, deps, { ...others, dryRun, file });
+}
+
+const STATES = { '': undefined, active: 'active', suspended: 'suspended' } as const;
+
+function parseExport(io: Io, args: string[]): Command | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...OPTIONS,
+      state: { type: 'string', default: '' },
+      role: { type: 'string', default: '' },
+      'password-hashes': { type: 'boolean', default: false },
+    },
+  });
+  const { json, role, 'password-hashes': passwordHashes } = values;
+  const format = formatOf({ format: values.format || 'ndjson', file: '' });
+  if (!format || !Object.hasOwn(STATES, values.state)) return undefined;
+  const state = STATES[values.state as keyof typeof STATES];
+  return (deps) => exportCommand(io, deps, { json, role, passwordHashes, format, state });
+}

@@ -1,0 +1,93 @@
+import type { Database } from './database.ts';
+import { errorFields, type Log } from './log.ts';
+import type { Hints } from './redis-hints.ts';
+
+/** S09 promises less than a quarter of a second to 99 of 100, without Redis too. */
+const POLL_MS = 150;
+const LEAST_OVERLAP_MS = 10_000;
+/** Without a look at the table for this long, memory alone is not trusted any more. */
+const STALE_AFTER_MS = 10_000;
+
+export type FollowedTableDeps = { database: Database; log: Log; hints: Hints };
+
+/**
+ * This replica's memory of a table, which is the record. It looks at the table seven times a second, and
+ * at once where another replica hints that it has changed something.
+ */
+export abstract class FollowedTable {
+  /**
+   * Rows become visible when they commit, which may be this much later (ms) than they were stamped:
+   * a transaction and then its commit are each given the database's time limit.
+   */
+  readonly overlapMs: number;
+  readonly #name: string;
+  readonly #deps: FollowedTableDeps;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(name: 'api-keys' | 'revocations' | 'roles', deps: FollowedTableDeps) {
+    this.#name = name;
+    this.#deps = deps;
+    this.overlapMs = Math.max(LEAST_OVERLAP_MS, 2 * deps.database.limitMs);
+  }
+
+  /** Reads what there is, and follows the table from then on. */
+  async start(): Promise<void> {
+    await this.lookAfresh();
+    // It may be started again, where what is started after it failed.
+    this.stop();
+    this.#deps.hints.subscribe(this.#channel, this.lookSoon);
+    this.#timer = setInterval(() => void this.#tryTo(() => this.look()), POLL_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  get isStale(): boolean {
+    return performance.now() - this.#lookedAt > STALE_AFTER_MS;
+  }
+
+  /** Brings memory up to date; several at once share one look. */
+  look(): Promise<void> {
+    const startedAt = performance.now();
+    this.#looking ??= this.readChanges()
+      .then(() => {
+        this.#lookedAt = startedAt;
+      })
+      .finally(() => {
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+
+  /** Looks at the table as it is now: a look that is under way may have missed what has just come. */
+  async lookAfresh(): Promise<void> {
+    await this.#looking?.catch(() => {});
+    await this.look();
+  }
+
+  /** The same for whoever does not wait for it, and where it may fail: the next look comes. */
+  readonly lookSoon = (): Promise<void> => this.#tryTo(() => this.lookAfresh());
+
+  /** Reads what has changed since the last time into memory. */
+  protected abstract readChanges(): Promise<void>;
+
+  /** After a change has committed: the other replicas are told to look. */
+  protected tellOthers(): void {
+    this.#deps.hints.publish(this.#channel);
+  }
+
+  get #channel(): string {
+    return `countersign:${this.#name}`;
+  }
+
+  async #tryTo(look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+    } catch (error) {
+      this.#deps.log.debug({ component: this.#name, ...errorFields(error) }, 'not followed');
+    }
+  }
+}

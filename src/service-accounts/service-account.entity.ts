@@ -1,0 +1,30 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { ServiceAccountRepository } from './service-account.repository.ts';
+
+const ServiceAccountSchema = defineEntity({
+  name: 'ServiceAccount',
+  tableName: 'service_accounts',
+  repository: () => ServiceAccountRepository,
+  properties: {
+    id: p.uuid().primary(),
+    displayName: p.text(),
+    description: p.text(),
+    /** Role names, in the order of granting. */
+    roles: p.array().columnType('text[]'),
+    state: p.enum(['active', 'suspended', 'deleted']).$type<ServiceAccountState>(),
+    createdAt: p.datetime().columnType('timestamptz'),
+    updatedAt: p.datetime().columnType('timestamptz'),
+  },
+  indexes: [
+    {
+      name: 'service_accounts_roles',
+      expression: 'create index service_accounts_roles on service_accounts using gin (roles)',
+    },
+  ],
+});
+
+type ServiceAccountState = 'active' | 'suspended' | 'deleted';
+
+/** A program that acts by API keys of its own. A deleted one keeps its row, for the audit log. */
+export class ServiceAccount extends ServiceAccountSchema.class {}
+ServiceAccountSchema.setClass(ServiceAccount);

@@ -1,0 +1,27 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import type { JWK } from 'jose';
+import { RevokedSigningKeyRepository } from './revoked-signing-key.repository.ts';
+import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-key.entity.ts';
+
+const RevokedSigningKeySchema = defineEntity({
+  name: 'RevokedSigningKey',
+  tableName: 'revoked_signing_keys',
+  repository: () => RevokedSigningKeyRepository,
+  properties: {
+    id: p.text().primary(),
+    algorithm: p.enum([...SIGNING_ALGORITHMS]).$type<SigningAlgorithm>(),
+    publicJwk: p.json().$type<JWK>(),
+    createdAt: p.datetime().columnType('timestamptz'),
+    activatedAt: p.datetime().columnType('timestamptz').nullable(),
+    retiredAt: p.datetime().columnType('timestamptz').nullable(),
+    revokedAt: p.datetime().columnType('timestamptz').index('revoked_signing_keys_revoked_at'),
+    reason: p.text(),
+  },
+});
+
+/**
+ * A key that was revoked, for operators to see. It has no private half any more, and stands apart from
+ * the keys in use: no version of the program publishes or verifies by what is not among those.
+ */
+export class RevokedSigningKey extends RevokedSigningKeySchema.class {}
+RevokedSigningKeySchema.setClass(RevokedSigningKey);

@@ -1,0 +1,103 @@
+import type { ExportedUser } from './export-users.ts';
+import { type Fault, type ImportRow, invalid } from './import-row.ts';
+
+/** What files call the fields of a user, in the order of columns. */
+export const FIELDS = [
+  'external_id',
+  'email',
+  'email_verified',
+  'display_name',
+  'password_hash',
+  'roles',
+  'state',
+  'created_at',
+  'user_id',
+  'last_login_at',
+] as const;
+
+type Field = (typeof FIELDS)[number];
+
+/** A user as a file has it. */
+export type UserRecord = Partial<Record<Field, unknown>>;
+
+const KNOWN: ReadonlySet<string> = new Set(FIELDS);
+/** RFC 3339. */
+const TIME = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Whether a field is one that files have; else what to say of it. */
+export function unknownField(name: string): string | undefined {
+  if (KNOWN.has(name)) return undefined;
+  if (name === 'password') return 'is never imported: only its hash is, as `password_hash`';
+  return `is no field of a user; there are ${FIELDS.join(', ')}`;
+}
+
+/** The row that a record is, or the first thing in it that no row can have. `null` is as good as absent. */
+export function readRecord(record: unknown): { row: ImportRow } | { fault: Fault } {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+    return { fault: invalid('', 'is not an object') };
+  }
+  const given = Object.entries(record).filter(([, value]) => value !== null);
+  for (const [name] of given) {
+    const problem = unknownField(name);
+    if (problem !== undefined) return { fault: invalid(name.slice(0, 40), problem) };
+  }
+  const fields: UserRecord = Object.fromEntries(given);
+  const fault = typeFault(fields);
+  return fault ? { fault } : { row: rowOf(fields) };
+}
+
+type Rule = [field: Field, isWell: (value: unknown) => boolean, otherwise: string];
+
+const isText = (value: unknown) => typeof value === 'string';
+const isTime = (value: unknown) =>
+  typeof value === 'string' && TIME.test(value) && !Number.isNaN(Date.parse(value));
+
+const RULES: readonly Rule[] = [
+  ['external_id', isText, 'is not a text'],
+  ['email', isText, 'is not a text'],
+  ['email_verified', (value) => typeof value === 'boolean', 'is neither true nor false'],
+  ['display_name', isText, 'is not a text'],
+  ['password_hash', isText, 'is not a text'],
+  ['roles', (value) => Array.isArray(value) && value.every(isText), 'is not a list of texts'],
+  [
+    'state',
+    (value) => value === 'active' || value === 'suspended',
+    'is neither "active" nor "suspended"',
+  ],
+  ['created_at', isTime, 'is not a time like 2024-01-31T12:00:00Z'],
+];
+
+function typeFault(fields: UserRecord): Fault | undefined {
+  const broken = RULES.find(([name, isWell]) => name in fields && !isWell(fields[name]));
+  return broken && invalid(broken[0], broken[2]);
+}
+
+function rowOf(fields: UserRecord): ImportRow {
+  const text = (name: Field) => (fields[name] as string | undefined) ?? '';
+  return {
+    externalId: text('external_id'),
+    email: text('email'),
+    emailVerified: fields.email_verified === true,
+    displayName: text('display_name'),
+    passwordHash: text('password_hash'),
+    roles: (fields.roles as string[] | undefined) ?? [],
+    state: fields.state as ImportRow['state'],
+    createdAt: 'created_at' in fields ? new Date(text('created_at')) : undefined,
+  };
+}
+
+/** A user as a file gets it. What there is not is left out. */
+export function recordOf(user: ExportedUser): UserRecord {
+  return {
+    ...(user.externalId && { external_id: user.externalId }),
+    email: user.email,
+    email_verified: user.emailVerified,
+    ...(user.displayName && { display_name: user.displayName }),
+    ...(user.passwordHash && { password_hash: user.passwordHash }),
+    roles: user.roles,
+    state: user.state,
+    created_at: user.createdAt.toISOString(),
+    user_id: user.userId,
+    ...(user.lastLoginAt && { last_login_at: user.lastLoginAt.toISOString() }),
+  };
+}

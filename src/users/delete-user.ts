@@ -1,0 +1,32 @@
+import type { Actor } from '../access/actor.ts';
+import { lockUser } from '../accounts/lock-user.ts';
+import type { Caller } from '../platform/caller.ts';
+import { eraseAccount } from '../profile/erase-account.ts';
+import { requireReach } from '../roles/held-now.ts';
+import { USERS_WRITE, type UserDeps } from './user-deps.ts';
+
+/**
+ * Erases the account of a user who may do no more than the actor (C13): see `eraseAccount`.
+ *
+ * Throws `NOT_FOUND`, `LAST_ADMIN` (A05), `PERMISSION_DENIED`.
+ */
+export async function deleteUser(
+  deps: UserDeps,
+  caller: Caller,
+  actor: Actor,
+  userId: string,
+): Promise<void> {
+  const afterCommit = await deps.database.transaction(async (em) => {
+    const account = await lockUser(em, userId);
+    await requireReach(em, actor, USERS_WRITE, account);
+    const { id } = account;
+    const erased = await eraseAccount(em, deps, caller, account, actor.id);
+    const revoked = await deps.revocations.revokeSubject(em, id, 'account_deleted');
+    return () => {
+      erased();
+      revoked();
+    };
+  }, caller.signal);
+  afterCommit();
+  deps.outbox.wake();
+}

@@ -1,0 +1,37 @@
+import { type Actor, requireAll } from '../access/actor.ts';
+import { lockUser } from '../accounts/lock-user.ts';
+import { recordAudit } from '../audit/record.ts';
+import { mailReset } from '../credentials/request-password-reset.ts';
+import type { Caller } from '../platform/caller.ts';
+import { Failure } from '../platform/failure.ts';
+import { heldNow } from '../roles/held-now.ts';
+import { USERS_WRITE, type UserDeps } from './user-deps.ts';
+
+/**
+ * Mails a user a link to set a new password, which only the user gets to see (C08). The link before
+ * becomes void.
+ *
+ * Throws `NOT_FOUND`, `ACCOUNT_SUSPENDED`.
+ */
+export async function sendPasswordReset(
+  deps: UserDeps,
+  caller: Caller,
+  actor: Actor,
+  userId: string,
+): Promise<void> {
+  await deps.database.transaction(async (em) => {
+    const account = await lockUser(em, userId);
+    requireAll(await heldNow(em, actor), [USERS_WRITE]);
+    if (account.state !== 'active') {
+      const message = 'the user is suspended; reinstate them first';
+      throw new Failure('precondition', 'ACCOUNT_SUSPENDED', message);
+    }
+    recordAudit(em, deps, caller, {
+      type: 'account.password_reset_sent',
+      actor: actor.id,
+      subject: account.id,
+    });
+    await mailReset(em, deps, account);
+  }, caller.signal);
+  deps.outbox.wake();
+}
