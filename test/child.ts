@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort } from './servers.ts';
 
 /** The service as a process of its own: what people run. */
 export type Child = {
@@ -17,7 +16,8 @@ export type Child = {
 
 /** Where the last test looks for secrets: see test/platform/logged-secrets.test.ts. */
 const logs = process.env['COUNTERSIGN_TEST_DIRECTORY'];
-const READY = 'Countersign is ready';
+/** What it says when it is ready, and where it then listens. */
+const READY = /Countersign is ready\.\n\s+gRPC\s+(\S+)\n\s+HTTP\s.*?([\d.]+:\d+)\)?\n/;
 const START_TIMEOUT_MS = 30_000;
 
 export type Environment = Record<string, string>;
@@ -30,9 +30,11 @@ function spawnCommand(args: string[], env: Environment): ChildProcess & { text: 
   });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
+    // What other commands write to standard output is their answer, which may be a secret.
+    const isLog = stream === child.stderr || args[0] === 'serve';
     stream.on('data', (chunk) => {
       text += chunk;
-      if (logs !== undefined) appendFileSync(join(logs, `${process.pid}.log`), chunk);
+      if (isLog && logs !== undefined) appendFileSync(join(logs, `${process.pid}.log`), chunk);
     });
   }
   return Object.assign(child, { text: () => text });
@@ -47,18 +49,17 @@ export async function runCommand(args: string[], env: Environment) {
 
 /** Starts the service on ports of its own, or on those given, and waits until it is ready. */
 export async function spawnService(env: Environment): Promise<Child> {
-  const ports = {
-    COUNTERSIGN_GRPC_ADDR: `127.0.0.1:${await freePort()}`,
-    COUNTERSIGN_HTTP_ADDR: `127.0.0.1:${await freePort()}`,
+  const anyPorts = {
+    COUNTERSIGN_GRPC_ADDR: '127.0.0.1:0',
+    COUNTERSIGN_HTTP_ADDR: '127.0.0.1:0',
   };
-  const variables = { ...ports, ...env };
-  const child = spawnCommand(['serve'], variables);
+  const child = spawnCommand(['serve'], { ...anyPorts, ...env });
   const closed = once(child, 'close');
-  await ready(child);
+  const [grpcAddress, httpAddress] = await ready(child);
   return {
     process: child,
-    grpcAddress: variables.COUNTERSIGN_GRPC_ADDR,
-    httpAddress: variables.COUNTERSIGN_HTTP_ADDR,
+    grpcAddress,
+    httpAddress,
     output: child.text,
     async end(signal = 'SIGTERM') {
       child.kill(signal);
@@ -68,16 +69,18 @@ export async function spawnService(env: Environment): Promise<Child> {
   };
 }
 
-function ready(child: ChildProcess & { text: () => string }): Promise<void> {
+/** Gives its addresses. */
+function ready(child: ChildProcess & { text: () => string }): Promise<[string, string]> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error(`not ready in time:\n${child.text()}`));
     }, START_TIMEOUT_MS);
     child.stderr?.on('data', () => {
-      if (!child.text().includes(READY)) return;
+      const [, grpcAddress, httpAddress] = READY.exec(child.text()) ?? [];
+      if (grpcAddress === undefined || httpAddress === undefined) return;
       clearTimeout(timer);
-      resolve();
+      resolve([grpcAddress, httpAddress]);
     });
     child.once('exit', (code) => {
       clearTimeout(timer);

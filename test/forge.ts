@@ -4,7 +4,7 @@ import { type CompactJWSHeaderParameters, CompactSign, decodeJwt, type JWK } fro
 import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
 import { readConfig } from '../src/config.ts';
 import { Keyring } from '../src/platform/crypto.ts';
-import { PRIVATE_KEY_PURPOSE } from '../src/signing-keys/maintain-signing-keys.ts';
+import { PRIVATE_KEY_PURPOSE } from '../src/signing-keys/generate-signing-key.ts';
 import { MASTER_KEY, type Protocol, refusal, type Service, signedIn, sql } from './harness.ts';
 
 export type Claims = Record<string, unknown>;

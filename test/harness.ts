@@ -331,8 +331,11 @@ export function newEmail(): string {
 export async function createAccount(service: Service, password = PASSWORD): Promise<string> {
   const email = newEmail();
   await service.auth.signUp({ email, password, displayName: 'Pat' });
-  const token = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';
-  await service.auth.verifyEmail({ token });
+  const mail = await service.mail.next(email, /Confirm/);
+  await service.auth.verifyEmail({ token: tokenIn(mail) ?? '' }).catch((cause) => {
+    const mails = service.mail.mails.filter(({ to }) => to === email).map(({ text }) => text);
+    throw new Error(`not verified by:\n${mails.join('\n---\n')}`, { cause });
+  });
   return email;
 }
 

@@ -57,7 +57,16 @@ describe('the HTTP endpoints', () => {
     const { status, checks } = (await ready.json()) as { status: string; checks: object };
     assert.equal(status, 'ready');
     assert.deepEqual(Object.keys(checks).sort(), [
-      ...['database', 'migrations', 'redis', 'revocations', 'shutdown', 'signing_key', 'start'],
+      ...[
+        'database',
+        'migrations',
+        'redis',
+        'revocations',
+        'roles',
+        'shutdown',
+        'signing_key',
+        'start',
+      ],
     ]);
   });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { RoleBook } from '../../src/access/role-book.ts';
 import { readConfig } from '../../src/config.ts';
 import { Failure } from '../../src/platform/failure.ts';
 import { createLog } from '../../src/platform/log.ts';
@@ -27,19 +28,30 @@ describe('The access token, by its form alone', () => {
     const database = await openDatabase(config, log);
     const keys = new KeySet(database, testKeyring());
     const { clock } = service;
-    const revocations = new RevocationFeed({ ...config, database, clock, log, hints: noHints });
+    const revocations = new RevocationFeed({
+      ...config,
+      database,
+      clock,
+      log,
+      hints: noHints,
+      keys,
+    });
     await revocations.look();
+    const roles = new RoleBook({ database, clock, log, hints: noHints });
+    await roles.look();
     atEnd(() => database.close());
     verifier = new AccessTokenVerifier({
       clock,
       tokens: { issuer: 'https://issuer.test' },
       revocations,
+      roles,
       // The real keys, with a note of each look at them.
       keys: {
         find: (id) => {
           lookups.push(id);
           return keys.find(id);
         },
+        has: (id) => keys.has(id),
       },
     });
   });

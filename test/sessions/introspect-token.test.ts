@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import {
   IntrospectionReason,
+  IntrospectTokenResponseSchema,
   SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
-import { Forger } from '../forge.ts';
+import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
+import { Forger, jws } from '../forge.ts';
 import {
   createAccount,
   PROTOCOLS,
@@ -20,13 +25,13 @@ import {
 
 const ISSUER = 'https://issuer.test';
 
-/** The access token of somebody with the role `admin`, and so with the permission to introspect. */
-async function adminToken(service: Service): Promise<string> {
+/** Somebody with the role `admin`, and so with the permission to introspect. */
+async function admin(service: Service): Promise<Tokens & { email: string }> {
   const email = await createAccount(service);
   await sql(service.databaseUrl, `update accounts set roles = '{user,admin}' where email = $1`, [
     email,
   ]);
-  return (await signIn(service, email)).accessToken;
+  return { ...(await signIn(service, email)), email };
 }
 
 describe('IntrospectToken', () => {
@@ -69,29 +74,48 @@ describe('IntrospectToken', () => {
     });
   }
 
-  it('A07 says no more than INACTIVE of what is not valid', async () => {
+  it('A07 says no more than INACTIVE of what is not valid, whatever is asked of it', async () => {
     const { accessToken, refreshToken } = await signedIn(service);
     const ended = await signedIn(service);
     await service.auth.logout({ refreshToken: ended.refreshToken });
+    const deleted = await signedIn(service);
+    await service.client(AccountService, 'grpc', deleted.accessToken).deleteMe({});
     const forger = await Forger.of(service);
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const tokens = {
       nothing: '',
       garbage: 'garbage',
       'a refresh token': refreshToken,
       'an altered token': `${accessToken.slice(0, -4)}AAAA`,
+      'a token that nobody signed': jws({ ...forger.header, alg: 'none' }, forger.claims, 'x'),
+      'a token of another key': await forger.token({}, {}, privateKey),
+      'a token of a key that nobody knows': await forger.token({}, { kid: 'none' }),
       'a token of another issuer': await forger.token({ iss: 'https://other.test' }),
       'an expired token': await forger.token({ iat: 1, exp: 2 }),
+      'a token from the future': await forger.token({ iat: 253_402_300_000 }),
       'a token of an ended session': ended.accessToken,
+      'a token of a deleted account': deleted.accessToken,
       'a long text': 'x'.repeat(60_000),
     };
+    const inactive = create(IntrospectTokenResponseSchema, {
+      reason: IntrospectionReason.INACTIVE,
+    });
+    const asked = { requiredScopes: ['users.read'], requiredPermissions: ['x'], audience: 'y' };
     for (const [what, token] of Object.entries(tokens)) {
-      const { $typeName: _, ...answer } = await introspect({ token });
-      assert.deepEqual(answer, { active: false, reason: IntrospectionReason.INACTIVE }, what);
+      for (const protocol of PROTOCOLS) {
+        const client = service.client(SessionService, protocol);
+        assert.deepEqual(await client.introspectToken({ token }), inactive, what);
+        assert.deepEqual(await client.introspectToken({ token, ...asked }), inactive, what);
+        const requests = [{ token }, { token, ...asked }].filter(() => token.length < 20_000);
+        if (requests.length === 0) continue;
+        const { responses } = await client.batchIntrospectTokens({ requests });
+        assert.deepEqual(responses, [inactive, inactive], what);
+      }
     }
   });
 
   it('asks for all scopes and all permissions that are required', async () => {
-    const token = await adminToken(service);
+    const { accessToken: token } = await admin(service);
     const held = {
       requiredScopes: ['users.read', 'audit.read'],
       requiredPermissions: ['users.write'],
@@ -162,9 +186,16 @@ describe('IntrospectToken, its callers', () => {
     const refused = await refusal(introspectAs(undefined, accessToken));
     assert.equal(refused.code, Code.Unauthenticated);
     assert.equal(refused.reason, 'CREDENTIALS_MISSING');
-    const batch = await refusal(service.sessions.batchIntrospectTokens({ requests: [{}] }));
-    assert.equal(batch.reason, 'CREDENTIALS_MISSING');
-    assert.equal((await introspectAs(undefined, accessToken, trusting)).active, true);
+    for (const protocol of PROTOCOLS) {
+      const client = service.client(SessionService, protocol);
+      for (const token of [accessToken, 'garbage']) {
+        const one = await refusal(client.introspectToken({ token }));
+        const batch = await refusal(client.batchIntrospectTokens({ requests: [{ token }] }));
+        assert.deepEqual([one.reason, batch.reason], Array(2).fill('CREDENTIALS_MISSING'));
+      }
+      const trusted = trusting.client(SessionService, protocol);
+      assert.equal((await trusted.introspectToken({ token: accessToken })).active, true);
+    }
   });
 
   it('A07 need the permission, also to ask about their own token', async () => {
@@ -177,14 +208,23 @@ describe('IntrospectToken, its callers', () => {
     }
   });
 
-  it('A07 may ask with the permission, until it is taken away', async () => {
-    const admin = await adminToken(service);
+  it('A07 may ask with the permission, and not after it was taken away', async () => {
+    const asking = await admin(service);
     const { accessToken } = await signedIn(service);
-    assert.equal((await introspectAs(admin, accessToken)).active, true);
+    assert.equal((await introspectAs(asking.accessToken, accessToken)).active, true);
     const { responses } = await service
-      .client(SessionService, 'grpc', admin)
+      .client(SessionService, 'grpc', asking.accessToken)
       .batchIntrospectTokens({ requests: [{ token: accessToken }] });
     assert.equal(responses[0]?.active, true);
+    await sql(service.databaseUrl, `update accounts set roles = '{user}' where email = $1`, [
+      asking.email,
+    ]);
+    const { tokens } = await service.auth.refreshToken({ refreshToken: asking.refreshToken });
+    const refused = await refusal(introspectAs(tokens?.accessToken, accessToken));
+    assert.deepEqual(refused.metadata, { permission: 'tokens.introspect' });
+    await service.auth.logout({ refreshToken: tokens?.refreshToken ?? '' });
+    const ended = await refusal(introspectAs(asking.accessToken, accessToken));
+    assert.equal(ended.reason, 'TOKEN_REVOKED');
   });
 
   it('A07 are not trusted for their network with a credential that is bad', async () => {

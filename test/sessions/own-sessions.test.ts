@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
+import { Forger } from '../forge.ts';
 import {
   eventually,
   PROTOCOLS,
@@ -72,7 +74,12 @@ describe('ListSessions', () => {
       );
       assert.match(session?.userAgent ?? '', /connect/);
       assert.ok(session?.createdAt && session.lastUsedAt && session.expiresAt);
+      assert.ok(Math.abs(timestampMs(session.createdAt) - Date.now()) < 60_000);
     }
+    await service.auth.refreshToken({ refreshToken: second.refreshToken });
+    const { session } = await sessionsOf(first).getSession({ sessionId: second.sessionId });
+    assert.ok(session?.createdAt && session.lastUsedAt);
+    assert.ok(timestampMs(session.lastUsedAt) > timestampMs(session.createdAt));
   });
 
   it('gives pages that lead to each other, and meet each session once', async () => {
@@ -193,8 +200,24 @@ describe('RevokeSession', () => {
   it("S10 ends nobody another's, but who has the permission", async () => {
     const [own] = (await withSessions(1)) as [Tokens];
     const [other] = (await withSessions(1)) as [Tokens];
-    const refused = await refusal(sessionsOf(own).revokeSession({ sessionId: other.sessionId }));
-    assert.equal(refused.code, Code.NotFound);
+    const { sessionId } = other;
+    for (const protocol of PROTOCOLS) {
+      const client = service.client(SessionService, protocol, own.accessToken);
+      const refused = await refusal(client.revokeSession({ sessionId }));
+      const none = await refusal(client.revokeSession({ sessionId: UNKNOWN }));
+      assert.equal(refused.code, Code.NotFound);
+      assert.deepEqual({ ...refused, requestId: '' }, { ...none, requestId: '' });
+      const nobody = service.client(SessionService, protocol);
+      const calls = [
+        nobody.revokeSession({ sessionId }),
+        nobody.getSession({ sessionId }),
+        nobody.listSessions({ userId: userIdOf(other) }),
+        nobody.revokeOtherSessions({}),
+      ];
+      for (const each of await Promise.all(calls.map(refusal))) {
+        assert.equal(each.reason, 'CREDENTIALS_MISSING');
+      }
+    }
     assert.equal(await isLive(other), true);
     const admin = await withRole('admin');
     await sessionsOf(admin).revokeSession({ sessionId: other.sessionId });
@@ -207,6 +230,25 @@ describe('RevokeSession', () => {
     assert.deepEqual(event, { actor: userIdOf(admin), subject: userIdOf(other) });
   });
 
+  it('S10 takes one permission to see and another one to end', async () => {
+    const forger = await Forger.of(service);
+    const holder = async (scope: string) =>
+      sessionsOf({ accessToken: await forger.token({ scope, roles: ['admin'] }) });
+    const seeing = await holder('sessions.read users.read users.write');
+    const ending = await holder('sessions.revoke users.read users.write');
+    const [other] = (await withSessions(1)) as [Tokens];
+    const { sessionId } = other;
+    const userId = userIdOf(other);
+    assert.equal((await refusal(ending.getSession({ sessionId }))).code, Code.NotFound);
+    assert.equal((await refusal(seeing.revokeSession({ sessionId }))).code, Code.NotFound);
+    assert.equal((await refusal(ending.listSessions({ userId }))).code, Code.PermissionDenied);
+    assert.equal((await seeing.listSessions({ userId })).sessions.length, 1);
+    assert.equal((await seeing.getSession({ sessionId })).session?.userId, userId);
+    assert.equal(await isLive(other), true);
+    await ending.revokeSession({ sessionId });
+    assert.equal(await isLive(other), false);
+  });
+
   it('ends the session that calls, too', async () => {
     const [own] = (await withSessions(1)) as [Tokens];
     await sessionsOf(own).revokeSession({ sessionId: own.sessionId });
@@ -215,11 +257,12 @@ describe('RevokeSession', () => {
 });
 
 describe('RevokeOtherSessions', () => {
-  it('S10 ends all but the one that calls, and counts them', async () => {
+  it("S10 ends all one's own but the one that calls, and counts them", async () => {
+    const [stranger] = (await withSessions(1)) as [Tokens];
     const [own, ...others] = (await withSessions(4)) as [Tokens, ...Tokens[]];
     const { revokedCount } = await sessionsOf(own).revokeOtherSessions({});
     assert.equal(revokedCount, 3);
-    assert.equal(await isLive(own), true);
+    for (const spared of [own, stranger]) assert.equal(await isLive(spared), true);
     for (const other of others) assert.equal(await isLive(other), false);
     assert.equal((await sessionsOf(own).revokeOtherSessions({})).revokedCount, 0);
   });

@@ -8,6 +8,9 @@ import { noHints } from '../../src/platform/redis-hints.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { RevocationFeed } from '../../src/sessions/revocation-feed.ts';
 import { Session } from '../../src/sessions/session.entity.ts';
+import { KeySet } from '../../src/signing-keys/key-set.ts';
+import { RevokedSigningKey } from '../../src/signing-keys/revoked-signing-key.entity.ts';
+import { testKeyring } from '../forge.ts';
 import { atEnd, PATIENT, type Service, signedIn, sql, startService } from '../harness.ts';
 
 /** More than go in one batch. */
@@ -61,6 +64,19 @@ describe('What has expired', () => {
     assert.equal(await rows('mailed_tokens'), before_);
   });
 
+  it('is forgotten of revoked signing keys after 90 days', async () => {
+    await sql(
+      service.databaseUrl,
+      `insert into revoked_signing_keys select n, 'ES256', '{}', now(), null, null,
+         now() - n * interval '1 day', 'lost' from generate_series(89, 91) n`,
+    );
+    const now = service.clock.now();
+    await forgetAll(() =>
+      database.read((em) => em.getRepository(RevokedSigningKey).forgetOld(now)),
+    );
+    assert.equal(await rows('revoked_signing_keys'), 1);
+  });
+
   it('is forgotten of revocations, while those in force stay', async () => {
     const { refreshToken, accessToken } = await signedIn(service);
     await service.auth.logout({ refreshToken });
@@ -77,6 +93,7 @@ describe('What has expired', () => {
       clock,
       log: createLog('silent'),
       hints: noHints,
+      keys: new KeySet(database, testKeyring()),
     });
     assert.equal(await forgetAll(() => feed.forgetExpired()), 3);
     assert.equal(await rows('revocations'), 1);

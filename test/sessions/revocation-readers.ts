@@ -82,12 +82,13 @@ export async function revoke(
   service: Service,
   kind: string,
   target: string,
-  { notBefore = null as Date | null, expiresIn = '10 minutes' } = {},
+  { notBefore = null as Date | null, expiresIn = '10 minutes', ago = '0' } = {},
 ): Promise<void> {
   await sql(
     service.databaseUrl,
-    `insert into revocations (id, kind, target, not_before, cause, expires_at)
-     values (gen_random_uuid(), $1, $2, $3, 'test', now() + $4::interval)`,
-    [kind, target, notBefore, expiresIn],
+    `insert into revocations (id, kind, target, not_before, cause, expires_at, created_at)
+     values (gen_random_uuid(), $1, $2, $3, 'test', now() + $4::interval,
+       clock_timestamp() - $5::interval)`,
+    [kind, target, notBefore, expiresIn, ago],
   );
 }

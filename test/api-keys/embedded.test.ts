@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ApiKeyReason } from '../../gen/countersign/v1/api_key_service_pb.ts';
+import { ApiKey } from '../../src/api-keys/api-key.entity.ts';
+import { readConfig } from '../../src/config.ts';
+import { createLog } from '../../src/platform/log.ts';
+import { openDatabase } from '../../src/schema.ts';
+import { eventually, startService, temporaryDirectory } from '../harness.ts';
+import { keysOf, newKey, person, verify } from './keys.ts';
+
+describe('API keys on the embedded database', () => {
+  it('live as on a server', async () => {
+    const service = await startService({
+      env: {
+        DATABASE_URL: undefined,
+        REDIS_URL: undefined,
+        COUNTERSIGN_DATA_DIR: temporaryDirectory(),
+      },
+    });
+    const owner = await person(service);
+    const client = keysOf(service, owner);
+    const { id, secret } = await newKey(service, owner, {
+      allowedCidrs: ['10.0.0.0/8', '::1'],
+      rateLimit: { requests: 2, per: { seconds: 60n } },
+    });
+    const from = { secret, ipAddress: '10.0.0.1' };
+    assert.equal((await verify(service, from)).rateLimit?.remaining, 1);
+    await eventually(async () => {
+      const { apiKey } = await client.getApiKey({ apiKeyId: id });
+      return apiKey?.lastUsedIpAddress === '10.0.0.1';
+    });
+    const apiKey = { apiKeyId: id, displayName: 'renamed' };
+    assert.equal((await client.updateApiKey({ apiKey })).apiKey?.displayName, 'renamed');
+    const overlap = { seconds: 60n };
+    const rotated = await client.rotateApiKey({ apiKeyId: id, overlap });
+    assert.equal((await verify(service, { ...from, secret: rotated.secret })).valid, true);
+    assert.equal((await verify(service, from)).reason, ApiKeyReason.RATE_LIMITED);
+    assert.equal((await client.listApiKeys({})).apiKeys.length, 1);
+    await client.revokeApiKey({ apiKeyId: id });
+    assert.equal((await verify(service, from)).reason, ApiKeyReason.REVOKED);
+  });
+
+  it('are forgotten 30 days after they are over', async () => {
+    const service = await startService();
+    const owner = await person(service);
+    const { id } = await newKey(service, owner);
+    await keysOf(service, owner).revokeApiKey({ apiKeyId: id });
+    const config = readConfig(service.env, () => '');
+    const database = await openDatabase(config, createLog('silent'));
+    const forget = (before: Date) =>
+      database.read((em) => em.getRepository(ApiKey).forgetOver(before));
+    const count = () => database.read((em) => em.getRepository(ApiKey).count({ id }));
+    await forget(new Date(Date.now() - 60_000));
+    assert.equal(await count(), 1);
+    await forget(new Date(Date.now() + 60_000));
+    assert.equal(await count(), 0);
+    await database.close();
+  });
+});

@@ -1,0 +1,50 @@
+import { globSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { DescMethod, DescService } from '@bufbuild/protobuf';
+import { type Protocol, type Refusal, refusal, type Service } from './harness.ts';
+
+/** Every method of every service of the contract: those of files to come too. */
+export async function everyMethod(): Promise<DescMethod[]> {
+  const files = globSync('gen/countersign/v1/*_service_pb.ts').sort();
+  const modules = await Promise.all(files.map((file) => import(pathToFileURL(resolve(file)).href)));
+  const services = modules.flatMap((module) => Object.values<unknown>(module).filter(isService));
+  return services.flatMap(({ methods }) => methods);
+}
+
+function isService(value: unknown): value is DescService {
+  return typeof value === 'object' && (value as { kind?: string } | null)?.kind === 'service';
+}
+
+type Call = (request: unknown, options: object) => PromiseLike<unknown> | AsyncIterable<unknown>;
+
+/**
+ * What a method says to an empty request, or to a stream of none, with this credential; undefined: it
+ * answered.
+ */
+export async function emptyCall(
+  service: Service,
+  method: DescMethod,
+  credential?: string,
+  protocol: Protocol = 'grpc',
+): Promise<Refusal | undefined> {
+  const client = service.client(method.parent, protocol, credential) as Record<string, Call>;
+  const call = client[method.localName] as Call;
+  const leaving = new AbortController();
+  const streams =
+    method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming';
+  const answered = (async () => {
+    const got = call(streams ? none() : {}, { signal: leaving.signal });
+    if (!(Symbol.asyncIterator in got)) return got;
+    for await (const _ of got) break;
+    return undefined;
+  })();
+  const refused = await refusal(answered).catch((error) => {
+    if (/not refused/.test(String(error))) return undefined;
+    throw error;
+  });
+  leaving.abort();
+  return refused;
+}
+
+async function* none(): AsyncIterable<object> {}

@@ -1,0 +1,39 @@
+import type { Client } from '@connectrpc/connect';
+import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
+import { type SigningKey, SigningKeyState } from '../../gen/countersign/v1/signing_key_pb.ts';
+import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
+import { type Service, signedIn, signIn, sql } from '../harness.ts';
+
+/** Somebody who has just signed in and may look after the keys, at a replica. */
+export type Operator = Client<typeof AdminService> & { tokens: Tokens; userId: string };
+
+export async function operator(service: Service): Promise<Operator> {
+  const { email } = await signedIn(service);
+  const [account] = await sql<{ id: string }>(
+    service.databaseUrl,
+    `update accounts set roles = '{admin}' where email = $1 returning id`,
+    [email],
+  );
+  const tokens = await signIn(service, email);
+  const client = service.client(AdminService, 'grpc', tokens.accessToken);
+  return { ...client, tokens, userId: account?.id ?? '' };
+}
+
+/** The keys that are in a state, as operators see them. */
+export async function keysIn(
+  admin: Client<typeof AdminService>,
+  state: keyof typeof SigningKeyState,
+): Promise<SigningKey[]> {
+  const { signingKeys } = await admin.listSigningKeys({});
+  return signingKeys.filter((key) => key.state === SigningKeyState[state]);
+}
+
+/** The only key in a state. */
+export async function keyIn(
+  admin: Client<typeof AdminService>,
+  state: keyof typeof SigningKeyState,
+): Promise<SigningKey> {
+  const [key, ...more] = await keysIn(admin, state);
+  if (!key || more.length > 0) throw new Error(`not one ${state} key`);
+  return key;
+}
