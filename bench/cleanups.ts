@@ -9,12 +9,21 @@ const STOP_TIMEOUT_MS = 10_000;
 /** What has been started and has to end: the newest first, also when the run is interrupted. */
 export class Cleanups {
   readonly #pending: (() => unknown)[] = [];
+  #running: Promise<void> | undefined;
 
   add(cleanup: () => unknown): void {
     this.#pending.push(cleanup);
   }
 
-  async run(): Promise<void> {
+  /** Ends everything. Called again meanwhile, as an interruption may, it waits for the same end. */
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
     for (let next = this.#pending.pop(); next; next = this.#pending.pop()) await next();
   }
 

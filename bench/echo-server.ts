@@ -1,38 +1,38 @@
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type DescMethodUnary, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
-import {
-  IntrospectTokenRequestSchema,
-  type IntrospectTokenResponse,
-  IntrospectTokenResponseSchema,
-  SessionService,
-} from '../gen/countersign/v1/session_service_pb.ts';
+import { ApiKeyService } from '../gen/countersign/v1/api_key_service_pb.ts';
+import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
 
 /**
  * What the service is measured against: @grpc/grpc-js with the codecs of protobuf-es, which reads the
- * same requests and writes the same answers, and does nothing else. The answer to give is the first
- * argument, in base64.
+ * same requests and writes the same answers, and does nothing else. Its arguments are the method and
+ * the answer to give, in base64.
  */
-const answer = fromBinary(
-  IntrospectTokenResponseSchema,
-  Buffer.from(process.argv[2] ?? '', 'base64'),
-);
-const method = SessionService.method.introspectToken;
+const METHODS: Record<string, DescMethodUnary> = {
+  introspectToken: SessionService.method.introspectToken,
+  verifyApiKey: ApiKeyService.method.verifyApiKey,
+};
+
+const [name = '', encoded = ''] = process.argv.slice(2);
+const method = METHODS[name];
+if (!method) throw new Error(`the echo has no method ${name}`);
+const { input, output } = method;
+const answer = fromBinary(output, Buffer.from(encoded, 'base64'));
 
 const server = new grpc.Server({ 'grpc.enable_channelz': 0 });
 server.addService(
   {
-    introspectToken: {
-      path: `/${SessionService.typeName}/${method.name}`,
+    [name]: {
+      path: `/${method.parent.typeName}/${method.name}`,
       requestStream: false,
       responseStream: false,
-      requestDeserialize: (bytes: Buffer) => fromBinary(IntrospectTokenRequestSchema, bytes),
+      requestDeserialize: (bytes: Buffer) => fromBinary(input, bytes),
       requestSerialize: () => Buffer.alloc(0),
-      responseSerialize: (message: IntrospectTokenResponse) =>
-        Buffer.from(toBinary(IntrospectTokenResponseSchema, message)),
+      responseSerialize: (message: Message) => Buffer.from(toBinary(output, message)),
       responseDeserialize: () => answer,
     },
   },
-  { introspectToken: (_call: unknown, done: grpc.sendUnaryData<unknown>) => done(null, answer) },
+  { [name]: (_call: unknown, done: grpc.sendUnaryData<unknown>) => done(null, answer) },
 );
 
 server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => {

@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Cleanups } from './cleanups.ts';
+import { framed, PREFIX_BYTES } from './framed.ts';
 
 const WIDTH = { connections: 8, streams: 16 };
 const WARM_UP_SECONDS = 2;
 /** Beyond the time that it was told to take. */
 const GRACE_SECONDS = 15;
-const FRAME_HEADER_BYTES = 5;
 
 export type GrpcLoad = {
   /** `127.0.0.1:50051` */
@@ -56,20 +56,13 @@ export function grpcLoad(cleanups: Cleanups, load: GrpcLoad): (seconds: number) 
   const send = async (seconds: number) => {
     const args = [...fixed, '-D', String(seconds), `http://${load.address}${load.path}`];
     const report = await run(args, (seconds + GRACE_SECONDS) * 1000);
-    return readReport(report, FRAME_HEADER_BYTES + load.responseBytes, connections * streams);
+    return readReport(report, PREFIX_BYTES + load.responseBytes, connections * streams);
   };
   return async (seconds) => {
     // Not h2load's own warm-up, whose bytes it counts with the rest, but not its calls.
     await send(WARM_UP_SECONDS);
     return send(seconds);
   };
-}
-
-/** A message as gRPC sends it: uncompressed, with its length. */
-function framed(message: Uint8Array): Buffer {
-  const header = Buffer.alloc(FRAME_HEADER_BYTES);
-  header.writeUInt32BE(message.byteLength, 1);
-  return Buffer.concat([header, message]);
 }
 
 async function run(args: readonly string[], timeoutMs: number): Promise<string> {

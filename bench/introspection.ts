@@ -14,6 +14,7 @@ import type { Contestant } from './row.ts';
 import type { RunningService } from './service.ts';
 
 const START_TIMEOUT_MS = 30_000;
+export const INTROSPECTION_PATH = `/${SessionService.typeName}/${SessionService.method.introspectToken.name}`;
 
 /** The token that is asked about, and the one that the caller shows, if any. */
 type Query = { token: string; bearer?: string };
@@ -25,18 +26,26 @@ export async function introspection(
   query: Query,
 ): Promise<[Contestant, Contestant]> {
   const answer = await ask(service.grpcAddress, query);
-  const echo = await startEcho(cleanups, answer);
+  const echo = await startEcho(
+    cleanups,
+    'introspectToken',
+    toBinary(IntrospectTokenResponseSchema, answer),
+  );
   return [
     contestant(cleanups, 'the service', service.grpcAddress, query, answer),
     contestant(cleanups, 'a bare grpc-js echo', echo, query, answer),
   ];
 }
 
-async function startEcho(cleanups: Cleanups, answer: IntrospectTokenResponse): Promise<string> {
-  const bytes = toBinary(IntrospectTokenResponseSchema, answer);
+/** A bare server that gives the same answer to every call. Gives its address. */
+export async function startEcho(
+  cleanups: Cleanups,
+  method: 'introspectToken' | 'verifyApiKey',
+  bytes: Uint8Array,
+): Promise<string> {
   const child = cleanups.process(
     process.execPath,
-    ['bench/echo-server.ts', Buffer.from(bytes).toString('base64')],
+    ['bench/echo-server.ts', method, Buffer.from(bytes).toString('base64')],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const [, address = ''] = await written(child, /ready on (\S+)\n/, START_TIMEOUT_MS);
@@ -59,18 +68,22 @@ function contestant(
     },
     perSecond: grpcLoad(cleanups, {
       address,
-      path: `/${SessionService.typeName}/${SessionService.method.introspectToken.name}`,
-      request: toBinary(
-        IntrospectTokenRequestSchema,
-        create(IntrospectTokenRequestSchema, { token: query.token }),
-      ),
+      path: INTROSPECTION_PATH,
+      request: introspectionRequest(query.token),
       headers: authorization(query),
       responseBytes: toBinary(IntrospectTokenResponseSchema, answer).byteLength,
     }),
   };
 }
 
-function ask(address: string, query: Query): Promise<IntrospectTokenResponse> {
+/** The bytes of the request about a token. */
+export function introspectionRequest(token: string): Uint8Array {
+  const request = create(IntrospectTokenRequestSchema, { token });
+  return toBinary(IntrospectTokenRequestSchema, request);
+}
+
+/** Asks about a token, once. */
+export function ask(address: string, query: Query): Promise<IntrospectTokenResponse> {
   const client = createClient(
     SessionService,
     createGrpcTransport({ baseUrl: `http://${address}` }),

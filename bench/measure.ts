@@ -1,14 +1,24 @@
 import { Cleanups } from './cleanups.ts';
-import type { Contestant, Row, RowOptions } from './row.ts';
+import { median } from './percentile.ts';
+import type { Contestant, Figure, FigureRow, RateRow, Row, RowOptions } from './row.ts';
 
 export type Plan = RowOptions & { rounds: number; seconds: number };
 
-export type Result = {
+export type Result = RateResult | FigureResult;
+
+export type FigureResult = {
+  name: string;
+  about: string;
+  /** `met` is undefined where nothing is promised. */
+  figures: (Figure & { met?: boolean })[];
+};
+
+export type RateResult = {
   name: string;
   about: string;
   /** Medians of what each did per second, and all that they are the medians of. */
-  ours: Figure;
-  bare: Figure;
+  ours: Rate;
+  bare: Rate;
   /** The median of the rounds' ratios; each has the two figures of one round. */
   ratio: number;
   ratios: number[];
@@ -16,26 +26,46 @@ export type Result = {
   met: boolean;
 };
 
-export type Figure = { name: string; perSecond: number; rounds: number[] };
+export type Rate = { name: string; perSecond: number; rounds: number[] };
 
-/**
- * Measures a row: ours, bare, ours, bare … Each round's ratio is of two figures that follow each
- * other, so that what else the machine is doing disturbs both alike.
- */
+/** Measures a row, and ends what that has started, also when it is interrupted. */
 export async function measure(row: Row, plan: Plan, progress: Progress): Promise<Result> {
   const cleanups = new Cleanups();
   const interrupted = () => void cleanups.run().finally(() => process.exit(130));
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
-    const [ours, bare] = await row.prepare(cleanups, plan);
-    await checkBoth(ours, bare);
-    const figures = await rounds(ours, bare, plan, progress);
-    await checkBoth(ours, bare);
-    return { ...summary(row, ...figures) };
+    return 'prepare' in row
+      ? await compare(row, cleanups, plan, progress)
+      : await findFigures(row, cleanups, plan);
   } finally {
     await cleanups.run();
     process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
   }
+}
+
+async function findFigures(row: FigureRow, cleanups: Cleanups, plan: Plan): Promise<FigureResult> {
+  const figures = await row.figures(cleanups, plan);
+  const judged = figures.map((figure) =>
+    figure.atMost === undefined ? figure : { ...figure, met: figure.value <= figure.atMost },
+  );
+  return { name: row.name, about: row.about, figures: judged };
+}
+
+/**
+ * Ours, bare, ours, bare … Each round's ratio is of two figures that follow each other, so that what
+ * else the machine is doing disturbs both alike.
+ */
+async function compare(
+  row: RateRow,
+  cleanups: Cleanups,
+  plan: Plan,
+  progress: Progress,
+): Promise<RateResult> {
+  const [ours, bare] = await row.prepare(cleanups, plan);
+  await checkBoth(ours, bare);
+  const rates = await rounds(ours, bare, plan, progress);
+  await checkBoth(ours, bare);
+  return summary(row, ...rates);
 }
 
 /** Told of each round when it has been measured. */
@@ -51,7 +81,7 @@ async function rounds(
   bare: Contestant,
   plan: Plan,
   progress: Progress,
-): Promise<[Figure, Figure]> {
+): Promise<[Rate, Rate]> {
   const measured: [number[], number[]] = [[], []];
   for (let round = 1; round <= plan.rounds; round += 1) {
     const a = await ours.perSecond(plan.seconds);
@@ -60,24 +90,15 @@ async function rounds(
     measured[0].push(a);
     measured[1].push(b);
   }
-  return [figure(ours, measured[0]), figure(bare, measured[1])];
+  return [rate(ours, measured[0]), rate(bare, measured[1])];
 }
 
-function figure({ name }: Contestant, rounds: number[]): Figure {
+function rate({ name }: Contestant, rounds: number[]): Rate {
   return { name, perSecond: median(rounds), rounds };
 }
 
-function summary({ name, about, target }: Row, ours: Figure, bare: Figure): Result {
+function summary({ name, about, target }: RateRow, ours: Rate, bare: Rate): RateResult {
   const ratios = ours.rounds.map((perSecond, round) => perSecond / (bare.rounds[round] ?? NaN));
   const ratio = median(ratios);
   return { name, about, ours, bare, ratio, ratios, target, met: ratio >= target };
-}
-
-/** The middle one of some numbers, or the mean of the two in the middle. */
-export function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const low = sorted[Math.ceil(middle) - 1] ?? NaN;
-  const high = sorted[Math.floor(middle)] ?? NaN;
-  return (low + high) / 2;
 }

@@ -2,9 +2,21 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
 import type { Tokens } from '../gen/countersign/v1/tokens_pb.ts';
+import { hashPassword } from '../src/accounts/password-hash.ts';
 
 const PEOPLE = 64;
 export const PASSWORD = 'correct horse battery staple';
+
+/** For rows that measure what a sign-in costs beside its hash: as cheap a one as the service takes. */
+export const CHEAP_PASSWORDS = {
+  COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
+  COUNTERSIGN_ARGON2_TIME_COST: '1',
+};
+
+/** A hash of that password as a service with `CHEAP_PASSWORDS` makes it. */
+export function cheapHash(): Promise<string> {
+  return hashPassword(PASSWORD, { memoryCost: 7168, timeCost: 1 });
+}
 
 export type People = {
   /** The address of one of them. */

@@ -1,11 +1,25 @@
-import type { Result } from './measure.ts';
+import type { FigureResult, RateResult, Result } from './measure.ts';
+import type { Figure } from './row.ts';
 
-const HEADINGS = ['row', 'ours/s', 'bare/s', 'ratio', 'range', 'target', ''];
+const RATE_HEADINGS = ['row', 'ours/s', 'bare/s', 'ratio', 'range', 'target', ''];
+const FIGURE_HEADINGS = ['row', 'figure', 'value', 'target', ''];
 
-/** The results for people, in columns. */
+/** The results for people, in columns: ratios first, then the figures of the rows that have such. */
 export function table(results: readonly Result[]): string {
-  const lines = [HEADINGS, ...results.map(cells)];
-  const widths = HEADINGS.map((_, column) =>
+  const rates = results.filter((result) => 'ratio' in result);
+  const figures = results.filter((result) => 'figures' in result);
+  return [
+    columns(RATE_HEADINGS, rates.map(rateCells)),
+    columns(FIGURE_HEADINGS, figures.flatMap(figureCells)),
+  ]
+    .filter((text) => text !== '')
+    .join('\n');
+}
+
+function columns(headings: readonly string[], rows: readonly string[][]): string {
+  if (rows.length === 0) return '';
+  const lines = [headings, ...rows];
+  const widths = headings.map((_, column) =>
     Math.max(...lines.map((line) => (line[column] ?? '').length)),
   );
   const text = lines.map((line) =>
@@ -17,7 +31,7 @@ export function table(results: readonly Result[]): string {
   return `${text.join('\n')}\n`;
 }
 
-function cells({ name, ours, bare, ratio, ratios, target, met }: Result): string[] {
+function rateCells({ name, ours, bare, ratio, ratios, target, met }: RateResult): string[] {
   return [
     name,
     perSecond(ours.perSecond),
@@ -27,6 +41,20 @@ function cells({ name, ours, bare, ratio, ratios, target, met }: Result): string
     `≥ ${target.toFixed(2)}`,
     met ? 'met' : 'missed',
   ];
+}
+
+function figureCells({ name, figures }: FigureResult): string[][] {
+  return figures.map((figure) => [
+    name,
+    figure.name,
+    amount(figure.value, figure.unit),
+    figure.atMost === undefined ? '' : `≤ ${amount(figure.atMost, figure.unit)}`,
+    figure.met === undefined ? '' : figure.met ? 'met' : 'missed',
+  ]);
+}
+
+function amount(value: number, unit: Figure['unit']): string {
+  return `${value.toFixed(value < 10 ? 2 : 0)} ${unit}`;
 }
 
 /** A rate in whole numbers. */

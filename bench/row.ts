@@ -10,7 +10,7 @@ export type Contestant = {
 };
 
 /** A line of the result: a ratio, and what it should be. */
-export type Row = {
+export type RateRow = {
   name: string;
   /** What is compared with what, in a sentence. */
   about: string;
@@ -20,7 +20,38 @@ export type Row = {
   prepare(cleanups: Cleanups, options: RowOptions): Promise<[ours: Contestant, bare: Contestant]>;
 };
 
+/** Several lines of the result: figures of one measurement, which takes minutes. */
+export type FigureRow = {
+  name: string;
+  /** What is measured, in a sentence. */
+  about: string;
+  /** Measures. What has to be ended afterwards goes into `cleanups`. */
+  figures(cleanups: Cleanups, options: RowOptions): Promise<Figure[]>;
+};
+
+export type Row = RateRow | FigureRow;
+
+export type Figure = {
+  name: string;
+  value: number;
+  unit: 'ms' | 'MiB' | '×';
+  /** What is promised; undefined: it is said for information. */
+  atMost?: number;
+};
+
 export type RowOptions = {
   /** Where the service writes a CPU profile when it ends; undefined: it writes none. */
   profileDirectory: string | undefined;
+  sizes: Sizes;
+};
+
+/** How much the rows that take minutes do. */
+export type Sizes = {
+  /** Of `RevocationLatency`, with Redis and without. */
+  revocations: number;
+  /** Of `Memory`. */
+  tokens: number;
+  /** Of `Growth`. */
+  accounts: number;
+  sessions: number;
 };

@@ -2,24 +2,54 @@ import { parseArgs } from 'node:util';
 import { findH2load } from './h2load.ts';
 import { measure, type Plan, type Result } from './measure.ts';
 import { perSecond, table } from './report.ts';
-import type { Row } from './row.ts';
+import type { Row, Sizes } from './row.ts';
+import { auditOverhead } from './rows/audit-overhead.ts';
+import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';
 import { introspectTokenBearer } from './rows/introspect-token-bearer.ts';
 import { introspectTokenInStorm } from './rows/introspect-token-in-storm.ts';
+import { introspectTokenMany } from './rows/introspect-token-many.ts';
+import { listUsers } from './rows/list-users.ts';
 import { login } from './rows/login.ts';
+import { memory } from './rows/memory.ts';
 import { refreshToken } from './rows/refresh-token.ts';
+import { revocationLatency } from './rows/revocation-latency.ts';
+import { verifyApiKey } from './rows/verify-api-key.ts';
+import { verifyApiKeyMany } from './rows/verify-api-key-many.ts';
 
 const ROWS: readonly Row[] = [
+  auditOverhead,
   introspectToken,
   introspectTokenBearer,
+  introspectTokenMany,
   introspectTokenInStorm,
+  listUsers,
+  verifyApiKey,
+  verifyApiKeyMany,
   login,
   refreshToken,
 ];
 
+/** Those that take minutes: they are measured when they are named. */
+const NAMED_ROWS: readonly Row[] = [revocationLatency, memory, growth];
+
+const SIZES: Sizes = {
+  revocations: 300,
+  tokens: 1_000_000,
+  accounts: 1_000_000,
+  sessions: 5_000_000,
+};
+
 const USAGE = `Usage: npm run bench -- [ROW…] [--rounds 5] [--seconds 5] [--json] [--cpu-prof DIR]
 
-${ROWS.map(({ name, about }) => `  ${name.padEnd(24)}${about}`).join('\n')}
+${list(ROWS)}
+
+Only when named, since they take minutes:
+${list(NAMED_ROWS)}
+
+Their sizes: ${Object.entries(SIZES)
+  .map(([name, size]) => `--${name} ${size}`)
+  .join(' ')}
 `;
 
 try {
@@ -39,6 +69,10 @@ async function main(): Promise<number> {
       seconds: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
       'cpu-prof': { type: 'string' },
+      revocations: { type: 'string', default: String(SIZES.revocations) },
+      tokens: { type: 'string', default: String(SIZES.tokens) },
+      accounts: { type: 'string', default: String(SIZES.accounts) },
+      sessions: { type: 'string', default: String(SIZES.sessions) },
       help: { type: 'boolean', default: false },
     },
   });
@@ -51,6 +85,12 @@ async function main(): Promise<number> {
     rounds: between(1, 100, 'rounds', values.rounds),
     seconds: between(1, 600, 'seconds', values.seconds),
     profileDirectory: values['cpu-prof'],
+    sizes: {
+      revocations: between(10, 10_000, 'revocations', values.revocations),
+      tokens: between(20_000, 10_000_000, 'tokens', values.tokens),
+      accounts: between(10_000, 10_000_000, 'accounts', values.accounts),
+      sessions: between(10_000, 100_000_000, 'sessions', values.sessions),
+    },
   };
   const results: Result[] = [];
   for (const row of chosen(positionals)) results.push(await measureAloud(row, plan));
@@ -59,10 +99,15 @@ async function main(): Promise<number> {
 }
 
 function chosen(names: readonly string[]): readonly Row[] {
+  const all = [...ROWS, ...NAMED_ROWS];
   for (const name of names) {
-    if (!ROWS.some((row) => row.name === name)) throw new Error(`no row ${name}\n\n${USAGE}`);
+    if (!all.some((row) => row.name === name)) throw new Error(`no row ${name}\n\n${USAGE}`);
   }
-  return names.length === 0 ? ROWS : ROWS.filter((row) => names.includes(row.name));
+  return names.length === 0 ? ROWS : all.filter((row) => names.includes(row.name));
+}
+
+function list(rows: readonly Row[]): string {
+  return rows.map(({ name, about }) => `  ${name.padEnd(24)}${about}`).join('\n');
 }
 
 function between(min: number, max: number, name: string, text: string): number {

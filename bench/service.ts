@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { PGlite } from '@electric-sql/pglite';
+import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
 import { type Cleanups, stop, written } from './cleanups.ts';
 
@@ -11,15 +12,20 @@ const MAIL_TIMEOUT_MS = 30_000;
 const EMAIL = 'bench@example.com';
 const PASSWORD = 'correct horse battery staple';
 
+/** The `iss` and `aud` of its tokens. */
+export const ISSUER = 'https://id.example.com';
+
 export type RunningService = {
   grpcAddress: string;
   publicUrl: string;
+  pid: number;
   stop(): Promise<void>;
 };
 
 export type ServiceOptions = {
   dataDir: string;
   profileDirectory?: string | undefined;
+  nodeArgs?: readonly string[];
   /** Beside what every row has; without DATABASE_URL the database is embedded. */
   env?: Readonly<Record<string, string>>;
 };
@@ -30,18 +36,19 @@ export type ServiceOptions = {
  */
 export async function startService(
   cleanups: Cleanups,
-  { dataDir, profileDirectory, env }: ServiceOptions,
+  { dataDir, profileDirectory, nodeArgs = [], env }: ServiceOptions,
 ): Promise<RunningService> {
   const profile =
     profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
-  const child = cleanups.process(process.execPath, [...profile, 'src/main.ts', 'serve'], {
+  const args = [...nodeArgs, ...profile, 'src/main.ts', 'serve'];
+  const child = cleanups.process(process.execPath, args, {
     env: {
       PATH: process.env['PATH'],
       TMPDIR: process.env['TMPDIR'],
       COUNTERSIGN_DATA_DIR: dataDir,
       COUNTERSIGN_GRPC_ADDR: '127.0.0.1:0',
       COUNTERSIGN_HTTP_ADDR: '127.0.0.1:0',
-      COUNTERSIGN_ISSUER: 'https://id.example.com',
+      COUNTERSIGN_ISSUER: ISSUER,
       // A run may take longer than the ten minutes of the default.
       COUNTERSIGN_ACCESS_TOKEN_TTL: '2h',
       COUNTERSIGN_SHUTDOWN_GRACE: '2s',
@@ -51,7 +58,7 @@ export async function startService(
   });
   const pattern = /gRPC +(\S+)\n *HTTP +(\S+)/;
   const [, grpcAddress = '', publicUrl = ''] = await written(child, pattern, START_TIMEOUT_MS);
-  return { grpcAddress, publicUrl, stop: () => stop(child) };
+  return { grpcAddress, publicUrl, pid: child.pid ?? 0, stop: () => stop(child) };
 }
 
 /** Signs a person up with the service, and verifies the address by the mail that came. */
@@ -63,7 +70,7 @@ export async function createAccount(service: RunningService): Promise<void> {
 
 /** Makes that person an administrator. The service must not be running: the database is its own. */
 export async function makeAdmin(dataDir: string): Promise<void> {
-  const database = await PGlite.create(join(dataDir, 'postgres'));
+  const database = await PGlite.create(join(dataDir, 'postgres'), { extensions: { pg_trgm } });
   await database.query(`update accounts set roles = '{user,admin}'`);
   await database.close();
 }

@@ -4,6 +4,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { introspection } from '../introspection.ts';
 import { signInsOf } from '../people.ts';
+import { percentile } from '../percentile.ts';
 import { startOnPostgres } from '../postgres.ts';
 import type { Row } from '../row.ts';
 
@@ -53,6 +54,5 @@ async function p99Ms(address: string, token: string, seconds: number): Promise<n
     await sleep(PACE_MS);
   }
   await Promise.all(pending);
-  latencies.sort((a, b) => a - b);
-  return latencies[Math.floor(latencies.length * 0.99)] ?? Number.NaN;
+  return percentile(latencies, 0.99);
 }

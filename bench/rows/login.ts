@@ -24,7 +24,12 @@ export const login: Row = {
   },
 };
 
-async function signIns(cleanups: Cleanups, address: string): Promise<Contestant> {
+/** Sign-ins at a service, 16 at once. `name` is what the contestant is called. */
+export async function signIns(
+  cleanups: Cleanups,
+  address: string,
+  name = 'the service',
+): Promise<Contestant> {
   const people = await signInsOf(address);
   const request = create(LoginRequestSchema, {
     email: people.email,
@@ -35,7 +40,7 @@ async function signIns(cleanups: Cleanups, address: string): Promise<Contestant>
     outcome: { case: 'tokens', value: await people.signIn() },
   });
   return {
-    name: 'the service',
+    name,
     check: async () => void (await people.signIn()),
     perSecond: grpcLoad(cleanups, {
       address,

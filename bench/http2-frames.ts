@@ -1,0 +1,89 @@
+/** Just enough of HTTP/2 (RFC 9113) and HPACK (RFC 7541) for a client that sends gRPC calls. */
+
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  rstStream: 3,
+  settings: 4,
+  ping: 6,
+  goAway: 7,
+  windowUpdate: 8,
+} as const;
+/** On SETTINGS and PING. */
+export const ACK = 1;
+/** On DATA and HEADERS. */
+export const END_STREAM = 1;
+const END_HEADERS = 4;
+const HEADER_BYTES = 9;
+
+export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+
+export type Frame = { type: number; flags: number; stream: number; payload: Buffer };
+
+export function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + payload.byteLength);
+  bytes.writeUIntBE(payload.byteLength, 0, 3);
+  bytes.writeUInt8(type, 3);
+  bytes.writeUInt8(flags, 4);
+  bytes.writeUInt32BE(stream, 5);
+  bytes.set(payload, HEADER_BYTES);
+  return bytes;
+}
+
+export function windowUpdate(stream: number, increment: number): Buffer {
+  const payload = Buffer.alloc(4);
+  payload.writeUInt32BE(increment);
+  return frame(FRAME.windowUpdate, 0, stream, payload);
+}
+
+/** Cuts what arrives into frames. */
+export class FrameReader {
+  #rest: Buffer = Buffer.alloc(0);
+
+  *read(chunk: Buffer): Generator<Frame> {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let at = 0;
+    while (bytes.length - at >= HEADER_BYTES) {
+      const end = at + HEADER_BYTES + bytes.readUIntBE(at, 3);
+      if (bytes.length < end) break;
+      yield {
+        type: bytes.readUInt8(at + 3),
+        flags: bytes.readUInt8(at + 4),
+        stream: bytes.readUInt32BE(at + 5),
+        payload: bytes.subarray(at + HEADER_BYTES, end),
+      };
+      at = end;
+    }
+    this.#rest = bytes.subarray(at);
+  }
+}
+
+/** The HEADERS frames of gRPC calls of one method, which a connection's first call spells out. */
+export class CallHeaders {
+  readonly #first: Buffer;
+  /** `:method` POST and `:scheme` http of the static table; the four others from the dynamic one. */
+  static readonly #LATER = Buffer.from([0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
+  #isFirst = true;
+
+  constructor(address: string, path: string) {
+    this.#first = Buffer.concat([
+      Buffer.from([0x83, 0x86]),
+      // Names by their place in the static table; `te` has none there.
+      Buffer.concat([Buffer.from([0x40 | 4]), literal(path)]),
+      Buffer.concat([Buffer.from([0x40 | 1]), literal(address)]),
+      Buffer.concat([Buffer.from([0x40 | 31]), literal('application/grpc')]),
+      Buffer.concat([Buffer.from([0x40]), literal('te'), literal('trailers')]),
+    ]);
+  }
+
+  next(stream: number): Buffer {
+    const block = this.#isFirst ? this.#first : CallHeaders.#LATER;
+    this.#isFirst = false;
+    return frame(FRAME.headers, END_HEADERS, stream, block);
+  }
+}
+
+function literal(text: string): Buffer {
+  if (text.length > 126) throw new Error(`${text} is too long`);
+  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
+}

@@ -1,0 +1,42 @@
+import { framedRequest, introspections } from '../distinct-tokens.ts';
+import { Mint } from '../mint.ts';
+import { startOnPostgres } from '../postgres.ts';
+import { Progress } from '../progress.ts';
+import { COLLECTABLE, settledMemory } from '../resident-memory.ts';
+import type { Figure, FigureRow } from '../row.ts';
+
+const FIRST = 10_000;
+/** Whatever has been checked by then is what is measured. */
+const MAX_MS = 200_000;
+const PROMISED = 1.5;
+
+/** Whether what the service keeps of the tokens that it has seen is bounded. */
+export const memory: FigureRow = {
+  name: 'Memory',
+  about: `resident memory after --tokens distinct tokens, against after ${FIRST.toLocaleString('en-US')}`,
+  async figures(cleanups, { sizes }) {
+    // Without a profile, which would grow with the run.
+    const service = await startOnPostgres(cleanups, { nodeArgs: COLLECTABLE });
+    const mint = await Mint.of(service);
+    const send = await introspections(service, mint);
+    const progress = new Progress('tokens checked', sizes.tokens);
+    const end = performance.now() + MAX_MS;
+    let asked = 0;
+    const figures: Figure[] = [];
+    for (const count of [0, FIRST, sizes.tokens / 2, sizes.tokens]) {
+      const already = asked;
+      await send(() => {
+        if (asked >= count || performance.now() > end) return undefined;
+        asked += 1;
+        progress.at(asked);
+        return mint.token().then(framedRequest);
+      });
+      if (asked === already && count > 0) break;
+      const name = `after ${asked.toLocaleString('en-US')} tokens`;
+      figures.push({ name, value: await settledMemory(service.pid), unit: 'MiB' });
+    }
+    progress.end();
+    const value = (figures.at(-1)?.value ?? Number.NaN) / (figures[1]?.value ?? Number.NaN);
+    return [...figures, { name: 'growth', value, unit: '×', atMost: PROMISED }];
+  },
+};

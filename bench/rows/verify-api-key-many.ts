@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { toBinary } from '@bufbuild/protobuf';
+import { VerifyApiKeyResponseSchema } from '../../gen/countersign/v1/api_key_service_pb.ts';
+import { framed } from '../framed.ts';
+import { startOnPostgres } from '../postgres.ts';
+import { perSecond } from '../report.ts';
+import type { Contestant, Row } from '../row.ts';
+import { sendVaried } from '../varied-load.ts';
+import { askVerdict, insertKeys, VERIFICATION_PATH, verificationRequest } from '../verification.ts';
+
+const KEYS = 10_000;
+const WARM_UP_MS = 2000;
+
+/** Whether the check of a known key costs the same however many are known. */
+export const verifyApiKeyMany: Row = {
+  name: 'VerifyApiKeyMany',
+  about: 'ApiKeyService/VerifyApiKey of 10,000 keys in rotation, against one of them',
+  target: 0.85,
+  async prepare(cleanups, options) {
+    const service = await startOnPostgres(cleanups, options);
+    const secrets = await insertKeys(service, KEYS);
+    const [first = ''] = secrets;
+    const { grpcAddress: address } = service;
+    const answer = await askVerdict(address, first);
+    // Whichever it is, the answer about a valid key is as long: only ids differ.
+    const responseBytes = toBinary(VerifyApiKeyResponseSchema, answer).byteLength;
+    const send = (next: () => Buffer | undefined) =>
+      sendVaried({ address, path: VERIFICATION_PATH, next, responseBytes });
+    const one = contestant(address, send, 'one key', [first]);
+    await one.perSecond(1);
+    const bodies = secrets.map((secret) => framed(verificationRequest(secret))).values();
+    const cold = await send(() => bodies.next().value);
+    process.stderr.write(`  first sight of each: ${perSecond(cold.perSecond)}/s\n`);
+    return [contestant(address, send, '10,000 keys', secrets), one];
+  },
+};
+
+type Send = (next: () => Buffer | undefined) => Promise<{ perSecond: number }>;
+
+function contestant(
+  address: string,
+  send: Send,
+  name: string,
+  secrets: readonly string[],
+): Contestant {
+  const bodies = secrets.map((secret) => framed(verificationRequest(secret)));
+  let turn = 0;
+  const sendFor = (ms: number) => {
+    const end = performance.now() + ms;
+    return send(() => (performance.now() < end ? bodies[turn++ % bodies.length] : undefined));
+  };
+  return {
+    name,
+    async check() {
+      const { valid } = await askVerdict(address, secrets.at(-1) ?? '');
+      assert.ok(valid, `${name}: not valid`);
+    },
+    async perSecond(seconds) {
+      await sendFor(WARM_UP_MS);
+      return (await sendFor(seconds * 1000)).perSecond;
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import { startOnPostgres } from '../postgres.ts';
+import type { Row } from '../row.ts';
+import { insertKeys, verification } from '../verification.ts';
+
+/** The check of a known key for a caller whom the operator trusts for where it comes from. */
+export const verifyApiKey: Row = {
+  name: 'VerifyApiKey',
+  about: 'ApiKeyService/VerifyApiKey of one key, trusted caller, against a bare echo',
+  target: 0.7,
+  async prepare(cleanups, options) {
+    const service = await startOnPostgres(cleanups, options);
+    const [secret = ''] = await insertKeys(service, 1);
+    return verification(cleanups, service, secret);
+  },
+};

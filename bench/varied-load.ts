@@ -1,0 +1,151 @@
+import { connect, type Socket } from 'node:net';
+import { PREFIX_BYTES } from './framed.ts';
+import {
+  ACK,
+  CallHeaders,
+  END_STREAM,
+  FRAME,
+  type Frame,
+  FrameReader,
+  frame,
+  PREFACE,
+  windowUpdate,
+} from './http2-frames.ts';
+
+const WIDTH = { connections: 8, streams: 16 };
+const FIRST_WINDOW = 65_535;
+/** How much of an answer may have come before the server is told to go on. */
+const TOLD_EVERY_BYTES = 16_384;
+
+export type VariedLoad = {
+  /** `127.0.0.1:50051` */
+  address: string;
+  /** `/countersign.v1.SessionService/IntrospectToken` */
+  path: string;
+  /** The next call's message, as `framed` makes it; undefined when there are no more. */
+  next(): Body | Promise<Body>;
+  /** Of every answer's message, exactly. */
+  responseBytes: number;
+};
+
+type Body = Buffer | undefined;
+
+/**
+ * Sends calls of one method, each with a message of its own, on 8 connections with 16 at once each:
+ * what h2load does, which has one message only. It keeps to the frames that it needs, so that it costs
+ * a small part of what the server does, where node:http2 would cost as much. Resolves when all have
+ * been answered, with how many those were and how many in a second. An error has no message: throws
+ * where the bytes of the answers are not those of as many messages.
+ */
+export async function sendVaried(load: VariedLoad): Promise<{ calls: number; perSecond: number }> {
+  const connections = Array.from({ length: WIDTH.connections }, () => new Connection(load));
+  const startedAt = performance.now();
+  try {
+    const answered = await Promise.all(connections.map((connection) => connection.run()));
+    const calls = answered.reduce((sum, each) => sum + each, 0);
+    return { calls, perSecond: calls / ((performance.now() - startedAt) / 1000) };
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+class Connection {
+  readonly #load: VariedLoad;
+  readonly #socket: Socket;
+  readonly #frames = new FrameReader();
+  readonly #headers: CallHeaders;
+  readonly #done = Promise.withResolvers<number>();
+  readonly #out: Buffer[] = [];
+  #stream = 1;
+  #sent = 0;
+  #answered = 0;
+  #receivedBytes = 0;
+  #untoldBytes = 0;
+  #window = FIRST_WINDOW;
+  #isFilling = false;
+  #isLast = false;
+  /** What the server has no room for yet. */
+  #waiting: Buffer | undefined;
+
+  constructor(load: VariedLoad) {
+    this.#load = load;
+    this.#headers = new CallHeaders(load.address, load.path);
+    const { hostname, port } = new URL(`http://${load.address}`);
+    this.#socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    const fail = (error: Error) => this.#done.reject(error);
+    this.#socket.on('error', fail);
+    this.#socket.on('close', () => fail(new Error('the server closed a connection')));
+    this.#socket.on('data', (chunk: Buffer) => {
+      for (const each of this.#frames.read(chunk)) this.#take(each);
+      this.#fill().catch(fail);
+    });
+  }
+
+  run(): Promise<number> {
+    this.#out.push(PREFACE, frame(FRAME.settings, 0, 0, Buffer.alloc(0)));
+    this.#fill().catch((error) => this.#done.reject(error));
+    return this.#done.promise;
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  /** Sends calls until as many are under way as there should be. */
+  async #fill(): Promise<void> {
+    if (this.#isFilling) return this.#flush();
+    this.#isFilling = true;
+    while (!this.#isLast && this.#sent - this.#answered < WIDTH.streams) {
+      const next = this.#waiting ?? this.#load.next();
+      if (next instanceof Promise) this.#flush();
+      const body = next instanceof Promise ? await next : next;
+      this.#isLast = body === undefined;
+      this.#waiting = body;
+      if (body === undefined || body.length > this.#window) break;
+      this.#waiting = undefined;
+      this.#send(body);
+    }
+    this.#isFilling = false;
+    this.#flush();
+    if (this.#isLast && this.#sent === this.#answered) this.#finish();
+  }
+
+  #send(body: Buffer): void {
+    this.#out.push(this.#headers.next(this.#stream));
+    this.#out.push(frame(FRAME.data, END_STREAM, this.#stream, body));
+    this.#window -= body.length;
+    this.#stream += 2;
+    this.#sent += 1;
+  }
+
+  #flush(): void {
+    if (this.#out.length > 0) this.#socket.write(Buffer.concat(this.#out.splice(0)));
+  }
+
+  #take({ type, flags, stream, payload }: Frame): void {
+    if (type === FRAME.data) this.#received(payload.length);
+    if (type === FRAME.data || type === FRAME.headers) {
+      if (flags & END_STREAM) this.#answered += 1;
+    } else if (type === FRAME.windowUpdate && stream === 0) {
+      this.#window += payload.readUInt32BE();
+    } else if ((type === FRAME.settings || type === FRAME.ping) && !(flags & ACK)) {
+      this.#out.push(frame(type, ACK, 0, type === FRAME.ping ? payload : Buffer.alloc(0)));
+    } else if (type === FRAME.goAway || type === FRAME.rstStream) {
+      this.#done.reject(new Error(`the server sent a frame of type ${type}`));
+    }
+  }
+
+  #received(bytes: number): void {
+    this.#receivedBytes += bytes;
+    this.#untoldBytes += bytes;
+    if (this.#untoldBytes < TOLD_EVERY_BYTES) return;
+    this.#out.push(windowUpdate(0, this.#untoldBytes));
+    this.#untoldBytes = 0;
+  }
+
+  #finish(): void {
+    const messages = this.#receivedBytes / (this.#load.responseBytes + PREFIX_BYTES);
+    if (messages === this.#answered) this.#done.resolve(this.#answered);
+    else this.#done.reject(new Error(`${this.#answered} answers had ${messages} messages`));
+  }
+}
