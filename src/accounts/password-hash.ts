@@ -1,3 +1,4 @@
+import { hash as hashArgon2id, verify as verifyArgon2id } from '@node-rs/argon2';
 import argon2 from 'argon2';
 import { type Check, foreignCheck } from './foreign-hash.ts';
 
@@ -7,6 +8,8 @@ export type Argon2Settings = { memoryCost: number; timeCost: number };
 /** The parameters come in any order: the library's own is not that of the reference implementation. */
 const ARGON2 =
   /^\$argon2(id|i|d)(?:\$v=(16|19))?\$((?:[mtp]=\d{1,8},?){3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/;
+/** What `hashPassword` makes. */
+const OURS = /^\$argon2id\$v=19\$m=\d{1,8},t=\d{1,8},p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/;
 /** In KiB: as much as scrypt may have. */
 const MAX_MEMORY = 256 * 1024;
 /** KiB times passes: a GiB written is about a second. */
@@ -24,11 +27,7 @@ export function isSupportedHash(text: string): boolean {
 
 /** An argon2id PHC string for a password, which is normalised (NFKC) first. */
 export function hashPassword(password: string, settings: Argon2Settings): Promise<string> {
-  return argon2.hash(normalise(password), {
-    type: argon2.argon2id,
-    parallelism: 1,
-    ...settings,
-  });
+  return hashArgon2id(bytesOf(normalise(password)), { parallelism: 1, ...settings });
 }
 
 /**
@@ -57,9 +56,20 @@ export function needsRehash(hash: string, { memoryCost, timeCost }: Argon2Settin
   return found.memory !== memoryCost || found.passes !== timeCost || found.lanes !== 1;
 }
 
+/**
+ * Hashes of the kind that we make are checked by a library that has code for the processor at hand and
+ * takes half the time (docs/decisions/0009-passwords.md); all other argon2 by the reference
+ * implementation, which takes every form that there is.
+ */
 function checkOf(hash: string): Check | undefined {
   if (!parseArgon2(hash)) return foreignCheck(hash);
+  if (OURS.test(hash)) return (password) => verifyArgon2id(hash, bytesOf(password));
   return (password) => argon2.verify(hash, password);
+}
+
+/** UTF-8, with a lone surrogate as U+FFFD: the same for both libraries. */
+function bytesOf(password: string): Buffer {
+  return Buffer.from(password);
 }
 
 function parseArgon2(hash: string) {

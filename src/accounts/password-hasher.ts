@@ -3,7 +3,7 @@ import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
-/** About two seconds of work per core: who would wait longer is told to come back. */
+/** A second or two of work per core: who would wait longer is told to come back. */
 const ADMITTED_PER_SLOT = 60;
 /** libuv's pool has four threads; token checks, files and DNS need the others. */
 const MAX_SLOTS = 2;

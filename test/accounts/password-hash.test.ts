@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isSupportedHash, matchesHash, needsRehash } from '../../src/accounts/password-hash.ts';
+import argon2 from 'argon2';
+import {
+  hashPassword,
+  isSupportedHash,
+  matchesHash,
+  needsRehash,
+} from '../../src/accounts/password-hash.ts';
 import { PasswordHasher } from '../../src/accounts/password-hasher.ts';
 import { DECOMPOSED, HASHED, HASHES } from './hashes.ts';
 
@@ -9,6 +15,22 @@ const SALT = 'AQIDBAUGBwgJCgsMDQ4PEA';
 const DERIVED = 'gAaxLnEhd+itJodF81XlgsxxseTpZXv2ZoI096eZLiQ';
 
 const matches = (password: string, hash: string) => matchesHash(password, hash, SETTINGS);
+
+describe('Hashes of ours', () => {
+  const passwords = [HASHED, '', 'a\0b', '\u{1f511}'.repeat(128), 'x'.repeat(100_000), 'a\ud800b'];
+
+  it('C03 are what the reference implementation makes of the same passwords, and takes', async () => {
+    for (const password of passwords) {
+      const ours = await hashPassword(password, SETTINGS);
+      assert.equal(needsRehash(ours, SETTINGS), false);
+      assert.equal(await argon2.verify(ours, password), true);
+      const theirs = await argon2.hash(password, { ...SETTINGS, parallelism: 1 });
+      assert.equal(needsRehash(theirs, SETTINGS), false);
+      assert.equal(await matches(password, theirs), true);
+      assert.equal(await matches(`${password}!`, theirs), false);
+    }
+  });
+});
 
 describe('Hashes of other programs', () => {
   for (const [kind, hash] of Object.entries(HASHES)) {
