@@ -8,8 +8,9 @@ export type Argon2Settings = { memoryCost: number; timeCost: number };
 /** The parameters come in any order: the library's own is not that of the reference implementation. */
 const ARGON2 =
   /^\$argon2(id|i|d)(?:\$v=(16|19))?\$((?:[mtp]=\d{1,8},?){3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/;
-/** What `hashPassword` makes. */
-const OURS = /^\$argon2id\$v=19\$m=\d{1,8},t=\d{1,8},p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/;
+/** What `hashPassword` makes, and made before, with its parameters in another order. */
+const OURS =
+  /^\$argon2id\$v=19\$m=\d{1,8},(?:t=\d{1,8},p=1|p=1,t=\d{1,8})\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/;
 /** In KiB: as much as scrypt may have. */
 const MAX_MEMORY = 256 * 1024;
 /** KiB times passes: a GiB written is about a second. */
