@@ -86,7 +86,8 @@ class UnaryStream implements Carrier {
   readonly #incomplete: Overdue<UnaryStream>;
   readonly #place: Place<UnaryStream>;
   readonly #call: Call;
-  #request: Buffer | undefined;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
   #unary: UnaryCall | undefined;
 
   constructor(
@@ -130,12 +131,12 @@ class UnaryStream implements Carrier {
   #take(chunk: Buffer): void {
     // The rest of a request that has been refused.
     if (this.#stream.headersSent) return;
-    const request = this.#request ? Buffer.concat([this.#request, chunk]) : chunk;
-    this.#request = request;
+    const declared = this.#bytes === 0 ? declaredBytes(chunk) : 0;
+    // Put together once, at the end: for each of many small frames it would be quadratic work.
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
     const { maxMessageBytes } = this.#deps.limits;
-    const isLarger =
-      request.length > PREFIX_BYTES + maxMessageBytes ||
-      (request.length >= PREFIX_BYTES && request.readUInt32BE(1) > maxMessageBytes);
+    const isLarger = Math.max(declared, this.#bytes - PREFIX_BYTES) > maxMessageBytes;
     if (isLarger) this.fail(requestTooLarge());
   }
 
@@ -143,12 +144,12 @@ class UnaryStream implements Carrier {
   #complete(): void {
     this.#incomplete.remove(this.#place);
     if (this.#stream.aborted || this.#stream.headersSent) return;
-    const request = this.#request;
-    const isOneMessage =
-      request?.[0] === 0 &&
-      request.length >= PREFIX_BYTES &&
-      request.length === PREFIX_BYTES + request.readUInt32BE(1);
+    const [first = Buffer.alloc(0), ...more] = this.#chunks;
+    const request = more.length === 0 ? first : Buffer.concat(this.#chunks);
+    const declared = declaredBytes(request);
+    const isOneMessage = request[0] === 0 && request.length === PREFIX_BYTES + declared;
     if (isOneMessage) void this.#serve(request.subarray(PREFIX_BYTES));
+    else if (declared > this.#deps.limits.maxMessageBytes) this.fail(requestTooLarge());
     else this.fail(unreadableRequest());
   }
 
@@ -208,6 +209,11 @@ class UnaryStream implements Carrier {
     this.#incomplete.remove(this.#place);
     this.#unary?.abandon();
   }
+}
+
+/** How long a message says that it is; 0 where its prefix is not all there. */
+function declaredBytes(request: Buffer): number {
+  return request.length < PREFIX_BYTES ? 0 : request.readUInt32BE(1);
 }
 
 function text(value: string | string[] | undefined): string | undefined {

@@ -114,6 +114,23 @@ describe('callers who know the protocol too well', () => {
     });
   });
 
+  it('reads a message that comes a byte at a time, and refuses one that says it is larger', async () => {
+    const raw = await RawHttp2.to(service.app.grpcAddress);
+    const send = (stream: number, request: Buffer) => {
+      raw.call(stream, UNARY, { 'content-type': 'application/grpc' });
+      for (const [place] of request.entries()) {
+        const end = place === request.length - 1 ? END_STREAM : 0;
+        raw.write(frame(DATA, end, stream, request.subarray(place, place + 1)));
+      }
+    };
+    send(1, MESSAGE);
+    await eventually(() => raw.got(DATA, 1));
+    send(3, Buffer.from('00ffffffff0a0161', 'hex'));
+    await eventually(() => raw.got(HEADERS, 3));
+    assert.equal(raw.got(DATA, 3), false);
+    raw.destroy();
+  });
+
   it('W02 refuses streams above the limit, and closes the others when nothing comes of them', async () => {
     await onBoth(async (raw, type) => {
       const streams = Array.from({ length: 300 }, (_, i) => 2 * i + 1);
