@@ -6,7 +6,6 @@ import {
   timestampFromMs,
 } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { LRUCache } from 'lru-cache';
 import {
   ApiKeyRateLimitStatusSchema,
   ApiKeyReason,
@@ -29,7 +28,7 @@ import type { Principal } from '../sessions/principal.ts';
 import { apiKeyMessage, keySettings } from './api-key-message.ts';
 import { callerOf, callOf } from './call.ts';
 import { requirePrincipal } from './interceptors/access.ts';
-import { keepAnswer } from './kept-answer.ts';
+import { keepAnswers } from './kept-answer.ts';
 import { principalMessage } from './principal-message.ts';
 
 export type ApiKeyServiceDeps = ListApiKeysDeps &
@@ -129,12 +128,6 @@ const REASONS = {
   OWNER_INACTIVE: ApiKeyReason.OWNER_INACTIVE,
 } as const;
 
-/** Each with its message and its bytes takes more than the key itself does. */
-const KEPT_ANSWERS = 16_384;
-
-/** What is said of a key without a limit: it stays the same for as long as nothing of it changes. */
-const valid = new LRUCache<Principal, VerifyApiKeyResponse>({ max: KEPT_ANSWERS });
-
 function verdictMessage(verdict: KeyVerdict): VerifyApiKeyResponse {
   const { principal, limit } = verdict;
   if (verdict.valid && !limit) return validAnswer(verdict.principal);
@@ -144,14 +137,12 @@ function verdictMessage(verdict: KeyVerdict): VerifyApiKeyResponse {
   return limit ? withLimit(message, limit) : message;
 }
 
-function validAnswer(principal: Principal): VerifyApiKeyResponse {
-  const known = valid.get(principal);
-  if (known) return known;
+/** What is said of a key without a limit. */
+const validAnswer = keepAnswers(VerifyApiKeyResponseSchema, (principal) => {
   const message = principalAnswer(principal);
   message.valid = true;
-  valid.set(principal, keepAnswer(VerifyApiKeyResponseSchema, message));
   return message;
-}
+});
 
 function principalAnswer(principal: Principal): VerifyApiKeyResponse {
   const expires = Number.isFinite(principal.expiresAt);

@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
-import { LRUCache } from 'lru-cache';
 import {
   IntrospectionReason,
   type IntrospectTokenRequest,
@@ -21,7 +20,7 @@ import type { SessionReader, SessionView } from '../sessions/session-view.ts';
 import type { AccessTokenVerifier } from '../sessions/verify-access-token.ts';
 import { callerOf, callOf } from './call.ts';
 import { requirePrincipal } from './interceptors/access.ts';
-import { keepAnswer } from './kept-answer.ts';
+import { keepAnswer, keepAnswers } from './kept-answer.ts';
 import { ownOf } from './own.ts';
 import { principalMessage } from './principal-message.ts';
 import { watchRevocations } from './watch-revocations.ts';
@@ -93,12 +92,6 @@ const INACTIVE = keepAnswer(
   create(IntrospectTokenResponseSchema, { reason: REASONS.INACTIVE }),
 );
 
-/** Each with its message and its bytes takes three times what the token itself does. */
-const KEPT_ANSWERS = 16_384;
-
-/** What is said of a token that suffices: it stays the same for as long as the token is known. */
-const active = new LRUCache<Principal, IntrospectTokenResponse>({ max: KEPT_ANSWERS });
-
 function introspectionMessage(introspection: Introspection): IntrospectTokenResponse {
   if (introspection.active) return activeAnswer(introspection.principal);
   if (introspection.reason === 'INACTIVE') return INACTIVE;
@@ -107,14 +100,12 @@ function introspectionMessage(introspection: Introspection): IntrospectTokenResp
   return message;
 }
 
-function activeAnswer(principal: Principal): IntrospectTokenResponse {
-  const known = active.get(principal);
-  if (known) return known;
+/** What is said of a token that suffices. */
+const activeAnswer = keepAnswers(IntrospectTokenResponseSchema, (principal) => {
   const message = principalAnswer(principal);
   message.active = true;
-  active.set(principal, keepAnswer(IntrospectTokenResponseSchema, message));
   return message;
-}
+});
 
 function principalAnswer(principal: Principal): IntrospectTokenResponse {
   const expiresAt = timestampFromMs(principal.expiresAt * 1000);
