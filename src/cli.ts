@@ -88,7 +88,7 @@ Try next:
 async function migrateCommand(io: Io, flags: Flags): Promise<number> {
   const config = readConfig(io.env, io.readFile);
   const log = createLog(config.logLevel);
-  const database = await openDatabase(config, log, { takesLong: true });
+  const database = await openDatabase(config, log, { forMigration: true });
   try {
     const applied = await migrate(database);
     const text =

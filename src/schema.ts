@@ -49,11 +49,11 @@ const entities = [
   UsedChallenge,
 ];
 
-/** The database of a configuration. `takesLong` takes the limits off its statements. */
+/** The database of a configuration. `forMigration` takes the limits off its statements. */
 export function openDatabase(
   config: Config,
   log: Log,
-  { takesLong = false } = {},
+  { forMigration = false } = {},
 ): Promise<Database> {
   return Database.open({
     url: config.databaseUrl,
@@ -62,7 +62,7 @@ export function openDatabase(
     entities,
     migrations,
     ...config.database,
-    ...(takesLong ? { statementTimeoutMs: 0, acquireTimeoutMs: 30_000 } : {}),
+    ...(forMigration ? { statementTimeoutMs: 0, acquireTimeoutMs: 30_000 } : {}),
     log,
   });
 }

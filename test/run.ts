@@ -78,7 +78,7 @@ async function createTemplate(url: string, name: string): Promise<void> {
     { DATABASE_URL: new URL(name, url).href, COUNTERSIGN_MASTER_KEY: MASTER_KEY },
     () => '',
   );
-  const database = await openDatabase(config, createLog('error'), { takesLong: true });
+  const database = await openDatabase(config, createLog('error'), { forMigration: true });
   await migrate(database);
   await database.close();
 }

@@ -24,7 +24,7 @@ export async function auditCommand(io: Io, args: readonly string[]): Promise<num
     printAnswer(io, { json: asJson(result), text: describe(result) }, asked.json);
     return result.flaw ? EXIT.badData : EXIT.ok;
   };
-  return onDatabase(io, check, { takesLong: true });
+  return onDatabase(io, check);
 }
 
 function parse(args: readonly string[]) {

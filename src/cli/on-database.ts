@@ -22,19 +22,21 @@ export type OnDatabase = {
   hints: Hints;
 };
 
+/** Nobody waits for a command as for a call. */
+const LIMITS = { statementTimeoutMs: 30_000, acquireTimeoutMs: 10_000 };
+
 /**
  * Has a command work on the database that the service uses, without asking the service, which may be
- * down. `takesLong` takes the limits off its statements. Gives the exit code: that of `work`, or that of
- * the failure it ended with.
+ * down. Gives the exit code: that of `work`, or that of the failure it ended with.
  */
 export async function onDatabase(
   io: Io,
   work: (deps: OnDatabase) => Promise<number>,
-  { takesLong = false } = {},
 ): Promise<number> {
-  const config = readConfig(io.env, io.readFile);
+  const given = readConfig(io.env, io.readFile);
+  const config = { ...given, database: { ...given.database, ...LIMITS } };
   const log = createLog('silent');
-  const database = await openDatabase(config, log, { takesLong });
+  const database = await openDatabase(config, log);
   try {
     if ((await database.pendingMigrations()).length > 0) {
       const text = 'the schema is not up to date: run `countersign migrate`\n';

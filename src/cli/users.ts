@@ -20,15 +20,11 @@ type Command = (deps: ImportDeps) => Promise<number>;
 export async function usersCommand(io: Io, args: readonly string[]): Promise<number> {
   const command = parse(io, args);
   if (!command) return print(io.err, `Usage: countersign users …\n\n${USERS_USAGE}`, EXIT.usage);
-  return onDatabase(
-    io,
-    async ({ database, clock }) => {
-      // The service may never have started on this database.
-      await database.transaction((em) => em.getRepository(Role).seed(clock.now()));
-      return command({ database, clock });
-    },
-    { takesLong: true },
-  );
+  return onDatabase(io, async ({ database, clock }) => {
+    // The service may never have started on this database.
+    await database.transaction((em) => em.getRepository(Role).seed(clock.now()));
+    return command({ database, clock });
+  });
 }
 
 const OPTIONS = {

@@ -29,7 +29,7 @@ describe('the schema', () => {
   it('is by the migrations what the entities say', async () => {
     const env = { DATABASE_URL: url, COUNTERSIGN_MASTER_KEY: KEY };
     const config = readConfig(env, () => '');
-    const database = await openDatabase(config, createLog('silent'), { takesLong: true });
+    const database = await openDatabase(config, createLog('silent'), { forMigration: true });
     atEnd(() => database.close());
     assert.equal((await database.schemaDifference()).trim(), '');
   });
