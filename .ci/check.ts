@@ -109,7 +109,7 @@ function snapshot(): string {
   }).stdout;
 }
 
-/** The guard must find what it is there for: a noun that imports rpc/, and one that imports gen/. */
+/** The guard must find what it is there for: rpc/, gen/ and `process` in a noun, and a circle. */
 function plantedViolation(): string[] {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-planted-'));
   const folder = join(directory, 'src/accounts');
@@ -118,9 +118,11 @@ function plantedViolation(): string[] {
     join(folder, 'planted.ts'),
     "import { callOf } from '../rpc/call.ts';\nimport { x } from '../../gen/x_pb.ts';\nprocess.exit(callOf(x));\n",
   );
+  writeFileSync(join(folder, 'one.ts'), "import './other.ts';\n");
+  writeFileSync(join(folder, 'other.ts'), "import type { One } from './one.ts';\n");
   const found = violations(directory);
   rmSync(directory, { recursive: true });
-  return found.length === 3 ? [] : [`the guard found ${found.length} of 3 planted violations`];
+  return found.length === 4 ? [] : [`the guard found ${found.length} of 4 planted violations`];
 }
 
 function configurationDocs(): string[] {

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
-import { findH2load } from './h2load.ts';
-import { measure, type Plan, type Result } from './measure.ts';
-import { perSecond, table } from './report.ts';
-import type { Row, Sizes } from './row.ts';
+import { findH2load } from './load/h2load.ts';
+import { measure, type Plan, type Result } from './report/measure.ts';
+import { perSecond, table } from './report/report.ts';
+import type { Row, Sizes } from './report/row.ts';
 import { auditOverhead } from './rows/audit-overhead.ts';
 import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { forgetDeletedRoles } from './access/forget-deleted-roles.ts';
 import type { RoleBook } from './access/role-book.ts';
-import { OneTimeToken } from './accounts/one-time-token.entity.ts';
-import { ApiKey } from './api-keys/api-key.entity.ts';
+import { apiKeysIn } from './api-keys/api-key.repository.ts';
 import type { ApiKeyMemory } from './api-keys/api-key-memory.ts';
 import type { AuditQueue } from './audit/audit-queue.ts';
 import type { AuditTrail } from './audit/audit-trail.ts';
@@ -9,23 +9,23 @@ import { maintainAuditTrail } from './audit/maintain-audit-trail.ts';
 import type { Config } from './config.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
-import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
+import { oneTimeTokensIn } from './one-time-tokens/one-time-token.repository.ts';
+import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
 import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
-import type { Database } from './platform/database.ts';
 import { Failure } from './platform/failure.ts';
 import type { Jobs } from './platform/jobs.ts';
 import { errorFields, type Log } from './platform/log.ts';
 import { noCaller } from './platform/no-caller.ts';
 import type { Check } from './platform/readiness.ts';
 import type { RedisClient } from './platform/redis.ts';
-import { forgetDeletedRoles } from './roles/forget-deleted-roles.ts';
+import type { SqlDatabase } from './platform/sql-database.ts';
+import type { RevocationFeed } from './revocations/revocation-feed.ts';
 import { migrate } from './schema.ts';
-import type { RevocationFeed } from './sessions/revocation-feed.ts';
-import { Session } from './sessions/session.entity.ts';
+import { sessionsIn } from './sessions/session.repository.ts';
 import type { KeySet } from './signing-keys/key-set.ts';
 import { maintainSigningKeys } from './signing-keys/maintain-signing-keys.ts';
-import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts';
+import { revokedSigningKeysIn } from './signing-keys/revoked-signing-key.repository.ts';
 import { bootstrapAdmin } from './users/create-admin.ts';
 
 const BRING_UP_RETRY_MS = 1000;
@@ -39,7 +39,7 @@ type Platform = {
   clock: Clock;
   log: Log;
   keyring: Keyring;
-  database: Database;
+  database: SqlDatabase;
   redis: RedisClient | undefined;
   jobs: Jobs;
 };
@@ -171,11 +171,11 @@ export class Background {
     const batches = [
       () => this.#nouns.revocations.forgetExpired(),
       () => forgetDeletedRoles({ database, clock }),
-      () => database.read((em) => em.getRepository(OneTimeToken).forgetExpired(limit)),
-      () => database.read((em) => em.getRepository(UsedChallenge).forgetExpired(limit)),
-      () => database.read((em) => em.getRepository(Session).forgetExpired(limit)),
-      () => database.read((em) => em.getRepository(RevokedSigningKey).forgetOld(clock.now())),
-      () => database.read((em) => em.getRepository(ApiKey).forgetOver(keyLimit)),
+      () => database.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
+      () => database.read((em) => usedChallengesIn(em).forgetExpired(limit)),
+      () => database.read((em) => sessionsIn(em).forgetExpired(limit)),
+      () => database.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),
+      () => database.read((em) => apiKeysIn(em).forgetOver(keyLimit)),
     ];
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));
   }
@@ -226,7 +226,7 @@ export class Background {
   }
 }
 
-async function pending(database: Database): Promise<string | undefined> {
+async function pending(database: SqlDatabase): Promise<string | undefined> {
   const names = await database.pendingMigrations();
   return names.length > 0 ? `pending: ${names.join(', ')}` : undefined;
 }

@@ -2,25 +2,25 @@ import { migrations } from '../migrations/index.ts';
 import { Permission } from './access/permission.entity.ts';
 import { Role } from './access/role.entity.ts';
 import { Account } from './accounts/account.entity.ts';
-import { OneTimeToken } from './accounts/one-time-token.entity.ts';
-import { PasswordCredential } from './accounts/password-credential.entity.ts';
 import { ApiKey } from './api-keys/api-key.entity.ts';
 import { AuditChain } from './audit/audit-chain.entity.ts';
 import { AuditErasure } from './audit/audit-erasure.entity.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Config } from './config.ts';
-import { PasswordHistory } from './credentials/password-history.entity.ts';
-import { RecoveryCode } from './credentials/recovery-code.entity.ts';
-import { SignInLock } from './credentials/sign-in-lock.entity.ts';
-import { TotpCredential } from './credentials/totp-credential.entity.ts';
 import { MAIL_QUEUE } from './mail/outbox.ts';
+import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { Passkey } from './passkeys/passkey.entity.ts';
 import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
-import { Database } from './platform/database.ts';
+import { PasswordCredential } from './passwords/password-credential.entity.ts';
+import { PasswordHistory } from './passwords/password-history.entity.ts';
+import { SignInLock } from './passwords/sign-in-lock.entity.ts';
 import { Jobs } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
+import { SqlDatabase } from './platform/sql-database.ts';
+import { Revocation } from './revocations/revocation.entity.ts';
+import { RecoveryCode } from './second-factors/recovery-code.entity.ts';
+import { TotpCredential } from './second-factors/totp-credential.entity.ts';
 import { ServiceAccount } from './service-accounts/service-account.entity.ts';
-import { Revocation } from './sessions/revocation.entity.ts';
 import { Session } from './sessions/session.entity.ts';
 import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts';
 import { SigningKey } from './signing-keys/signing-key.entity.ts';
@@ -54,8 +54,8 @@ export function openDatabase(
   config: Config,
   log: Log,
   { forMigration = false } = {},
-): Promise<Database> {
-  return Database.open({
+): Promise<SqlDatabase> {
+  return SqlDatabase.open({
     url: config.databaseUrl,
     dataDir: config.dataDir,
     minFreeBytes: config.embeddedMinFreeBytes,
@@ -68,7 +68,7 @@ export function openDatabase(
 }
 
 /** Brings the database's schema up to date. Gives the names of the migrations it applied. */
-export async function migrate(database: Database): Promise<string[]> {
+export async function migrate(database: SqlDatabase): Promise<string[]> {
   const applied = await database.migrate();
   await Jobs.migrate(database, [MAIL_QUEUE]);
   return applied;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Cleanups } from '../cleanups.ts';
-import { createDatabase, runSql, startReplica, startServer } from '../postgres.ts';
-import type { Contestant, Row, RowOptions } from '../row.ts';
+import type { Contestant, Row, RowOptions } from '../report/row.ts';
+import type { Cleanups } from '../service/cleanups.ts';
+import { createDatabase, runSql, startReplica, startServer } from '../service/postgres.ts';
 import { signIns } from './login.ts';
 
 /** The least that the configuration takes: hashing would hide what the audit log costs. */

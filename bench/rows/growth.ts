@@ -1,7 +1,7 @@
-import { Grown } from '../grown.ts';
-import { median } from '../percentile.ts';
-import { runSql, startServer } from '../postgres.ts';
-import type { Figure, FigureRow } from '../row.ts';
+import { median } from '../report/percentile.ts';
+import type { Figure, FigureRow } from '../report/row.ts';
+import { Grown } from '../seed/grown.ts';
+import { runSql, startServer } from '../service/postgres.ts';
 
 const FEW_ACCOUNTS = 1000;
 const WARM_UP_CALLS = 100;

@@ -1,6 +1,6 @@
-import { introspection } from '../introspection.ts';
-import type { Row } from '../row.ts';
-import { createAccount, makeAdmin, signIn, startService } from '../service.ts';
+import { introspection } from '../load/introspection.ts';
+import type { Row } from '../report/row.ts';
+import { createAccount, makeAdmin, signIn, startService } from '../service/service.ts';
 
 /** The token check of a caller who shows a credential too: two tokens are checked. */
 export const introspectTokenBearer: Row = {

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import { introspection } from '../introspection.ts';
-import { signInsOf } from '../people.ts';
-import { percentile } from '../percentile.ts';
-import { startOnPostgres } from '../postgres.ts';
-import type { Row } from '../row.ts';
+import { introspection } from '../load/introspection.ts';
+import { percentile } from '../report/percentile.ts';
+import type { Row } from '../report/row.ts';
+import { signInsOf } from '../seed/people.ts';
+import { startOnPostgres } from '../service/postgres.ts';
 
 const AT_ONCE = 64;
 /** A caller's own pace, at which what it waits for is not itself. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { framedRequest, introspections, type SendIntrospections } from '../distinct-tokens.ts';
-import { ask } from '../introspection.ts';
-import { Mint } from '../mint.ts';
-import { type PostgresService, startOnPostgres } from '../postgres.ts';
-import { perSecond } from '../report.ts';
-import type { Contestant, Row } from '../row.ts';
+import { framedRequest, introspections, type SendIntrospections } from '../load/distinct-tokens.ts';
+import { ask } from '../load/introspection.ts';
+import { perSecond } from '../report/report.ts';
+import type { Contestant, Row } from '../report/row.ts';
+import { Mint } from '../seed/mint.ts';
+import { type PostgresService, startOnPostgres } from '../service/postgres.ts';
 
 const TOKENS = 10_000;
 const WARM_UP_MS = 2000;

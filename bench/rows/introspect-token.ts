@@ -1,6 +1,6 @@
-import { introspection } from '../introspection.ts';
-import type { Row } from '../row.ts';
-import { createAccount, signIn, startService } from '../service.ts';
+import { introspection } from '../load/introspection.ts';
+import type { Row } from '../report/row.ts';
+import { createAccount, signIn, startService } from '../service/service.ts';
 
 /** The token check of a caller whom the operator trusts for where it comes from. */
 export const introspectToken: Row = {

@@ -2,9 +2,9 @@ import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import pg from 'pg';
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
-import { type People, signInsOf } from '../people.ts';
-import { startOnPostgres } from '../postgres.ts';
-import type { Contestant, Row } from '../row.ts';
+import type { Contestant, Row } from '../report/row.ts';
+import { type People, signInsOf } from '../seed/people.ts';
+import { startOnPostgres } from '../service/postgres.ts';
 
 const USERS = 1_000_000;
 const PAGE_SIZE = 50;

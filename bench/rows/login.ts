@@ -5,11 +5,11 @@ import {
   LoginRequestSchema,
   LoginResponseSchema,
 } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { type Cleanups, finished } from '../cleanups.ts';
-import { grpcLoad } from '../h2load.ts';
-import { PASSWORD, signInsOf } from '../people.ts';
-import { startOnPostgres } from '../postgres.ts';
-import type { Contestant, Row } from '../row.ts';
+import { grpcLoad } from '../load/h2load.ts';
+import type { Contestant, Row } from '../report/row.ts';
+import { PASSWORD, signInsOf } from '../seed/people.ts';
+import { type Cleanups, finished } from '../service/cleanups.ts';
+import { startOnPostgres } from '../service/postgres.ts';
 
 const GRACE_MS = 10_000;
 
@@ -55,7 +55,7 @@ export async function signIns(
 /** A process that does nothing but check one password again and again, on all cores. */
 function bareArgon2(cleanups: Cleanups): Contestant {
   const measure = async (seconds: number) => {
-    const args = ['bench/argon2-verify.ts', String(seconds)];
+    const args = ['bench/load/argon2-verify.ts', String(seconds)];
     const child = cleanups.process(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

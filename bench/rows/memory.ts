@@ -1,9 +1,9 @@
-import { framedRequest, introspections } from '../distinct-tokens.ts';
-import { Mint } from '../mint.ts';
-import { startOnPostgres } from '../postgres.ts';
-import { Progress } from '../progress.ts';
-import { COLLECTABLE, settledMemory } from '../resident-memory.ts';
-import type { Figure, FigureRow } from '../row.ts';
+import { framedRequest, introspections } from '../load/distinct-tokens.ts';
+import { Progress } from '../report/progress.ts';
+import type { Figure, FigureRow } from '../report/row.ts';
+import { Mint } from '../seed/mint.ts';
+import { startOnPostgres } from '../service/postgres.ts';
+import { COLLECTABLE, settledMemory } from '../service/resident-memory.ts';
 
 const FIRST = 10_000;
 /** Whatever has been checked by then is what is measured. */

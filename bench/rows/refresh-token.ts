@@ -10,10 +10,10 @@ import {
   RefreshTokenRequestSchema,
   RefreshTokenResponseSchema,
 } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { type Cleanups, finished } from '../cleanups.ts';
-import { signInsOf } from '../people.ts';
-import { startOnPostgres } from '../postgres.ts';
-import type { Contestant, Row } from '../row.ts';
+import type { Contestant, Row } from '../report/row.ts';
+import { signInsOf } from '../seed/people.ts';
+import { type Cleanups, finished } from '../service/cleanups.ts';
+import { startOnPostgres } from '../service/postgres.ts';
 
 const CLIENTS = 32;
 const SEEDED = 20_000;

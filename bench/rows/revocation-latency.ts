@@ -4,12 +4,12 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
 import { redis, type Server } from '../../test/servers.ts';
-import type { Cleanups } from '../cleanups.ts';
-import { CHEAP_PASSWORDS, type People, signInsOf } from '../people.ts';
-import { percentile } from '../percentile.ts';
-import { startDatabase, startReplica } from '../postgres.ts';
-import { Progress } from '../progress.ts';
-import type { Figure, FigureRow } from '../row.ts';
+import { percentile } from '../report/percentile.ts';
+import { Progress } from '../report/progress.ts';
+import type { Figure, FigureRow } from '../report/row.ts';
+import { CHEAP_PASSWORDS, type People, signInsOf } from '../seed/people.ts';
+import type { Cleanups } from '../service/cleanups.ts';
+import { startDatabase, startReplica } from '../service/postgres.ts';
 
 const PROMISED_P99_MS = 250;
 const PROMISED_MAX_MS = 1000;

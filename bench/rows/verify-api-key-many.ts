@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { toBinary } from '@bufbuild/protobuf';
 import { VerifyApiKeyResponseSchema } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { framed } from '../framed.ts';
-import { startOnPostgres } from '../postgres.ts';
-import { perSecond } from '../report.ts';
-import type { Contestant, Row } from '../row.ts';
-import { sendVaried } from '../varied-load.ts';
-import { askVerdict, insertKeys, VERIFICATION_PATH, verificationRequest } from '../verification.ts';
+import { framed } from '../load/framed.ts';
+import { sendVaried } from '../load/varied-load.ts';
+import {
+  askVerdict,
+  insertKeys,
+  VERIFICATION_PATH,
+  verificationRequest,
+} from '../load/verification.ts';
+import { perSecond } from '../report/report.ts';
+import type { Contestant, Row } from '../report/row.ts';
+import { startOnPostgres } from '../service/postgres.ts';
 
 const KEYS = 10_000;
 const WARM_UP_MS = 2000;

@@ -1,6 +1,6 @@
-import { startOnPostgres } from '../postgres.ts';
-import type { Row } from '../row.ts';
-import { insertKeys, verification } from '../verification.ts';
+import { insertKeys, verification } from '../load/verification.ts';
+import type { Row } from '../report/row.ts';
+import { startOnPostgres } from '../service/postgres.ts';
 
 /** The check of a known key for a caller whom the operator trusts for where it comes from. */
 export const verifyApiKey: Row = {

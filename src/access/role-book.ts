@@ -1,7 +1,6 @@
 import type { Clock } from '../platform/clock.ts';
 import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
-import { Role } from './role.entity.ts';
-import type { RoleRow } from './role.repository.ts';
+import { type RoleRow, rolesIn } from './role.repository.ts';
 
 export type RoleBookDeps = FollowedTableDeps & { clock: Clock };
 
@@ -21,7 +20,7 @@ export class RoleBook extends FollowedTable {
   /** Brings the tables up to what the program knows, reads them, and follows them from then on. */
   override async start(): Promise<void> {
     const { database, clock } = this.#deps;
-    await database.transaction((em) => em.getRepository(Role).seed(clock.now()));
+    await database.transaction((em) => rolesIn(em).seed(clock.now()));
     await super.start();
   }
 
@@ -38,7 +37,7 @@ export class RoleBook extends FollowedTable {
 
   protected override async readChanges(): Promise<void> {
     const { fingerprint, roles } = await this.#deps.database.read((em) =>
-      em.getRepository(Role).look(this.#fingerprint),
+      rolesIn(em).look(this.#fingerprint),
     );
     if (roles) this.#take(roles);
     this.#fingerprint = fingerprint;

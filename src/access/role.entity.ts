@@ -1,10 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { RoleRepository } from './role.repository.ts';
 
 const RoleSchema = defineEntity({
   name: 'Role',
   tableName: 'roles',
-  repository: () => RoleRepository,
   properties: {
     name: p.text().primary(),
     description: p.text(),

@@ -1,7 +1,7 @@
-import { EntityRepository } from '@mikro-orm/core';
-import { type EntityManager, query } from '../platform/database.ts';
+import { Repository } from '../platform/repository.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { ADMIN_ROLE, BUILT_IN_PERMISSIONS, BUILT_IN_ROLES } from './permissions.ts';
-import type { Role } from './role.entity.ts';
+import { Role } from './role.entity.ts';
 
 /** Any constant will do, as long as every version of the program uses the same one. */
 const HOLDERS_BATCH = 500;
@@ -13,14 +13,13 @@ export type RoleRow = { name: string; permissions: string[] };
 type LookRow = { fingerprint: string; name: string | null; permissions: string[] };
 
 /** The SQL of roles. */
-export class RoleRepository extends EntityRepository<Role> {
+export class RoleRepository extends Repository<Role> {
   /**
    * All roles, where the tables are not as they were when they had this fingerprint; in one statement.
    * `xmin` is another one after every change of a row, in whatever order the changes commit.
    */
   async look(known: string): Promise<{ fingerprint: string; roles: RoleRow[] | undefined }> {
-    const rows = await query<LookRow>(
-      this.#sql,
+    const rows = await this.query<LookRow>(
       `with book as (
          select md5(
            (select coalesce(string_agg(name || ':' || xmin::text, ',' order by name), '') from roles)
@@ -41,8 +40,7 @@ export class RoleRepository extends EntityRepository<Role> {
 
   /** What the holder of these roles may do at this moment, as the table has it. */
   async permissionsOf(roles: readonly string[]): Promise<string[]> {
-    const rows = await query<{ name: string }>(
-      this.#sql,
+    const rows = await this.query<{ name: string }>(
       `select distinct p.name
        from roles r cross join lateral unnest(${this.#permissions('r')}) as p (name)
        where r.name = any($2::text[]) and r.deleted_at is null order by p.name`,
@@ -53,7 +51,7 @@ export class RoleRepository extends EntityRepository<Role> {
 
   /** Has whoever else changes roles or permissions wait until this transaction ends. */
   async lock(): Promise<void> {
-    await query(this.#sql, 'select pg_advisory_xact_lock($1)', [ROLES_LOCK]);
+    await this.query('select pg_advisory_xact_lock($1)', [ROLES_LOCK]);
   }
 
   /**
@@ -62,8 +60,7 @@ export class RoleRepository extends EntityRepository<Role> {
    */
   async seed(now: Date): Promise<void> {
     await this.lock();
-    await query(
-      this.#sql,
+    await this.query(
       `insert into permissions as p (name, description, built_in, created_at)
        select s.name, s.description, true, $2
        from jsonb_to_recordset($1::jsonb) as s (name text, description text)
@@ -71,8 +68,7 @@ export class RoleRepository extends EntityRepository<Role> {
        where (p.description, p.built_in) is distinct from (excluded.description, true)`,
       [JSON.stringify(permissionSeeds), now],
     );
-    await query(
-      this.#sql,
+    await this.query(
       `insert into roles as r (name, description, built_in, permissions, created_at, updated_at)
        select s.name, s.description, true, s.permissions, $2, $2
        from jsonb_to_recordset($1::jsonb) as s (name text, description text, permissions text[])
@@ -92,8 +88,7 @@ export class RoleRepository extends EntityRepository<Role> {
   async takeFromHolders(name: string, now: Date): Promise<void> {
     let taken = 0;
     for (const table of ['accounts', 'service_accounts']) {
-      const rows = await query(
-        this.#sql,
+      const rows = await this.query(
         `update ${table} set roles = array_remove(roles, $1), updated_at = $2
          where id in (
            select id from ${table} where roles @> array[$1::text] limit ${HOLDERS_BATCH} for update
@@ -102,7 +97,7 @@ export class RoleRepository extends EntityRepository<Role> {
       );
       taken = Math.max(taken, rows.length);
     }
-    if (taken < HOLDERS_BATCH) await query(this.#sql, 'delete from roles where name = $1', [name]);
+    if (taken < HOLDERS_BATCH) await this.query('delete from roles where name = $1', [name]);
   }
 
   /** The permissions of a role; `$1` is the name of the one that has them all. */
@@ -110,10 +105,11 @@ export class RoleRepository extends EntityRepository<Role> {
     return `case when ${role}.name = $1 then array(select name from permissions order by name)
       else ${role}.permissions end`;
   }
+}
 
-  get #sql(): EntityManager {
-    return this.getEntityManager() as unknown as EntityManager;
-  }
+/** The roles that a connection or a transaction sees. */
+export function rolesIn(em: EntityManager): RoleRepository {
+  return new RoleRepository(em, Role);
 }
 
 const permissionSeeds = Object.entries(BUILT_IN_PERMISSIONS).map(([name, description]) => ({

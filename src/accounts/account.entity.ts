@@ -1,10 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { AccountRepository } from './account.repository.ts';
 
 const AccountSchema = defineEntity({
   name: 'Account',
   tableName: 'accounts',
-  repository: () => AccountRepository,
   properties: {
     id: p.uuid().primary(),
     /** As the person wrote it. */

@@ -1,13 +1,14 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
+import { issueOneTimeToken, type OneTimeTokenDeps } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
-import { Account } from './account.entity.ts';
+import { inEvenTime } from '../platform/even-time.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { accountsIn } from './account.repository.ts';
 import { canonicalEmail } from './email.ts';
-import { inEvenTime } from './even-time.ts';
-import { issueOneTimeToken, type OneTimeTokenDeps } from './one-time-token.ts';
 
-export type ResendVerificationDeps = OneTimeTokenDeps & { database: Database; outbox: Outbox };
+export type ResendVerificationDeps = OneTimeTokenDeps & { database: SqlDatabase; outbox: Outbox };
 
 /**
  * Mails a new verification link where the address belongs to an account that waits for one, and
@@ -30,9 +31,7 @@ async function sendAnother(
   caller: Caller,
   email: string,
 ) {
-  const account = await em
-    .getRepository(Account)
-    .lockLive({ canonicalEmail: canonicalEmail(email) });
+  const account = await accountsIn(em).lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isVerified || account.state !== 'active') return;
   const event = { type: 'account.verification_requested', subject: account.id } as const;
   recordAudit(em, deps, caller, event);

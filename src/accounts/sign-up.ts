@@ -1,21 +1,23 @@
 import { v7 as uuidv7 } from 'uuid';
 import { recordAudit } from '../audit/record.ts';
 import type { Outbox } from '../mail/outbox.ts';
+import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
+import { PasswordCredential } from '../passwords/password-credential.entity.ts';
+import type { PasswordHasher } from '../passwords/password-hasher.ts';
+import type { PasswordPolicy } from '../passwords/password-policy.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { type Database, type EntityManager, query } from '../platform/database.ts';
+import { inEvenTime } from '../platform/even-time.ts';
 import { unavailable } from '../platform/failure.ts';
-import { Account } from './account.entity.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Account } from './account.entity.ts';
+import { accountsIn } from './account.repository.ts';
 import { canonicalEmail, checkEmail } from './email.ts';
-import { inEvenTime } from './even-time.ts';
-import { issueOneTimeToken } from './one-time-token.ts';
-import { PasswordCredential } from './password-credential.entity.ts';
-import type { PasswordHasher } from './password-hasher.ts';
-import type { PasswordPolicy } from './password-policy.ts';
 
 export type SignUpDeps = {
-  database: Database;
+  database: SqlDatabase;
   clock: Clock;
   keyring: Keyring;
   passwords: PasswordHasher;
@@ -56,9 +58,7 @@ async function createOrTell(
   passwordHash: string,
 ): Promise<void> {
   await insertAccount(em, deps.clock.now(), request);
-  const account = await em
-    .getRepository(Account)
-    .lockLive({ canonicalEmail: canonicalEmail(request.email) });
+  const account = await accountsIn(em).lockLive({ canonicalEmail: canonicalEmail(request.email) });
   if (!account) throw unavailable('the address');
   if (account.isUnclaimed) return setUp(em, deps, caller, account, request, passwordHash);
   const { email: to, displayName } = account;

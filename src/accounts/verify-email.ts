@@ -1,9 +1,9 @@
 import { recordAudit } from '../audit/record.ts';
+import { consumeOneTimeToken, type OneTimeTokenDeps } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database } from '../platform/database.ts';
-import { consumeOneTimeToken, type OneTimeTokenDeps } from './one-time-token.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 
-export type VerifyEmailDeps = OneTimeTokenDeps & { database: Database };
+export type VerifyEmailDeps = OneTimeTokenDeps & { database: SqlDatabase };
 
 /** Marks an account's address as verified, by the token mailed to it. The token works once (C06). */
 export async function verifyEmail(

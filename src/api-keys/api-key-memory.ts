@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
-import type { RevocationFeed } from '../sessions/revocation-feed.ts';
-import { ApiKey } from './api-key.entity.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import { apiKeysIn } from './api-key.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
 const KNOWN_KEYS = 100_000;
@@ -69,7 +69,7 @@ export class ApiKeyMemory extends FollowedTable {
     const last = this.#lookedAtMicros;
     const since = last === undefined ? undefined : last - this.overlapMs * 1000;
     const { lookedAtMicros, found } = await this.#deps.database.read((em) =>
-      em.getRepository(ApiKey).look(since),
+      apiKeysIn(em).look(since),
     );
     for (const { id, version } of found) {
       const known = this.#keys.peek(id);

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
+import type { SecretHash } from './api-key.repository.ts';
 
 const PREFIX = 'csk_';
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -10,9 +11,6 @@ const ID_LENGTH = 22;
 const RANDOM_LENGTH = 32;
 const CHECKSUM_LENGTH = 6;
 const FORM = /^csk_[0-9A-Za-z]{60}$/;
-
-/** What the database keeps of a secret: its HMAC-SHA-256 under a key of the given version. */
-export type SecretHash = { hash: Uint8Array; keyVersion: number };
 
 /** How far a text has got to being a secret of ours. */
 export type ParsedSecret = { keyId: string } | 'not a secret' | 'mistyped';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type EntityManager, query, timestamp } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import { type EntityManager, query, timestamp } from '../platform/sql.ts';
 import { type KeyLimit, keyLimit, OWNER_ID, OWNER_TYPE } from './api-key.repository.ts';
 import { secretPrefix } from './api-key-secret.ts';
 

@@ -1,12 +1,10 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { accountColumn } from '../accounts/account.entity.ts';
 import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
-import { ApiKeyRepository } from './api-key.repository.ts';
 
 const ApiKeySchema = defineEntity({
   name: 'ApiKey',
   tableName: 'api_keys',
-  repository: () => ApiKeyRepository,
   properties: {
     id: p.uuid().primary(),
     /** The user that it belongs to, or else the service account. */

@@ -1,10 +1,12 @@
-import { EntityRepository } from '@mikro-orm/core';
-import { type EntityManager, query, timestamp } from '../platform/database.ts';
-import type { ApiKey } from './api-key.entity.ts';
-import type { SecretHash } from './api-key-secret.ts';
+import { Repository } from '../platform/repository.ts';
+import { type EntityManager, timestamp } from '../platform/sql.ts';
+import { ApiKey } from './api-key.entity.ts';
 
 /** Rows that are deleted at once. */
 const BATCH = 1000;
+
+/** The keyed hash of a secret, and the version of the key that it was made under. */
+export type SecretHash = { hash: Uint8Array; keyVersion: number };
 
 /** What a key is judged by, with its owner as they are at this moment. */
 export type KeyRow = {
@@ -68,11 +70,10 @@ const CHANGED = 'version = version + 1, changed_at = clock_timestamp()';
 const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
 
 /** The SQL of API keys. */
-export class ApiKeyRepository extends EntityRepository<ApiKey> {
+export class ApiKeyRepository extends Repository<ApiKey> {
   /** What a key is judged by, in one statement. */
   async findForCheck(id: string): Promise<KeyRow | undefined> {
-    const [row] = await query<Row>(
-      this.#sql,
+    const [row] = await this.query<Row>(
       `select k.id, k.version, ${OWNER_TYPE} as "ownerType", ${OWNER_ID} as "ownerId",
          coalesce(a.state, s.state) as "ownerState", coalesce(a.roles, s.roles) as "ownerRoles",
          a.email_verified_at is not null as "emailVerified", k.scopes,
@@ -94,8 +95,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
    * look was taken. Undefined: none, only the time.
    */
   async look(since: number | undefined): Promise<{ lookedAtMicros: number; found: ChangedKey[] }> {
-    const rows = await query<{ lookedAt: string; id: string | null; version: number }>(
-      this.#sql,
+    const rows = await this.query<{ lookedAt: string; id: string | null; version: number }>(
       `select look.at as "lookedAt", k.id, k.version
        from (select ${MICROS('statement_timestamp()')} as at) look
        left join api_keys k on k.changed_at > to_timestamp($1::bigint / 1000000.0)`,
@@ -106,8 +106,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
   }
 
   async insertNew(key: NewKey): Promise<void> {
-    await query(
-      this.#sql,
+    await this.query(
       `insert into api_keys (id, account_id, service_account_id, display_name, scopes, secret_hash,
          key_version, allowed_cidrs, limit_requests, limit_seconds, created_at, expires_at)
        values ($1, $2, $3, $4, $5::text[], $6, $7, $8::text[], $9, $10, $11, $12)`,
@@ -130,8 +129,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
 
   /** How many keys of an owner work. */
   async countLive(ownerId: string, now: Date): Promise<number> {
-    const [row] = await query<{ count: number }>(
-      this.#sql,
+    const [row] = await this.query<{ count: number }>(
       `select count(*)::int as count from api_keys
        where (account_id = $1 or service_account_id = $1) and revoked_at is null
          and (expires_at is null or expires_at > $2)`,
@@ -141,8 +139,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
   }
 
   async change(id: string, settings: KeySettings): Promise<void> {
-    await query(
-      this.#sql,
+    await this.query(
       `update api_keys set display_name = $2, scopes = $3::text[], allowed_cidrs = $4::text[],
          limit_requests = $5, limit_seconds = $6, expires_at = $7, ${CHANGED}
        where id = $1`,
@@ -160,8 +157,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
 
   /** Gives a key a new secret; the one that it has works until `previousExpiresAt`. */
   async rotate(id: string, secret: SecretHash, previousExpiresAt: Date): Promise<void> {
-    await query(
-      this.#sql,
+    await this.query(
       `update api_keys set previous_hash = secret_hash, previous_key_version = key_version,
          previous_expires_at = $4, secret_hash = $2, key_version = $3, ${CHANGED}
        where id = $1`,
@@ -176,8 +172,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
   async revoke(which: { id: string } | { ownerId: string }, now: Date): Promise<string[]> {
     const [column, value] =
       'id' in which ? ['id', which.id] : ['account_id, service_account_id', which.ownerId];
-    const rows = await query<{ id: string }>(
-      this.#sql,
+    const rows = await this.query<{ id: string }>(
       `update api_keys set revoked_at = $2, ${CHANGED}
        where $1 in (${column}) and revoked_at is null returning id`,
       [value, now],
@@ -190,8 +185,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
    * left out.
    */
   async noteUses(uses: readonly KeyUse[]): Promise<void> {
-    await query(
-      this.#sql,
+    await this.query(
       `with used as (
          select * from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as u (id, at, address)
        ), free as (
@@ -208,8 +202,7 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
 
   /** Keeps a secret under a newer key of ours, if it is still the one that is kept. */
   async rehash(id: string, from: SecretHash, to: SecretHash): Promise<void> {
-    await query(
-      this.#sql,
+    await this.query(
       `update api_keys set secret_hash = $3, key_version = $4
        where id = $1 and secret_hash = $2`,
       [id, from.hash, to.hash, to.keyVersion],
@@ -218,18 +211,18 @@ export class ApiKeyRepository extends EntityRepository<ApiKey> {
 
   /** Deletes some of the keys that were over before a moment. Says whether there may be more. */
   async forgetOver(before: Date): Promise<boolean> {
-    const gone = await query(
-      this.#sql,
+    const gone = await this.query(
       `delete from api_keys where id in
        (select id from api_keys where revoked_at <= $1 or expires_at <= $1 limit ${BATCH}) returning 1`,
       [before],
     );
     return gone.length === BATCH;
   }
+}
 
-  get #sql(): EntityManager {
-    return this.getEntityManager() as unknown as EntityManager;
-  }
+/** The api keys that a connection or a transaction sees. */
+export function apiKeysIn(em: EntityManager): ApiKeyRepository {
+  return new ApiKeyRepository(em, ApiKey);
 }
 
 function keyRow(row: Row): KeyRow {

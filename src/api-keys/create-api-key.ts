@@ -3,10 +3,10 @@ import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
-import { ApiKey } from './api-key.entity.ts';
-import type { KeySettings } from './api-key.repository.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { apiKeysIn, type KeySettings } from './api-key.repository.ts';
 import { hashSecret, newSecret } from './api-key-secret.ts';
 import {
   type ApiKeyView,
@@ -21,7 +21,7 @@ import { checkSettings } from './key-settings.ts';
 /** An owner has no more keys that work. */
 const MAX_KEYS = 100;
 
-export type CreateApiKeyDeps = { database: Database; clock: Clock; keyring: Keyring };
+export type CreateApiKeyDeps = { database: SqlDatabase; clock: Clock; keyring: Keyring };
 
 /** A key, and its secret for the only time. */
 export type KeyWithSecret = { apiKey: ApiKeyView; secret: string };
@@ -57,7 +57,7 @@ async function create(
   const now = deps.clock.now();
   const { bounds, ...owner } = await lockNewOwner(em, actor, forWhom);
   const settings = await checkSettings(em, asked, bounds, now);
-  const keys = em.getRepository(ApiKey);
+  const keys = apiKeysIn(em);
   if ((await keys.countLive(owner.id, now)) >= MAX_KEYS) throw tooManyKeys();
   const id = uuidv7();
   const secret = newSecret(id);

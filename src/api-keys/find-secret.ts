@@ -1,16 +1,15 @@
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { errorFields, type Log } from '../platform/log.ts';
-import { ApiKey } from './api-key.entity.ts';
-import type { KeyRow } from './api-key.repository.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { apiKeysIn, type KeyRow, type SecretHash } from './api-key.repository.ts';
 import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
-import { hashSecret, isSecretOf, parseSecret, type SecretHash } from './api-key-secret.ts';
+import { hashSecret, isSecretOf, parseSecret } from './api-key-secret.ts';
 import { KnownKey } from './known-key.ts';
 
 const NO_HASH = new Uint8Array(32);
 
 export type SecretFinderDeps = {
-  database: Database;
+  database: SqlDatabase;
   keyring: Keyring;
   log: Log;
   apiKeyMemory: ApiKeyMemory;
@@ -49,7 +48,7 @@ export class SecretFinder {
     const { database, keyring, apiKeyMemory } = this.#deps;
     const parsed = parseSecret(secret);
     if (typeof parsed === 'string') return this.noteUnknown(requestId, parsed);
-    const row = await database.read((em) => em.getRepository(ApiKey).findForCheck(parsed.keyId));
+    const row = await database.read((em) => apiKeysIn(em).findForCheck(parsed.keyId));
     const untilMs = secretEnd(keyring, secret, row);
     if (!row || untilMs === undefined) {
       return this.noteUnknown(requestId, row ? 'wrong secret' : 'no such key');
@@ -66,7 +65,7 @@ export class SecretFinder {
     if (kept.keyVersion === keyring.current) return;
     const next = hashSecret(keyring, secret);
     database
-      .read((em) => em.getRepository(ApiKey).rehash(id, kept, next))
+      .read((em) => apiKeysIn(em).rehash(id, kept, next))
       .catch((error) =>
         log.debug({ component: 'api_keys', ...errorFields(error) }, 'not rehashed'),
       );

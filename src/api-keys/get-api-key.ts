@@ -1,9 +1,9 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type ApiKeyView, type KeyActor, noSuchKey, readKey } from './api-key-view.ts';
 
-export type GetApiKeyDeps = { database: Database; clock: Clock };
+export type GetApiKeyDeps = { database: SqlDatabase; clock: Clock };
 
 /**
  * One key: the caller's own, or with `api_keys.read` any. Throws `NOT_FOUND`, also for another's

@@ -1,10 +1,9 @@
-import { Role } from '../access/role.entity.ts';
-import { Account } from '../accounts/account.entity.ts';
-import { accountGone } from '../accounts/own-account.ts';
-import type { EntityManager } from '../platform/database.ts';
+import { heldNow } from '../access/held-now.ts';
+import { rolesIn } from '../access/role.repository.ts';
+import { accountGone, accountsIn } from '../accounts/account.repository.ts';
 import { Failure } from '../platform/failure.ts';
-import { heldNow } from '../roles/held-now.ts';
-import { ServiceAccount } from '../service-accounts/service-account.entity.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { serviceAccountsIn } from '../service-accounts/service-account.repository.ts';
 import { ApiKey } from './api-key.entity.ts';
 import { type KeyActor, type KeyOwner, noSuchKey } from './api-key-view.ts';
 import type { ScopeBounds } from './key-settings.ts';
@@ -80,10 +79,10 @@ async function lockOwner(
 ): Promise<LockedOwner | undefined> {
   const locked =
     type === 'user'
-      ? await em.getRepository(Account).lockLive({ id })
-      : await em.getRepository(ServiceAccount).lockLive(id);
+      ? await accountsIn(em).lockLive({ id })
+      : await serviceAccountsIn(em).lockLive(id);
   if (!locked) return undefined;
-  const held = await em.getRepository(Role).permissionsOf(locked.roles);
+  const held = await rolesIn(em).permissionsOf(locked.roles);
   const { accountId, permissions } = actor;
   const granter =
     accountId === undefined ? held : [...(await heldNow(em, { id: accountId, permissions }))];

@@ -1,6 +1,6 @@
 import { Permission } from '../access/permission.entity.ts';
-import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { allowedNetworks } from './allowed-networks.ts';
 import type { KeySettings } from './api-key.repository.ts';
 

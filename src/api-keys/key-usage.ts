@@ -1,7 +1,6 @@
-import type { Database } from '../platform/database.ts';
 import { errorFields, type Log } from '../platform/log.ts';
-import { ApiKey } from './api-key.entity.ts';
-import type { KeyUse } from './api-key.repository.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { apiKeysIn, type KeyUse } from './api-key.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
 const FLUSH_MS = 1000;
@@ -12,13 +11,13 @@ const LIMIT = 20_000;
 
 /** Notes when keys were last used: to the minute, and in batches off the path of whoever uses them. */
 export class KeyUsage {
-  readonly #database: Pick<Database, 'read'>;
+  readonly #database: Pick<SqlDatabase, 'read'>;
   readonly #log: Log;
   readonly #waiting = new Map<string, KeyUse>();
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(database: Pick<Database, 'read'>, log: Log) {
+  constructor(database: Pick<SqlDatabase, 'read'>, log: Log) {
     this.#database = database;
     this.#log = log;
   }
@@ -45,7 +44,7 @@ export class KeyUsage {
       const batch = [...this.#waiting.values()].slice(0, BATCH);
       for (const { id } of batch) this.#waiting.delete(id);
       try {
-        await this.#database.read((em) => em.getRepository(ApiKey).noteUses(batch));
+        await this.#database.read((em) => apiKeysIn(em).noteUses(batch));
       } catch (error) {
         this.#log.debug({ component: 'api_keys', ...errorFields(error) }, 'uses are not noted');
       }

@@ -1,10 +1,10 @@
 import type { Caller } from '../platform/caller.ts';
-import type { Database } from '../platform/database.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { KeyActor } from './api-key-view.ts';
 import { lockKey } from './key-owner.ts';
 import { type RevokeKeysDeps, revokeKeys } from './revoke-keys.ts';
 
-export type RevokeApiKeyDeps = RevokeKeysDeps & { database: Database };
+export type RevokeApiKeyDeps = RevokeKeysDeps & { database: SqlDatabase };
 
 /**
  * Ends a key for ever: the caller's own, or with `api_keys.write` any. Idempotent. When it returns, the

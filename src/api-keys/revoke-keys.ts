@@ -1,10 +1,10 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { EntityManager } from '../platform/database.ts';
-import type { RevocationCause } from '../sessions/revocation-cause.ts';
-import type { RevocationFeed } from '../sessions/revocation-feed.ts';
-import { ApiKey } from './api-key.entity.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { RevocationCause } from '../revocations/revocation-cause.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import { apiKeysIn } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 
 export type RevokeKeysDeps = {
@@ -33,7 +33,7 @@ export async function revokeKeys(
   { keyId, ownerId, actorId, cause }: WhoseKeys,
 ): Promise<() => void> {
   const which = keyId === undefined ? { ownerId } : { id: keyId };
-  const ids = await em.getRepository(ApiKey).revoke(which, deps.clock.now());
+  const ids = await apiKeysIn(em).revoke(which, deps.clock.now());
   if (ids.length === 0) return () => {};
   for (const id of ids) {
     recordAudit(em, deps, caller, {

@@ -1,8 +1,8 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
-import type { EntityManager } from '../platform/database.ts';
-import { ApiKey } from './api-key.entity.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { apiKeysIn } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 import { hashSecret, newSecret } from './api-key-secret.ts';
 import { type KeyActor, noSuchKey, readKey } from './api-key-view.ts';
@@ -47,7 +47,7 @@ async function rotate(
   requireHeld(key.scopes, owner.bounds.granter, 'you do not hold');
   const secret = newSecret(key.id);
   const previousEnd = addMs(now, overlapMs);
-  await em.getRepository(ApiKey).rotate(key.id, hashSecret(deps.keyring, secret), previousEnd);
+  await apiKeysIn(em).rotate(key.id, hashSecret(deps.keyring, secret), previousEnd);
   recordAudit(em, deps, caller, {
     type: 'api_key.rotated',
     actor: actor.accountId,

@@ -1,16 +1,16 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
-import { ApiKey } from './api-key.entity.ts';
-import type { KeySettings } from './api-key.repository.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { apiKeysIn, type KeySettings } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 import { type ApiKeyView, type KeyActor, noSuchKey, readKey } from './api-key-view.ts';
 import { lockKey, requireUnrevoked } from './key-owner.ts';
 import { checkSettings } from './key-settings.ts';
 
-export type UpdateApiKeyDeps = { database: Database; clock: Clock; apiKeyMemory: ApiKeyMemory };
+export type UpdateApiKeyDeps = { database: SqlDatabase; clock: Clock; apiKeyMemory: ApiKeyMemory };
 
 /** Field names of the API, and what holds them. */
 const EDITABLE = {
@@ -77,7 +77,7 @@ async function update(
   const after = { ...kept, ...changed };
   const { fields, details, personal } = changeOf(names, before, after);
   if (fields.length === 0) return before;
-  await em.getRepository(ApiKey).change(key.id, after);
+  await apiKeysIn(em).change(key.id, after);
   recordAudit(em, deps, caller, {
     type: 'api_key.updated',
     actor: actor.accountId,

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { RoleBook } from '../access/role-book.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { RevocationFeed } from '../sessions/revocation-feed.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { KnownSecret } from './api-key-memory.ts';
 import { SecretFinder, type SecretFinderDeps } from './find-secret.ts';
 import type { KeyLimits } from './key-limits.ts';

@@ -1,8 +1,8 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
 import { errorFields, type Log } from '../platform/log.ts';
-import { AuditEvent } from './audit-event.entity.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { type AuditEventRow, auditEventsIn } from './audit-event.repository.ts';
 import { type AuditEntry, auditEvent } from './record.ts';
 
 const FLUSH_MS = 200;
@@ -10,21 +10,19 @@ const BATCH = 500;
 /** Beyond this, with the database away, the oldest are given up for the log. */
 const LIMIT = 10_000;
 
-type Row = ReturnType<typeof auditEvent>;
-
 /**
  * Events that belong to no change, such as refused sign-ins: written in batches off the path, so
  * that an attacker's guesses cost no transaction each, and a refusal takes no longer than a success.
  */
 export class AuditQueue {
-  readonly #database: Pick<Database, 'read'>;
+  readonly #database: Pick<SqlDatabase, 'read'>;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #rows: Row[] = [];
+  readonly #rows: AuditEventRow[] = [];
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> = Promise.resolve();
 
-  constructor(database: Pick<Database, 'read'>, clock: Clock, log: Log) {
+  constructor(database: Pick<SqlDatabase, 'read'>, clock: Clock, log: Log) {
     this.#database = database;
     this.#clock = clock;
     this.#log = log;
@@ -48,13 +46,8 @@ export class AuditQueue {
     while (this.#rows.length > 0) {
       const batch = this.#rows.splice(0, BATCH);
       try {
-        await this.#database.read((em) =>
-          // A batch that seemed to fail may have been written: then it is there already.
-          em.upsertMany(AuditEvent, batch, {
-            onConflictFields: ['id'],
-            onConflictAction: 'ignore',
-          }),
-        );
+        // A batch that seemed to fail may have been written.
+        await this.#database.read((em) => auditEventsIn(em).insertMissing(batch));
       } catch (error) {
         this.#rows.unshift(...batch);
         this.#log.warn({ component: 'audit', ...errorFields(error) }, 'audit events are waiting');

@@ -1,6 +1,7 @@
 import type { Keyring } from '../platform/crypto.ts';
-import { type Database, query } from '../platform/database.ts';
 import { errorFields, type Log } from '../platform/log.ts';
+import { query } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import {
   BrokenChain,
   CHAIN_COLUMNS,
@@ -15,7 +16,7 @@ const POLL_MS = 500;
 /** Without a look for this long, this replica does not know what there is. */
 const STALE_AFTER_MS = 10_000;
 
-export type AuditTrailDeps = { database: Database; keyring: Keyring; log: Log };
+export type AuditTrailDeps = { database: SqlDatabase; keyring: Keyring; log: Log };
 
 /**
  * The chain's ends, where it has any, and whether there are events to be put in it: the oldest of those,

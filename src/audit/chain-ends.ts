@@ -1,5 +1,5 @@
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
-import { type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 import { GENESIS } from './event-hash.ts';
 
 const PURPOSE = 'audit-chain';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Keyring } from '../platform/crypto.ts';
-import { type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 import { lockEnds, writeEnds } from './chain-ends.ts';
 import { eventHash, sealOf } from './event-hash.ts';
 import { EVENT_COLUMNS, type StoredEventRow, storedEvent } from './stored-event.ts';

@@ -1,5 +1,6 @@
 import type { Keyring } from '../platform/crypto.ts';
-import { type Database, query } from '../platform/database.ts';
+import { query } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type ChainEnds, type ChainPlace, currentEnds } from './chain-ends.ts';
 import { eventHash, isSealed } from './event-hash.ts';
 import {
@@ -45,7 +46,7 @@ export function checkEvent(keyring: Keyring, before: ChainPlace, event: StoredEv
 
 /** A walk along the chain from a place to its end, a page at a time. */
 export class ChainCheck {
-  readonly #deps: { database: Database; keyring: Keyring };
+  readonly #deps: { database: SqlDatabase; keyring: Keyring };
   readonly #ends: ChainEnds;
   #place: ChainPlace;
   /** The event of that place: two may stand at one position, where one was put in. */
@@ -54,7 +55,11 @@ export class ChainCheck {
   #oldest: number;
   #checked = 0;
 
-  constructor(deps: { database: Database; keyring: Keyring }, ends: ChainEnds, start: ChainPlace) {
+  constructor(
+    deps: { database: SqlDatabase; keyring: Keyring },
+    ends: ChainEnds,
+    start: ChainPlace,
+  ) {
     this.#deps = deps;
     this.#ends = ends;
     this.#place = start;

@@ -1,4 +1,4 @@
-import { type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 
 const BATCH = 1000;
 const FIRST = '00000000-0000-0000-0000-000000000000';

@@ -1,7 +1,8 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { type Database, type EntityManager, query } from '../platform/database.ts';
 import { pagePosition, pageToken } from '../platform/page-token.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type AuditFilters, Conditions } from './audit-filters.ts';
 import {
   EVENT_COLUMNS,
@@ -12,7 +13,7 @@ import {
 
 const DEFAULT_PAGE_SIZE = 50;
 
-export type ListAuditEventsDeps = { database: Database; keyring: Keyring };
+export type ListAuditEventsDeps = { database: SqlDatabase; keyring: Keyring };
 
 export type ListAuditEvents = {
   filters: AuditFilters;

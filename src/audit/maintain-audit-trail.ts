@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { addMs, type Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { type Database, type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type ChainPlace, lockEnds, writeEnds } from './chain-ends.ts';
 import { checkEvent } from './check-chain.ts';
 import { continueErasure } from './erase-personal-data.ts';
@@ -17,7 +18,7 @@ const BATCH = 500;
 const DAY_MS = 24 * 3600_000;
 
 export type MaintainAuditTrailDeps = {
-  database: Database;
+  database: SqlDatabase;
   clock: Clock;
   keyring: Keyring;
   /** How long events are kept (ms). */

@@ -1,5 +1,5 @@
 import type { Keyring } from '../platform/crypto.ts';
-import { type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 import { parseCursor } from './audit-cursor.ts';
 import { type AuditFilters, Conditions } from './audit-filters.ts';
 import { type ChainEnds, type ChainPlace, currentEnds, EMPTY_CHAIN } from './chain-ends.ts';

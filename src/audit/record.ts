@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type EntityManager, query } from '../platform/database.ts';
-import { AuditEvent } from './audit-event.entity.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { type AuditEventRow, auditEventsIn } from './audit-event.repository.ts';
 import { canonicalJson } from './canonical-json.ts';
 
 /** Of 32 bits: enough are left above it for the events of a millisecond. */
@@ -89,7 +89,7 @@ export function recordAudit(
   caller: Caller,
   entry: AuditEntry,
 ): void {
-  em.persist(em.create(AuditEvent, auditEvent(clock, caller, entry)));
+  auditEventsIn(em).add(auditEvent(clock, caller, entry));
 }
 
 let last = { msecs: 0, seq: 0 };
@@ -102,7 +102,7 @@ function eventId(occurredAt: Date): string {
 }
 
 /** The row of an event. */
-export function auditEvent(clock: Clock, caller: Caller, entry: AuditEntry) {
+export function auditEvent(clock: Clock, caller: Caller, entry: AuditEntry): AuditEventRow {
   const occurredAt = clock.now();
   const { principal } = caller;
   const isByPrincipal = principal !== undefined && principal.subject === entry.actor;
@@ -123,22 +123,6 @@ export function auditEvent(clock: Clock, caller: Caller, entry: AuditEntry) {
   };
 }
 
-/**
- * The statement that inserts an event, to be part of one that makes the change it tells of: one round
- * trip for both. Its parameters are numbered from `first`.
- */
-export function auditInsert(
-  row: ReturnType<typeof auditEvent>,
-  first: number,
-): { sql: string; parameters: unknown[] } {
-  const columns = columnsOf(row);
-  const places = Object.keys(columns).map((_, index) => `$${first + index}`);
-  return {
-    sql: `insert into audit_events (${Object.keys(columns).join(', ')}) values (${places.join(', ')})`,
-    parameters: Object.values({ ...columns, details: JSON.stringify(row.details) }),
-  };
-}
-
 /** Writes the events of many changes in one statement, in the transaction that makes the changes. */
 export async function recordAll(
   em: EntityManager,
@@ -146,31 +130,5 @@ export async function recordAll(
   caller: Caller,
   entries: readonly AuditEntry[],
 ): Promise<void> {
-  const rows = entries.map((entry) => columnsOf(auditEvent(clock, caller, entry)));
-  const names = Object.keys(rows[0] ?? {}).join(', ');
-  if (rows.length === 0) return;
-  await query(
-    em,
-    `insert into audit_events (${names})
-     select ${names} from json_populate_recordset(null::audit_events, $1::json)`,
-    [JSON.stringify(rows)],
-  );
-}
-
-function columnsOf(row: ReturnType<typeof auditEvent>) {
-  return {
-    id: row.id,
-    occurred_at: row.occurredAt,
-    type: row.type,
-    actor: row.actor,
-    actor_type: row.actorType,
-    api_key_id: row.apiKeyId,
-    subject: row.subject,
-    outcome: row.outcome,
-    reason: row.reason,
-    ip_address: row.ipAddress,
-    request_id: row.requestId,
-    details: row.details,
-    personal: row.personal,
-  };
+  await auditEventsIn(em).insertAll(entries.map((entry) => auditEvent(clock, caller, entry)));
 }

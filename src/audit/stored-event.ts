@@ -1,4 +1,4 @@
-import { timestamp } from '../platform/database.ts';
+import { timestamp } from '../platform/sql.ts';
 
 /** An audit event as the database has it. Times are exact to the microsecond. */
 export type StoredEvent = {

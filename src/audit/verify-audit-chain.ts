@@ -1,6 +1,7 @@
 import type { Keyring } from '../platform/crypto.ts';
-import { type Database, query } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import { query } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import {
   BrokenChain,
   type ChainEnds,
@@ -18,7 +19,7 @@ const MAX_AT_ONCE = 2;
 const RETRY_AFTER_MS = 10_000;
 
 export type VerifyAuditChainDeps = {
-  database: Database;
+  database: SqlDatabase;
   keyring: Keyring;
   /** The verifications that this replica is making. */
   verifying: Set<symbol>;
@@ -97,7 +98,7 @@ async function endsToCheck({ database, keyring }: VerifyAuditChainDeps): Promise
 }
 
 /** The position of an event beyond the end that the chain has now, where there is one. */
-async function firstBeyond(database: Database): Promise<number | undefined> {
+async function firstBeyond(database: SqlDatabase): Promise<number | undefined> {
   const [beyond] = await database.read((em) =>
     query<{ first: string }>(
       em,

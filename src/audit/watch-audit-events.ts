@@ -1,6 +1,6 @@
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { NewsReader } from '../platform/news.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { formatCursor } from './audit-cursor.ts';
 import type { AuditFilters } from './audit-filters.ts';
 import type { AuditTrail } from './audit-trail.ts';
@@ -11,7 +11,7 @@ import { type ChainedEvent, type ChainPage, placeOf, readChain } from './read-ch
 const STALE_RETRY_MS = 250;
 
 export type WatchAuditEventsDeps = {
-  database: Database;
+  database: SqlDatabase;
   keyring: Keyring;
   auditTrail: AuditTrail;
   /** How often a reader hears that it hears (ms), and how many there may be. */

@@ -9,7 +9,7 @@ import { revokeApiKey } from '../api-keys/revoke-api-key.ts';
 import { addMs } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
 import { noCaller } from '../platform/no-caller.ts';
-import { RevocationFeed } from '../sessions/revocation-feed.ts';
+import { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { KeySet } from '../signing-keys/key-set.ts';
 import { EXIT, type Io, print } from './io.ts';
 import { type Answer, type OnDatabase, onDatabase, printAnswer } from './on-database.ts';

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { noCaller } from '../platform/no-caller.ts';
-import { RevocationFeed } from '../sessions/revocation-feed.ts';
+import { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { KeySet } from '../signing-keys/key-set.ts';
 import { listSigningKeys } from '../signing-keys/list-signing-keys.ts';
 import { revokeSigningKey } from '../signing-keys/revoke-signing-key.ts';

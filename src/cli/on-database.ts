@@ -1,11 +1,11 @@
 import { type Config, readConfig } from '../config.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { masterKeyIn } from '../platform/master-key.ts';
 import { type Hints, noHints } from '../platform/redis-hints.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { openDatabase } from '../schema.ts';
 import { EXIT, type Io, print } from './io.ts';
 
@@ -14,7 +14,7 @@ export type Answer = { json: unknown; text: string };
 
 export type OnDatabase = {
   config: Config;
-  database: Database;
+  database: SqlDatabase;
   keyring: Keyring;
   clock: Clock;
   log: Log;

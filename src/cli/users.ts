@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { Role } from '../access/role.entity.ts';
+import { rolesIn } from '../access/role.repository.ts';
 import type { ImportDeps } from '../transfer/import-users.ts';
 import { EXIT, type Io, print } from './io.ts';
 import { onDatabase } from './on-database.ts';
@@ -22,7 +22,7 @@ export async function usersCommand(io: Io, args: readonly string[]): Promise<num
   if (!command) return print(io.err, `Usage: countersign users …\n\n${USERS_USAGE}`, EXIT.usage);
   return onDatabase(io, async ({ database, clock }) => {
     // The service may never have started on this database.
-    await database.transaction((em) => em.getRepository(Role).seed(clock.now()));
+    await database.transaction((em) => rolesIn(em).seed(clock.now()));
     return command({ database, clock });
   });
 }

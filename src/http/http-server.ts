@@ -14,9 +14,9 @@ import {
   type Server as TcpServer,
 } from 'node:net';
 import type { Address, TlsFiles } from '../platform/net.ts';
-import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
+import { guardHttp2, http2Options } from '../rpc/grpc/http2-guard.ts';
 import { LIMITS, LINGER_MS, type Limits } from '../rpc/limits.ts';
-import type { NodeRequest, NodeResponse } from '../rpc/node-bridge.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
 

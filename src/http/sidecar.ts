@@ -1,4 +1,4 @@
-import type { NodeRequest, NodeResponse } from '../rpc/node-bridge.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
 
 /** An answer of an HTTP endpoint. */
 export type Answer = {

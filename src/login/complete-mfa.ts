@@ -1,9 +1,14 @@
-import { Account } from '../accounts/account.entity.ts';
-import { consumeOneTimeToken, invalidToken, readOneTimeToken } from '../accounts/one-time-token.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import type { AuditQueue } from '../audit/audit-queue.ts';
+import {
+  consumeOneTimeToken,
+  invalidToken,
+  readOneTimeToken,
+} from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
 import type { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { IssuedTokens } from '../sessions/open-session.ts';
 import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
 import { notAdmitted } from './refusals.ts';
@@ -11,7 +16,7 @@ import { checkSecondFactor, type SecondFactor, type SecondFactorDeps } from './s
 import { lockForSignIn } from './sign-in-state.ts';
 
 export type CompleteMfaDeps = SignInDeps &
-  SecondFactorDeps & { database: Database; auditQueue: AuditQueue };
+  SecondFactorDeps & { database: SqlDatabase; auditQueue: AuditQueue };
 
 export type CompleteMfa = { challengeToken: string; factor: SecondFactor };
 
@@ -48,7 +53,7 @@ async function tryFactor(
   { challengeToken, factor }: CompleteMfa,
 ): Promise<{ outcome: IssuedTokens | { failure: Failure }; accountId: string }> {
   const { accountId } = await readOneTimeToken(em, deps, challengeToken, 'mfa_challenge');
-  const account = await em.getRepository(Account).lockLive({ id: accountId });
+  const account = await accountsIn(em).lockLive({ id: accountId });
   if (!account) throw invalidToken('mfa_challenge');
   const failure = notAdmitted(account, deps.requireVerifiedEmail);
   if (failure) return { outcome: { failure }, accountId };

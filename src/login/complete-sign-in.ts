@@ -1,6 +1,6 @@
-import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
+import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { type IssuedTokens, openSession, type SessionDeps } from '../sessions/open-session.ts';
 import type { SignInAccount } from './sign-in-state.ts';
 

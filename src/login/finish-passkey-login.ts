@@ -5,14 +5,15 @@ import {
   verifyPasskey,
 } from '../passkeys/verify-passkey.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { IssuedTokens } from '../sessions/open-session.ts';
 import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
 import { notAdmitted } from './refusals.ts';
 import { lockForSignIn } from './sign-in-state.ts';
 
 export type FinishPasskeyLoginDeps = SignInDeps &
-  VerifyPasskeyDeps & { database: Database; auditQueue: AuditQueue };
+  VerifyPasskeyDeps & { database: SqlDatabase; auditQueue: AuditQueue };
 
 export type PasskeyLogin = { credentialJson: string; deviceLabel: string };
 

@@ -1,24 +1,23 @@
-import { Account } from '../accounts/account.entity.ts';
-import type { SignInRecord } from '../accounts/account.repository.ts';
+import { accountsIn, type SignInRecord } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
-import { untilRefusal } from '../accounts/even-time.ts';
-import type { PasswordHasher } from '../accounts/password-hasher.ts';
 import type { AuditQueue } from '../audit/audit-queue.ts';
-import { countFailure } from '../credentials/count-failure.ts';
-import { SignInLock } from '../credentials/sign-in-lock.entity.ts';
-import { isLocked } from '../credentials/sign-in-lock.repository.ts';
+import { countFailure } from '../passwords/count-failure.ts';
+import type { PasswordHasher } from '../passwords/password-hasher.ts';
+import { type RenewHashDeps, renewHash } from '../passwords/renew-hash.ts';
+import { isLocked, signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
+import { untilRefusal } from '../platform/even-time.ts';
 import type { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { IssuedTokens } from '../sessions/open-session.ts';
 import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
 import { challengeFor, type MfaChallenge } from './mfa-challenge.ts';
 import { invalidCredentials, notAdmitted } from './refusals.ts';
-import { type RenewHashDeps, renewHash } from './renew-hash.ts';
 import { lockForSignIn } from './sign-in-state.ts';
 
 export type LoginDeps = SignInDeps &
-  RenewHashDeps & { database: Database; passwords: PasswordHasher; auditQueue: AuditQueue };
+  RenewHashDeps & { database: SqlDatabase; passwords: PasswordHasher; auditQueue: AuditQueue };
 
 export type Login = { email: string; password: string; deviceLabel: string };
 
@@ -101,7 +100,7 @@ async function admit(
   const { account, isNewDevice } = state;
   const failure = notAdmitted(account, deps.requireVerifiedEmail);
   if (failure) return { failure };
-  if (state.failures > 0) await em.getRepository(SignInLock).forget(accountId, 'password');
+  if (state.failures > 0) await signInLocksIn(em).forget(accountId, 'password');
   if (state.hasTotp)
     return { challenge: await challengeFor(em, deps, caller, account, deviceLabel) };
   const signIn = { account, amr: ['pwd'], deviceLabel, isNewDevice };
@@ -115,7 +114,7 @@ async function refuse(
   caller: Caller,
   accountId: string,
 ): Promise<Refused> {
-  const account = await em.getRepository(Account).lockLive({ id: accountId });
+  const account = await accountsIn(em).lockLive({ id: accountId });
   if (account) await countFailure(em, deps, caller, account, 'password');
   return { failure: invalidCredentials() };
 }
@@ -134,7 +133,7 @@ function refused(
 
 async function find({ database }: LoginDeps, caller: Caller, email: string): Promise<Found> {
   const account = await database.read(
-    (em) => em.getRepository(Account).findForSignIn(canonicalEmail(email)),
+    (em) => accountsIn(em).findForSignIn(canonicalEmail(email)),
     caller.signal,
   );
   return { account, passwordHash: account?.passwordHash ?? undefined };

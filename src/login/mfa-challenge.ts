@@ -1,9 +1,9 @@
-import { issueOneTimeToken, type OneTimeTokenDeps } from '../accounts/one-time-token.ts';
 import { recordAudit } from '../audit/record.ts';
-import { RecoveryCode } from '../credentials/recovery-code.entity.ts';
+import { issueOneTimeToken, type OneTimeTokenDeps } from '../one-time-tokens/one-time-token.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { RecoveryCode } from '../second-factors/recovery-code.entity.ts';
 
 type MfaFactor = 'totp' | 'recovery_code' | 'passkey';
 

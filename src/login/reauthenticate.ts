@@ -1,12 +1,13 @@
 import { LockMode } from '@mikro-orm/core';
-import { lockOwnAccount, type Own } from '../accounts/own-account.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { recordAudit } from '../audit/record.ts';
-import { type CheckOwnPasswordDeps, checkOwnPassword } from '../credentials/check-own-password.ts';
+import { type CheckOwnPasswordDeps, checkOwnPassword } from '../passwords/check-own-password.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { issueAccessToken } from '../sessions/access-token.ts';
 import type { SessionDeps } from '../sessions/open-session.ts';
+import type { Own } from '../sessions/principal.ts';
 import { Session } from '../sessions/session.entity.ts';
 import { invalidCredentials } from './refusals.ts';
 import { checkSecondFactor, type SecondFactor, type SecondFactorDeps } from './second-factor.ts';
@@ -49,7 +50,7 @@ async function renew(
   { accountId, sessionId }: Own,
   proof: Proof,
 ): Promise<FreshToken | { failure: Failure }> {
-  const account = await lockOwnAccount(em, accountId);
+  const account = await accountsIn(em).lockOwn(accountId);
   const proved =
     proof.kind === 'password'
       ? { amr: ['pwd'] }

@@ -1,15 +1,14 @@
 import type { Account } from '../accounts/account.entity.ts';
-import type { NoticeDeps } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
-import { countFailure } from '../credentials/count-failure.ts';
-import { useRecoveryCode } from '../credentials/recovery-codes.ts';
-import { SignInLock } from '../credentials/sign-in-lock.entity.ts';
-import { isLocked } from '../credentials/sign-in-lock.repository.ts';
-import { useTotpCode } from '../credentials/use-totp-code.ts';
+import type { NoticeDeps } from '../one-time-tokens/notices.ts';
 import { type VerifyPasskeyDeps, verifyPasskey } from '../passkeys/verify-passkey.ts';
+import { countFailure } from '../passwords/count-failure.ts';
+import { isLocked, signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { useRecoveryCode } from '../second-factors/recovery-codes.ts';
+import { useTotpCode } from '../second-factors/use-totp-code.ts';
 
 export type SecondFactor =
   | { kind: 'totp'; code: string }
@@ -49,7 +48,7 @@ async function checkTotp(
   account: Account,
   code: string,
 ): Promise<CheckedFactor> {
-  const locks = em.getRepository(SignInLock);
+  const locks = signInLocksIn(em);
   const state = await locks.stateOf(account.id, 'code');
   // A lock is not mentioned: it would tell that the code was not even looked at.
   if (isLocked(state, deps.clock.now())) return { failure: wrongCode() };
@@ -72,7 +71,7 @@ async function checkRecoveryCode(
   if (!(await useRecoveryCode(em, deps, account.id, code, deps.clock.now()))) {
     return { failure: wrongCode() };
   }
-  await em.getRepository(SignInLock).forget(account.id, 'code');
+  await signInLocksIn(em).forget(account.id, 'code');
   recordAudit(em, deps, caller, {
     type: 'account.recovery_code_used',
     actor: account.id,
@@ -90,7 +89,7 @@ async function checkPasskey(
 ): Promise<CheckedFactor> {
   const verified = await verifyPasskey(em, deps, caller, { credentialJson, accountId });
   if ('refused' in verified) return { failure: verified.refused };
-  await em.getRepository(SignInLock).forget(accountId, 'code');
+  await signInLocksIn(em).forget(accountId, 'code');
   return { amr: verified.amr };
 }
 

@@ -1,5 +1,5 @@
-import type { LockState } from '../credentials/sign-in-lock.repository.ts';
-import { type EntityManager, query, timestamp } from '../platform/database.ts';
+import type { LockState } from '../passwords/sign-in-lock.repository.ts';
+import { type EntityManager, query, timestamp } from '../platform/sql.ts';
 
 /** What a sign-in has to know of its account. */
 export type SignInAccount = {

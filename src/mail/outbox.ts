@@ -1,6 +1,6 @@
 import type { Keyring } from '../platform/crypto.ts';
-import type { EntityManager } from '../platform/database.ts';
 import type { Jobs } from '../platform/jobs.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import type { Mail } from './templates.ts';
 
 export const MAIL_QUEUE = 'mail';

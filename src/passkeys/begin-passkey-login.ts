@@ -1,9 +1,9 @@
 import { generateAuthenticationOptions } from '@simplewebauthn/server';
-import { readOneTimeToken } from '../accounts/one-time-token.ts';
+import { readOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { BeginPasskeyDeps, PasskeyOptions } from './begin-passkey-registration.ts';
 import { CHALLENGE_TTL_MS, issueChallenge } from './challenge.ts';
-import { Passkey } from './passkey.entity.ts';
+import { passkeysIn } from './passkey.repository.ts';
 
 /**
  * Options for a sign-in by passkey. With the token of a sign-in's challenge, for the passkeys of its
@@ -33,7 +33,7 @@ export async function beginPasskeyLogin(
 async function ownerOf(deps: BeginPasskeyDeps, caller: Caller, challengeToken: string) {
   return deps.database.read(async (em) => {
     const { accountId } = await readOneTimeToken(em, deps, challengeToken, 'mfa_challenge');
-    const passkeys = await em.getRepository(Passkey).listOf(accountId);
+    const passkeys = await passkeysIn(em).listOf(accountId);
     return { accountId, credentials: passkeys.map(({ credentialId: id }) => ({ id })) };
   }, caller.signal);
 }

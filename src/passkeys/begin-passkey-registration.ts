@@ -1,16 +1,18 @@
 import { generateRegistrationOptions } from '@simplewebauthn/server';
-import { Account } from '../accounts/account.entity.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import { packUuid } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { CHALLENGE_TTL_MS, type ChallengeDeps, issueChallenge } from './challenge.ts';
-import { Passkey } from './passkey.entity.ts';
-import { MAX_PASSKEYS } from './passkey.repository.ts';
+import { MAX_PASSKEYS, passkeysIn } from './passkey.repository.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { ALGORITHMS } from './verify-registration.ts';
 
-export type BeginPasskeyDeps = ChallengeDeps & { database: Database; relyingParty: RelyingParty };
+export type BeginPasskeyDeps = ChallengeDeps & {
+  database: SqlDatabase;
+  relyingParty: RelyingParty;
+};
 
 /** What the browser is to be asked, as JSON, and until when the answer is taken. */
 export type PasskeyOptions = { optionsJson: string; expiresAt: Date };
@@ -27,10 +29,8 @@ export async function beginPasskeyRegistration(
   accountId: string,
 ): Promise<PasskeyOptions> {
   const { account, passkeys } = await deps.database.read(async (em) => {
-    const account = await em
-      .getRepository(Account)
-      .findOne({ id: accountId, state: { $ne: 'deleted' } });
-    return { account, passkeys: await em.getRepository(Passkey).listOf(accountId) };
+    const account = await accountsIn(em).findOne({ id: accountId, state: { $ne: 'deleted' } });
+    return { account, passkeys: await passkeysIn(em).listOf(accountId) };
   }, caller.signal);
   if (!account) throw accountGone();
   if (passkeys.length >= MAX_PASSKEYS) throw tooManyPasskeys();

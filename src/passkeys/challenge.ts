@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import { addMs, type Clock } from '../platform/clock.ts';
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
+import type { Challenge } from './used-challenge.repository.ts';
 
 export const CHALLENGE_TTL_MS = 5 * 60_000;
 
@@ -19,9 +20,6 @@ export type ChallengeUse = {
   purpose: 'registration' | 'authentication';
   accountId: string | undefined;
 };
-
-/** A challenge of ours that has not expired. Whether it was used, `UsedChallengeRepository` knows. */
-export type Challenge = { hash: Buffer; expiresAt: Date };
 
 /**
  * Makes a challenge for an authenticator to sign. It carries its own expiry under a MAC that is bound

@@ -1,12 +1,13 @@
-import { Account } from '../accounts/account.entity.ts';
-import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { recordAudit } from '../audit/record.ts';
+import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { Passkey } from './passkey.entity.ts';
 import { noSuchPasskey } from './rename-passkey.ts';
 
-export type DeletePasskeyDeps = NoticeDeps & { database: Database };
+export type DeletePasskeyDeps = NoticeDeps & { database: SqlDatabase };
 
 /**
  * Forgets one of the account's passkeys, and tells the owner by mail (E06). Of several calls for one,
@@ -19,7 +20,7 @@ export async function deletePasskey(
   passkeyId: string,
 ): Promise<void> {
   await deps.database.transaction(async (em) => {
-    const account = await em.getRepository(Account).lockLive({ id: accountId });
+    const account = await accountsIn(em).lockLive({ id: accountId });
     const passkey = await em.findOne(Passkey, { id: passkeyId, account: accountId });
     if (!account || !passkey) throw noSuchPasskey();
     em.remove(passkey);

@@ -1,20 +1,20 @@
 import { v7 as uuidv7 } from 'uuid';
-import { Account } from '../accounts/account.entity.ts';
-import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { recordAudit } from '../audit/record.ts';
+import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import {
   accountGone,
   type BeginPasskeyDeps,
   tooManyPasskeys,
 } from './begin-passkey-registration.ts';
-import { type Challenge, readChallenge } from './challenge.ts';
+import { readChallenge } from './challenge.ts';
 import { readRegistration } from './credential-json.ts';
-import { Passkey } from './passkey.entity.ts';
-import { MAX_PASSKEYS } from './passkey.repository.ts';
+import type { Passkey } from './passkey.entity.ts';
+import { MAX_PASSKEYS, passkeysIn } from './passkey.repository.ts';
 import { registrationRefused } from './passkey-refused.ts';
-import { UsedChallenge } from './used-challenge.entity.ts';
+import { type Challenge, usedChallengesIn } from './used-challenge.repository.ts';
 import { type RegisteredCredential, verifyRegistration } from './verify-registration.ts';
 
 export type FinishPasskeyRegistrationDeps = BeginPasskeyDeps & NoticeDeps;
@@ -60,10 +60,10 @@ async function add(
   caller: Caller,
   { accountId, challenge, credential, displayName }: Addition,
 ): Promise<Passkey> {
-  const account = await em.getRepository(Account).lockLive({ id: accountId });
+  const account = await accountsIn(em).lockLive({ id: accountId });
   if (!account) throw accountGone();
-  if (!(await em.getRepository(UsedChallenge).use(challenge))) throw registrationRefused();
-  const passkeys = em.getRepository(Passkey);
+  if (!(await usedChallengesIn(em).use(challenge))) throw registrationRefused();
+  const passkeys = passkeysIn(em);
   if ((await passkeys.count({ account: accountId })) >= MAX_PASSKEYS) throw tooManyPasskeys();
   const id = uuidv7();
   const createdAt = deps.clock.now();

@@ -1,12 +1,13 @@
 import type { Caller } from '../platform/caller.ts';
-import type { Database } from '../platform/database.ts';
-import { Passkey } from './passkey.entity.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Passkey } from './passkey.entity.ts';
+import { passkeysIn } from './passkey.repository.ts';
 
 /** The account's passkeys, the oldest first. */
 export function listPasskeys(
-  { database }: { database: Database },
+  { database }: { database: SqlDatabase },
   caller: Caller,
   accountId: string,
 ): Promise<Passkey[]> {
-  return database.read((em) => em.getRepository(Passkey).listOf(accountId), caller.signal);
+  return database.read((em) => passkeysIn(em).listOf(accountId), caller.signal);
 }

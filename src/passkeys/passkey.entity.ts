@@ -1,11 +1,9 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { accountColumn } from '../accounts/account.entity.ts';
-import { PasskeyRepository } from './passkey.repository.ts';
 
 const PasskeySchema = defineEntity({
   name: 'Passkey',
   tableName: 'passkeys',
-  repository: () => PasskeyRepository,
   properties: {
     id: p.uuid().primary(),
     account: () => accountColumn().index('passkeys_account'),

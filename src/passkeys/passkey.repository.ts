@@ -1,6 +1,6 @@
-import { EntityRepository } from '@mikro-orm/core';
-import { type EntityManager, query } from '../platform/database.ts';
-import type { Passkey } from './passkey.entity.ts';
+import { Repository } from '../platform/repository.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { Passkey } from './passkey.entity.ts';
 
 /** An account has no more than these. */
 export const MAX_PASSKEYS = 20;
@@ -18,7 +18,7 @@ type NewPasskey = {
   createdAt: Date;
 };
 
-export class PasskeyRepository extends EntityRepository<Passkey> {
+export class PasskeyRepository extends Repository<Passkey> {
   /** The account's passkeys, the oldest first. */
   listOf(account: string): Promise<Passkey[]> {
     return this.find({ account }, { orderBy: { createdAt: 'asc', id: 'asc' } });
@@ -26,8 +26,7 @@ export class PasskeyRepository extends EntityRepository<Passkey> {
 
   /** Whose passkey this is, by what its authenticator calls it. */
   async findOwner(credentialId: string): Promise<string | undefined> {
-    const rows = await query<{ owner: string }>(
-      this.#sql,
+    const rows = await this.query<{ owner: string }>(
       'select account_id as owner from passkeys where credential_id = $1',
       [credentialId],
     );
@@ -36,8 +35,7 @@ export class PasskeyRepository extends EntityRepository<Passkey> {
 
   /** Stores a new passkey. Says whether it did: not where any account has this credential. */
   async insertNew(passkey: NewPasskey): Promise<boolean> {
-    const inserted = await query(
-      this.#sql,
+    const inserted = await this.query(
       `insert into passkeys (id, account_id, credential_id, public_key, counter, transports, synced,
          display_name, created_at)
        values ($1, $2, $3, $4, $5, $6::text[], $7, $8, $9)
@@ -56,8 +54,9 @@ export class PasskeyRepository extends EntityRepository<Passkey> {
     );
     return inserted.length === 1;
   }
+}
 
-  get #sql(): EntityManager {
-    return this.getEntityManager() as unknown as EntityManager;
-  }
+/** The passkeys that a connection or a transaction sees. */
+export function passkeysIn(em: EntityManager): PasskeyRepository {
+  return new PasskeyRepository(em, Passkey);
 }

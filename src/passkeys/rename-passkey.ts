@@ -1,13 +1,13 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { Passkey } from './passkey.entity.ts';
 
 /** Gives one of the account's passkeys another name. Throws `NOT_FOUND`. */
 export async function renamePasskey(
-  deps: { database: Database; clock: Clock },
+  deps: { database: SqlDatabase; clock: Clock },
   caller: Caller,
   accountId: string,
   { passkeyId, displayName }: { passkeyId: string; displayName: string },

@@ -1,10 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { UsedChallengeRepository } from './used-challenge.repository.ts';
 
 const UsedChallengeSchema = defineEntity({
   name: 'UsedChallenge',
   tableName: 'used_passkey_challenges',
-  repository: () => UsedChallengeRepository,
   properties: {
     /** SHA-256 of the challenge. */
     challengeHash: p.uint8array().primary(),

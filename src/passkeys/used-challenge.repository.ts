@@ -1,18 +1,19 @@
-import { EntityRepository } from '@mikro-orm/core';
-import { type EntityManager, query } from '../platform/database.ts';
-import type { Challenge } from './challenge.ts';
-import type { UsedChallenge } from './used-challenge.entity.ts';
+import { Repository } from '../platform/repository.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { UsedChallenge } from './used-challenge.entity.ts';
+
+/** A challenge of ours that has not expired. Whether it was used, the table knows. */
+export type Challenge = { hash: Buffer; expiresAt: Date };
 
 const BATCH = 1000;
 
-export class UsedChallengeRepository extends EntityRepository<UsedChallenge> {
+export class UsedChallengeRepository extends Repository<UsedChallenge> {
   /**
    * Uses a challenge up. Of several calls for one challenge, exactly one gets true: the others wait
    * for its transaction, and get true only if that is rolled back.
    */
   async use({ hash, expiresAt }: Challenge): Promise<boolean> {
-    const used = await query(
-      this.#sql,
+    const used = await this.query(
       `insert into used_passkey_challenges (challenge_hash, expires_at) values ($1, $2)
        on conflict do nothing returning 1`,
       [hash, expiresAt],
@@ -22,8 +23,7 @@ export class UsedChallengeRepository extends EntityRepository<UsedChallenge> {
 
   /** Deletes some of the challenges that expired before `limit`. Says whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
-    const gone = await query(
-      this.#sql,
+    const gone = await this.query(
       `delete from used_passkey_challenges where challenge_hash in
        (select challenge_hash from used_passkey_challenges where expires_at < $1 limit ${BATCH})
        returning 1`,
@@ -31,8 +31,9 @@ export class UsedChallengeRepository extends EntityRepository<UsedChallenge> {
     );
     return gone.length === BATCH;
   }
+}
 
-  get #sql(): EntityManager {
-    return this.getEntityManager() as unknown as EntityManager;
-  }
+/** The used challenges that a connection or a transaction sees. */
+export function usedChallengesIn(em: EntityManager): UsedChallengeRepository {
+  return new UsedChallengeRepository(em, UsedChallenge);
 }

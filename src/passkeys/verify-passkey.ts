@@ -2,18 +2,20 @@ import {
   type AuthenticationResponseJSON,
   verifyAuthenticationResponse,
 } from '@simplewebauthn/server';
-import { Account } from '../accounts/account.entity.ts';
+import type { Account } from '../accounts/account.entity.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import { packUuid } from '../platform/crypto.ts';
-import type { EntityManager } from '../platform/database.ts';
 import type { Failure } from '../platform/failure.ts';
-import { type Challenge, type ChallengeDeps, readChallenge } from './challenge.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import { type ChallengeDeps, readChallenge } from './challenge.ts';
 import { type Answer, readAuthentication } from './credential-json.ts';
 import { Passkey } from './passkey.entity.ts';
+import { passkeysIn } from './passkey.repository.ts';
 import { passkeyRefused } from './passkey-refused.ts';
 import type { RelyingParty } from './relying-party.ts';
-import { UsedChallenge } from './used-challenge.entity.ts';
+import { type Challenge, usedChallengesIn } from './used-challenge.repository.ts';
 
 export type VerifyPasskeyDeps = ChallengeDeps & { relyingParty: RelyingParty };
 
@@ -46,19 +48,19 @@ export async function verifyPasskey(
   proof: PasskeyProof,
 ): Promise<VerifiedPasskey | RefusedPasskey> {
   const answer = readAuthentication(proof.credentialJson);
-  const owner = answer && (await em.getRepository(Passkey).findOwner(answer.response.id));
+  const owner = answer && (await passkeysIn(em).findOwner(answer.response.id));
   const refused = { refused: passkeyRefused(), accountId: owner };
   if (!answer || !owner) return refused;
   if (proof.accountId !== undefined && proof.accountId !== owner) return refused;
   const challenge = challengeFor(deps, answer, owner);
   if (!challenge) return refused;
-  const account = await em.getRepository(Account).lockLive({ id: owner });
+  const account = await accountsIn(em).lockLive({ id: owner });
   const credentialId = answer.response.id;
   // Only now: it may have been deleted before the account was locked.
   const passkey = account && (await em.findOne(Passkey, { credentialId, account: owner }));
   const counter = passkey && (await signedCounter(deps, passkey, answer));
   if (!account || !passkey || counter === undefined || counter === null) return refused;
-  if (!(await em.getRepository(UsedChallenge).use(challenge))) return refused;
+  if (!(await usedChallengesIn(em).use(challenge))) return refused;
   if (passkey.counter > 0 && counter <= passkey.counter) {
     recordReversal(em, deps, caller, passkey, counter);
     return refused;

@@ -5,7 +5,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PGliteInterface } from '@electric-sql/pglite';
-import type { DatabaseOptions, Engine } from './database.ts';
+import type { DatabaseOptions, Engine } from './database-engine.ts';
 import { errorFields } from './log.ts';
 
 const FREE_SPACE_CHECK_MS = 1000;

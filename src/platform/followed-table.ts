@@ -1,6 +1,6 @@
-import type { Database } from './database.ts';
 import { errorFields, type Log } from './log.ts';
 import type { Hints } from './redis-hints.ts';
+import type { SqlDatabase } from './sql-database.ts';
 
 /** S09 promises less than a quarter of a second to 99 of 100, without Redis too. */
 const POLL_MS = 150;
@@ -8,7 +8,7 @@ const LEAST_OVERLAP_MS = 10_000;
 /** Without a look at the table for this long, memory alone is not trusted any more. */
 const STALE_AFTER_MS = 10_000;
 
-export type FollowedTableDeps = { database: Database; log: Log; hints: Hints };
+export type FollowedTableDeps = { database: SqlDatabase; log: Log; hints: Hints };
 
 /**
  * This replica's memory of a table, which is the record. It looks at the table seven times a second, and

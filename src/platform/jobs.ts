@@ -1,6 +1,7 @@
 import { type JobResult, PgBoss } from 'pg-boss';
-import { type Database, type EntityManager, query } from './database.ts';
 import { errorFields, type Log } from './log.ts';
+import { type EntityManager, query } from './sql.ts';
+import type { SqlDatabase } from './sql-database.ts';
 
 const SCHEMA = 'jobs';
 /** Retries for days: after 5 s, 10 s, 20 s … at most 30 minutes apart, with jitter. */
@@ -25,7 +26,7 @@ export class Jobs {
   readonly #log: Log;
   readonly #workers = new Map<string, string>();
 
-  constructor(database: Database, log: Log) {
+  constructor(database: SqlDatabase, log: Log) {
     this.#log = log;
     this.#boss = new PgBoss({
       schema: SCHEMA,
@@ -41,7 +42,7 @@ export class Jobs {
   }
 
   /** Makes or updates the queue's tables and the named queues. */
-  static async migrate(database: Database, queues: readonly string[]): Promise<void> {
+  static async migrate(database: SqlDatabase, queues: readonly string[]): Promise<void> {
     const boss = new PgBoss({
       schema: SCHEMA,
       db: { executeSql: (sql, values) => database.script(sql, values) },

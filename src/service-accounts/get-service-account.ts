@@ -1,11 +1,11 @@
 import type { Caller } from '../platform/caller.ts';
-import type { Database } from '../platform/database.ts';
-import { noSuchServiceAccount } from './lock-service-account.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { ServiceAccount } from './service-account.entity.ts';
+import { noSuchServiceAccount } from './service-account.repository.ts';
 
 /** One service account. Throws `NOT_FOUND`. */
 export async function getServiceAccount(
-  { database }: { database: Database },
+  { database }: { database: SqlDatabase },
   caller: Caller,
   id: string,
 ): Promise<ServiceAccount> {

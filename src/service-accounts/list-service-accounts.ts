@@ -1,7 +1,7 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { pagePosition, pageToken } from '../platform/page-token.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { ServiceAccount } from './service-account.entity.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
@@ -9,7 +9,7 @@ const QUERY = ['service_accounts'];
 
 /** Service accounts, the newest first. Throws `INVALID_REQUEST` for a page token that is not ours. */
 export async function listServiceAccounts(
-  { database, keyring }: { database: Database; keyring: Keyring },
+  { database, keyring }: { database: SqlDatabase; keyring: Keyring },
   caller: Caller,
   request: { pageSize: number; pageToken: string },
 ): Promise<{ serviceAccounts: ServiceAccount[]; nextPageToken: string }> {

@@ -1,10 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import { ServiceAccountRepository } from './service-account.repository.ts';
 
 const ServiceAccountSchema = defineEntity({
   name: 'ServiceAccount',
   tableName: 'service_accounts',
-  repository: () => ServiceAccountRepository,
   properties: {
     id: p.uuid().primary(),
     displayName: p.text(),

@@ -1,10 +1,10 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { EntityManager } from '../platform/database.ts';
-import type { RevocationCause } from './revocation-cause.ts';
-import type { RevocationFeed } from './revocation-feed.ts';
-import { Session } from './session.entity.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { RevocationCause } from '../revocations/revocation-cause.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import { sessionsIn } from './session.repository.ts';
 
 export type EndSessionsDeps = { clock: Clock; revocations: RevocationFeed };
 
@@ -25,7 +25,7 @@ export async function endAllSessions(
   { actor = accountId, except }: Ending = {},
 ): Promise<{ count: number; afterCommit: () => void }> {
   const now = deps.clock.now();
-  const sessionIds = await em.getRepository(Session).endAll(accountId, cause, now, except);
+  const sessionIds = await sessionsIn(em).endAll(accountId, cause, now, except);
   if (sessionIds.length > 0) {
     recordAudit(em, deps, caller, {
       type: 'sessions.ended',

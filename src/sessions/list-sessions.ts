@@ -1,16 +1,16 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
 import { pagePosition, pageToken } from '../platform/page-token.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { liveSessions, type SessionReader, type SessionView } from './session-view.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
 const PERMISSION = 'sessions.read';
 
 export type ListSessionsDeps = {
-  database: Database;
+  database: SqlDatabase;
   clock: Clock;
   keyring: Keyring;
   tokens: { sessionIdleTtlMs: number };

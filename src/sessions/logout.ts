@@ -2,13 +2,13 @@ import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { parseRefreshToken } from './refresh-secret.ts';
-import type { RevocationFeed } from './revocation-feed.ts';
-import { Session } from './session.entity.ts';
+import { sessionsIn } from './session.repository.ts';
 
 export type LogoutDeps = {
-  database: Database;
+  database: SqlDatabase;
   clock: Clock;
   keyring: Keyring;
   revocations: RevocationFeed;
@@ -31,7 +31,7 @@ export async function logout(
     presented === '' ? ownSession() : parseRefreshToken(deps.keyring, presented)?.sessionId;
   if (sessionId === undefined) return;
   const afterCommit = await deps.database.transaction(async (em) => {
-    const accountId = await em.getRepository(Session).end(sessionId, 'logout', deps.clock.now());
+    const accountId = await sessionsIn(em).end(sessionId, 'logout', deps.clock.now());
     if (accountId === undefined) return;
     recordAudit(em, deps, caller, {
       type: 'session.ended',

@@ -3,7 +3,7 @@ import { auditEvent } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { type AccessTokenDeps, issueAccessToken, type TokenSettings } from './access-token.ts';
 import {
   firstRefreshSecret,
@@ -11,8 +11,7 @@ import {
   type RefreshSecret,
   refreshHash,
 } from './refresh-secret.ts';
-import { Session } from './session.entity.ts';
-import type { RefreshedSession } from './session.repository.ts';
+import { type RefreshedSession, sessionsIn } from './session.repository.ts';
 
 type SessionSettings = TokenSettings & { sessionTtlMs: number; sessionIdleTtlMs: number };
 
@@ -51,7 +50,7 @@ export async function openSession(
     subject: account.id,
     details: { session_id: id, amr },
   });
-  await em.getRepository(Session).open(
+  await sessionsIn(em).open(
     {
       id,
       accountId: account.id,

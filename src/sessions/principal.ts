@@ -23,3 +23,6 @@ export type Principal = {
   issuedAt: number;
   expiresAt: number;
 };
+
+/** Who calls, by the access token that they showed. */
+export type Own = { accountId: string; sessionId: string };

@@ -1,12 +1,15 @@
 import { LockMode } from '@mikro-orm/core';
-import { Account } from '../accounts/account.entity.ts';
-import { type NoticeDeps, sendNotice } from '../accounts/notices.ts';
+import type { Account } from '../accounts/account.entity.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { recordAudit } from '../audit/record.ts';
+import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
 import { equalInConstantTime } from '../platform/crypto.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { type IssuedTokens, issueTokens, type SessionDeps } from './open-session.ts';
 import {
   parseRefreshToken,
@@ -14,15 +17,14 @@ import {
   refreshHash,
   successorOf,
 } from './refresh-secret.ts';
-import type { RevocationFeed } from './revocation-feed.ts';
 import { Session } from './session.entity.ts';
-import type { RefreshedSession } from './session.repository.ts';
+import { type RefreshedSession, sessionsIn } from './session.repository.ts';
 
 /** How long a client that lost the answer may ask again (S06). */
 const GRACE_MS = 10_000;
 
 export type RefreshDeps = SessionDeps &
-  NoticeDeps & { database: Database; revocations: RevocationFeed };
+  NoticeDeps & { database: SqlDatabase; revocations: RevocationFeed };
 
 /**
  * Exchanges a refresh token for the next pair of tokens, in one statement.
@@ -44,7 +46,7 @@ export async function refreshToken(
   const now = clock.now();
   const session = await database.read(
     (em) =>
-      em.getRepository(Session).rotate({
+      sessionsIn(em).rotate({
         sessionId: token.sessionId,
         generation: token.generation,
         hash: refreshHash(keyring, token),
@@ -85,7 +87,7 @@ async function judge(
   if (!session.isLive(now, tokens.sessionIdleTtlMs)) {
     return { failure: refused('TOKEN_EXPIRED', 'the session is over; sign in again') };
   }
-  const current = await em.getRepository(Session).findRefreshed(session.id);
+  const current = await sessionsIn(em).findRefreshed(session.id);
   if (!current || token.generation === session.refreshGeneration) {
     return { failure: refused('TOKEN_REVOKED', 'the account may not sign in') };
   }
@@ -101,7 +103,7 @@ async function judge(
 async function lock(em: EntityManager, id: string) {
   const found = await em.findOne(Session, { id });
   if (!found) return { account: null, session: null };
-  const account = await em.getRepository(Account).lockLive({ id: found.account as string });
+  const account = await accountsIn(em).lockLive({ id: found.account as string });
   await em.refresh(found, { lockMode: LockMode.PESSIMISTIC_WRITE });
   return { account, session: found };
 }
@@ -115,7 +117,7 @@ async function raiseAlarm(
   owner: Account | null,
 ): Promise<Verdict> {
   const accountId = session.account as string;
-  await em.getRepository(Session).end(session.id, 'refresh_token_reused', deps.clock.now());
+  await sessionsIn(em).end(session.id, 'refresh_token_reused', deps.clock.now());
   const afterCommit = await deps.revocations.revokeSessions(
     em,
     [session.id],

@@ -1,4 +1,4 @@
-import { lockOwnAccount } from '../accounts/own-account.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import { endAllSessions } from './end-sessions.ts';
 import type { RevokeSessionDeps } from './revoke-session.ts';
@@ -12,7 +12,7 @@ export async function revokeOtherSessions(
 ): Promise<number> {
   const { count, afterCommit } = await deps.database.transaction(async (em) => {
     // So that two of these end the sessions one after the other, not each some of them.
-    await lockOwnAccount(em, accountId);
+    await accountsIn(em).lockOwn(accountId);
     return endAllSessions(em, deps, caller, accountId, 'session_revoked', {
       except: sessionId,
     });

@@ -1,11 +1,13 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { EndSessionsDeps } from './end-sessions.ts';
 import { Session } from './session.entity.ts';
+import { sessionsIn } from './session.repository.ts';
 import { noSuchSession, type SessionReader } from './session-view.ts';
 
-export type RevokeSessionDeps = EndSessionsDeps & { database: Database };
+export type RevokeSessionDeps = EndSessionsDeps & { database: SqlDatabase };
 
 /**
  * Ends one session: the caller's own, or with `sessions.revoke` anybody's (S10). Idempotent: one that
@@ -40,7 +42,7 @@ async function end(
     throw noSuchSession();
   }
   const cause = 'session_revoked';
-  const subject = await em.getRepository(Session).end(sessionId, cause, deps.clock.now());
+  const subject = await sessionsIn(em).end(sessionId, cause, deps.clock.now());
   if (subject === undefined) return undefined;
   recordAudit(em, deps, caller, {
     type: 'session.ended',

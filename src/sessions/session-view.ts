@@ -1,5 +1,5 @@
-import { type EntityManager, query, timestamp } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import { type EntityManager, query, timestamp } from '../platform/sql.ts';
 
 /** Who asks, and what they may see and end beside their own. */
 export type SessionReader = {

@@ -1,11 +1,9 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import { accountColumn } from '../accounts/account.entity.ts';
-import { SessionRepository } from './session.repository.ts';
 
 const SessionSchema = defineEntity({
   name: 'Session',
   tableName: 'sessions',
-  repository: () => SessionRepository,
   properties: {
     id: p.uuid().primary(),
     account: () => accountColumn().index('sessions_account'),

@@ -1,7 +1,7 @@
-import { EntityRepository } from '@mikro-orm/core';
-import { type auditEvent, auditInsert } from '../audit/record.ts';
-import { type EntityManager, query, timestamp } from '../platform/database.ts';
-import type { Session } from './session.entity.ts';
+import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.repository.ts';
+import { Repository } from '../platform/repository.ts';
+import { type EntityManager, timestamp } from '../platform/sql.ts';
+import { Session } from './session.entity.ts';
 
 /** A refresh token's place in its session: what the database compares and replaces. */
 export type Rotation = {
@@ -61,9 +61,9 @@ export type NewSession = {
   refresh: { generation: number; hash: Uint8Array; keyVersion: number };
 };
 
-export class SessionRepository extends EntityRepository<Session> {
+export class SessionRepository extends Repository<Session> {
   /** Inserts a session with its event, and notes the sign-in in its account: one round trip. */
-  async open(session: NewSession, event: ReturnType<typeof auditEvent>): Promise<void> {
+  async open(session: NewSession, event: AuditEventRow): Promise<void> {
     const parameters = [
       session.id,
       session.accountId,
@@ -77,9 +77,8 @@ export class SessionRepository extends EntityRepository<Session> {
       session.refresh.hash,
       session.refresh.keyVersion,
     ];
-    const audit = auditInsert(event, parameters.length + 1);
-    await query(
-      this.#sql,
+    const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1);
+    await this.query(
       `with opened as (
          insert into sessions (id, account_id, device_label, user_agent, ip_address, amr, auth_time,
            created_at, refreshed_at, expires_at, refresh_generation, refresh_hash, refresh_key_version)
@@ -96,8 +95,7 @@ export class SessionRepository extends EntityRepository<Session> {
    * once, one replaces it: the others wait for its row and then no longer match.
    */
   async rotate(rotation: Rotation): Promise<RefreshedSession | undefined> {
-    const rows = await query<Row>(
-      this.#sql,
+    const rows = await this.query<Row>(
       `update sessions s
        set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
            refresh_key_version = $6, refreshed_at = $7
@@ -122,8 +120,7 @@ export class SessionRepository extends EntityRepository<Session> {
 
   /** The session with its owner, in the shape that `rotate` gives. */
   async findRefreshed(sessionId: string): Promise<RefreshedSession | undefined> {
-    const rows = await query<Row>(
-      this.#sql,
+    const rows = await this.query<Row>(
       `select ${OWNER} from sessions s join accounts a on a.id = s.account_id
        where s.id = $1 and a.state = 'active'`,
       [sessionId],
@@ -133,8 +130,7 @@ export class SessionRepository extends EntityRepository<Session> {
 
   /** Ends a session that has not ended. Gives its owner's id, or nothing where it had. */
   async end(sessionId: string, cause: string, now: Date): Promise<string | undefined> {
-    const rows = await query<{ accountId: string }>(
-      this.#sql,
+    const rows = await this.query<{ accountId: string }>(
       `update sessions set ended_at = $2, end_cause = $3
        where id = $1 and ended_at is null returning account_id as "accountId"`,
       [sessionId, now, cause],
@@ -144,8 +140,7 @@ export class SessionRepository extends EntityRepository<Session> {
 
   /** Ends all sessions of an account that have not ended, but for one. Gives their ids. */
   async endAll(accountId: string, cause: string, now: Date, except?: string): Promise<string[]> {
-    const rows = await query<{ id: string }>(
-      this.#sql,
+    const rows = await this.query<{ id: string }>(
       `update sessions set ended_at = $2, end_cause = $3
        where account_id = $1 and ended_at is null and expires_at > $2 and id is distinct from $4
        returning id`,
@@ -156,16 +151,16 @@ export class SessionRepository extends EntityRepository<Session> {
 
   /** Deletes some of the sessions that were over before `limit`. Says whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
-    const gone = await query(
-      this.#sql,
+    const gone = await this.query(
       `delete from sessions where id in
        (select id from sessions where expires_at < $1 limit ${BATCH}) returning 1`,
       [limit],
     );
     return gone.length === BATCH;
   }
+}
 
-  get #sql(): EntityManager {
-    return this.getEntityManager() as unknown as EntityManager;
-  }
+/** The sessions that a connection or a transaction sees. */
+export function sessionsIn(em: EntityManager): SessionRepository {
+  return new SessionRepository(em, Session);
 }

@@ -3,10 +3,10 @@ import { LRUCache } from 'lru-cache';
 import type { RoleBook } from '../access/role-book.ts';
 import type { Clock } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import { ACCESS_TOKEN_TYPE, type TokenSettings } from './access-token.ts';
 import type { Principal } from './principal.ts';
-import type { RevocationFeed } from './revocation-feed.ts';
 import { isSeconds, parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
 

@@ -2,7 +2,7 @@ import { createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import type { Keyring } from '../platform/crypto.ts';
-import type { EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { type SigningAlgorithm, SigningKey, type SigningKeyState } from './signing-key.entity.ts';
 
 export const PRIVATE_KEY_PURPOSE = 'signing-key';

@@ -2,11 +2,12 @@ import { createPrivateKey } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JWK } from 'jose';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { unavailable } from '../platform/failure.ts';
 import { type Hints, noHints } from '../platform/redis-hints.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { openPrivateKey } from './generate-signing-key.ts';
-import { SigningKey } from './signing-key.entity.ts';
+import type { SigningKey } from './signing-key.entity.ts';
+import { signingKeysIn } from './signing-key.repository.ts';
 import { publishedJwk } from './signing-key-view.ts';
 import { type VerificationKey, verificationKey } from './verification-key.ts';
 
@@ -19,7 +20,7 @@ const MISS_INTERVAL_MS = 100;
 
 /** The signing keys in memory: what this replica signs, verifies and publishes with. */
 export class KeySet {
-  readonly #database: Database;
+  readonly #database: SqlDatabase;
   readonly #keyring: Keyring;
   readonly #hints: Hints;
   #signing: VerificationKey | undefined;
@@ -32,7 +33,7 @@ export class KeySet {
   #waiting: Promise<void> | undefined;
   #missed: Promise<void> | undefined;
 
-  constructor(database: Database, keyring: Keyring, hints: Hints = noHints) {
+  constructor(database: SqlDatabase, keyring: Keyring, hints: Hints = noHints) {
     this.#database = database;
     this.#keyring = keyring;
     this.#hints = hints;
@@ -73,7 +74,7 @@ export class KeySet {
   async #read(): Promise<void> {
     this.#readAt = performance.now();
     const all = await this.#database.read((em) =>
-      em.getRepository(SigningKey).findAll({ orderBy: { createdAt: 'asc' } }),
+      signingKeysIn(em).findAll({ orderBy: { createdAt: 'asc' } }),
     );
     const keys = all.filter(({ id }) => !this.#revoked.has(id));
     const published = keys.map((key) => publishedJwk(key));

@@ -1,11 +1,12 @@
 import type { Clock } from '../platform/clock.ts';
-import type { Database } from '../platform/database.ts';
-import { RevokedSigningKey } from './revoked-signing-key.entity.ts';
-import { SigningKey, type SigningKeyState } from './signing-key.entity.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
+import { revokedSigningKeysIn } from './revoked-signing-key.repository.ts';
+import type { SigningKeyState } from './signing-key.entity.ts';
+import { signingKeysIn } from './signing-key.repository.ts';
 import { type SigningKeyView, viewOf, viewOfRevoked } from './signing-key-view.ts';
 
 export type ListSigningKeysDeps = {
-  database: Database;
+  database: SqlDatabase;
   clock: Clock;
   accessTokenTtlMs: number;
 };
@@ -19,8 +20,8 @@ export async function listSigningKeys(
 ): Promise<SigningKeyView[]> {
   const { keys, revoked } = await database.read(
     async (em) => ({
-      keys: await em.getRepository(SigningKey).findAll({ orderBy: { createdAt: 'desc' } }),
-      revoked: await em.getRepository(RevokedSigningKey).newest(clock.now()),
+      keys: await signingKeysIn(em).findAll({ orderBy: { createdAt: 'desc' } }),
+      revoked: await revokedSigningKeysIn(em).newest(clock.now()),
     }),
     signal,
   );

@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import {
   addSigningKey,
   type GeneratedKey,
@@ -11,10 +12,11 @@ import {
   requireMasterKey,
 } from './generate-signing-key.ts';
 import { leavesAt, readyAt } from './schedule.ts';
-import { type SigningAlgorithm, SigningKey, type SigningKeyState } from './signing-key.entity.ts';
+import type { SigningAlgorithm, SigningKey, SigningKeyState } from './signing-key.entity.ts';
+import { signingKeysIn } from './signing-key.repository.ts';
 
 export type MaintainDeps = {
-  database: Database;
+  database: SqlDatabase;
   keyring: Keyring;
   clock: Clock;
   signingAlg: SigningAlgorithm;
@@ -31,14 +33,14 @@ export type MaintainDeps = {
  */
 export async function maintainSigningKeys(deps: MaintainDeps): Promise<boolean> {
   const settled = await deps.database.read(async (em) => {
-    const keys = await em.getRepository(SigningKey).findAll();
+    const keys = await signingKeysIn(em).findAll();
     return plan(keys, deps) === undefined;
   });
   if (settled) return false;
   // Made before the lock is taken: an RSA key takes up to a second.
   const spares = [await generateSigningKey(deps), await generateSigningKey(deps)];
   return deps.database.transaction(async (em) => {
-    await em.getRepository(SigningKey).lockForChange();
+    await signingKeysIn(em).lockForChange();
     let changed = false;
     for (let step = await next(em, deps); step; step = await next(em, deps)) {
       await apply(em, deps, step, spares);
@@ -55,7 +57,7 @@ type Step =
   | { do: 'reseal'; key: SigningKey };
 
 async function next(em: EntityManager, deps: MaintainDeps): Promise<Step | undefined> {
-  const keys = await em.getRepository(SigningKey).findAll();
+  const keys = await signingKeysIn(em).findAll();
   const step = plan(keys, deps);
   // A replica with another master key must not change what the others sign with.
   if (step) requireMasterKey(deps.keyring, keys);

@@ -1,7 +1,7 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
 import { unavailable } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import {
   addSigningKey,
   type GeneratedKey,
@@ -14,6 +14,7 @@ import { RevokedSigningKey } from './revoked-signing-key.entity.ts';
 import { noSuchKey } from './rotate-signing-key.ts';
 import { revocationKeptMs } from './schedule.ts';
 import { SigningKey } from './signing-key.entity.ts';
+import { signingKeysIn } from './signing-key.repository.ts';
 import { type SigningKeyView, viewOf, viewOfRevoked } from './signing-key-view.ts';
 
 export type RevokeSigningKeyDeps = MaintainDeps & {
@@ -70,7 +71,7 @@ async function revoke(
   { actor, keyId, reason }: KeyRevocation,
   spares: GeneratedKey[],
 ): Promise<Change> {
-  const repository = em.getRepository(SigningKey);
+  const repository = signingKeysIn(em);
   await repository.lockForChange();
   const keys = await repository.findAll();
   const key = keys.find(({ id }) => id === keyId);

@@ -1,12 +1,10 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { JWK } from 'jose';
-import { RevokedSigningKeyRepository } from './revoked-signing-key.repository.ts';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-key.entity.ts';
 
 const RevokedSigningKeySchema = defineEntity({
   name: 'RevokedSigningKey',
   tableName: 'revoked_signing_keys',
-  repository: () => RevokedSigningKeyRepository,
   properties: {
     id: p.text().primary(),
     algorithm: p.enum([...SIGNING_ALGORITHMS]).$type<SigningAlgorithm>(),

@@ -1,7 +1,7 @@
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
 import { Failure, unavailable } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import {
   addSigningKey,
   type GeneratedKey,
@@ -12,7 +12,8 @@ import type { KeySet } from './key-set.ts';
 import { type MaintainDeps, promote } from './maintain-signing-keys.ts';
 import { RevokedSigningKey } from './revoked-signing-key.entity.ts';
 import { readyAt } from './schedule.ts';
-import { SigningKey } from './signing-key.entity.ts';
+import type { SigningKey } from './signing-key.entity.ts';
+import { signingKeysIn } from './signing-key.repository.ts';
 import { type SigningKeyView, viewOf } from './signing-key-view.ts';
 
 export type RotateSigningKeyDeps = MaintainDeps & { keys: Pick<KeySet, 'announce'> };
@@ -56,8 +57,8 @@ async function rotate(
   { actor, activeKeyId, force }: Rotation,
   spare: GeneratedKey,
 ): Promise<Rotated> {
-  await em.getRepository(SigningKey).lockForChange();
-  const keys = await em.getRepository(SigningKey).findAll();
+  await signingKeysIn(em).lockForChange();
+  const keys = await signingKeysIn(em).findAll();
   const active = keys.find((key) => key.state === 'active');
   const next = keys.find((key) => key.state === 'next');
   // The service makes both before it is ready.

@@ -1,6 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { JWK } from 'jose';
-import { SigningKeyRepository } from './signing-key.repository.ts';
 
 export const SIGNING_ALGORITHMS = ['ES256', 'EdDSA', 'RS256'] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
@@ -8,7 +7,6 @@ export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 const SigningKeySchema = defineEntity({
   name: 'SigningKey',
   tableName: 'signing_keys',
-  repository: () => SigningKeyRepository,
   properties: {
     /** The `kid`: the RFC 7638 thumbprint of the public key. */
     id: p.text().primary(),

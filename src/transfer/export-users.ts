@@ -1,9 +1,10 @@
 import { type AuditEntry, recordAll } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type Database, type EntityManager, query, timestamp } from '../platform/database.ts';
+import { type EntityManager, query, timestamp } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 
-export type ExportDeps = { database: Database; clock: Clock };
+export type ExportDeps = { database: SqlDatabase; clock: Clock };
 
 export type ExportSettings = {
   /** Undefined: the operator at the command line. */

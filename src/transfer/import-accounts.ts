@@ -1,5 +1,5 @@
 import { canonicalEmail } from '../accounts/email.ts';
-import { type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 import type { ImportRow } from './import-row.ts';
 
 /** An account that is there, as far as an import has to know it. */

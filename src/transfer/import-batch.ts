@@ -3,8 +3,9 @@ import { USER_ROLE } from '../access/permissions.ts';
 import { type AuditEntry, recordAll } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
 import { unavailable } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import {
   findAccounts,
   insertAccounts,
@@ -17,7 +18,7 @@ import { type Decision, decide, type Found } from './import-plan.ts';
 import { type Importer, type ImportRights, importRights } from './import-rights.ts';
 import { faultOf, type ImportRow, type Incoming, type RowResult } from './import-row.ts';
 
-export type ImportDeps = { database: Database; clock: Clock };
+export type ImportDeps = { database: SqlDatabase; clock: Clock };
 
 export type ImportSettings = {
   /** Names the import in its audit events. */

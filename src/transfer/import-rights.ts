@@ -1,9 +1,9 @@
 import { type Actor, requireAll } from '../access/actor.ts';
+import { heldNow } from '../access/held-now.ts';
 import { USER_ROLE } from '../access/permissions.ts';
-import { Role } from '../access/role.entity.ts';
-import { type EntityManager, query } from '../platform/database.ts';
+import { rolesIn } from '../access/role.repository.ts';
 import { Failure } from '../platform/failure.ts';
-import { heldNow } from '../roles/held-now.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 
 /** Who imports: somebody in a session, or the operator at the command line, who may do everything. */
 export type Importer = (Actor & { sessionId: string }) | undefined;
@@ -67,7 +67,7 @@ export async function importRights(
   );
   const roles = new Map<string, readonly string[]>();
   for (const { name } of rows) {
-    roles.set(name, held ? await em.getRepository(Role).permissionsOf([name]) : []);
+    roles.set(name, held ? await rolesIn(em).permissionsOf([name]) : []);
   }
   return new ImportRights(held, roles);
 }

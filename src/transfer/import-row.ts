@@ -1,6 +1,6 @@
 import { USER_ROLE } from '../access/permissions.ts';
 import { canonicalEmail, checkEmail } from '../accounts/email.ts';
-import { isSupportedHash } from '../accounts/password-hash.ts';
+import { isSupportedHash } from '../passwords/password-hash.ts';
 import { Failure, type Reason } from '../platform/failure.ts';
 
 /** An account as another system hands it over. Empty and undefined: not said. */

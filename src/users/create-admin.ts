@@ -1,15 +1,17 @@
+import { hasAdminBeside, lockAdmins } from '../access/last-admin.ts';
 import { ADMIN_ROLE, USER_ROLE } from '../access/permissions.ts';
-import { Account } from '../accounts/account.entity.ts';
+import type { Account } from '../accounts/account.entity.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { canonicalEmail, checkEmail } from '../accounts/email.ts';
-import { hasAdminBeside, lockAdmins } from '../accounts/last-admin.ts';
-import type { NoticeDeps } from '../accounts/notices.ts';
 import { recordAudit } from '../audit/record.ts';
+import type { NoticeDeps } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { invite, mailInvitation } from './invite.ts';
 
-export type CreateAdminDeps = NoticeDeps & { database: Database };
+export type CreateAdminDeps = NoticeDeps & { database: SqlDatabase };
 
 /** What was done: an account made, one given the role, or nothing, since it had it. */
 export type AdminCreated = { userId: string; outcome: 'invited' | 'promoted' | 'unchanged' };
@@ -43,7 +45,7 @@ export async function bootstrapAdmin(
 ): Promise<AdminCreated | undefined> {
   const created = await deps.database.transaction(async (em) => {
     // First the account, as whoever is about to remove an administrator does.
-    await em.getRepository(Account).lockLive({ canonicalEmail: canonicalEmail(email) });
+    await accountsIn(em).lockLive({ canonicalEmail: canonicalEmail(email) });
     await lockAdmins(em);
     if (await hasAdminBeside(em)) return undefined;
     return make(em, deps, caller, email);
@@ -58,9 +60,7 @@ async function make(
   caller: Caller,
   email: string,
 ): Promise<AdminCreated> {
-  const account = await em
-    .getRepository(Account)
-    .lockLive({ canonicalEmail: canonicalEmail(email) });
+  const account = await accountsIn(em).lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isUnclaimed) {
     const invitation = { email, displayName: '', roles: [USER_ROLE, ADMIN_ROLE] };
     return { userId: await invite(em, deps, caller, invitation), outcome: 'invited' };

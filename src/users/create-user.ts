@@ -1,9 +1,9 @@
 import { type Actor, requireAll } from '../access/actor.ts';
+import { heldNow } from '../access/held-now.ts';
 import { USER_ROLE } from '../access/permissions.ts';
 import { checkEmail } from '../accounts/email.ts';
+import type { User } from '../accounts/user.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { User } from '../profile/user.ts';
-import { heldNow } from '../roles/held-now.ts';
 import { showUser } from './get-user.ts';
 import { invite } from './invite.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';

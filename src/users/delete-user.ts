@@ -1,8 +1,8 @@
 import type { Actor } from '../access/actor.ts';
-import { lockUser } from '../accounts/lock-user.ts';
+import { requireReach } from '../access/held-now.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
+import { eraseAccount } from '../accounts/erase-account.ts';
 import type { Caller } from '../platform/caller.ts';
-import { eraseAccount } from '../profile/erase-account.ts';
-import { requireReach } from '../roles/held-now.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
 /**
@@ -17,7 +17,7 @@ export async function deleteUser(
   userId: string,
 ): Promise<void> {
   const afterCommit = await deps.database.transaction(async (em) => {
-    const account = await lockUser(em, userId);
+    const account = await accountsIn(em).lockUser(userId);
     await requireReach(em, actor, USERS_WRITE, account);
     const { id } = account;
     const erased = await eraseAccount(em, deps, caller, account, actor.id);

@@ -1,12 +1,13 @@
-import { noSuchUser } from '../accounts/lock-user.ts';
+import { noSuchUser } from '../accounts/account.repository.ts';
+import { readUsers, type User } from '../accounts/user.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database, EntityManager } from '../platform/database.ts';
-import { readUsers, type User } from '../profile/user.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 
 /** One user. Throws `NOT_FOUND`, also for one who was deleted. */
 export function getUser(
-  deps: { database: Database; clock: Clock },
+  deps: { database: SqlDatabase; clock: Clock },
   caller: Caller,
   userId: string,
 ): Promise<User> {

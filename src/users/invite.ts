@@ -1,12 +1,12 @@
 import { v7 as uuidv7 } from 'uuid';
 import { Account } from '../accounts/account.entity.ts';
 import { canonicalEmail } from '../accounts/email.ts';
-import type { NoticeDeps } from '../accounts/notices.ts';
-import { issueOneTimeToken } from '../accounts/one-time-token.ts';
+import { flushAddress, freeAddress } from '../accounts/take-address.ts';
 import { recordAudit } from '../audit/record.ts';
-import { flushAddress, freeAddress } from '../credentials/take-address.ts';
+import type { NoticeDeps } from '../one-time-tokens/notices.ts';
+import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
+import type { EntityManager } from '../platform/sql.ts';
 
 const INVITATION_TTL_MS = 24 * 3600_000;
 

@@ -1,16 +1,16 @@
+import { readUsers, type User } from '../accounts/user.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { Database } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
 import { pagePosition, pageToken } from '../platform/page-token.ts';
-import { readUsers, type User } from '../profile/user.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type Filter, ORDERS, type Order, type Place, searchUsers } from './user-search.ts';
 
 const DEFAULT_PAGE_SIZE = 50;
 const DEFAULT_ORDER = 'created_at desc';
 
-export type ListUsersDeps = { database: Database; clock: Clock; keyring: Keyring };
+export type ListUsersDeps = { database: SqlDatabase; clock: Clock; keyring: Keyring };
 
 export type ListUsers = Filter & {
   /** Empty: the newest first. */

@@ -1,9 +1,9 @@
 import type { Actor } from '../access/actor.ts';
-import { lockUser } from '../accounts/lock-user.ts';
+import { requireReach } from '../access/held-now.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
+import type { User } from '../accounts/user.ts';
 import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { User } from '../profile/user.ts';
-import { requireReach } from '../roles/held-now.ts';
 import { showUser } from './get-user.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
@@ -15,7 +15,7 @@ export function reinstateUser(
   userId: string,
 ): Promise<User> {
   return deps.database.transaction(async (em) => {
-    const account = await lockUser(em, userId);
+    const account = await accountsIn(em).lockUser(userId);
     await requireReach(em, actor, USERS_WRITE, account);
     if (account.state === 'suspended') {
       account.state = 'active';

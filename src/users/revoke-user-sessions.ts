@@ -1,5 +1,5 @@
 import type { Actor } from '../access/actor.ts';
-import { lockUser } from '../accounts/lock-user.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import { endAllSessions } from '../sessions/end-sessions.ts';
 import type { UserDeps } from './user-deps.ts';
@@ -12,7 +12,7 @@ export async function revokeUserSessions(
   userId: string,
 ): Promise<number> {
   const { count, afterCommit } = await deps.database.transaction(async (em) => {
-    const { id } = await lockUser(em, userId);
+    const { id } = await accountsIn(em).lockUser(userId);
     return endAllSessions(em, deps, caller, id, 'session_revoked', { actor: actor.id });
   }, caller.signal);
   afterCommit();

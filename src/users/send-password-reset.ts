@@ -1,10 +1,10 @@
 import { type Actor, requireAll } from '../access/actor.ts';
-import { lockUser } from '../accounts/lock-user.ts';
+import { heldNow } from '../access/held-now.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { recordAudit } from '../audit/record.ts';
-import { mailReset } from '../credentials/request-password-reset.ts';
+import { mailReset } from '../passwords/request-password-reset.ts';
 import type { Caller } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
-import { heldNow } from '../roles/held-now.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
 /**
@@ -20,7 +20,7 @@ export async function sendPasswordReset(
   userId: string,
 ): Promise<void> {
   await deps.database.transaction(async (em) => {
-    const account = await lockUser(em, userId);
+    const account = await accountsIn(em).lockUser(userId);
     requireAll(await heldNow(em, actor), [USERS_WRITE]);
     if (account.state !== 'active') {
       const message = 'the user is suspended; reinstate them first';

@@ -1,12 +1,12 @@
 import type { Actor } from '../access/actor.ts';
-import { refuseLastAdmin } from '../accounts/last-admin.ts';
-import { lockUser } from '../accounts/lock-user.ts';
-import { OneTimeToken } from '../accounts/one-time-token.entity.ts';
+import { requireReach } from '../access/held-now.ts';
+import { refuseLastAdmin } from '../access/last-admin.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
+import type { User } from '../accounts/user.ts';
 import { recordAudit } from '../audit/record.ts';
+import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
-import type { User } from '../profile/user.ts';
-import { requireReach } from '../roles/held-now.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { showUser } from './get-user.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';
@@ -42,7 +42,7 @@ async function suspend(
   userId: string,
   reason: string,
 ): Promise<Suspended> {
-  const account = await lockUser(em, userId);
+  const account = await accountsIn(em).lockUser(userId);
   const { id } = account;
   await requireReach(em, actor, USERS_WRITE, account);
   if (account.state === 'suspended') return { user: await showUser(em, deps, id) };
@@ -58,7 +58,7 @@ async function suspend(
     ...(reason !== '' && { personal: { reason } }),
   });
   await em.flush();
-  await em.getRepository(OneTimeToken).voidSignInTokens(id, now);
+  await oneTimeTokensIn(em).voidSignInTokens(id, now);
   const cause = 'user_suspended';
   const ended = await endSessions(em, deps, caller, id, cause, { actor: actor.id });
   // What has no session that could end: tokens that API keys were exchanged for.

@@ -1,10 +1,10 @@
 import { type Actor, requireAll } from '../access/actor.ts';
-import { lockUser } from '../accounts/lock-user.ts';
+import { heldNow } from '../access/held-now.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
+import type { User } from '../accounts/user.ts';
 import { recordAudit } from '../audit/record.ts';
-import { SignInLock } from '../credentials/sign-in-lock.entity.ts';
+import { SignInLock } from '../passwords/sign-in-lock.entity.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { User } from '../profile/user.ts';
-import { heldNow } from '../roles/held-now.ts';
 import { showUser } from './get-user.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
@@ -16,7 +16,7 @@ export function unlockUser(
   userId: string,
 ): Promise<User> {
   return deps.database.transaction(async (em) => {
-    const { id } = await lockUser(em, userId);
+    const { id } = await accountsIn(em).lockUser(userId);
     requireAll(await heldNow(em, actor), [USERS_WRITE]);
     const forgotten = await em.nativeDelete(SignInLock, { account: id });
     if (forgotten > 0) {

@@ -1,18 +1,18 @@
 import type { Actor } from '../access/actor.ts';
+import { requireReach } from '../access/held-now.ts';
 import type { Account } from '../accounts/account.entity.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { checkEmail } from '../accounts/email.ts';
-import { lockUser } from '../accounts/lock-user.ts';
-import { sendNotice } from '../accounts/notices.ts';
-import { OneTimeToken } from '../accounts/one-time-token.entity.ts';
-import { issueOneTimeToken } from '../accounts/one-time-token.ts';
+import { takeAddress } from '../accounts/take-address.ts';
+import { etagMismatch, notEditable } from '../accounts/update-me.ts';
+import type { User } from '../accounts/user.ts';
 import { recordAudit } from '../audit/record.ts';
-import { takeAddress } from '../credentials/take-address.ts';
+import { sendNotice } from '../one-time-tokens/notices.ts';
+import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
+import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/database.ts';
 import { Failure } from '../platform/failure.ts';
-import { etagMismatch, notEditable } from '../profile/update-me.ts';
-import type { User } from '../profile/user.ts';
-import { requireReach } from '../roles/held-now.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 import { showUser } from './get-user.ts';
 import { USERS_WRITE, type UserDeps } from './user-deps.ts';
@@ -74,7 +74,7 @@ async function change(
   { userId, etag }: UpdateUser,
   { displayName, email }: Changes,
 ): Promise<Updated> {
-  const account = await lockUser(em, userId);
+  const account = await accountsIn(em).lockUser(userId);
   await requireReach(em, actor, USERS_WRITE, account);
   const before = await showUser(em, deps, userId);
   if (etag !== '' && etag !== before.etag) throw etagMismatch();
@@ -120,7 +120,7 @@ async function move(
   const { email: oldEmail, id, displayName, isVerified } = account;
   account.invitedAt ??= now;
   await takeAddress(em, account, email, now, null);
-  await em.getRepository(OneTimeToken).voidSignInTokens(id, now);
+  await oneTimeTokensIn(em).voidSignInTokens(id, now);
   recordAudit(em, deps, caller, {
     type: 'account.email_changed',
     actor: actor.id,

@@ -1,4 +1,4 @@
-import { type EntityManager, query } from '../platform/database.ts';
+import { type EntityManager, query } from '../platform/sql.ts';
 
 /** How many rows a page may look at, and so how long it may take, whatever is asked for. */
 const WINDOW = 5000;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ApiKeyReason } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { ApiKey } from '../../src/api-keys/api-key.entity.ts';
+import { apiKeysIn } from '../../src/api-keys/api-key.repository.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
@@ -47,9 +47,8 @@ describe('API keys on the embedded database', () => {
     await keysOf(service, owner).revokeApiKey({ apiKeyId: id });
     const config = readConfig(service.env, () => '');
     const database = await openDatabase(config, createLog('silent'));
-    const forget = (before: Date) =>
-      database.read((em) => em.getRepository(ApiKey).forgetOver(before));
-    const count = () => database.read((em) => em.getRepository(ApiKey).count({ id }));
+    const forget = (before: Date) => database.read((em) => apiKeysIn(em).forgetOver(before));
+    const count = () => database.read((em) => apiKeysIn(em).count({ id }));
     await forget(new Date(Date.now() - 60_000));
     assert.equal(await count(), 1);
     await forget(new Date(Date.now() + 60_000));

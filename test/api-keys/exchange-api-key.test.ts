@@ -8,7 +8,7 @@ import {
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import { Forger, judge } from '../forge.ts';
 import { eventually, refusal, type Service, sql, startReplica, startService } from '../harness.ts';
-import { Reader } from '../sessions/revocation-readers.ts';
+import { Reader } from '../revocations/revocation-readers.ts';
 import { claimsOf, keysOf, newKey, type Person, person } from './keys.ts';
 
 const AUDIENCE = 'https://orders.test';

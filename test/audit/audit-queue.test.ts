@@ -3,8 +3,8 @@ import { before, describe, it } from 'node:test';
 import pg from 'pg';
 import { AuditQueue } from '../../src/audit/audit-queue.ts';
 import { readConfig } from '../../src/config.ts';
-import type { Database } from '../../src/platform/database.ts';
 import { createLog } from '../../src/platform/log.ts';
+import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
 import {
   atEnd,
@@ -29,7 +29,7 @@ const caller = {
 
 describe('The events that belong to no change', () => {
   let service: Service;
-  let database: Database;
+  let database: SqlDatabase;
 
   before(async () => {
     service = await startService({ env: DEFAULT_LIMITS });
@@ -69,7 +69,7 @@ describe('The events that belong to no change', () => {
 
   it('are written once, also where the first attempt was, and only its answer was lost', async () => {
     let attempts = 0;
-    const lossy: Pick<Database, 'read'> = {
+    const lossy: Pick<SqlDatabase, 'read'> = {
       async read(work) {
         const result = await database.read(work);
         attempts += 1;

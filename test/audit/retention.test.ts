@@ -5,8 +5,8 @@ import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { maintainAuditTrail } from '../../src/audit/maintain-audit-trail.ts';
 import { readConfig } from '../../src/config.ts';
 import { Keyring } from '../../src/platform/crypto.ts';
-import type { Database } from '../../src/platform/database.ts';
 import { createLog } from '../../src/platform/log.ts';
+import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { withRoles } from '../administrators.ts';
 import { keysOf, newKey } from '../api-keys/keys.ts';
@@ -35,7 +35,7 @@ async function maintain(service: Service, retentionDays: number | 'off' = 400) {
     COUNTERSIGN_AUDIT_RETENTION: retentionDays === 'off' ? 'off' : `${retentionDays}d`,
   };
   const config = readConfig(env, () => '');
-  const database: Database = await openDatabase(config, createLog('silent'));
+  const database: SqlDatabase = await openDatabase(config, createLog('silent'));
   const keyring = new Keyring(config.masterKeys ?? new Map());
   const { clock } = service;
   try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../src/config.ts';
-import { UsedChallenge } from '../../src/passkeys/used-challenge.entity.ts';
+import { usedChallengesIn } from '../../src/passkeys/used-challenge.repository.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { atEnd, sql } from '../harness.ts';
@@ -27,7 +27,7 @@ describe('Answered challenges', () => {
     );
     atEnd(() => database.close());
     const forget = () =>
-      database.read((em) => em.getRepository(UsedChallenge).forgetExpired(service.clock.now()));
+      database.read((em) => usedChallengesIn(em).forgetExpired(service.clock.now()));
     let batches = 1;
     while (await forget()) batches += 1;
     assert.equal(batches, 3);

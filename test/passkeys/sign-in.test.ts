@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { issueOneTimeToken } from '../../src/accounts/one-time-token.ts';
 import { readConfig } from '../../src/config.ts';
+import { issueOneTimeToken } from '../../src/one-time-tokens/one-time-token.ts';
 import { Keyring } from '../../src/platform/crypto.ts';
-import type { Database } from '../../src/platform/database.ts';
 import { createLog } from '../../src/platform/log.ts';
+import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
 import {
   atEnd,
@@ -36,7 +36,7 @@ const RACERS = 64;
 
 describe('Passkey sign-in', () => {
   let service: Service;
-  let database: Database;
+  let database: SqlDatabase;
 
   before(async () => {
     service = await startPasskeyService({ env: PATIENT });

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
 import { callOf } from '../../src/rpc/call.ts';
-import { type Service, service } from '../../src/rpc/services.ts';
+import { type Service, service } from '../../src/rpc/services/service.ts';
 import {
   EchoService,
   type ServerStreamRequest,

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { OneTimeToken } from '../../src/accounts/one-time-token.entity.ts';
 import { readConfig } from '../../src/config.ts';
-import type { Database } from '../../src/platform/database.ts';
+import { oneTimeTokensIn } from '../../src/one-time-tokens/one-time-token.repository.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { noHints } from '../../src/platform/redis-hints.ts';
+import type { SqlDatabase } from '../../src/platform/sql-database.ts';
+import { RevocationFeed } from '../../src/revocations/revocation-feed.ts';
 import { openDatabase } from '../../src/schema.ts';
-import { RevocationFeed } from '../../src/sessions/revocation-feed.ts';
-import { Session } from '../../src/sessions/session.entity.ts';
+import { sessionsIn } from '../../src/sessions/session.repository.ts';
 import { KeySet } from '../../src/signing-keys/key-set.ts';
-import { RevokedSigningKey } from '../../src/signing-keys/revoked-signing-key.entity.ts';
+import { revokedSigningKeysIn } from '../../src/signing-keys/revoked-signing-key.repository.ts';
 import { testKeyring } from '../forge.ts';
 import { atEnd, PATIENT, type Service, signedIn, sql, startService } from '../harness.ts';
 
@@ -18,7 +18,7 @@ const EXPIRED = 2500;
 
 describe('What has expired', () => {
   let service: Service;
-  let database: Database;
+  let database: SqlDatabase;
 
   before(async () => {
     service = await startService({ env: PATIENT });
@@ -45,8 +45,7 @@ describe('What has expired', () => {
          created_at, now() - interval '1 hour', null, null, 0, '', 1, refreshed_at
        from sessions, generate_series(1, ${EXPIRED})`,
     );
-    const forget = () =>
-      database.read((em) => em.getRepository(Session).forgetExpired(service.clock.now()));
+    const forget = () => database.read((em) => sessionsIn(em).forgetExpired(service.clock.now()));
     assert.equal(await forgetAll(forget), 3);
     assert.equal(await rows('sessions'), 1);
   });
@@ -59,7 +58,7 @@ describe('What has expired', () => {
          now() - interval '1 hour', now() from accounts, generate_series(1, ${EXPIRED})`,
     );
     const forget = () =>
-      database.read((em) => em.getRepository(OneTimeToken).forgetExpired(service.clock.now()));
+      database.read((em) => oneTimeTokensIn(em).forgetExpired(service.clock.now()));
     assert.equal(await forgetAll(forget), 3);
     assert.equal(await rows('mailed_tokens'), before_);
   });
@@ -71,9 +70,7 @@ describe('What has expired', () => {
          now() - n * interval '1 day', 'lost' from generate_series(89, 91) n`,
     );
     const now = service.clock.now();
-    await forgetAll(() =>
-      database.read((em) => em.getRepository(RevokedSigningKey).forgetOld(now)),
-    );
+    await forgetAll(() => database.read((em) => revokedSigningKeysIn(em).forgetOld(now)));
     assert.equal(await rows('revoked_signing_keys'), 1);
   });
 

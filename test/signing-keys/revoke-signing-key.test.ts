@@ -17,7 +17,7 @@ import {
   startReplica,
   startService,
 } from '../harness.ts';
-import { type Reader, reader } from '../sessions/revocation-readers.ts';
+import { type Reader, reader } from '../revocations/revocation-readers.ts';
 import { keyIn, keysIn, operator } from './operator.ts';
 
 const MINUTE = 60_000;

@@ -4,9 +4,9 @@ import { Code } from '@connectrpc/connect';
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { UserState } from '../../gen/countersign/v1/user_pb.ts';
 import type { PortableUser } from '../../gen/countersign/v1/user_transfer_pb.ts';
-import { HASHES } from '../accounts/hashes.ts';
 import { type Administrator, withRoles } from '../administrators.ts';
 import { PROTOCOLS, refusal, type Service, sql, startService } from '../harness.ts';
+import { HASHES } from '../passwords/hashes.ts';
 
 let service: Service;
 let boss: Administrator;

@@ -17,7 +17,6 @@ import {
   ImportOutcome,
   type PortableUserSchema,
 } from '../../gen/countersign/v1/user_transfer_pb.ts';
-import { HASHED, HASHES } from '../accounts/hashes.ts';
 import { type Administrator, eventsOf, userIdOf, withRoles } from '../administrators.ts';
 import {
   newEmail,
@@ -31,6 +30,7 @@ import {
   startReplica,
   startService,
 } from '../harness.ts';
+import { HASHED, HASHES } from '../passwords/hashes.ts';
 
 const { CREATED, UPDATED, UNCHANGED, REFUSED } = ImportOutcome;
 const BCRYPT = HASHES['bcrypt, $2y$'];

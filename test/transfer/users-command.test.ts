@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { HASHED, HASHES } from '../accounts/hashes.ts';
 import { runCommand } from '../child.ts';
 import {
   createDatabase,
@@ -17,6 +16,7 @@ import {
   temporaryDirectory,
   tokenIn,
 } from '../harness.ts';
+import { HASHED, HASHES } from '../passwords/hashes.ts';
 import { freePort } from '../servers.ts';
 
 const BCRYPT = HASHES['bcrypt, $2b$'];

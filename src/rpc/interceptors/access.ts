@@ -10,7 +10,7 @@ import { Failure } from '../../platform/failure.ts';
 import { Networks } from '../../platform/networks.ts';
 import type { Principal } from '../../sessions/principal.ts';
 import { type Call, callOf } from '../call.ts';
-import type { RateLimits } from '../rate-limits.ts';
+import type { RateLimits } from './rate-limits.ts';
 
 export type AccessDeps = {
   clock: Clock;

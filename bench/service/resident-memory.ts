@@ -1,0 +1,24 @@
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What a service is started with whose memory is measured. */
+export const COLLECTABLE = ['--expose-gc', '--import', './bench/service/collect-garbage.ts'];
+
+const COLLECTIONS = 6;
+const PAUSE_MS = 700;
+
+/** The resident memory (MiB) of a service started with `COLLECTABLE`, once it holds no garbage. */
+export async function settledMemory(pid: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < COLLECTIONS; round += 1) {
+    process.kill(pid, 'SIGUSR2');
+    await sleep(PAUSE_MS);
+    least = Math.min(least, residentMemory(pid));
+  }
+  return least;
+}
+
+function residentMemory(pid: number): number {
+  const kib = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' });
+  return Number(kib) / 1024;
+}

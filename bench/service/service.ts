@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Client, createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
+import { PGlite } from '@electric-sql/pglite';
+import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
+import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { type Cleanups, stop, written } from './cleanups.ts';
+
+const START_TIMEOUT_MS = 60_000;
+const MAIL_TIMEOUT_MS = 30_000;
+const EMAIL = 'bench@example.com';
+const PASSWORD = 'correct horse battery staple';
+
+/** The `iss` and `aud` of its tokens. */
+export const ISSUER = 'https://id.example.com';
+
+export type RunningService = {
+  grpcAddress: string;
+  publicUrl: string;
+  pid: number;
+  stop(): Promise<void>;
+};
+
+export type ServiceOptions = {
+  dataDir: string;
+  profileDirectory?: string | undefined;
+  nodeArgs?: readonly string[];
+  /** Beside what every row has; without DATABASE_URL the database is embedded. */
+  env?: Readonly<Record<string, string>>;
+};
+
+/**
+ * Starts the service as `npm start` does, in a process of its own, by default with an embedded database, and waits
+ * until it is ready. It logs as in production; the lines go nowhere.
+ */
+export async function startService(
+  cleanups: Cleanups,
+  { dataDir, profileDirectory, nodeArgs = [], env }: ServiceOptions,
+): Promise<RunningService> {
+  const profile =
+    profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
+  const args = [...nodeArgs, ...profile, 'src/main.ts', 'serve'];
+  const child = cleanups.process(process.execPath, args, {
+    env: {
+      PATH: process.env['PATH'],
+      TMPDIR: process.env['TMPDIR'],
+      COUNTERSIGN_DATA_DIR: dataDir,
+      COUNTERSIGN_GRPC_ADDR: '127.0.0.1:0',
+      COUNTERSIGN_HTTP_ADDR: '127.0.0.1:0',
+      COUNTERSIGN_ISSUER: ISSUER,
+      // A run may take longer than the ten minutes of the default.
+      COUNTERSIGN_ACCESS_TOKEN_TTL: '2h',
+      COUNTERSIGN_SHUTDOWN_GRACE: '2s',
+      ...env,
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const pattern = /gRPC +(\S+)\n *HTTP +(\S+)/;
+  const [, grpcAddress = '', publicUrl = ''] = await written(child, pattern, START_TIMEOUT_MS);
+  return { grpcAddress, publicUrl, pid: child.pid ?? 0, stop: () => stop(child) };
+}
+
+/** Signs a person up with the service, and verifies the address by the mail that came. */
+export async function createAccount(service: RunningService): Promise<void> {
+  const auth = authClient(service);
+  await auth.signUp({ email: EMAIL, password: PASSWORD, displayName: 'Bench' });
+  await auth.verifyEmail({ token: await mailedToken(service) });
+}
+
+/** Makes that person an administrator. The service must not be running: the database is its own. */
+export async function makeAdmin(dataDir: string): Promise<void> {
+  const database = await PGlite.create(join(dataDir, 'postgres'), { extensions: { pg_trgm } });
+  await database.query(`update accounts set roles = '{user,admin}'`);
+  await database.close();
+}
+
+/** Signs that person in. Gives the access token. */
+export async function signIn(service: RunningService): Promise<string> {
+  const { outcome } = await authClient(service).login({ email: EMAIL, password: PASSWORD });
+  if (outcome.case !== 'tokens') throw new Error('the sign-in gave no tokens');
+  return outcome.value.accessToken;
+}
+
+function authClient({ grpcAddress }: RunningService): Client<typeof AuthService> {
+  return createClient(AuthService, createGrpcTransport({ baseUrl: `http://${grpcAddress}` }));
+}
+
+async function mailedToken({ publicUrl }: RunningService): Promise<string> {
+  for (const end = Date.now() + MAIL_TIMEOUT_MS; Date.now() < end; await sleep(100)) {
+    const response = await fetch(`${publicUrl}/dev/mailbox.json`);
+    const [mail] = (await response.json()) as { text: string }[];
+    const token = /#token=(\S+)/.exec(mail?.text ?? '')?.[1];
+    if (token !== undefined) return token;
+  }
+  throw new Error('the mail with the token did not come');
+}

@@ -1,0 +1,74 @@
+import { etagOf } from '../platform/etag.ts';
+import { type EntityManager, query, timestamp } from '../platform/sql.ts';
+import { accountGone } from './account.repository.ts';
+
+/** An account as its owner sees it, and administrators. */
+export type User = {
+  userId: string;
+  email: string;
+  emailVerified: boolean;
+  displayName: string;
+  state: 'active' | 'suspended' | 'deleted';
+  roles: string[];
+  mfaEnabled: boolean;
+  createdAt: Date;
+  updatedAt: Date;
+  lastLoginAt: Date | undefined;
+  lockedUntil: Date | undefined;
+  etag: string;
+};
+
+type Row = Omit<User, 'createdAt' | 'updatedAt' | 'lastLoginAt' | 'lockedUntil' | 'etag'> & {
+  createdAt: string;
+  updatedAt: string;
+  lastLoginAt: string | null;
+  lockedUntil: string | null;
+};
+
+/** What a `User` is made of. `$1` is the present moment. */
+const COLUMNS = `
+  a.id as "userId", a.email, a.email_verified_at is not null as "emailVerified",
+  a.display_name as "displayName", a.state, a.roles, t.confirmed_at is not null as "mfaEnabled",
+  a.created_at as "createdAt", a.updated_at as "updatedAt", a.last_login_at as "lastLoginAt",
+  l.locked_until as "lockedUntil"`;
+const JOINED = `
+  left join totp_credentials t on t.account_id = a.id
+  left join sign_in_locks l
+    on l.account_id = a.id and l.factor = 'password' and l.locked_until > $1`;
+
+/** Reads an account in one statement. Throws `TOKEN_REVOKED` where it is gone. */
+export async function readUser(em: EntityManager, userId: string, now: Date): Promise<User> {
+  const [user] = await readUsers(em, [userId], now);
+  if (!user) throw accountGone();
+  return user;
+}
+
+/** Reads those of these accounts that are there, in the order of their ids here, in one statement. */
+export async function readUsers(
+  em: EntityManager,
+  userIds: readonly string[],
+  now: Date,
+): Promise<User[]> {
+  const rows = await query<Row>(
+    em,
+    `select ${COLUMNS}
+     from unnest($2::uuid[]) with ordinality as asked (id, place)
+     join accounts a on a.id = asked.id ${JOINED}
+     where a.state <> 'deleted' order by asked.place`,
+    [now, userIds],
+  );
+  return rows.map(userOf);
+}
+
+function userOf(row: Row): User {
+  // What an update may have been based on.
+  const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...editable } = row;
+  return {
+    ...editable,
+    createdAt: timestamp(createdAt),
+    updatedAt: timestamp(updatedAt),
+    lastLoginAt: lastLoginAt === null ? undefined : timestamp(lastLoginAt),
+    lockedUntil: lockedUntil === null ? undefined : timestamp(lockedUntil),
+    etag: etagOf(editable),
+  };
+}

@@ -1,0 +1,55 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { accountColumn } from '../accounts/account.entity.ts';
+
+const OneTimeTokenSchema = defineEntity({
+  name: 'OneTimeToken',
+  tableName: 'mailed_tokens',
+  properties: {
+    id: p.uuid().primary(),
+    account: () => accountColumn().index('mailed_tokens_account'),
+    purpose: p
+      .enum(['verify_email', 'reset_password', 'change_email', 'secure_account', 'mfa_challenge'])
+      .$type<TokenPurpose>(),
+    secretHash: p.uint8array(),
+    keyVersion: p.smallint(),
+    /** What the token is about, beside its account. */
+    details: p.json().$type<TokenDetails>().nullable(),
+    createdAt: p.datetime().columnType('timestamptz'),
+    expiresAt: p.datetime().columnType('timestamptz').index('mailed_tokens_expires_at'),
+    usedAt: p.datetime().columnType('timestamptz').nullable(),
+  },
+  uniques: [
+    {
+      name: 'mailed_tokens_one_live',
+      expression:
+        "create unique index mailed_tokens_one_live on mailed_tokens (account_id, purpose) where used_at is null and purpose <> 'secure_account'",
+    },
+  ],
+});
+
+/** What a token of each purpose is about. */
+export type TokenDetails = {
+  /** `change_email`: the address that the token was mailed to. */
+  newEmail?: string;
+  /** `mfa_challenge`: what the sign-in said of its device. */
+  deviceLabel?: string;
+  /** `secure_account`: what is to be undone. */
+  undo?: Undo;
+};
+
+/** What the notice told of, and its reader may not have done. */
+export type Undo = { email?: string; totp?: true; passkey?: string };
+
+export type TokenPurpose =
+  | 'verify_email'
+  | 'reset_password'
+  | 'change_email'
+  | 'secure_account'
+  | 'mfa_challenge';
+
+/**
+ * What a mailed link or a sign-in challenge proves, as a keyed hash. An account has one live token for
+ * each purpose; notices, each of which can be answered, are the exception.
+ */
+export class OneTimeToken extends OneTimeTokenSchema.class {}
+OneTimeTokenSchema.setClass(OneTimeToken);

@@ -1,0 +1,78 @@
+import { PostgreSqlDriver } from '@mikro-orm/postgresql';
+import pg from 'pg';
+import type { DatabaseOptions, Engine } from './database-engine.ts';
+import { errorFields } from './log.ts';
+
+const BACKGROUND_POOL_MAX = 2;
+const BACKGROUND_TIMEOUT_MS = 30_000;
+
+/** Opens a PostgreSQL server: a pool for calls, and a small one for background work. */
+export function openPostgres(options: DatabaseOptions, url: string): Engine {
+  const pools: pg.Pool[] = [];
+  let current = url;
+  const common = {
+    application_name: 'countersign',
+    connectionTimeoutMillis: options.acquireTimeoutMs,
+    idleTimeoutMillis: options.idleTimeoutMs,
+    keepAlive: true,
+  };
+  const adopt = (pool: pg.Pool) => {
+    pool.options.connectionString = current;
+    pool.on('release', (_error, client) => discardIfBusy(client as unknown as PoolClient));
+    pools.push(pool);
+  };
+  const background = new pg.Pool({
+    ...common,
+    ...timeouts(BACKGROUND_TIMEOUT_MS),
+    max: BACKGROUND_POOL_MAX,
+    connectionTimeoutMillis: BACKGROUND_TIMEOUT_MS,
+  });
+  background.on('error', (error) => {
+    options.log.warn({ component: 'database', ...errorFields(error) }, 'connection lost');
+  });
+  adopt(background);
+  return {
+    kind: 'postgresql',
+    options: {
+      driver: PostgreSqlDriver,
+      dbName: new URL(url).pathname.slice(1) || 'postgres',
+      driverOptions: {
+        ...common,
+        ...timeouts(options.statementTimeoutMs),
+        connectionString: url,
+        max: options.poolMax,
+        onPoolCreated: adopt,
+      },
+    },
+    setUrl(next) {
+      current = next;
+      for (const pool of pools) pool.options.connectionString = next;
+    },
+    async script(sql, parameters) {
+      const result: pg.QueryResult | pg.QueryResult[] = await background.query(sql, parameters);
+      return { rows: [result].flat().flatMap((each) => each.rows) };
+    },
+    release: () => background.end(),
+  };
+}
+
+/** What the types of `pg` leave out of its clients. */
+type PoolClient = { readyForQuery: boolean; connection: { stream: { destroy(): void } } };
+
+/** The server ends a statement after `limitMs`; the client stops waiting a little later. */
+function timeouts(limitMs: number) {
+  if (limitMs === 0) return {};
+  return {
+    statement_timeout: limitMs,
+    idle_in_transaction_session_timeout: limitMs * 2,
+    query_timeout: limitMs + 200,
+  };
+}
+
+/**
+ * `pg` gives a client back to the pool although its query timed out and is still under way; the
+ * next user would wait behind it. On a connection whose peer is gone that would be for ever.
+ */
+function discardIfBusy(client: PoolClient): void {
+  if (!client.readyForQuery) client.connection.stream.destroy();
+}

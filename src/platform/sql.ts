@@ -1,0 +1,20 @@
+import type { SqlEntityManager } from '@mikro-orm/sql';
+import { CompiledQuery } from 'kysely';
+
+/** MikroORM's view of one connection or transaction: identity map, unit of work and SQL. */
+export type EntityManager = SqlEntityManager;
+
+/** Runs one SQL statement with `$1` parameters on the manager's connection or transaction. */
+export async function query<Row>(
+  em: EntityManager,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<Row[]> {
+  const result = await em.getKysely().executeQuery(CompiledQuery.raw(sql, [...parameters]));
+  return result.rows as Row[];
+}
+
+/** A `timestamptz` in a row that `query` returned, to the millisecond: the ORM reads them as text. */
+export function timestamp(text: string): Date {
+  return new Date(text);
+}

@@ -1,0 +1,28 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+const KINDS = ['session', 'token', 'subject', 'api_key', 'signing_key'] as const;
+
+const RevocationSchema = defineEntity({
+  name: 'Revocation',
+  tableName: 'revocations',
+  properties: {
+    id: p.uuid().primary(),
+    kind: p.enum([...KINDS]).$type<(typeof KINDS)[number]>(),
+    target: p.text(),
+    /** Of a subject: its tokens issued before this moment. */
+    notBefore: p.datetime().columnType('timestamptz').nullable(),
+    cause: p.text(),
+    /** By the database's clock, which all replicas share: the order in which they follow. */
+    createdAt: p
+      .datetime()
+      .columnType('timestamptz')
+      .defaultRaw('clock_timestamp()')
+      .index('revocations_created_at'),
+    /** When the last token that it concerns has expired, and it can be forgotten. */
+    expiresAt: p.datetime().columnType('timestamptz').index('revocations_expires_at'),
+  },
+});
+
+/** Something whose tokens are refused from now on although they verify. */
+export class Revocation extends RevocationSchema.class {}
+RevocationSchema.setClass(Revocation);

@@ -1,0 +1,147 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
+import { Failure } from '../../platform/failure.ts';
+import { type Call, contextOf } from '../call.ts';
+import { orTooSlow } from '../slow-reader.ts';
+
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+export type NodeResponse = ServerResponse | Http2ServerResponse;
+
+/**
+ * A Node request as Connect's handlers take it. In place of connect-node's own, which throws on an
+ * odd `:authority`, and destroys the connection of a request that it does not read to its end.
+ *
+ * `gone` is aborted when the caller goes away, and whoever else ends the call aborts it too. The body
+ * ends in DEADLINE_EXCEEDED where it takes longer than `bodyMs`: a caller who sends headers
+ * and then nothing holds a stream for so long, and no longer.
+ */
+export function universalRequest(
+  req: NodeRequest,
+  res: NodeResponse,
+  call: Call,
+  bodyMs: number | undefined,
+  gone: AbortController,
+): UniversalServerRequest {
+  res.once('close', () => gone.abort(callerGone()));
+  return {
+    httpVersion: req.httpVersion,
+    method: req.method ?? '',
+    // Nothing here goes by the host; what callers wrote there need not be one.
+    url: new URL(req.url ?? '/', 'http://localhost').href,
+    header: headersOf(req),
+    body: bodyOf(req, bodyMs),
+    signal: gone.signal,
+    contextValues: contextOf(call),
+  };
+}
+
+function headersOf(req: NodeRequest): Headers {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(req.headers)) {
+    if (name.startsWith(':') || value === undefined) continue;
+    for (const each of [value].flat()) headers.append(name, each);
+  }
+  return headers;
+}
+
+async function* bodyOf(req: NodeRequest, limitMs: number | undefined): AsyncGenerator<Uint8Array> {
+  const { promise: over, reject } = Promise.withResolvers<never>();
+  over.catch(() => {});
+  const timer =
+    limitMs === undefined
+      ? undefined
+      : setTimeout(() => reject(new ConnectError('late', Code.DeadlineExceeded)), limitMs);
+  const chunks: AsyncIterator<Uint8Array> = req.iterator({ destroyOnReturn: false });
+  try {
+    for (;;) {
+      const chunk = received(chunks);
+      const { done, value } = await (timer ? Promise.race([chunk, over]) : chunk);
+      // One that its caller takes back ends like one that is complete, as node:http2 has it.
+      if (done && 'stream' in req && req.stream.aborted) throw callerGone();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    clearTimeout(timer);
+    // Not awaited: it ends when what it waits for does.
+    chunks.return?.().catch(() => {});
+  }
+}
+
+async function received(chunks: AsyncIterator<Uint8Array>) {
+  try {
+    return await chunks.next();
+  } catch {
+    throw callerGone();
+  }
+}
+
+/**
+ * Writes an answer as fast as its caller takes it. Where the caller goes away, what makes the answer
+ * is told so, also while it waits for nothing but the caller. A call whose caller takes nothing for
+ * as long as `stall` says is ended by its `gone`.
+ */
+export async function writeAnswer(
+  answer: UniversalServerResponse,
+  res: NodeResponse,
+  stall?: { limitMs: number; gone: AbortController },
+): Promise<void> {
+  const chunks = answer.body?.[Symbol.asyncIterator]();
+  try {
+    // Headers leave with the first bytes: until then the implementation may set some.
+    let next = await chunks?.next();
+    writeHead(answer, res);
+    for (; chunks && next && !next.done; next = await chunks.next()) {
+      if (!write(res, next.value)) await taken(res, stall);
+    }
+    res.end();
+  } catch (error) {
+    await chunks?.throw?.(error);
+    throw error;
+  }
+}
+
+function writeHead({ status, header }: UniversalServerResponse, res: NodeResponse): void {
+  const headers = new Headers(header);
+  const cookies = headers.getSetCookie();
+  for (const [name, value] of headers) res.setHeader(name, value);
+  if (cookies.length > 0) res.setHeader('set-cookie', cookies);
+  res.statusCode = status;
+}
+
+/** The types tell the two kinds of response apart by overloads; the code does not. */
+function write(res: NodeResponse, bytes: Uint8Array): boolean {
+  return (res as ServerResponse).write(bytes);
+}
+
+/** Where the reader takes nothing for too long, the call is ended: what follows is its last answer. */
+async function taken(
+  res: NodeResponse,
+  stall: { limitMs: number; gone: AbortController } | undefined,
+): Promise<void> {
+  if (!stall) return drained(res);
+  await orTooSlow(drained(res), stall.limitMs).catch((error) => {
+    if (!(error instanceof Failure)) throw error;
+    stall.gone.abort(error);
+  });
+}
+
+function drained(res: NodeResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onDrain = () => settle(resolve);
+    const onClose = () => settle(() => reject(callerGone()));
+    const settle = (how: () => void) => {
+      res.off('drain', onDrain).off('close', onClose);
+      how();
+    };
+    res.on('drain', onDrain).on('close', onClose);
+    if ('stream' in res ? res.stream.destroyed : res.destroyed) onClose();
+  });
+}
+
+/** In Connect's own words: it takes any other error for a bug. */
+function callerGone(): ConnectError {
+  return new ConnectError('the caller went away', Code.Canceled);
+}

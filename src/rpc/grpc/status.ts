@@ -1,0 +1,30 @@
+import { create, type DescMethod } from '@bufbuild/protobuf';
+import { anyPack } from '@bufbuild/protobuf/wkt';
+import type { ConnectError } from '@connectrpc/connect';
+import type * as grpc from '@grpc/grpc-js';
+import { StatusSchema } from '../../../gen/google/rpc/status_pb.ts';
+import type { CallLog } from '../../platform/log.ts';
+import type { Call } from '../call.ts';
+import { toConnectError } from '../errors.ts';
+import { logCall } from '../interceptors/logging.ts';
+import { encode } from '../messages/kept-answer.ts';
+import { metadataOf } from './metadata.ts';
+
+/** The status for what was thrown. What failed before the interceptors is logged here. */
+export function failed(method: DescMethod, log: CallLog, call: Call, thrown: unknown) {
+  const error = toConnectError(thrown, call.requestId);
+  if (!call.intercepted) logCall(log, call, `${method.parent.typeName}/${method.name}`, error);
+  return statusOf(error, call);
+}
+
+/** An error as a gRPC status, with its details in `grpc-status-details-bin`. */
+export function statusOf(error: ConnectError, call: Call) {
+  const metadata = metadataOf(error.metadata, call);
+  const details = error.details.map((detail) => {
+    if (!('desc' in detail)) throw new TypeError('a detail without its descriptor');
+    return anyPack(detail.desc, create(detail.desc, detail.value));
+  });
+  const status = create(StatusSchema, { code: error.code, message: error.rawMessage, details });
+  metadata.set('grpc-status-details-bin', encode(StatusSchema, status));
+  return { code: error.code as number as grpc.status, details: error.rawMessage, metadata };
+}

@@ -1,0 +1,73 @@
+import { isIPv6 } from 'node:net';
+import {
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterRedis,
+  RateLimiterRes,
+} from 'rate-limiter-flexible';
+import { RatePolicy } from '../../../gen/countersign/v1/access_pb.ts';
+import { Failure } from '../../platform/failure.ts';
+import type { RedisClient } from '../../platform/redis.ts';
+
+type Limit = { points: number; duration: number };
+
+/** Calls (`points`) in a number of seconds (`duration`); the proto says the same in prose. */
+const LIMITS: readonly [RatePolicy, Limit][] = [
+  [RatePolicy.CREDENTIALS, { points: 30, duration: 60 }],
+  [RatePolicy.MAIL, { points: 20, duration: 600 }],
+  [RatePolicy.TOKENS, { points: 300, duration: 60 }],
+];
+
+/** Counts calls by address. */
+export type RateLimits = {
+  /** Throws `RATE_LIMITED` where the address has used up what the policy gives it. */
+  count(policy: RatePolicy, ipAddress: string): Promise<void>;
+};
+
+export const noRateLimits: RateLimits = { count: async () => {} };
+
+/** Limits that replicas share through Redis; without it, or while it is away, each counts its own. */
+export function rateLimits(redis: RedisClient | undefined): RateLimits {
+  const limiters = new Map<RatePolicy, RateLimiterAbstract>();
+  for (const [policy, limit] of LIMITS) {
+    const local = new RateLimiterMemory({ ...limit, keyPrefix: `rate:${policy}` });
+    limiters.set(
+      policy,
+      redis
+        ? new RateLimiterRedis({
+            ...limit,
+            storeClient: redis,
+            keyPrefix: `countersign:rate:${policy}`,
+            insuranceLimiter: local,
+            rejectIfRedisNotReady: true,
+          })
+        : local,
+    );
+  }
+  return {
+    async count(policy, ipAddress) {
+      try {
+        await limiters.get(policy)?.consume(network(ipAddress));
+      } catch (error) {
+        if (!(error instanceof RateLimiterRes)) throw error;
+        throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait a little', {
+          retryAfterMs: error.msBeforeNext,
+        });
+      }
+    },
+  };
+}
+
+/** Who has one IPv6 address has the other 2^64 of its network too (W10). */
+function network(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = Array(Math.max(0, 8 - left.length - right.length)).fill('0');
+  const groups = tail === undefined ? left : [...left, ...zeros, ...right];
+  return groups
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
+    .join(':');
+}

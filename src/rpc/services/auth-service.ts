@@ -1,0 +1,137 @@
+import { create } from '@bufbuild/protobuf';
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { ServiceImpl } from '@connectrpc/connect';
+import type {
+  AuthService,
+  CompleteMfaRequest,
+  ReauthenticateRequest,
+} from '../../../gen/countersign/v1/auth_service_pb.ts';
+import { MfaChallengeSchema, MfaFactor } from '../../../gen/countersign/v1/mfa_pb.ts';
+import { resendVerification } from '../../accounts/resend-verification.ts';
+import { type SecureAccountDeps, secureAccount } from '../../accounts/secure-account.ts';
+import { type SignUpDeps, signUp } from '../../accounts/sign-up.ts';
+import { verifyEmail } from '../../accounts/verify-email.ts';
+import { type CompleteMfaDeps, completeMfa } from '../../login/complete-mfa.ts';
+import { type LoginDeps, type LoginOutcome, login } from '../../login/login.ts';
+import { type Proof, type ReauthenticateDeps, reauthenticate } from '../../login/reauthenticate.ts';
+import type { SecondFactor } from '../../login/second-factor.ts';
+import type { ChangePasswordDeps } from '../../passwords/change-password.ts';
+import { requestPasswordReset } from '../../passwords/request-password-reset.ts';
+import { resetPassword } from '../../passwords/reset-password.ts';
+import { type LogoutDeps, logout } from '../../sessions/logout.ts';
+import { type RefreshDeps, refreshToken } from '../../sessions/refresh-token.ts';
+import { callerOf, callOf } from '../call.ts';
+import { requirePrincipal } from '../interceptors/access.ts';
+import { freshTokenMessage, tokensMessage } from '../messages/tokens-message.ts';
+import { ownOf } from './own.ts';
+import { type PasskeyLoginMethodsDeps, passkeyLoginMethods } from './passkey-methods.ts';
+
+export type AuthServiceDeps = SignUpDeps &
+  LoginDeps &
+  CompleteMfaDeps &
+  PasskeyLoginMethodsDeps &
+  ReauthenticateDeps &
+  ChangePasswordDeps &
+  SecureAccountDeps &
+  RefreshDeps &
+  LogoutDeps;
+
+export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthService> {
+  return {
+    async signUp(request, context) {
+      await signUp(deps, callerOf(context), request);
+      return {};
+    },
+
+    async verifyEmail({ token }, context) {
+      await verifyEmail(deps, callerOf(context), token);
+      return {};
+    },
+
+    async resendVerification({ email }, context) {
+      await resendVerification(deps, callerOf(context), email);
+      return {};
+    },
+
+    async login(request, context) {
+      return { outcome: loginOutcome(await login(deps, callerOf(context), request)) };
+    },
+
+    async completeMfa({ challengeToken, factor }, context) {
+      const request = { challengeToken, factor: factorOf(factor) };
+      return { tokens: tokensMessage(await completeMfa(deps, callerOf(context), request)) };
+    },
+
+    ...passkeyLoginMethods(deps),
+
+    async reauthenticate({ proof }, context) {
+      const own = ownOf(context);
+      const token = await reauthenticate(deps, callerOf(context), own, proofOf(proof));
+      return { tokens: freshTokenMessage(token) };
+    },
+
+    async requestPasswordReset({ email }, context) {
+      await requestPasswordReset(deps, callerOf(context), email);
+      return {};
+    },
+
+    async resetPassword({ token, newPassword }, context) {
+      await resetPassword(deps, callerOf(context), token, newPassword);
+      return {};
+    },
+
+    async secureAccount({ token }, context) {
+      await secureAccount(deps, callerOf(context), token);
+      return {};
+    },
+
+    async refreshToken({ refreshToken: presented }, context) {
+      const tokens = await refreshToken(deps, callerOf(context), presented);
+      return { tokens: tokensMessage(tokens) };
+    },
+
+    async logout({ refreshToken: presented }, context) {
+      const call = callOf(context.values);
+      // Asked again after the answer was lost: the caller's own session has ended already.
+      if (presented === '' && call.refusal?.reason === 'TOKEN_REVOKED') return {};
+      const ownSession = () => requirePrincipal(call).sessionId;
+      await logout(deps, callerOf(context), presented, ownSession);
+      return {};
+    },
+  };
+}
+
+const FACTORS = {
+  totp: MfaFactor.TOTP,
+  recovery_code: MfaFactor.RECOVERY_CODE,
+  passkey: MfaFactor.PASSKEY,
+} as const;
+
+function loginOutcome(outcome: LoginOutcome) {
+  if ('tokens' in outcome) {
+    return { case: 'tokens' as const, value: tokensMessage(outcome.tokens) };
+  }
+  const { token, factors, expiresAt } = outcome.challenge;
+  const value = create(MfaChallengeSchema, {
+    challengeToken: token,
+    factors: factors.map((factor) => FACTORS[factor]),
+    expiresAt: timestampFromDate(expiresAt),
+  });
+  return { case: 'mfa' as const, value };
+}
+
+/** A second factor, or a proof, of the request. The validation rules let none without one through. */
+function factorOf(factor: CompleteMfaRequest['factor']): SecondFactor {
+  switch (factor.case) {
+    case 'recoveryCode':
+      return { kind: 'recovery_code', code: factor.value };
+    case 'passkeyCredentialJson':
+      return { kind: 'passkey', credentialJson: factor.value };
+    default:
+      return { kind: 'totp', code: factor.value ?? '' };
+  }
+}
+
+function proofOf(proof: ReauthenticateRequest['proof']): Proof {
+  return proof.case === 'password' ? { kind: 'password', password: proof.value } : factorOf(proof);
+}
