@@ -1,19 +1,22 @@
 import type { MigrationObject } from '@mikro-orm/core';
-import { Migration20261120000000 } from './Migration20261120000000.ts';
-import { Migration20261121000000 } from './Migration20261121000000.ts';
-import { Migration20261122000000 } from './Migration20261122000000.ts';
-import { Migration20261122000001 } from './Migration20261122000001.ts';
-import { Migration20261122000002 } from './Migration20261122000002.ts';
-import { Migration20261122000003 } from './Migration20261122000003.ts';
-import { Migration20261122000004 } from './Migration20261122000004.ts';
+import { AccountsAndSessions } from './0001-accounts-and-sessions.ts';
+import { SecondFactorsAndPasskeys } from './0002-second-factors-and-passkeys.ts';
+import { RolesAndServiceAccounts } from './0003-roles-and-service-accounts.ts';
+import { AuditChain } from './0004-audit-chain.ts';
+import { RevokedSigningKeys } from './0005-revoked-signing-keys.ts';
+import { ApiKeys } from './0006-api-keys.ts';
+import { ExternalIds } from './0007-external-ids.ts';
 
-/** Every migration, oldest first. */
+/**
+ * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
+ * `name`: never change one.
+ */
 export const migrations: MigrationObject[] = [
-  { name: 'Migration20261120000000', class: Migration20261120000000 },
-  { name: 'Migration20261121000000', class: Migration20261121000000 },
-  { name: 'Migration20261122000000', class: Migration20261122000000 },
-  { name: 'Migration20261122000001', class: Migration20261122000001 },
-  { name: 'Migration20261122000002', class: Migration20261122000002 },
-  { name: 'Migration20261122000003', class: Migration20261122000003 },
-  { name: 'Migration20261122000004', class: Migration20261122000004 },
+  { name: 'Migration20261120000000', class: AccountsAndSessions },
+  { name: 'Migration20261121000000', class: SecondFactorsAndPasskeys },
+  { name: 'Migration20261122000000', class: RolesAndServiceAccounts },
+  { name: 'Migration20261122000001', class: AuditChain },
+  { name: 'Migration20261122000002', class: RevokedSigningKeys },
+  { name: 'Migration20261122000003', class: ApiKeys },
+  { name: 'Migration20261122000004', class: ExternalIds },
 ];

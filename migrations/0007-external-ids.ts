@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** By which name another system knows an account that was imported from it. */
-export class Migration20261122000004 extends Migration {
+/** Adds the id under which another system knows an account that was imported from it. */
+export class ExternalIds extends Migration {
   override up(): void {
     this.addSql('alter table accounts add column external_id text');
     this.addSql(

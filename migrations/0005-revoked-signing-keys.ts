@@ -1,7 +1,10 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Signing keys that were revoked, in a table of their own: what reads the other one has no such key. */
-export class Migration20261122000002 extends Migration {
+/**
+ * Adds revoked signing keys. They have a table of their own, so that no reader of `signing_keys` ever
+ * finds one.
+ */
+export class RevokedSigningKeys extends Migration {
   override up(): void {
     this.addSql(`
       create table revoked_signing_keys (

@@ -1,8 +1,20 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Second factors, passkeys, locks, password history; one-time tokens and revocations of more kinds. */
-export class Migration20261121000000 extends Migration {
+/**
+ * Adds second factors, passkeys, sign-in locks and password histories, and allows more kinds of mailed
+ * tokens and revocations.
+ */
+export class SecondFactorsAndPasskeys extends Migration {
   override up(): void {
+    this.#extendMailedTokens();
+    this.#extendRevocations();
+    this.#createPasswordHistory();
+    this.#createSignInLocks();
+    this.#createSecondFactors();
+    this.#createPasskeys();
+  }
+
+  #extendMailedTokens(): void {
     this.addSql('alter table mailed_tokens add column details jsonb');
     this.addSql('alter table mailed_tokens drop constraint mailed_tokens_purpose_check');
     this.addSql(
@@ -14,14 +26,18 @@ export class Migration20261121000000 extends Migration {
        where used_at is null and purpose <> 'secure_account'`,
     );
     this.addSql('drop index mailed_tokens_live');
+  }
 
+  #extendRevocations(): void {
     this.addSql('alter table revocations add column not_before timestamptz');
     this.addSql('alter table revocations drop constraint revocations_kind_check');
     this.addSql(
       `alter table revocations add constraint revocations_kind_check check (kind in
        ('session', 'token', 'subject', 'api_key', 'signing_key'))`,
     );
+  }
 
+  #createPasswordHistory(): void {
     this.addSql(`
       create table password_history (
         id uuid primary key,
@@ -32,7 +48,9 @@ export class Migration20261121000000 extends Migration {
           foreign key (account_id) references accounts (id) on delete cascade
       )`);
     this.addSql('create index password_history_account on password_history (account_id, id)');
+  }
 
+  #createSignInLocks(): void {
     this.addSql(`
       create table sign_in_locks (
         account_id uuid not null,
@@ -43,7 +61,9 @@ export class Migration20261121000000 extends Migration {
         constraint sign_in_locks_account_id_foreign
           foreign key (account_id) references accounts (id) on delete cascade
       )`);
+  }
 
+  #createSecondFactors(): void {
     this.addSql(`
       create table totp_credentials (
         account_id uuid primary key,
@@ -66,7 +86,9 @@ export class Migration20261121000000 extends Migration {
           foreign key (account_id) references accounts (id) on delete cascade
       )`);
     this.addSql('create index recovery_codes_account on recovery_codes (account_id)');
+  }
 
+  #createPasskeys(): void {
     this.addSql(`
       create table passkeys (
         id uuid primary key,

@@ -1,11 +1,10 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Permissions, roles, service accounts; which accounts an administrator created; and what lists of
- * accounts are searched, filtered and ordered by. The extension is one that a database's owner may
- * create.
+ * Adds permissions, roles and service accounts, marks invited accounts, and indexes accounts for
+ * searching, filtering and ordering. The owner of a database may create the extension.
  */
-export class Migration20261122000000 extends Migration {
+export class RolesAndServiceAccounts extends Migration {
   override up(): void {
     this.addSql(`
       create table permissions (

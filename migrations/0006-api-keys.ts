@@ -1,8 +1,13 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** API keys, which are told of every change of what their owner may do. */
-export class Migration20261122000003 extends Migration {
+/** Adds API keys. Triggers give a key a new version when what its owner may do changes. */
+export class ApiKeys extends Migration {
   override up(): void {
+    this.#createApiKeys();
+    this.#createOwnerTriggers();
+  }
+
+  #createApiKeys(): void {
     this.addSql(`
       create table api_keys (
         id uuid primary key,
@@ -36,7 +41,9 @@ export class Migration20261122000003 extends Migration {
     this.addSql('create index api_keys_changed_at on api_keys (changed_at)');
     this.addSql('create index api_keys_expires_at on api_keys (expires_at)');
     this.addSql('create index api_keys_revoked_at on api_keys (revoked_at)');
+  }
 
+  #createOwnerTriggers(): void {
     this.addSql(`
       create function note_account_in_api_keys() returns trigger language plpgsql as $$
       begin

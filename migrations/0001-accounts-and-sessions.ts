@@ -1,8 +1,20 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The first schema: accounts, their credentials and mailed tokens, sessions, keys, audit. */
-export class Migration20261120000000 extends Migration {
+/**
+ * Creates the first tables: accounts and their passwords, mailed tokens, sessions, revocations, signing
+ * keys and audit events.
+ */
+export class AccountsAndSessions extends Migration {
   override up(): void {
+    this.#createAccounts();
+    this.#createMailedTokens();
+    this.#createSessions();
+    this.#createRevocations();
+    this.#createSigningKeys();
+    this.#createAuditEvents();
+  }
+
+  #createAccounts(): void {
     this.addSql(`
       create table accounts (
         id uuid primary key,
@@ -28,7 +40,9 @@ export class Migration20261120000000 extends Migration {
         constraint password_credentials_account_id_foreign
           foreign key (account_id) references accounts (id) on delete cascade
       )`);
+  }
 
+  #createMailedTokens(): void {
     this.addSql(`
       create table mailed_tokens (
         id uuid primary key,
@@ -47,7 +61,9 @@ export class Migration20261120000000 extends Migration {
     this.addSql(
       'create unique index mailed_tokens_live on mailed_tokens (account_id, purpose) where used_at is null',
     );
+  }
 
+  #createSessions(): void {
     this.addSql(`
       create table sessions (
         id uuid primary key,
@@ -70,7 +86,9 @@ export class Migration20261120000000 extends Migration {
       ) with (fillfactor = 85)`);
     this.addSql('create index sessions_account on sessions (account_id)');
     this.addSql('create index sessions_expires_at on sessions (expires_at)');
+  }
 
+  #createRevocations(): void {
     this.addSql(`
       create table revocations (
         id uuid primary key,
@@ -82,7 +100,9 @@ export class Migration20261120000000 extends Migration {
       )`);
     this.addSql('create index revocations_created_at on revocations (created_at)');
     this.addSql('create index revocations_expires_at on revocations (expires_at)');
+  }
 
+  #createSigningKeys(): void {
     this.addSql(`
       create table signing_keys (
         id text primary key,
@@ -100,7 +120,9 @@ export class Migration20261120000000 extends Migration {
     this.addSql(
       `create unique index signing_keys_one_next on signing_keys (state) where state = 'next'`,
     );
+  }
 
+  #createAuditEvents(): void {
     this.addSql(`
       create table audit_events (
         id uuid primary key,

@@ -1,10 +1,10 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * The chain of audit events. Its columns are filled in after the event has been written, also for what
- * the version before writes.
+ * Adds the chain of audit events. Its columns are filled in after an event has been written, also for
+ * events that the previous version writes.
  */
-export class Migration20261122000001 extends Migration {
+export class AuditChain extends Migration {
   override up(): void {
     this.addSql(`
       alter table audit_events
@@ -24,7 +24,7 @@ export class Migration20261122000001 extends Migration {
     this.addSql('create index audit_events_unchained on audit_events (id) where position is null');
     this.addSql('create index audit_events_outcome on audit_events (outcome, id)');
 
-    // The planner has to know that all of them wait, or it sorts them for every batch.
+    // Without this the planner does not know that every event waits, and sorts them all for each batch.
     this.addSql('analyze audit_events');
 
     this.addSql(`
