@@ -15,21 +15,21 @@ export const file_countersign_v1_access: GenFile = /*@__PURE__*/
   fileDesc("Chtjb3VudGVyc2lnbi92MS9hY2Nlc3MucHJvdG8SDmNvdW50ZXJzaWduLnYxIogCCgpBY2Nlc3NSdWxlEhAKBnB1YmxpYxgBIAEoCEgAEhMKCXNpZ25lZF9pbhgCIAEoCEgAEhQKCnBlcm1pc3Npb24YAyABKAlIABIyCg9tYXhfc2lnbl9pbl9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLcmF0ZV9wb2xpY3kYBSABKA4yGi5jb3VudGVyc2lnbi52MS5SYXRlUG9saWN5EhcKD2FwaV9rZXlfYWxsb3dlZBgGIAEoCBIeChZ0cnVzdGVkX2NhbGxlcl9hbGxvd2VkGAcgASgIEhUKDW9yX3Blcm1pc3Npb24YCCABKAlCCAoGY2FsbGVyKnQKClJhdGVQb2xpY3kSGwoXUkFURV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIbChdSQVRFX1BPTElDWV9DUkVERU5USUFMUxABEhQKEFJBVEVfUE9MSUNZX01BSUwQAhIWChJSQVRFX1BPTElDWV9UT0tFTlMQAzpUCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjHiwMgASgLMhouY291bnRlcnNpZ24udjEuQWNjZXNzUnVsZVIGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
- * What the server asks of a caller before a method runs. One interceptor reads it, for every method
- * and on every protocol, so what stands here is what is enforced.
+ * What the server requires of a caller before a method runs. One interceptor reads it for every method
+ * on every protocol: what is declared here is what is enforced.
  *
  * @generated from message countersign.v1.AccessRule
  */
 export type AccessRule = Message<"countersign.v1.AccessRule"> & {
   /**
-   * The credential that opens the method. Without one of these the method is closed to everybody.
+   * The credential that the method requires. If none of these is set, nobody may call the method.
    *
    * @generated from oneof countersign.v1.AccessRule.caller
    */
   caller: {
     /**
-     * Anybody may call. A valid access token is still read where one is sent, so that the method
-     * can act for its owner; an invalid one is ignored.
+     * Anyone may call. A valid access token is still read if one is sent, so the method can act for its
+     * owner; an invalid one is ignored.
      *
      * @generated from field: bool public = 1;
      */
@@ -45,8 +45,8 @@ export type AccessRule = Message<"countersign.v1.AccessRule"> & {
     case: "signedIn";
   } | {
     /**
-     * Callers who hold this permission may call: their access token carries it in its `scope`, or
-     * their API key has it and the key's owner too.
+     * Callers who hold this permission may call: their access token has it in its `scope`, or both
+     * their API key and the key's owner have it.
      *
      * @generated from field: string permission = 3;
      */
@@ -55,37 +55,37 @@ export type AccessRule = Message<"countersign.v1.AccessRule"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The greatest age of the caller's sign-in (`auth_time`). An older one is answered with
-   * REAUTHENTICATION_REQUIRED. Unset: any age.
+   * The maximum age of the caller's sign-in (`auth_time`). An older one gets REAUTHENTICATION_REQUIRED.
+   * Unset: any age.
    *
    * @generated from field: google.protobuf.Duration max_sign_in_age = 4;
    */
   maxSignInAge?: Duration | undefined;
 
   /**
-   * Which rate limit counts this method's calls.
+   * The rate limit that counts this method's calls.
    *
    * @generated from field: countersign.v1.RatePolicy rate_policy = 5;
    */
   ratePolicy: RatePolicy;
 
   /**
-   * Whether an API key, or a token that one was exchanged for, may stand in for the access token of a
-   * sign-in. Where this is false they are refused, and a public method takes no notice of them.
+   * Whether an API key, or a token that one was exchanged for, may be used in place of the access token
+   * of a sign-in. If false, they are refused, and public methods ignore them.
    *
    * @generated from field: bool api_key_allowed = 6;
    */
   apiKeyAllowed: boolean;
 
   /**
-   * Whether a caller from the networks named in COUNTERSIGN_TRUSTED_CALLERS needs no credential.
+   * Whether callers from the networks in COUNTERSIGN_TRUSTED_CALLERS need no credential.
    *
    * @generated from field: bool trusted_caller_allowed = 7;
    */
   trustedCallerAllowed: boolean;
 
   /**
-   * Beside `permission`: one that opens the method as well.
+   * An alternative to `permission`: callers who hold this one may call too.
    *
    * @generated from field: string or_permission = 8;
    */
@@ -100,14 +100,15 @@ export const AccessRuleSchema: GenMessage<AccessRule> = /*@__PURE__*/
   messageDesc(file_countersign_v1_access, 0);
 
 /**
- * The kinds of rate limit. Calls are counted for each caller's address (an IPv6 address by its /64)
- * and shared by all replicas. Over the limit is RESOURCE_EXHAUSTED with RATE_LIMITED and a RetryInfo.
+ * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64), and all
+ * replicas share the counts. Calls over the limit get RESOURCE_EXHAUSTED with RATE_LIMITED and a
+ * RetryInfo.
  *
  * @generated from enum countersign.v1.RatePolicy
  */
 export const RatePolicy = {
   /**
-   * Not limited: token checks, which callers with a credential make on every request of their own.
+   * Not limited: token checks, which callers with a credential make for every request they serve.
    *
    * @generated from enum value: RATE_POLICY_UNSPECIFIED = 0;
    */
@@ -136,8 +137,9 @@ export const RatePolicy = {
 } as const;
 
 /**
- * The kinds of rate limit. Calls are counted for each caller's address (an IPv6 address by its /64)
- * and shared by all replicas. Over the limit is RESOURCE_EXHAUSTED with RATE_LIMITED and a RetryInfo.
+ * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64), and all
+ * replicas share the counts. Calls over the limit get RESOURCE_EXHAUSTED with RATE_LIMITED and a
+ * RetryInfo.
  *
  * @generated from enum countersign.v1.RatePolicy
  */
@@ -150,8 +152,8 @@ export const RatePolicySchema: GenEnum<RatePolicy> = /*@__PURE__*/
   enumDesc(file_countersign_v1_access, 0);
 
 /**
- * Who may call a method. Every method of every service carries it, and the server refuses a call
- * to a method without it.
+ * Who may call a method. Every method of every service has this option; the server refuses calls to a
+ * method without it.
  *
  * @generated from extension: countersign.v1.AccessRule access = 50631;
  */

@@ -63,14 +63,14 @@ export const GetMeResponseSchema: GenMessage<GetMeResponse> = /*@__PURE__*/
  */
 export type UpdateMeRequest = Message<"countersign.v1.UpdateMeRequest"> & {
   /**
-   * The new values. Only the fields that the mask names are read, and `etag`.
+   * The new values. Only `etag` and the fields named in the mask are read.
    *
    * @generated from field: countersign.v1.User user = 1;
    */
   user?: User | undefined;
 
   /**
-   * The fields to change. Empty: those that can be changed and are not empty in `user`.
+   * The fields to change. Empty: all changeable fields that are not empty in `user`.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -119,8 +119,8 @@ export type ChangePasswordRequest = Message<"countersign.v1.ChangePasswordReques
   currentPassword: string;
 
   /**
-   * The password to sign in with from now on. The rules of AuthService.SignUp hold, and it is none of
-   * the last that the account had.
+   * The password to sign in with from now on. The rules of AuthService.SignUp apply, and it must not be
+   * one of the account's latest passwords.
    *
    * @generated from field: string new_password = 2;
    */
@@ -135,7 +135,7 @@ export const ChangePasswordRequestSchema: GenMessage<ChangePasswordRequest> = /*
   messageDesc(file_countersign_v1_account_service, 4);
 
 /**
- * The answer of AccountService.ChangePassword: the password is changed.
+ * The answer of AccountService.ChangePassword: the password was changed.
  *
  * @generated from message countersign.v1.ChangePasswordResponse
  */
@@ -192,7 +192,7 @@ export const ChangeEmailResponseSchema: GenMessage<ChangeEmailResponse> = /*@__P
  */
 export type ConfirmEmailChangeRequest = Message<"countersign.v1.ConfirmEmailChangeRequest"> & {
   /**
-   * What follows `#token=` in the mail's link.
+   * The text after `#token=` in the mail's link.
    *
    * @generated from field: string token = 1;
    */
@@ -243,14 +243,14 @@ export const BeginTotpEnrollmentRequestSchema: GenMessage<BeginTotpEnrollmentReq
  */
 export type BeginTotpEnrollmentResponse = Message<"countersign.v1.BeginTotpEnrollmentResponse"> & {
   /**
-   * The secret in base32, for people who type it.
+   * The secret in base32, for typing it in.
    *
    * @generated from field: string secret = 1;
    */
   secret: string;
 
   /**
-   * The same as an `otpauth://` URI, for a QR code.
+   * The secret as an `otpauth://` URI, for a QR code.
    *
    * @generated from field: string otpauth_uri = 2;
    */
@@ -292,7 +292,7 @@ export const ConfirmTotpEnrollmentRequestSchema: GenMessage<ConfirmTotpEnrollmen
  */
 export type ConfirmTotpEnrollmentResponse = Message<"countersign.v1.ConfirmTotpEnrollmentResponse"> & {
   /**
-   * Ten codes, each of which can take the place of the app once. They are not shown again.
+   * Ten codes, each of which can replace the app once. They are not shown again.
    *
    * @generated from field: repeated string recovery_codes = 1;
    */
@@ -358,7 +358,7 @@ export const RegenerateRecoveryCodesRequestSchema: GenMessage<RegenerateRecovery
  */
 export type RegenerateRecoveryCodesResponse = Message<"countersign.v1.RegenerateRecoveryCodesResponse"> & {
   /**
-   * Ten new codes. They are not shown again, and those before are void.
+   * Ten new codes. They are not shown again, and the previous ones no longer work.
    *
    * @generated from field: repeated string recovery_codes = 1;
    */
@@ -401,7 +401,7 @@ export type BeginPasskeyRegistrationResponse = Message<"countersign.v1.BeginPass
   optionsJson: string;
 
   /**
-   * When its challenge stops being valid: 5 minutes after it was made. It works once.
+   * When the challenge expires: 5 minutes after it was created. It works once.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 2;
    */
@@ -422,14 +422,14 @@ export const BeginPasskeyRegistrationResponseSchema: GenMessage<BeginPasskeyRegi
  */
 export type FinishPasskeyRegistrationRequest = Message<"countersign.v1.FinishPasskeyRegistrationRequest"> & {
   /**
-   * What `navigator.credentials.create` gave, as JSON.
+   * The result of `navigator.credentials.create`, as JSON.
    *
    * @generated from field: string credential_json = 1;
    */
   credentialJson: string;
 
   /**
-   * What the owner calls it. May be empty; any characters but NUL.
+   * The owner's name for it. May be empty; any characters but NUL.
    *
    * @generated from field: string display_name = 2;
    */
@@ -486,7 +486,7 @@ export const ListPasskeysRequestSchema: GenMessage<ListPasskeysRequest> = /*@__P
  */
 export type ListPasskeysResponse = Message<"countersign.v1.ListPasskeysResponse"> & {
   /**
-   * All of them.
+   * All the caller's passkeys.
    *
    * @generated from field: repeated countersign.v1.Passkey passkeys = 1;
    */
@@ -507,7 +507,7 @@ export const ListPasskeysResponseSchema: GenMessage<ListPasskeysResponse> = /*@_
  */
 export type RenamePasskeyRequest = Message<"countersign.v1.RenamePasskeyRequest"> & {
   /**
-   * Which one.
+   * The passkey to rename.
    *
    * @generated from field: string passkey_id = 1;
    */
@@ -556,7 +556,7 @@ export const RenamePasskeyResponseSchema: GenMessage<RenamePasskeyResponse> = /*
  */
 export type DeletePasskeyRequest = Message<"countersign.v1.DeletePasskeyRequest"> & {
   /**
-   * Which one.
+   * The passkey to delete.
    *
    * @generated from field: string passkey_id = 1;
    */
@@ -571,7 +571,7 @@ export const DeletePasskeyRequestSchema: GenMessage<DeletePasskeyRequest> = /*@_
   messageDesc(file_countersign_v1_account_service, 26);
 
 /**
- * The answer of AccountService.DeletePasskey: it is forgotten.
+ * The answer of AccountService.DeletePasskey: the passkey was deleted.
  *
  * @generated from message countersign.v1.DeletePasskeyResponse
  */
@@ -637,7 +637,7 @@ export const DeleteMeRequestSchema: GenMessage<DeleteMeRequest> = /*@__PURE__*/
   messageDesc(file_countersign_v1_account_service, 30);
 
 /**
- * The answer of AccountService.DeleteMe: the account is gone.
+ * The answer of AccountService.DeleteMe: the account was deleted.
  *
  * @generated from message countersign.v1.DeleteMeResponse
  */
@@ -652,19 +652,19 @@ export const DeleteMeResponseSchema: GenMessage<DeleteMeResponse> = /*@__PURE__*
   messageDesc(file_countersign_v1_account_service, 31);
 
 /**
- * AccountService is for a person's own account: their profile, password and address, their second
- * factor, their passkeys, and its end.
+ * AccountService manages a person's own account: profile, password, address, second factor, passkeys,
+ * and its deletion.
  *
- * Every method acts for the owner of the call's access token. What would help a thief of that token
- * to keep the account asks for a sign-in no older than 10 minutes (REAUTHENTICATION_REQUIRED;
- * AuthService.Reauthenticate gives one), and tells the owner by mail, with a link for "this wasn't me"
- * that AuthService.SecureAccount takes.
+ * Every method acts for the owner of the call's access token. Changes that would help a thief of that
+ * token to keep the account require a sign-in within the last 10 minutes (otherwise
+ * REAUTHENTICATION_REQUIRED; AuthService.Reauthenticate renews it). They also notify the owner by mail,
+ * with a "this wasn't me" link for AuthService.SecureAccount.
  *
  * @generated from service countersign.v1.AccountService
  */
 export const AccountService: GenService<{
   /**
-   * The caller's account.
+   * Returns the caller's account.
    *
    * @generated from rpc countersign.v1.AccountService.GetMe
    */
@@ -674,10 +674,10 @@ export const AccountService: GenService<{
     output: typeof GetMeResponseSchema;
   },
   /**
-   * Changes the caller's profile: today that is `display_name`.
+   * Changes the caller's profile: currently only `display_name`.
    *
-   * Errors: INVALID_REQUEST for a mask that names anything else; ETAG_MISMATCH where `user.etag` is
-   * not empty and not the account's.
+   * Errors: INVALID_REQUEST if the mask names any other field; ETAG_MISMATCH if `user.etag` is set and
+   * is not the account's.
    *
    * @generated from rpc countersign.v1.AccountService.UpdateMe
    */
@@ -689,8 +689,8 @@ export const AccountService: GenService<{
   /**
    * Changes the caller's password and ends all their other sessions.
    *
-   * Errors: INVALID_CREDENTIALS for the current password, ACCOUNT_LOCKED after too many of those,
-   * PASSWORD_TOO_WEAK, PASSWORD_REUSED.
+   * Errors: INVALID_CREDENTIALS if the current password is wrong; ACCOUNT_LOCKED after too many wrong
+   * ones; PASSWORD_TOO_WEAK; PASSWORD_REUSED.
    *
    * @generated from rpc countersign.v1.AccountService.ChangePassword
    */
@@ -700,10 +700,11 @@ export const AccountService: GenService<{
     output: typeof ChangePasswordResponseSchema;
   },
   /**
-   * Mails a link to a new address, whose token ConfirmEmailChange takes. Until then nothing changes.
-   * The answer is the same where the address belongs to another account, whose owner is told.
+   * Mails a link to a new address; its token is for ConfirmEmailChange, and nothing changes before
+   * that. If the address belongs to another account, the answer is the same, and that account's owner
+   * gets a mail.
    *
-   * Asks for a recent sign-in.
+   * Requires a recent sign-in.
    *
    * @generated from rpc countersign.v1.AccountService.ChangeEmail
    */
@@ -713,11 +714,11 @@ export const AccountService: GenService<{
     output: typeof ChangeEmailResponseSchema;
   },
   /**
-   * Takes the token that was mailed to the new address: the account has that address from now on, and
-   * its other sessions end. The old address gets a mail with a link that takes it back.
+   * Confirms a new address with the token that was mailed to it. The account has that address from now
+   * on, and its other sessions end. The old address gets a mail with a link that undoes the change.
    *
-   * It needs no access token, since the link may be opened on another device; where the call carries
-   * one of the account's, its session goes on.
+   * No access token is needed, since the link may be opened on another device. If the call carries one
+   * of the account's, that session continues.
    *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN.
    *
@@ -729,10 +730,10 @@ export const AccountService: GenService<{
     output: typeof ConfirmEmailChangeResponseSchema;
   },
   /**
-   * Makes a secret for an authenticator app. Nothing is asked for at sign-in before
-   * ConfirmTotpEnrollment; a second call makes a new secret and forgets the one before.
+   * Creates a secret for an authenticator app. Sign-ins don't ask for codes until
+   * ConfirmTotpEnrollment. Another call creates a new secret and discards the previous one.
    *
-   * Asks for a recent sign-in. Errors: MFA_STATE where an app is enrolled already.
+   * Requires a recent sign-in. Errors: MFA_STATE if an app is enrolled already.
    *
    * @generated from rpc countersign.v1.AccountService.BeginTotpEnrollment
    */
@@ -742,11 +743,11 @@ export const AccountService: GenService<{
     output: typeof BeginTotpEnrollmentResponseSchema;
   },
   /**
-   * Turns the second factor on, by a code of the app that has the new secret. From now on a sign-in
-   * by password asks for a code, and the other sessions have ended. The recovery codes are shown this
-   * once.
+   * Turns the second factor on, with a code from the app that has the new secret. From now on a sign-in
+   * by password asks for a code. The caller's other sessions end. The recovery codes are shown only in
+   * this answer.
    *
-   * Asks for a recent sign-in. Errors: MFA_CODE_INVALID, MFA_STATE.
+   * Requires a recent sign-in. Errors: MFA_CODE_INVALID, MFA_STATE.
    *
    * @generated from rpc countersign.v1.AccountService.ConfirmTotpEnrollment
    */
@@ -756,9 +757,9 @@ export const AccountService: GenService<{
     output: typeof ConfirmTotpEnrollmentResponseSchema;
   },
   /**
-   * Turns the second factor off and forgets the secret and the recovery codes.
+   * Turns the second factor off and erases the secret and the recovery codes.
    *
-   * Asks for a recent sign-in. Errors: MFA_STATE where it is off.
+   * Requires a recent sign-in. Errors: MFA_STATE if it is off.
    *
    * @generated from rpc countersign.v1.AccountService.DisableTotp
    */
@@ -768,9 +769,10 @@ export const AccountService: GenService<{
     output: typeof DisableTotpResponseSchema;
   },
   /**
-   * Makes new recovery codes, shown this once, and voids those before.
+   * Replaces the recovery codes. The new ones are shown only in this answer; the previous ones stop
+   * working.
    *
-   * Asks for a recent sign-in. Errors: MFA_STATE where the second factor is off.
+   * Requires a recent sign-in. Errors: MFA_STATE if the second factor is off.
    *
    * @generated from rpc countersign.v1.AccountService.RegenerateRecoveryCodes
    */
@@ -780,9 +782,10 @@ export const AccountService: GenService<{
     output: typeof RegenerateRecoveryCodesResponseSchema;
   },
   /**
-   * Begins to register a passkey. Hand the options to the browser's `navigator.credentials.create`.
+   * Begins the registration of a passkey. Pass the options to the browser's
+   * `navigator.credentials.create`.
    *
-   * Asks for a recent sign-in. Errors: TOO_MANY after 20 passkeys.
+   * Requires a recent sign-in. Errors: TOO_MANY if the account has 20 passkeys.
    *
    * @generated from rpc countersign.v1.AccountService.BeginPasskeyRegistration
    */
@@ -792,10 +795,10 @@ export const AccountService: GenService<{
     output: typeof BeginPasskeyRegistrationResponseSchema;
   },
   /**
-   * Registers a passkey by what `navigator.credentials.create` gave. It can sign in from now on.
+   * Registers a passkey with the result of `navigator.credentials.create`. It can sign in from now on.
    *
-   * Asks for a recent sign-in. Errors: MFA_CODE_INVALID for an answer that is not right or not to a
-   * challenge of the caller's; TOO_MANY.
+   * Requires a recent sign-in. Errors: MFA_CODE_INVALID if the result is wrong or does not answer a
+   * challenge of the caller; TOO_MANY.
    *
    * @generated from rpc countersign.v1.AccountService.FinishPasskeyRegistration
    */
@@ -805,7 +808,7 @@ export const AccountService: GenService<{
     output: typeof FinishPasskeyRegistrationResponseSchema;
   },
   /**
-   * The caller's passkeys, the oldest first. There are at most 20.
+   * Lists the caller's passkeys, the oldest first. There are at most 20.
    *
    * @generated from rpc countersign.v1.AccountService.ListPasskeys
    */
@@ -815,7 +818,7 @@ export const AccountService: GenService<{
     output: typeof ListPasskeysResponseSchema;
   },
   /**
-   * Gives one of the caller's passkeys another name. Errors: NOT_FOUND.
+   * Renames one of the caller's passkeys. Errors: NOT_FOUND.
    *
    * @generated from rpc countersign.v1.AccountService.RenamePasskey
    */
@@ -825,9 +828,9 @@ export const AccountService: GenService<{
     output: typeof RenamePasskeyResponseSchema;
   },
   /**
-   * Forgets one of the caller's passkeys: it can't sign in any more.
+   * Deletes one of the caller's passkeys: it can no longer sign in.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND.
+   * Requires a recent sign-in. Errors: NOT_FOUND.
    *
    * @generated from rpc countersign.v1.AccountService.DeletePasskey
    */
@@ -837,8 +840,9 @@ export const AccountService: GenService<{
     output: typeof DeletePasskeyResponseSchema;
   },
   /**
-   * Everything that is held on the caller, as one JSON document: the account, its sessions, its
-   * factors without their secrets, and its audit events; of sessions and events the newest 5,000.
+   * Returns everything that is held about the caller as one JSON document: the account, its sessions,
+   * its factors without their secrets, and its audit events. Of sessions and events it has the newest
+   * 5,000.
    *
    * @generated from rpc countersign.v1.AccountService.ExportMe
    */
@@ -848,10 +852,11 @@ export const AccountService: GenService<{
     output: typeof ExportMeResponseSchema;
   },
   /**
-   * Deletes the caller's account. Its personal data is erased, its sessions and factors end, and its
-   * address is free again. Audit events stay, under an id that leads to nobody.
+   * Deletes the caller's account. Its personal data is erased, its sessions end, its factors are
+   * deleted, and its address can be used again. Audit events stay, under an id that no longer
+   * identifies anyone.
    *
-   * Asks for a recent sign-in. Errors: LAST_ADMIN.
+   * Requires a recent sign-in. Errors: LAST_ADMIN.
    *
    * @generated from rpc countersign.v1.AccountService.DeleteMe
    */

@@ -71,17 +71,17 @@ export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> 
  */
 export type RotateSigningKeyRequest = Message<"countersign.v1.RotateSigningKeyRequest"> & {
   /**
-   * The key to be replaced: the one that is active as far as the caller knows. Where it is not active
-   * any more, nothing is done. Empty: whichever is active.
+   * The key to replace: the one that the caller believes to be active. If it is no longer active,
+   * nothing is done. Empty: whichever key is active.
    *
    * @generated from field: string active_key_id = 1;
    */
   activeKeyId: string;
 
   /**
-   * Whether to rotate although the next key has not been published for 20 minutes. Verifiers that cache
-   * the key set refuse its tokens until they ask for the set again; many do so when they meet an
-   * unknown key.
+   * Whether to rotate even if the next key has not been published for 20 minutes. Verifiers that cache
+   * the key set refuse its tokens until they fetch the set again; many do so when they see an unknown
+   * key.
    *
    * @generated from field: bool force = 2;
    */
@@ -102,21 +102,21 @@ export const RotateSigningKeyRequestSchema: GenMessage<RotateSigningKeyRequest> 
  */
 export type RotateSigningKeyResponse = Message<"countersign.v1.RotateSigningKeyResponse"> & {
   /**
-   * The key that signs now.
+   * The key that is active now.
    *
    * @generated from field: countersign.v1.SigningKey active_key = 1;
    */
   activeKey?: SigningKey | undefined;
 
   /**
-   * The one that comes after it.
+   * The key that will replace it.
    *
    * @generated from field: countersign.v1.SigningKey next_key = 2;
    */
   nextKey?: SigningKey | undefined;
 
   /**
-   * Whether this call did it. False: the key named had been replaced before.
+   * Whether this call rotated. False: the named key had been replaced before.
    *
    * @generated from field: bool rotated = 3;
    */
@@ -144,7 +144,7 @@ export type RevokeSigningKeyRequest = Message<"countersign.v1.RevokeSigningKeyRe
   keyId: string;
 
   /**
-   * Why, for the audit trail, where it stays: it should name no person.
+   * The reason, for the audit trail. It stays there, so it should not name a person.
    *
    * @generated from field: string reason = 2;
    */
@@ -165,14 +165,14 @@ export const RevokeSigningKeyRequestSchema: GenMessage<RevokeSigningKeyRequest> 
  */
 export type RevokeSigningKeyResponse = Message<"countersign.v1.RevokeSigningKeyResponse"> & {
   /**
-   * The key that is revoked.
+   * The revoked key.
    *
    * @generated from field: countersign.v1.SigningKey revoked_key = 1;
    */
   revokedKey?: SigningKey | undefined;
 
   /**
-   * The key that signs now.
+   * The key that is active now.
    *
    * @generated from field: countersign.v1.SigningKey active_key = 2;
    */
@@ -193,44 +193,44 @@ export const RevokeSigningKeyResponseSchema: GenMessage<RevokeSigningKeyResponse
  */
 export type ListUsersRequest = Message<"countersign.v1.ListUsersRequest"> & {
   /**
-   * What the address or the display name contains, in whatever case; of one or two characters: what
-   * either begins with. Every character stands for itself. Empty: anybody.
+   * A text that the address or the display name contains, regardless of case; a text of one or two
+   * characters must be at the beginning of either. There are no wildcards. Empty: all users.
    *
    * @generated from field: string query = 1;
    */
   query: string;
 
   /**
-   * Only users who are active, or only who are suspended. Unset: both.
+   * Only active or only suspended users. Unset: both.
    *
    * @generated from field: countersign.v1.UserState state = 2;
    */
   state: UserState;
 
   /**
-   * Only users who have this role. Empty: with any.
+   * Only users who have this role. Empty: any role.
    *
    * @generated from field: string role = 3;
    */
   role: string;
 
   /**
-   * `created_at`, `email` or `last_login_at`, each alone or followed by ` asc` or ` desc`. Who never
-   * signed in counts as longest ago. Empty: `created_at desc`.
+   * `created_at`, `email` or `last_login_at`, each alone or followed by ` asc` or ` desc`. Users who
+   * have never signed in count as the earliest. Empty: `created_at desc`.
    *
    * @generated from field: string order_by = 4;
    */
   orderBy: string;
 
   /**
-   * How many to give at most: 1 to 200. 0: 50.
+   * The maximum number to return: 1 to 200. 0: 50.
    *
    * @generated from field: int32 page_size = 5;
    */
   pageSize: number;
 
   /**
-   * What the answer before gave as `next_page_token`. Empty: the first page.
+   * The `next_page_token` of the previous answer. Empty: the first page.
    *
    * @generated from field: string page_token = 6;
    */
@@ -258,7 +258,7 @@ export type ListUsersResponse = Message<"countersign.v1.ListUsersResponse"> & {
   users: User[];
 
   /**
-   * Leads to the next page. Empty: this was the last one.
+   * The token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -279,7 +279,7 @@ export const ListUsersResponseSchema: GenMessage<ListUsersResponse> = /*@__PURE_
  */
 export type GetUserRequest = Message<"countersign.v1.GetUserRequest"> & {
   /**
-   * Which one.
+   * The user to return.
    *
    * @generated from field: string user_id = 1;
    */
@@ -328,7 +328,7 @@ export type CreateUserRequest = Message<"countersign.v1.CreateUserRequest"> & {
   email: string;
 
   /**
-   * What mails call the person. May be empty; any characters but NUL.
+   * The person's name in mails. May be empty; any characters but NUL.
    *
    * @generated from field: string display_name = 2;
    */
@@ -370,14 +370,15 @@ export const CreateUserResponseSchema: GenMessage<CreateUserResponse> = /*@__PUR
  */
 export type UpdateUserRequest = Message<"countersign.v1.UpdateUserRequest"> & {
   /**
-   * The user, by `user_id`, with new values. Only the fields that the mask names are read, and `etag`.
+   * The user to change, identified by `user_id`, with the new values. Only `etag` and the fields named
+   * in the mask are read.
    *
    * @generated from field: countersign.v1.User user = 1;
    */
   user?: User | undefined;
 
   /**
-   * The fields to change. Empty: those that can be changed and are not empty in `user`.
+   * The fields to change. Empty: all changeable fields that are not empty in `user`.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -419,14 +420,14 @@ export const UpdateUserResponseSchema: GenMessage<UpdateUserResponse> = /*@__PUR
  */
 export type SuspendUserRequest = Message<"countersign.v1.SuspendUserRequest"> & {
   /**
-   * Which one.
+   * The user to suspend.
    *
    * @generated from field: string user_id = 1;
    */
   userId: string;
 
   /**
-   * Why, for the audit trail, from where it goes when the user is erased. Any characters but NUL.
+   * The reason, for the audit trail. It is erased with the user. Any characters but NUL.
    *
    * @generated from field: string reason = 2;
    */
@@ -468,7 +469,7 @@ export const SuspendUserResponseSchema: GenMessage<SuspendUserResponse> = /*@__P
  */
 export type ReinstateUserRequest = Message<"countersign.v1.ReinstateUserRequest"> & {
   /**
-   * Which one.
+   * The user to reinstate.
    *
    * @generated from field: string user_id = 1;
    */
@@ -510,7 +511,7 @@ export const ReinstateUserResponseSchema: GenMessage<ReinstateUserResponse> = /*
  */
 export type UnlockUserRequest = Message<"countersign.v1.UnlockUserRequest"> & {
   /**
-   * Which one.
+   * The user to unlock.
    *
    * @generated from field: string user_id = 1;
    */
@@ -552,7 +553,7 @@ export const UnlockUserResponseSchema: GenMessage<UnlockUserResponse> = /*@__PUR
  */
 export type DeleteUserRequest = Message<"countersign.v1.DeleteUserRequest"> & {
   /**
-   * Which one.
+   * The user to delete.
    *
    * @generated from field: string user_id = 1;
    */
@@ -567,7 +568,7 @@ export const DeleteUserRequestSchema: GenMessage<DeleteUserRequest> = /*@__PURE_
   messageDesc(file_countersign_v1_admin_service, 20);
 
 /**
- * The answer of AdminService.DeleteUser: the account is gone.
+ * The answer of AdminService.DeleteUser: the account was deleted.
  *
  * @generated from message countersign.v1.DeleteUserResponse
  */
@@ -588,7 +589,7 @@ export const DeleteUserResponseSchema: GenMessage<DeleteUserResponse> = /*@__PUR
  */
 export type SendPasswordResetRequest = Message<"countersign.v1.SendPasswordResetRequest"> & {
   /**
-   * Which one.
+   * The user who gets the mail.
    *
    * @generated from field: string user_id = 1;
    */
@@ -624,7 +625,7 @@ export const SendPasswordResetResponseSchema: GenMessage<SendPasswordResetRespon
  */
 export type RevokeUserSessionsRequest = Message<"countersign.v1.RevokeUserSessionsRequest"> & {
   /**
-   * Whose.
+   * The user whose sessions to end.
    *
    * @generated from field: string user_id = 1;
    */
@@ -645,7 +646,7 @@ export const RevokeUserSessionsRequestSchema: GenMessage<RevokeUserSessionsReque
  */
 export type RevokeUserSessionsResponse = Message<"countersign.v1.RevokeUserSessionsResponse"> & {
   /**
-   * How many have ended by this.
+   * How many sessions this call has ended.
    *
    * @generated from field: int32 revoked_count = 1;
    */
@@ -744,14 +745,15 @@ export const CreateRoleResponseSchema: GenMessage<CreateRoleResponse> = /*@__PUR
  */
 export type UpdateRoleRequest = Message<"countersign.v1.UpdateRoleRequest"> & {
   /**
-   * The role, by its name, with new values. Only the fields that the mask names are read, and `etag`.
+   * The role to change, identified by its name, with the new values. Only `etag` and the fields named
+   * in the mask are read.
    *
    * @generated from field: countersign.v1.Role role = 1;
    */
   role?: Role | undefined;
 
   /**
-   * The fields to change. Empty: those that are not empty in `role`.
+   * The fields to change. Empty: all that are not empty in `role`.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -793,7 +795,7 @@ export const UpdateRoleResponseSchema: GenMessage<UpdateRoleResponse> = /*@__PUR
  */
 export type DeleteRoleRequest = Message<"countersign.v1.DeleteRoleRequest"> & {
   /**
-   * Its name.
+   * The name of the role.
    *
    * @generated from field: string name = 1;
    */
@@ -808,7 +810,7 @@ export const DeleteRoleRequestSchema: GenMessage<DeleteRoleRequest> = /*@__PURE_
   messageDesc(file_countersign_v1_admin_service, 32);
 
 /**
- * The answer of AdminService.DeleteRole: it allows nothing any more.
+ * The answer of AdminService.DeleteRole: the role was deleted.
  *
  * @generated from message countersign.v1.DeleteRoleResponse
  */
@@ -829,7 +831,7 @@ export const DeleteRoleResponseSchema: GenMessage<DeleteRoleResponse> = /*@__PUR
  */
 export type GrantRoleRequest = Message<"countersign.v1.GrantRoleRequest"> & {
   /**
-   * Who.
+   * The user or service account that gets the role.
    *
    * @generated from oneof countersign.v1.GrantRoleRequest.holder
    */
@@ -894,7 +896,7 @@ export const GrantRoleResponseSchema: GenMessage<GrantRoleResponse> = /*@__PURE_
  */
 export type RevokeRoleRequest = Message<"countersign.v1.RevokeRoleRequest"> & {
   /**
-   * Who.
+   * The user or service account that loses the role.
    *
    * @generated from oneof countersign.v1.RevokeRoleRequest.holder
    */
@@ -1037,7 +1039,7 @@ export const CreatePermissionResponseSchema: GenMessage<CreatePermissionResponse
  */
 export type DeletePermissionRequest = Message<"countersign.v1.DeletePermissionRequest"> & {
   /**
-   * Its name.
+   * The name of the permission.
    *
    * @generated from field: string name = 1;
    */
@@ -1052,7 +1054,7 @@ export const DeletePermissionRequestSchema: GenMessage<DeletePermissionRequest> 
   messageDesc(file_countersign_v1_admin_service, 42);
 
 /**
- * The answer of AdminService.DeletePermission: it is gone.
+ * The answer of AdminService.DeletePermission: the permission was deleted.
  *
  * @generated from message countersign.v1.DeletePermissionResponse
  */
@@ -1073,7 +1075,7 @@ export const DeletePermissionResponseSchema: GenMessage<DeletePermissionResponse
  */
 export type CreateServiceAccountRequest = Message<"countersign.v1.CreateServiceAccountRequest"> & {
   /**
-   * What people call it. Any characters but NUL.
+   * A name for people. Any characters but NUL.
    *
    * @generated from field: string display_name = 1;
    */
@@ -1122,7 +1124,7 @@ export const CreateServiceAccountResponseSchema: GenMessage<CreateServiceAccount
  */
 export type GetServiceAccountRequest = Message<"countersign.v1.GetServiceAccountRequest"> & {
   /**
-   * Which one.
+   * The service account to return.
    *
    * @generated from field: string service_account_id = 1;
    */
@@ -1164,14 +1166,14 @@ export const GetServiceAccountResponseSchema: GenMessage<GetServiceAccountRespon
  */
 export type ListServiceAccountsRequest = Message<"countersign.v1.ListServiceAccountsRequest"> & {
   /**
-   * How many to give at most: 1 to 200. 0: 50.
+   * The maximum number to return: 1 to 200. 0: 50.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * What the answer before gave as `next_page_token`. Empty: the first page.
+   * The `next_page_token` of the previous answer. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -1199,7 +1201,7 @@ export type ListServiceAccountsResponse = Message<"countersign.v1.ListServiceAcc
   serviceAccounts: ServiceAccount[];
 
   /**
-   * Leads to the next page. Empty: this was the last one.
+   * The token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -1220,7 +1222,7 @@ export const ListServiceAccountsResponseSchema: GenMessage<ListServiceAccountsRe
  */
 export type DeleteServiceAccountRequest = Message<"countersign.v1.DeleteServiceAccountRequest"> & {
   /**
-   * Which one.
+   * The service account to delete.
    *
    * @generated from field: string service_account_id = 1;
    */
@@ -1235,7 +1237,7 @@ export const DeleteServiceAccountRequestSchema: GenMessage<DeleteServiceAccountR
   messageDesc(file_countersign_v1_admin_service, 50);
 
 /**
- * The answer of AdminService.DeleteServiceAccount: it is gone.
+ * The answer of AdminService.DeleteServiceAccount: the service account was deleted.
  *
  * @generated from message countersign.v1.DeleteServiceAccountResponse
  */
@@ -1256,13 +1258,13 @@ export const DeleteServiceAccountResponseSchema: GenMessage<DeleteServiceAccount
  */
 export type ImportUsersRequest = Message<"countersign.v1.ImportUsersRequest"> & {
   /**
-   * What it says.
+   * The content of this message.
    *
    * @generated from oneof countersign.v1.ImportUsersRequest.message
    */
   message: {
     /**
-     * How rows are treated. At most once, and before the first row.
+     * How to treat rows. At most once, and before the first row.
      *
      * @generated from field: countersign.v1.ImportOptions options = 1;
      */
@@ -1287,7 +1289,7 @@ export const ImportUsersRequestSchema: GenMessage<ImportUsersRequest> = /*@__PUR
   messageDesc(file_countersign_v1_admin_service, 52);
 
 /**
- * One message of the stream that AdminService.ImportUsers answers with: what became of a row.
+ * One message of the stream that AdminService.ImportUsers answers with: the outcome of a row.
  *
  * @generated from message countersign.v1.ImportUsersResponse
  */
@@ -1300,35 +1302,35 @@ export type ImportUsersResponse = Message<"countersign.v1.ImportUsersResponse"> 
   index: bigint;
 
   /**
-   * What became of it.
+   * The outcome.
    *
    * @generated from field: countersign.v1.ImportOutcome outcome = 2;
    */
   outcome: ImportOutcome;
 
   /**
-   * The account that was created, updated or left as it is. In a dry run, none that is to be created.
+   * The account that was created, updated or left as it is. Empty in a dry run for one to be created.
    *
    * @generated from field: string user_id = 3;
    */
   userId: string;
 
   /**
-   * Why it was refused, else unset.
+   * Why the row was refused. Unset if it was not.
    *
    * @generated from field: countersign.v1.ErrorReason reason = 4;
    */
   reason: ErrorReason;
 
   /**
-   * The field of the row at fault, where it is one: `password_hash`.
+   * The field that caused the refusal, if it was one, for example `password_hash`.
    *
    * @generated from field: string field = 5;
    */
   field: string;
 
   /**
-   * The same for people. It repeats no secret.
+   * The reason in words, for people. It never repeats a secret.
    *
    * @generated from field: string description = 6;
    */
@@ -1349,14 +1351,14 @@ export const ImportUsersResponseSchema: GenMessage<ImportUsersResponse> = /*@__P
  */
 export type ExportUsersRequest = Message<"countersign.v1.ExportUsersRequest"> & {
   /**
-   * Only users who are active, or only who are suspended. Unset: both.
+   * Only active or only suspended users. Unset: both.
    *
    * @generated from field: countersign.v1.UserState state = 1;
    */
   state: UserState;
 
   /**
-   * Only users who have this role. Empty: with any.
+   * Only users who have this role. Empty: any role.
    *
    * @generated from field: string role = 2;
    */
@@ -1392,24 +1394,25 @@ export const ExportUsersResponseSchema: GenMessage<ExportUsersResponse> = /*@__P
   messageDesc(file_countersign_v1_admin_service, 55);
 
 /**
- * AdminService is what operators do: each method asks for a permission, and what can do harm for a
- * sign-in of the last 10 minutes.
+ * AdminService is for administrators: each method requires a permission, and methods that can do harm
+ * also require a recent sign-in, within the last 10 minutes.
  *
- * Nobody rises by it. Whoever grants a role, or changes what one allows, holds every permission of it;
- * and whoever may do less than a user can't change, suspend or delete that user, but may help: end
- * their sessions, lift a lock, mail them a link. The last active administrator always remains.
+ * Nobody can gain permissions by it. To grant a role, or to change what it allows, the caller must hold
+ * every permission of the role. A caller with fewer permissions than a user can't change, suspend or
+ * delete that user, but can help: end their sessions, lift a lock, mail them a link. The last active
+ * administrator can't be removed.
  *
  * @generated from service countersign.v1.AdminService
  */
 export const AdminService: GenService<{
   /**
-   * Users who are not deleted, in pages: all, or those that `query`, `state` and `role` leave.
+   * Lists users who are not deleted, in pages: all, or those that match `query`, `state` and `role`.
    *
-   * A page costs the same wherever it is, and no search takes long: where what is asked for is rare among
-   * very many users, a page may hold fewer users than asked for, or none, and still lead to a next one.
+   * Every page costs the same, and no search takes long: if matches are rare among very many users, a
+   * page may have fewer users than requested, or none, and still have a `next_page_token`.
    *
-   * Errors: INVALID_REQUEST for an order that is not listed, a state that is not searched for, and a page
-   * token that is not one of ours or of another query.
+   * Errors: INVALID_REQUEST for an unknown order, a state that can't be searched for, or a page token
+   * that this query did not return.
    *
    * @generated from rpc countersign.v1.AdminService.ListUsers
    */
@@ -1419,7 +1422,7 @@ export const AdminService: GenService<{
     output: typeof ListUsersResponseSchema;
   },
   /**
-   * One user. Errors: NOT_FOUND, also for one who was deleted.
+   * Returns a user. Errors: NOT_FOUND, also for a deleted user.
    *
    * @generated from rpc countersign.v1.AdminService.GetUser
    */
@@ -1429,14 +1432,14 @@ export const AdminService: GenService<{
     output: typeof GetUserResponseSchema;
   },
   /**
-   * Creates an account, with the role `user`, and mails its owner an invitation with a link to set a
-   * password, which AuthService.ResetPassword takes for 24 hours; after that SendPasswordReset or
-   * AuthService.RequestPasswordReset gives another. Nobody else ever knows that password. Setting it
-   * proves the address.
+   * Creates an account with the role `user`, and mails its owner an invitation with a link to set a
+   * password. The link's token, for AuthService.ResetPassword, works for 24 hours; after that,
+   * SendPasswordReset or AuthService.RequestPasswordReset sends another. Nobody but the owner ever
+   * knows the password. Setting it verifies the address.
    *
-   * An address that somebody signed up with and never proved is taken from them.
+   * If an account has the address but has never verified it, the new account replaces that one.
    *
-   * Asks for a recent sign-in. Errors: EMAIL_TAKEN.
+   * Requires a recent sign-in. Errors: EMAIL_TAKEN.
    *
    * @generated from rpc countersign.v1.AdminService.CreateUser
    */
@@ -1446,14 +1449,14 @@ export const AdminService: GenService<{
     output: typeof CreateUserResponseSchema;
   },
   /**
-   * Changes a user: `display_name`, or `email`. There is no way to set a password.
+   * Changes a user's `display_name` or `email`. There is no way to set a password.
    *
-   * A new address counts as not verified until its owner opens the link that is mailed to it. The old one
-   * gets a mail with a link that takes it back, and the user's sessions end.
+   * A new address counts as unverified until its owner opens the link that is mailed to it. The old
+   * address gets a mail with a link that undoes the change, and the user's sessions end.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND; INVALID_REQUEST for a mask that names anything else;
-   * ETAG_MISMATCH where `user.etag` is not empty and not the user's; EMAIL_TAKEN; PERMISSION_DENIED where
-   * the user may do something that the caller may not.
+   * Requires a recent sign-in. Errors: NOT_FOUND; INVALID_REQUEST if the mask names any other field;
+   * ETAG_MISMATCH if `user.etag` is set and is not the user's; EMAIL_TAKEN; PERMISSION_DENIED if the
+   * user has permissions that the caller does not have.
    *
    * @generated from rpc countersign.v1.AdminService.UpdateUser
    */
@@ -1463,11 +1466,11 @@ export const AdminService: GenService<{
     output: typeof UpdateUserResponseSchema;
   },
   /**
-   * Has a user not sign in until ReinstateUser: every session ends, and its tokens and the user's API
-   * keys are refused, on every replica and at every connected verifier within a second.
+   * Blocks a user's sign-ins until ReinstateUser. Every session ends; its tokens and the user's API
+   * keys are refused within a second, on every replica and at every connected verifier.
    *
    * It is idempotent. Errors: NOT_FOUND; LAST_ADMIN for the last active administrator;
-   * PERMISSION_DENIED where the user may do something that the caller may not.
+   * PERMISSION_DENIED if the user has permissions that the caller does not have.
    *
    * @generated from rpc countersign.v1.AdminService.SuspendUser
    */
@@ -1477,10 +1480,10 @@ export const AdminService: GenService<{
     output: typeof SuspendUserResponseSchema;
   },
   /**
-   * Lets a suspended user sign in again. Sessions that ended stay so.
+   * Lets a suspended user sign in again. Sessions that have ended are not restored.
    *
-   * It is idempotent. Errors: NOT_FOUND; PERMISSION_DENIED where the user may do something that the caller
-   * may not.
+   * It is idempotent. Errors: NOT_FOUND; PERMISSION_DENIED if the user has permissions that the caller
+   * does not have.
    *
    * @generated from rpc countersign.v1.AdminService.ReinstateUser
    */
@@ -1490,7 +1493,8 @@ export const AdminService: GenService<{
     output: typeof ReinstateUserResponseSchema;
   },
   /**
-   * Forgets a user's wrong passwords and codes, so that the right ones are taken again at once.
+   * Resets the count of a user's wrong passwords and codes, which lifts the locks: the right ones are
+   * accepted again at once.
    *
    * It is idempotent. Errors: NOT_FOUND.
    *
@@ -1502,11 +1506,12 @@ export const AdminService: GenService<{
     output: typeof UnlockUserResponseSchema;
   },
   /**
-   * Deletes a user as AccountService.DeleteMe does: personal data is erased, sessions and factors end,
-   * the address is free again. Audit events stay, under an id that leads to nobody.
+   * Deletes a user as AccountService.DeleteMe does: personal data is erased, sessions end, factors are
+   * deleted, and the address can be used again. Audit events stay, under an id that no longer
+   * identifies anyone.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND; LAST_ADMIN for the last active administrator;
-   * PERMISSION_DENIED where the user may do something that the caller may not.
+   * Requires a recent sign-in. Errors: NOT_FOUND; LAST_ADMIN for the last active administrator;
+   * PERMISSION_DENIED if the user has permissions that the caller does not have.
    *
    * @generated from rpc countersign.v1.AdminService.DeleteUser
    */
@@ -1516,8 +1521,8 @@ export const AdminService: GenService<{
     output: typeof DeleteUserResponseSchema;
   },
   /**
-   * Mails a user a link to set a new password, which AuthService.ResetPassword takes. The link before
-   * becomes void; until it is used nothing else changes.
+   * Mails a user a link to set a new password with AuthService.ResetPassword. The previous link stops
+   * working. Nothing else changes until the link is used.
    *
    * Errors: NOT_FOUND; ACCOUNT_SUSPENDED (FAILED_PRECONDITION).
    *
@@ -1529,7 +1534,7 @@ export const AdminService: GenService<{
     output: typeof SendPasswordResetResponseSchema;
   },
   /**
-   * Ends all sessions of a user. Errors: NOT_FOUND.
+   * Ends all of a user's sessions. Errors: NOT_FOUND.
    *
    * @generated from rpc countersign.v1.AdminService.RevokeUserSessions
    */
@@ -1539,23 +1544,23 @@ export const AdminService: GenService<{
     output: typeof RevokeUserSessionsResponseSchema;
   },
   /**
-   * Creates accounts of people who have one in another system, any number of them: one message a row,
-   * with one answer a row in their order, sent once what it says has been committed. Rows are committed
-   * some hundred at a time; whoever waits for an answer before the next row gets it too. No mail is
-   * sent. See docs/import-export.md.
+   * Creates accounts for any number of people who have one in another system. The stream has one
+   * message per row, and the answers one per row in the same order, each sent once its outcome has been
+   * committed. Rows are committed some hundred at a time; a client may also wait for each answer before
+   * it sends the next row. No mail is sent. See docs/import-export.md.
    *
-   * A row is found again by its `external_id`, else by its address, and then nothing is written: a
-   * stream that broke can simply be sent again, from the beginning or after the last answer. Streams do
-   * break: a replica stops, a connection gets old. Read answers while you send: nothing more is read
-   * from who takes none. It needs HTTP/2.
+   * A row whose account exists already, found by `external_id` or else by address, is not imported
+   * again. So an interrupted stream can simply be sent again, from the beginning or from after the last
+   * answer. Streams do get interrupted: a replica stops, or a connection reaches its maximum age. Read
+   * the answers while you send: the server stops reading if its answers are not read. It needs HTTP/2.
    *
-   * A row that can't be taken is refused by itself, with a reason: INVALID_REQUEST; EMAIL_TAKEN where
-   * another account has the address; PERMISSION_DENIED for a role beyond the caller. Giving any role but
-   * `user` takes roles.write too, and every permission of the role.
+   * A row that can't be imported is refused by itself, with a reason: INVALID_REQUEST; EMAIL_TAKEN if
+   * another account has the address; PERMISSION_DENIED for a role that the caller can't grant. To grant
+   * any role but `user`, the caller must also hold roles.write and every permission of the role.
    *
-   * Asks for a recent sign-in. Errors that end the stream: PERMISSION_DENIED and TOKEN_REVOKED as soon as
-   * the caller may not go on; INVALID_REQUEST for options that do not come first, or a message without
-   * either; REQUEST_TOO_LARGE for a row of more than 64 KiB.
+   * Requires a recent sign-in. Errors that end the stream: PERMISSION_DENIED and TOKEN_REVOKED as soon
+   * as the caller may not continue; INVALID_REQUEST for options after the first row, or an empty
+   * message; REQUEST_TOO_LARGE for a row of more than 64 KiB.
    *
    * @generated from rpc countersign.v1.AdminService.ImportUsers
    */
@@ -1565,12 +1570,13 @@ export const AdminService: GenService<{
     output: typeof ImportUsersResponseSchema;
   },
   /**
-   * All users who are not deleted, or those that `state` and `role` leave, one a message, the oldest
-   * account first: in the form that ImportUsers takes, without password hashes, which never leave by
-   * this service. What changes meanwhile may be seen or not. The audit log says who asked.
+   * Streams all users who are not deleted, or those that match `state` and `role`, one per message, the
+   * oldest account first. They have the form that ImportUsers takes, but without password hashes, which
+   * this service never returns. Changes during the export may or may not be included. The audit log
+   * records who exported.
    *
-   * Asks for a recent sign-in. Errors: INVALID_REQUEST for a state that nobody is found by; OVERLOADED
-   * for who reads nothing for half a minute.
+   * Requires a recent sign-in. Errors: INVALID_REQUEST for a state that can't be searched for;
+   * OVERLOADED if the client reads nothing for half a minute.
    *
    * @generated from rpc countersign.v1.AdminService.ExportUsers
    */
@@ -1580,7 +1586,7 @@ export const AdminService: GenService<{
     output: typeof ExportUsersResponseSchema;
   },
   /**
-   * The roles, by name. There are at most 200.
+   * Lists the roles by name. There are at most 200.
    *
    * @generated from rpc countersign.v1.AdminService.ListRoles
    */
@@ -1590,10 +1596,10 @@ export const AdminService: GenService<{
     output: typeof ListRolesResponseSchema;
   },
   /**
-   * Adds a role. Nobody gives what they don't have: the caller holds every permission of it.
+   * Creates a role. The caller must hold every permission of it.
    *
-   * Asks for a recent sign-in. Errors: NAME_TAKEN; INVALID_REQUEST for a permission that does not exist;
-   * PERMISSION_DENIED for one that the caller doesn't hold; TOO_MANY.
+   * Requires a recent sign-in. Errors: NAME_TAKEN; INVALID_REQUEST for a permission that does not
+   * exist; PERMISSION_DENIED for one that the caller does not hold; TOO_MANY.
    *
    * @generated from rpc countersign.v1.AdminService.CreateRole
    */
@@ -1603,16 +1609,16 @@ export const AdminService: GenService<{
     output: typeof CreateRoleResponseSchema;
   },
   /**
-   * Changes a role's `description` or `permissions`. The caller holds every permission that it has and
-   * will have.
+   * Changes a role's `description` or `permissions`. The caller must hold every permission that the
+   * role has and will have.
    *
-   * Whoever has the role may do what it allows now, and no more than their tokens say: what is taken away
-   * is refused within a second, what is added comes with the next refresh. Where something is taken away,
-   * the tokens of those who have the role are revoked, so that connected verifiers hear of it: their
-   * sessions go on, with a refresh. That is done for the 10,000 who were active last.
+   * A removed permission is refused within a second; an added one takes effect with the holder's next
+   * refresh. If a permission is removed, the tokens of the role's holders are also revoked, which
+   * informs connected verifiers; their sessions continue with a refresh. This is done for the 10,000
+   * holders who were active last.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND; BUILT_IN; INVALID_REQUEST for a permission that does not
-   * exist, or a mask that names anything else; ETAG_MISMATCH; PERMISSION_DENIED.
+   * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; INVALID_REQUEST for a permission that does
+   * not exist, or if the mask names any other field; ETAG_MISMATCH; PERMISSION_DENIED.
    *
    * @generated from rpc countersign.v1.AdminService.UpdateRole
    */
@@ -1622,11 +1628,11 @@ export const AdminService: GenService<{
     output: typeof UpdateRoleResponseSchema;
   },
   /**
-   * Deletes a role. Whoever has it may not do what it allowed within a second, as after UpdateRole, and
-   * has it no more a little later; until then its name can't be used again.
+   * Deletes a role. Within a second its permissions are refused to its holders, as after UpdateRole. A
+   * little later the role is removed from them; until then its name can't be used again.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND; BUILT_IN; PERMISSION_DENIED for a permission of it that
-   * the caller doesn't hold.
+   * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; PERMISSION_DENIED for a permission of the
+   * role that the caller does not hold.
    *
    * @generated from rpc countersign.v1.AdminService.DeleteRole
    */
@@ -1636,11 +1642,11 @@ export const AdminService: GenService<{
     output: typeof DeleteRoleResponseSchema;
   },
   /**
-   * Gives a user or a service account a role. Nobody gives what they don't have: the caller holds every
-   * permission of it. The user's tokens carry it from the next refresh on.
+   * Grants a role to a user or a service account. The caller must hold every permission of the role.
+   * The user's tokens carry the role from the next refresh on.
    *
-   * It is idempotent. Asks for a recent sign-in. Errors: NOT_FOUND for the user, the service account or the
-   * role; PERMISSION_DENIED; TOO_MANY beyond 10 roles.
+   * It is idempotent. Requires a recent sign-in. Errors: NOT_FOUND for the user, the service account or
+   * the role; PERMISSION_DENIED; TOO_MANY for more than 10 roles.
    *
    * @generated from rpc countersign.v1.AdminService.GrantRole
    */
@@ -1650,13 +1656,13 @@ export const AdminService: GenService<{
     output: typeof GrantRoleResponseSchema;
   },
   /**
-   * Takes a role from a user or a service account. What only it allowed is refused within a second, on
-   * every replica and at every connected verifier: the tokens issued so far are revoked, sessions go on,
-   * and a token refreshed two seconds later is good for what is left.
+   * Removes a role from a user or a service account. What only this role allowed is refused within a
+   * second, on every replica and at every connected verifier: the tokens issued so far are revoked,
+   * sessions continue, and a token refreshed two seconds later is valid for the remaining permissions.
    *
-   * It is idempotent. Asks for a recent sign-in. Errors: NOT_FOUND for the user or the service account;
-   * LAST_ADMIN for the role `admin` of the last active administrator; PERMISSION_DENIED for a permission
-   * of the role that the caller doesn't hold.
+   * It is idempotent. Requires a recent sign-in. Errors: NOT_FOUND for the user or the service account;
+   * LAST_ADMIN for the role `admin` of the last active administrator; PERMISSION_DENIED for a
+   * permission of the role that the caller does not hold.
    *
    * @generated from rpc countersign.v1.AdminService.RevokeRole
    */
@@ -1666,7 +1672,7 @@ export const AdminService: GenService<{
     output: typeof RevokeRoleResponseSchema;
   },
   /**
-   * The permissions, by name.
+   * Lists the permissions by name.
    *
    * @generated from rpc countersign.v1.AdminService.ListPermissions
    */
@@ -1676,9 +1682,9 @@ export const AdminService: GenService<{
     output: typeof ListPermissionsResponseSchema;
   },
   /**
-   * Adds a permission of a customer's own service. Whoever has the role `admin` holds it at once.
+   * Creates a permission for a customer's own service. Holders of the role `admin` have it at once.
    *
-   * Asks for a recent sign-in. Errors: NAME_TAKEN; TOO_MANY where all names together are longer than 1,500
+   * Requires a recent sign-in. Errors: NAME_TAKEN; TOO_MANY if all names together would exceed 1,500
    * characters, since tokens carry them.
    *
    * @generated from rpc countersign.v1.AdminService.CreatePermission
@@ -1689,9 +1695,9 @@ export const AdminService: GenService<{
     output: typeof CreatePermissionResponseSchema;
   },
   /**
-   * Deletes a permission that no role gives any more, but `admin`.
+   * Deletes a permission that no role but `admin` has any more.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND; BUILT_IN; IN_USE.
+   * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; IN_USE.
    *
    * @generated from rpc countersign.v1.AdminService.DeletePermission
    */
@@ -1701,9 +1707,9 @@ export const AdminService: GenService<{
     output: typeof DeletePermissionResponseSchema;
   },
   /**
-   * Creates a service account, without any role: GrantRole gives it some.
+   * Creates a service account. It has no roles until GrantRole.
    *
-   * Asks for a recent sign-in.
+   * Requires a recent sign-in.
    *
    * @generated from rpc countersign.v1.AdminService.CreateServiceAccount
    */
@@ -1713,7 +1719,7 @@ export const AdminService: GenService<{
     output: typeof CreateServiceAccountResponseSchema;
   },
   /**
-   * One service account. Errors: NOT_FOUND, also for one that was deleted.
+   * Returns a service account. Errors: NOT_FOUND, also for a deleted one.
    *
    * @generated from rpc countersign.v1.AdminService.GetServiceAccount
    */
@@ -1723,9 +1729,9 @@ export const AdminService: GenService<{
     output: typeof GetServiceAccountResponseSchema;
   },
   /**
-   * Service accounts that are not deleted, the newest first, in pages.
+   * Lists the service accounts that are not deleted, the newest first, in pages.
    *
-   * Errors: INVALID_REQUEST for a page token that is not one of ours.
+   * Errors: INVALID_REQUEST for a page token that this query did not return.
    *
    * @generated from rpc countersign.v1.AdminService.ListServiceAccounts
    */
@@ -1735,10 +1741,11 @@ export const AdminService: GenService<{
     output: typeof ListServiceAccountsResponseSchema;
   },
   /**
-   * Deletes a service account: its keys and what they were exchanged for are refused within a second.
+   * Deletes a service account. Its keys, and the tokens they were exchanged for, are refused within a
+   * second.
    *
-   * Asks for a recent sign-in. Errors: NOT_FOUND; PERMISSION_DENIED where it may do something that the
-   * caller may not.
+   * Requires a recent sign-in. Errors: NOT_FOUND; PERMISSION_DENIED if it has permissions that the
+   * caller does not have.
    *
    * @generated from rpc countersign.v1.AdminService.DeleteServiceAccount
    */
@@ -1748,9 +1755,9 @@ export const AdminService: GenService<{
     output: typeof DeleteServiceAccountResponseSchema;
   },
   /**
-   * The signing keys: the next one, the active one, those that are retired and still published, and
-   * those revoked in the last 90 days (the newest 100). There is one next and one active key at all
-   * times, so that a list without them is never given.
+   * Lists the signing keys: the next one, the active one, the retired ones that are still published,
+   * and those revoked in the last 90 days (the newest 100). The list always has one next and one active
+   * key.
    *
    * @generated from rpc countersign.v1.AdminService.ListSigningKeys
    */
@@ -1760,17 +1767,17 @@ export const AdminService: GenService<{
     output: typeof ListSigningKeysResponseSchema;
   },
   /**
-   * Has the next key sign from now on. The key that signed until now stays published until its last
-   * token has expired, so that nobody is signed out and every token goes on being accepted; a new next
-   * key is made and published.
+   * Makes the next key the active one, which signs all new tokens. The previous active key stays
+   * published until its last token has expired: nobody is signed out, and every token stays valid. A
+   * new next key is created and published.
    *
-   * Named the key that it is to replace, a call may be repeated, and made by several at once: there is
-   * one rotation, and whoever comes late is told what is so since. Without that, each call rotates,
-   * where the next key is ready.
+   * If `active_key_id` is set, the call can be repeated, or made several times at once: there is one
+   * rotation, and later calls return its result. If it is empty, each call rotates, as long as the next
+   * key is ready.
    *
-   * Errors: FAILED_PRECONDITION (SIGNING_KEY_TOO_NEW) with a RetryInfo while the next key has been
-   * published for less than 20 minutes, unless `force`; NOT_FOUND where the key named has never been
-   * active, or was too long ago for its tokens to matter.
+   * Errors: SIGNING_KEY_TOO_NEW (FAILED_PRECONDITION) with a RetryInfo while the next key has been
+   * published for less than 20 minutes, unless `force` is set; NOT_FOUND if the named key has never
+   * been active, or was active so long ago that its tokens have expired.
    *
    * @generated from rpc countersign.v1.AdminService.RotateSigningKey
    */
@@ -1780,18 +1787,18 @@ export const AdminService: GenService<{
     output: typeof RotateSigningKeyResponseSchema;
   },
   /**
-   * For a key that somebody else may have: it is published no more, its private half is erased, and
-   * every token that it signed is refused, on every replica and at every connected verifier within a
-   * second. If it was the active one, the next key signs from now on, however new it is.
+   * Revokes a signing key that may have been stolen. It is removed from the key set, its private half
+   * is erased, and every token that it signed is refused within a second, on every replica and at every
+   * connected verifier. If it was the active key, the next key becomes active, however new it is.
    *
-   * Sessions go on: a client whose access token is refused refreshes it, as it does when one expires.
-   * That goes for the caller of this method too. Whoever verifies by a cached key set alone accepts the
-   * key's tokens until the cache is renewed, for up to 20 minutes: SessionService.WatchRevocations tells
-   * at once.
+   * Sessions continue: a client whose access token is refused refreshes it, as it does when one
+   * expires. This also applies to the caller of this method. Services that verify with a cached key set
+   * alone accept the key's tokens until the cache is renewed, for up to 20 minutes; readers of
+   * SessionService.WatchRevocations refuse them at once.
    *
-   * It is idempotent: a key that is revoked already is answered as it is.
+   * It is idempotent: for a key that was revoked already, the answer describes it as it is.
    *
-   * Errors: NOT_FOUND where there is no such key; it may be so old that nothing it signed is accepted.
+   * Errors: NOT_FOUND if there is no such key; it may be so old that no token that it signed is valid.
    *
    * @generated from rpc countersign.v1.AdminService.RevokeSigningKey
    */

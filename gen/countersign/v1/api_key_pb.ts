@@ -19,7 +19,7 @@ export const file_countersign_v1_api_key: GenFile = /*@__PURE__*/
   fileDesc("Chxjb3VudGVyc2lnbi92MS9hcGlfa2V5LnByb3RvEg5jb3VudGVyc2lnbi52MSKgBQoGQXBpS2V5EiEKCmFwaV9rZXlfaWQYASABKAlCDbpICsgBAXIFGCSwAQESKgoMZGlzcGxheV9uYW1lGAIgASgJQhS6SBFyDxjIATIKXlteXHgwMF0qJBIUCgZwcmVmaXgYAyABKAlCBOJBAQMSLwoGc2NvcGVzGAQgAygJQh+6SBySARkQZBgBIhNyERABGMgBMgpeW15ceDAwXSokEjAKBW93bmVyGAUgASgLMhsuY291bnRlcnNpZ24udjEuQXBpS2V5T3duZXJCBOJBAQMSNAoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSQQoKZXhwaXJlc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCEbpIDrIBCyIHCP+C0f+vBzIAEjYKDGxhc3RfdXNlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNAoKcmV2b2tlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSKQoNYWxsb3dlZF9jaWRycxgKIAMoCUISukgPkgEMEDIYASIGcgQQARgyEjsKCnJhdGVfbGltaXQYCyABKAsyHy5jb3VudGVyc2lnbi52MS5BcGlLZXlSYXRlTGltaXRCBrpIA8gBABIiChRsYXN0X3VzZWRfaXBfYWRkcmVzcxgMIAEoCUIE4kEBAxJEChpwcmV2aW91c19zZWNyZXRfZXhwaXJlc19hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoEZXRhZxgOIAEoCUIHukgEcgIYZCJXCgtBcGlLZXlPd25lchIxCgR0eXBlGAEgASgOMh0uY291bnRlcnNpZ24udjEuUHJpbmNpcGFsVHlwZUIE4kEBAxIVCgdzdWJqZWN0GAIgASgJQgTiQQEDIm8KD0FwaUtleVJhdGVMaW1pdBIfCghyZXF1ZXN0cxgBIAEoBUINukgKGggYgJTr3AMoARI7CgNwZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CE7pIEMgBAaoBCiIECID1JDICCAFiBnByb3RvMw", [file_buf_validate_validate, file_countersign_v1_principal, file_google_api_field_behavior, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * A credential for a program: everything about it but its secret.
+ * A credential for a program, without its secret.
  *
  * @generated from message countersign.v1.ApiKey
  */
@@ -32,29 +32,29 @@ export type ApiKey = Message<"countersign.v1.ApiKey"> & {
   apiKeyId: string;
 
   /**
-   * What people call it. Any characters but NUL.
+   * A name for people. Any characters but NUL.
    *
    * @generated from field: string display_name = 2;
    */
   displayName: string;
 
   /**
-   * How its secrets begin: `csk_` and the key's id in base 62. It is not secret, and tells which key a
-   * secret belongs to.
+   * The beginning of its secrets: `csk_` and the key's id in base 62. It is not secret, and identifies
+   * the key that a secret belongs to.
    *
    * @generated from field: string prefix = 3;
    */
   prefix: string;
 
   /**
-   * Permissions that the key has, for as long as its owner holds them too.
+   * The permissions that the key has, as long as its owner holds them too.
    *
    * @generated from field: repeated string scopes = 4;
    */
   scopes: string[];
 
   /**
-   * Whom the key speaks for.
+   * The principal that the key acts for.
    *
    * @generated from field: countersign.v1.ApiKeyOwner owner = 5;
    */
@@ -68,7 +68,7 @@ export type ApiKey = Message<"countersign.v1.ApiKey"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * When it stops working. Unset: when it is revoked.
+   * When it stops working. Unset: only when it is revoked.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 7;
    */
@@ -82,44 +82,44 @@ export type ApiKey = Message<"countersign.v1.ApiKey"> & {
   lastUsedAt?: Timestamp | undefined;
 
   /**
-   * When it was revoked. Unset: it was not.
+   * When it was revoked. Unset: it is not revoked.
    *
    * @generated from field: google.protobuf.Timestamp revoked_at = 9;
    */
   revokedAt?: Timestamp | undefined;
 
   /**
-   * The networks that it may be used from, as addresses and CIDRs of IPv4 or IPv6. Empty: any. An IPv4
-   * address that is written as IPv6 (`::ffff:192.0.2.1`) is the IPv4 address.
+   * The networks that it may be used from, as IPv4 or IPv6 addresses and CIDRs. Empty: any. An IPv4
+   * address written as IPv6 (`::ffff:192.0.2.1`) counts as the IPv4 address.
    *
    * @generated from field: repeated string allowed_cidrs = 10;
    */
   allowedCidrs: string[];
 
   /**
-   * How often it may be used. Unset: as often as you like.
+   * How often it may be used. Unset: without limit.
    *
    * @generated from field: countersign.v1.ApiKeyRateLimit rate_limit = 11;
    */
   rateLimit?: ApiKeyRateLimit | undefined;
 
   /**
-   * The address that it was last used from, where whoever verified it named one.
+   * The address that it was last used from, if the verifying service provided one.
    *
    * @generated from field: string last_used_ip_address = 12;
    */
   lastUsedIpAddress: string;
 
   /**
-   * Until when the secret before the last rotation works. Unset: it does not.
+   * When the secret from before the last rotation stops working. Unset: it does not work.
    *
    * @generated from field: google.protobuf.Timestamp previous_secret_expires_at = 13;
    */
   previousSecretExpiresAt?: Timestamp | undefined;
 
   /**
-   * Names this version of the key. Send it back with an update, to have that refused where somebody
-   * else was quicker.
+   * Identifies this version of the key. Send it back with an update to have the update refused if the
+   * key has changed meanwhile.
    *
    * @generated from field: string etag = 14;
    */
@@ -134,13 +134,13 @@ export const ApiKeySchema: GenMessage<ApiKey> = /*@__PURE__*/
   messageDesc(file_countersign_v1_api_key, 0);
 
 /**
- * Whom a key speaks for.
+ * The principal that a key acts for.
  *
  * @generated from message countersign.v1.ApiKeyOwner
  */
 export type ApiKeyOwner = Message<"countersign.v1.ApiKeyOwner"> & {
   /**
-   * A user, or a service account.
+   * A user or a service account.
    *
    * @generated from field: countersign.v1.PrincipalType type = 1;
    */
@@ -162,20 +162,20 @@ export const ApiKeyOwnerSchema: GenMessage<ApiKeyOwner> = /*@__PURE__*/
   messageDesc(file_countersign_v1_api_key, 1);
 
 /**
- * A number of uses in a time.
+ * A number of uses in a period.
  *
  * @generated from message countersign.v1.ApiKeyRateLimit
  */
 export type ApiKeyRateLimit = Message<"countersign.v1.ApiKeyRateLimit"> & {
   /**
-   * How many: calls that name a `cost` count as so many.
+   * The number of uses. A call with a `cost` counts as that many.
    *
    * @generated from field: int32 requests = 1;
    */
   requests: number;
 
   /**
-   * In which time, from the first use on: whole seconds, 1 second to 7 days.
+   * The period, which starts with the first use: whole seconds, 1 second to 7 days.
    *
    * @generated from field: google.protobuf.Duration per = 2;
    */

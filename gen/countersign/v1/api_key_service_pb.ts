@@ -27,28 +27,28 @@ export const file_countersign_v1_api_key_service: GenFile = /*@__PURE__*/
  */
 export type CreateApiKeyRequest = Message<"countersign.v1.CreateApiKeyRequest"> & {
   /**
-   * What people call it. Any characters but NUL.
+   * A name for people. Any characters but NUL.
    *
    * @generated from field: string display_name = 1;
    */
   displayName: string;
 
   /**
-   * The permissions that it has. Empty: it proves who calls, and no more.
+   * The permissions that it has. Empty: it only proves who calls.
    *
    * @generated from field: repeated string scopes = 2;
    */
   scopes: string[];
 
   /**
-   * When it stops working. Unset: when it is revoked.
+   * When it stops working. Unset: only when it is revoked.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * The service account that it is for. Empty: the caller.
+   * The service account that the key is for. Empty: the caller.
    *
    * @generated from field: string service_account_id = 4;
    */
@@ -62,7 +62,7 @@ export type CreateApiKeyRequest = Message<"countersign.v1.CreateApiKeyRequest"> 
   allowedCidrs: string[];
 
   /**
-   * How often it may be used. Unset: as often as you like.
+   * How often it may be used. Unset: without limit.
    *
    * @generated from field: countersign.v1.ApiKeyRateLimit rate_limit = 6;
    */
@@ -111,7 +111,7 @@ export const CreateApiKeyResponseSchema: GenMessage<CreateApiKeyResponse> = /*@_
  */
 export type GetApiKeyRequest = Message<"countersign.v1.GetApiKeyRequest"> & {
   /**
-   * Which one.
+   * The key to return.
    *
    * @generated from field: string api_key_id = 1;
    */
@@ -153,35 +153,35 @@ export const GetApiKeyResponseSchema: GenMessage<GetApiKeyResponse> = /*@__PURE_
  */
 export type ListApiKeysRequest = Message<"countersign.v1.ListApiKeysRequest"> & {
   /**
-   * How many to give at most: 1 to 100. 0: 50.
+   * The maximum number of keys to return: 1 to 100. 0: 50.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * What the answer before gave as `next_page_token`. Empty: the first page.
+   * The `next_page_token` of the previous answer. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * The user whose keys are listed. With neither this nor `service_account_id`: the caller's own.
+   * The user whose keys to list. If both this and `service_account_id` are empty: the caller.
    *
    * @generated from field: string user_id = 3;
    */
   userId: string;
 
   /**
-   * The service account whose keys are listed. Not together with `user_id`.
+   * The service account whose keys to list. Not together with `user_id`.
    *
    * @generated from field: string service_account_id = 4;
    */
   serviceAccountId: string;
 
   /**
-   * Whether revoked keys are listed too.
+   * Whether to list revoked keys too.
    *
    * @generated from field: bool show_revoked = 5;
    */
@@ -209,7 +209,7 @@ export type ListApiKeysResponse = Message<"countersign.v1.ListApiKeysResponse"> 
   apiKeys: ApiKey[];
 
   /**
-   * Leads to the next page. Empty: this was the last one.
+   * The token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -230,14 +230,14 @@ export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__P
  */
 export type UpdateApiKeyRequest = Message<"countersign.v1.UpdateApiKeyRequest"> & {
   /**
-   * The key with its new values; `api_key_id` says which one it is.
+   * The key to change, identified by `api_key_id`, with its new values.
    *
    * @generated from field: countersign.v1.ApiKey api_key = 1;
    */
   apiKey?: ApiKey | undefined;
 
   /**
-   * The fields to change. `*`: all that can be changed. Empty: those that are not empty.
+   * The fields to change. `*`: all changeable fields. Empty: all that are not empty in `api_key`.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 2;
    */
@@ -279,14 +279,14 @@ export const UpdateApiKeyResponseSchema: GenMessage<UpdateApiKeyResponse> = /*@_
  */
 export type RotateApiKeyRequest = Message<"countersign.v1.RotateApiKeyRequest"> & {
   /**
-   * Which one.
+   * The key to rotate.
    *
    * @generated from field: string api_key_id = 1;
    */
   apiKeyId: string;
 
   /**
-   * How long the secret that it had until now goes on working: up to 30 days. Unset: it stops at once.
+   * How long the previous secret keeps working: up to 30 days. Unset: it stops at once.
    *
    * @generated from field: google.protobuf.Duration overlap = 2;
    */
@@ -335,7 +335,7 @@ export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@_
  */
 export type RevokeApiKeyRequest = Message<"countersign.v1.RevokeApiKeyRequest"> & {
   /**
-   * Which one.
+   * The key to revoke.
    *
    * @generated from field: string api_key_id = 1;
    */
@@ -350,7 +350,7 @@ export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__P
   messageDesc(file_countersign_v1_api_key_service, 10);
 
 /**
- * The answer of ApiKeyService.RevokeApiKey: it is revoked.
+ * The answer of ApiKeyService.RevokeApiKey: the key is revoked.
  *
  * @generated from message countersign.v1.RevokeApiKeyResponse
  */
@@ -371,7 +371,7 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
  */
 export type VerifyApiKeyRequest = Message<"countersign.v1.VerifyApiKeyRequest"> & {
   /**
-   * The secret as it was presented. Anything at all may stand here; what is not one of ours is
+   * The secret as it was presented. Any text is accepted; anything that Countersign did not issue is
    * UNKNOWN_KEY.
    *
    * @generated from field: string secret = 1;
@@ -379,14 +379,14 @@ export type VerifyApiKeyRequest = Message<"countersign.v1.VerifyApiKeyRequest"> 
   secret: string;
 
   /**
-   * Scopes that the key must all have.
+   * The scopes that the key must have.
    *
    * @generated from field: repeated string required_scopes = 2;
    */
   requiredScopes: string[];
 
   /**
-   * How many uses this one counts as, where the key has a limit. 0: 1.
+   * How many uses this one counts as, if the key has a limit. 0: 1.
    *
    * @generated from field: int32 cost = 3;
    */
@@ -415,7 +415,7 @@ export const VerifyApiKeyRequestSchema: GenMessage<VerifyApiKeyRequest> = /*@__P
  */
 export type VerifyApiKeyResponse = Message<"countersign.v1.VerifyApiKeyResponse"> & {
   /**
-   * Whether the key is good for what the request asked.
+   * Whether the key is valid now and meets all requirements of the request.
    *
    * @generated from field: bool valid = 1;
    */
@@ -429,22 +429,22 @@ export type VerifyApiKeyResponse = Message<"countersign.v1.VerifyApiKeyResponse"
   reason: ApiKeyReason;
 
   /**
-   * Whom the key speaks for, and what it may do now. Set where the key is valid, and for SCOPE_MISSING,
-   * ADDRESS_NOT_ALLOWED and RATE_LIMITED.
+   * The principal that the key acts for, and what it may do now. Set if the key is valid, and for
+   * SCOPE_MISSING, ADDRESS_NOT_ALLOWED and RATE_LIMITED.
    *
    * @generated from field: countersign.v1.Principal principal = 3;
    */
   principal?: Principal | undefined;
 
   /**
-   * What is left of the key's limit. Set where it was counted, or has refused the key.
+   * What is left of the key's limit. Set if this use was counted or refused by the limit.
    *
    * @generated from field: countersign.v1.ApiKeyRateLimitStatus rate_limit = 4;
    */
   rateLimit?: ApiKeyRateLimitStatus | undefined;
 
   /**
-   * When the key stops working. Unset: when it is revoked.
+   * When the key stops working. Unset: only when it is revoked.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 5;
    */
@@ -459,27 +459,27 @@ export const VerifyApiKeyResponseSchema: GenMessage<VerifyApiKeyResponse> = /*@_
   messageDesc(file_countersign_v1_api_key_service, 13);
 
 /**
- * Where a key stands with its limit.
+ * The state of a key's limit.
  *
  * @generated from message countersign.v1.ApiKeyRateLimitStatus
  */
 export type ApiKeyRateLimitStatus = Message<"countersign.v1.ApiKeyRateLimitStatus"> & {
   /**
-   * How many uses there are in all.
+   * The number of uses allowed in the period.
    *
    * @generated from field: int32 limit = 1;
    */
   limit: number;
 
   /**
-   * How many are left.
+   * The number of uses left.
    *
    * @generated from field: int32 remaining = 2;
    */
   remaining: number;
 
   /**
-   * How long until they are all there again.
+   * The time until all uses are available again.
    *
    * @generated from field: google.protobuf.Duration resets_in = 3;
    */
@@ -549,7 +549,7 @@ export type ExchangeApiKeyRequest = Message<"countersign.v1.ExchangeApiKeyReques
   secret: string;
 
   /**
-   * Who the token is for: its `aud`.
+   * The audience of the token: its `aud`.
    *
    * @generated from field: string audience = 2;
    */
@@ -577,14 +577,14 @@ export const ExchangeApiKeyRequestSchema: GenMessage<ExchangeApiKeyRequest> = /*
  */
 export type ExchangeApiKeyResponse = Message<"countersign.v1.ExchangeApiKeyResponse"> & {
   /**
-   * A JWT by RFC 9068: RFC 8693's `urn:ietf:params:oauth:token-type:access_token`.
+   * A JWT (RFC 9068): RFC 8693's `urn:ietf:params:oauth:token-type:access_token`.
    *
    * @generated from field: string access_token = 1;
    */
   accessToken: string;
 
   /**
-   * When it stops being valid.
+   * When the token expires.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 2;
    */
@@ -598,7 +598,7 @@ export type ExchangeApiKeyResponse = Message<"countersign.v1.ExchangeApiKeyRespo
   tokenType: string;
 
   /**
-   * What it may do.
+   * The scopes of the token.
    *
    * @generated from field: repeated string scopes = 4;
    */
@@ -619,21 +619,21 @@ export const ExchangeApiKeyResponseSchema: GenMessage<ExchangeApiKeyResponse> = 
  */
 export const ApiKeyReason = {
   /**
-   * It was.
+   * The key was accepted.
    *
    * @generated from enum value: API_KEY_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * The secret is not one of ours: mistyped, cut off, made up, or forgotten.
+   * Countersign did not issue the secret, or no longer has it: mistyped, cut off, invented, or erased.
    *
    * @generated from enum value: API_KEY_REASON_UNKNOWN_KEY = 1;
    */
   UNKNOWN_KEY: 1,
 
   /**
-   * The key's time is over, or the secret was rotated and the overlap is over.
+   * The key has expired, or the secret was rotated and the overlap is over.
    *
    * @generated from enum value: API_KEY_REASON_EXPIRED = 2;
    */
@@ -647,21 +647,21 @@ export const ApiKeyReason = {
   REVOKED: 3,
 
   /**
-   * A required scope is not among the key's, or its owner does not hold it any more.
+   * The key lacks a required scope, or its owner no longer holds it.
    *
    * @generated from enum value: API_KEY_REASON_SCOPE_MISSING = 4;
    */
   SCOPE_MISSING: 4,
 
   /**
-   * The key is not to be used from this address.
+   * The key may not be used from this address.
    *
    * @generated from enum value: API_KEY_REASON_ADDRESS_NOT_ALLOWED = 5;
    */
   ADDRESS_NOT_ALLOWED: 5,
 
   /**
-   * The key's limit is used up, or what is left of it is less than the cost.
+   * The key's limit is used up, or less than the cost is left of it.
    *
    * @generated from enum value: API_KEY_REASON_RATE_LIMITED = 6;
    */
@@ -689,27 +689,27 @@ export const ApiKeyReasonSchema: GenEnum<ApiKeyReason> = /*@__PURE__*/
   enumDesc(file_countersign_v1_api_key_service, 0);
 
 /**
- * ApiKeyService gives programs credentials of their own, and tells services what such a credential is
- * worth at this moment.
+ * ApiKeyService manages API keys, which are credentials for programs, and checks whether a key is valid
+ * at this moment.
  *
- * A key belongs to a user or to a service account. It can do what its scopes say, and never more than
+ * A key belongs to a user or a service account. It may do what its scopes allow, and never more than
  * its owner may at that moment. Its secret, `csk_…`, is shown once, by CreateApiKey or RotateApiKey.
  *
  * A key is presented as `authorization: Bearer csk_…` or as `x-api-key: csk_…`: to your own services,
- * which ask VerifyApiKey about it, and to the methods of Countersign whose access rule says
- * `api_key_allowed`. Changes of a key and of its owner are effective on every replica within a second.
+ * which check it with VerifyApiKey, and to those methods of Countersign whose access rule has
+ * `api_key_allowed`. Changes to a key or its owner take effect on every replica within a second.
  *
  * @generated from service countersign.v1.ApiKeyService
  */
 export const ApiKeyService: GenService<{
   /**
-   * Makes a key for the caller, or with `api_keys.write` for a service account. The answer holds the
-   * secret, which can't be had again.
+   * Creates a key for the caller, or with `api_keys.write` for a service account. The secret is shown
+   * only in this answer.
    *
-   * Asks for a recent sign-in. Errors: INVALID_REQUEST for a scope that does not exist, a network that
-   * can't be read, or an expiry that is not in the future; PERMISSION_DENIED for a scope that the owner
-   * or the caller does not hold; NOT_FOUND for the service account; TOO_MANY where the owner has 100 keys
-   * that work.
+   * Requires a recent sign-in. Errors: INVALID_REQUEST for a scope that does not exist, a malformed
+   * network, or an expiry that is not in the future; PERMISSION_DENIED for a scope that the owner or
+   * the caller does not hold; NOT_FOUND for the service account; TOO_MANY if the owner has 100 working
+   * keys.
    *
    * @generated from rpc countersign.v1.ApiKeyService.CreateApiKey
    */
@@ -719,10 +719,10 @@ export const ApiKeyService: GenService<{
     output: typeof CreateApiKeyResponseSchema;
   },
   /**
-   * One key: the caller's own, or with `api_keys.read` any. One that was revoked or has expired is shown
-   * for 30 days.
+   * Returns a key: one of the caller's own, or with `api_keys.read` any. Revoked and expired keys are
+   * kept for 30 days.
    *
-   * Errors: NOT_FOUND, also for another's without the permission.
+   * Errors: NOT_FOUND, also for another owner's key without the permission.
    *
    * @generated from rpc countersign.v1.ApiKeyService.GetApiKey
    */
@@ -732,11 +732,11 @@ export const ApiKeyService: GenService<{
     output: typeof GetApiKeyResponseSchema;
   },
   /**
-   * Keys, the newest first: the caller's own, or with `api_keys.read` those of a user or of a service
-   * account.
+   * Lists keys, the newest first: the caller's own, or with `api_keys.read` those of a user or a
+   * service account.
    *
-   * Errors: PERMISSION_DENIED for another's without the permission; INVALID_REQUEST for a page token
-   * that is not one of ours or of another query.
+   * Errors: PERMISSION_DENIED for another owner's keys without the permission; INVALID_REQUEST for a
+   * page token that this query did not return.
    *
    * @generated from rpc countersign.v1.ApiKeyService.ListApiKeys
    */
@@ -746,11 +746,12 @@ export const ApiKeyService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
-   * Changes a key: `display_name`, `scopes`, `allowed_cidrs`, `expires_at`, `rate_limit`. The caller's
-   * own, or with `api_keys.write` a service account's.
+   * Changes `display_name`, `scopes`, `allowed_cidrs`, `expires_at` or `rate_limit` of a key: one of
+   * the caller's own, or with `api_keys.write` a service account's.
    *
-   * Asks for a recent sign-in. Errors: as CreateApiKey; NOT_FOUND; API_KEY_REVOKED; INVALID_REQUEST for
-   * a mask that names anything else; ETAG_MISMATCH where `api_key.etag` is not empty and not the key's.
+   * Requires a recent sign-in. Errors: those of CreateApiKey; NOT_FOUND; API_KEY_REVOKED;
+   * INVALID_REQUEST if the mask names any other field; ETAG_MISMATCH if `api_key.etag` is set and is
+   * not the key's.
    *
    * @generated from rpc countersign.v1.ApiKeyService.UpdateApiKey
    */
@@ -760,12 +761,12 @@ export const ApiKeyService: GenService<{
     output: typeof UpdateApiKeyResponseSchema;
   },
   /**
-   * Gives a key a new secret. The one before works until `overlap` has passed, so that the program can
-   * be given the new one without a gap. A key has two secrets at most: a second rotation within the
-   * overlap ends the older of them at once.
+   * Creates a new secret for a key: one of the caller's own, or with `api_keys.write` a service
+   * account's whose scopes the caller holds too. The previous secret works until `overlap` has passed,
+   * which leaves time to deploy the new one. A key has at most two secrets: another rotation within the
+   * overlap ends the older one at once.
    *
-   * The caller's own, or with `api_keys.write` a service account's whose scopes the caller holds too.
-   * Asks for a recent sign-in. Errors: NOT_FOUND; API_KEY_REVOKED; PERMISSION_DENIED.
+   * Requires a recent sign-in. Errors: NOT_FOUND; API_KEY_REVOKED; PERMISSION_DENIED.
    *
    * @generated from rpc countersign.v1.ApiKeyService.RotateApiKey
    */
@@ -775,12 +776,13 @@ export const ApiKeyService: GenService<{
     output: typeof RotateApiKeyResponseSchema;
   },
   /**
-   * Ends a key for ever, with all tokens that it was exchanged for, on every replica and at every
-   * connected verifier within a second: the caller's own, or with `api_keys.write` any.
+   * Revokes a key permanently: one of the caller's own, or with `api_keys.write` any. The key and all
+   * tokens that it was exchanged for stop working within a second, on every replica and at every
+   * connected verifier.
    *
-   * It is idempotent: a key that was revoked before is answered like one that is revoked now.
+   * It is idempotent: the answer for a key that was revoked already is the same.
    *
-   * Errors: NOT_FOUND, also for another's without the permission.
+   * Errors: NOT_FOUND, also for another owner's key without the permission.
    *
    * @generated from rpc countersign.v1.ApiKeyService.RevokeApiKey
    */
@@ -790,18 +792,18 @@ export const ApiKeyService: GenService<{
     output: typeof RevokeApiKeyResponseSchema;
   },
   /**
-   * Says whether a key's secret is good now for what it is presented for, whose key it is, and what is
-   * left of its limit.
+   * Checks whether a key's secret is valid now for the request's requirements, who the key belongs to,
+   * and what is left of its limit.
    *
-   * The answer is `valid: false` with a reason where it is not. Nothing is told of a secret that we did
-   * not issue but UNKNOWN_KEY, whatever is wrong with it. Where a key has a limit, each use that is
-   * otherwise in order counts as `cost` uses; a use that the limit refuses is RATE_LIMITED and uses
-   * nothing up.
+   * If it is not valid, the answer is `valid: false` with a reason. For any secret that Countersign did
+   * not issue the reason is UNKNOWN_KEY, whatever is wrong with it. If a key has a limit, each
+   * otherwise valid use counts as `cost` uses; a use that the limit refuses is RATE_LIMITED and does
+   * not count.
    *
    * A failure of the service is an error (UNAVAILABLE), never `valid: false`.
    *
-   * Callers hold `api_keys.verify` or `tokens.introspect`, or come from a network that the operator has
-   * declared trusted.
+   * Callers must hold `api_keys.verify` or `tokens.introspect`, or call from a network that the
+   * operator trusts.
    *
    * @generated from rpc countersign.v1.ApiKeyService.VerifyApiKey
    */
@@ -811,8 +813,8 @@ export const ApiKeyService: GenService<{
     output: typeof VerifyApiKeyResponseSchema;
   },
   /**
-   * Verifies up to 50 secrets in one call. The answers stand in the order of the requests, each as
-   * VerifyApiKey would give it: one bad secret spoils no other.
+   * Verifies up to 50 secrets in one call. The answers are in the order of the requests, each the same
+   * as from VerifyApiKey: a bad secret does not affect the others.
    *
    * @generated from rpc countersign.v1.ApiKeyService.BatchVerifyApiKeys
    */
@@ -822,16 +824,16 @@ export const ApiKeyService: GenService<{
     output: typeof BatchVerifyApiKeysResponseSchema;
   },
   /**
-   * Exchanges a key's secret for a short-lived access token for one audience, in the sense of RFC 8693:
-   * for services that verify tokens by themselves and are to see no key.
+   * Exchanges a key's secret for a short-lived access token for one audience, in the sense of RFC 8693.
+   * Use it for services that verify tokens themselves and should not see the key.
    *
-   * The token's `sub` is the key's owner and its `scope` what was asked for. It carries the key's id as
-   * `api_key_id` instead of a session's, and is refused like the key once that is revoked. It expires
-   * with COUNTERSIGN_ACCESS_TOKEN_TTL, and not later than the key.
+   * The token's `sub` is the key's owner, and its `scope` has the requested scopes. It carries the
+   * key's id as `api_key_id` instead of a session's, and is refused like the key once that is revoked.
+   * It expires after COUNTERSIGN_ACCESS_TOKEN_TTL, and not later than the key.
    *
-   * Errors: TOKEN_INVALID for a secret that we did not issue; TOKEN_EXPIRED; TOKEN_REVOKED;
-   * ACCOUNT_SUSPENDED for the owner; ADDRESS_NOT_ALLOWED; SCOPE_MISSING; RATE_LIMITED, which names
-   * under `limit` whether it was the key's own.
+   * Errors: TOKEN_INVALID for a secret that Countersign did not issue; TOKEN_EXPIRED; TOKEN_REVOKED;
+   * ACCOUNT_SUSPENDED for the owner; ADDRESS_NOT_ALLOWED; SCOPE_MISSING; RATE_LIMITED, with `limit:
+   * api_key` in its metadata if it was the key's own limit.
    *
    * @generated from rpc countersign.v1.ApiKeyService.ExchangeApiKey
    */

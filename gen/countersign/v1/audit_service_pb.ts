@@ -19,7 +19,7 @@ export const file_countersign_v1_audit_service: GenFile = /*@__PURE__*/
   fileDesc("CiJjb3VudGVyc2lnbi92MS9hdWRpdF9zZXJ2aWNlLnByb3RvEg5jb3VudGVyc2lnbi52MSLVAwoKQXVkaXRFdmVudBIQCghldmVudF9pZBgBIAEoCRIQCghwb3NpdGlvbhgCIAEoAxIvCgtvY2N1cnJlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEdHlwZRgEIAEoCRIpCgVhY3RvchgFIAEoCzIaLmNvdW50ZXJzaWduLnYxLkF1ZGl0QWN0b3ISDwoHc3ViamVjdBgGIAEoCRItCgdvdXRjb21lGAcgASgOMhwuY291bnRlcnNpZ24udjEuQXVkaXRPdXRjb21lEg4KBnJlYXNvbhgIIAEoCRISCgppcF9hZGRyZXNzGAkgASgJEhIKCnJlcXVlc3RfaWQYCiABKAkSKAoHZGV0YWlscxgLIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSKQoIcGVyc29uYWwYDCABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0EgwKBGhhc2gYDSABKAwSFwoPaXBfYWRkcmVzc19oYXNoGA4gASgMEhcKD2lwX2FkZHJlc3Nfc2FsdBgPIAEoDBIVCg1wZXJzb25hbF9oYXNoGBAgASgMEhUKDXBlcnNvbmFsX3NhbHQYESABKAwiXgoKQXVkaXRBY3RvchIPCgdzdWJqZWN0GAEgASgJEisKBHR5cGUYAiABKA4yHS5jb3VudGVyc2lnbi52MS5QcmluY2lwYWxUeXBlEhIKCmFwaV9rZXlfaWQYAyABKAkilAMKDEF1ZGl0RmlsdGVycxJPCgVhY3RvchgBIAEoCUJAukg9cjsYJDI3XihbMC05YS1mQS1GXXs4fSgtWzAtOWEtZkEtRl17NH0pezN9LVswLTlhLWZBLUZdezEyfSk/JBJRCgdzdWJqZWN0GAIgASgJQkC6SD1yOxgkMjdeKFswLTlhLWZBLUZdezh9KC1bMC05YS1mQS1GXXs0fSl7M30tWzAtOWEtZkEtRl17MTJ9KT8kEjkKBXR5cGVzGAMgAygJQiq6SCeSASQQFBgBIh5yHBhkMhheW2EtejAtOV9dK1wuW2EtejAtOV9dKyQSNwoHb3V0Y29tZRgEIAEoDjIcLmNvdW50ZXJzaWduLnYxLkF1ZGl0T3V0Y29tZUIIukgFggECEAESNgoKc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBABI0CghlbmRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBACKLAQoWTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBI1CgdmaWx0ZXJzGAEgASgLMhwuY291bnRlcnNpZ24udjEuQXVkaXRGaWx0ZXJzQga6SAPIAQASHAoJcGFnZV9zaXplGAIgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMY9AMiXgoXTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USKgoGZXZlbnRzGAEgAygLMhouY291bnRlcnNpZ24udjEuQXVkaXRFdmVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiagoXV2F0Y2hBdWRpdEV2ZW50c1JlcXVlc3QSNQoHZmlsdGVycxgBIAEoCzIcLmNvdW50ZXJzaWduLnYxLkF1ZGl0RmlsdGVyc0IGukgDyAEAEhgKBmN1cnNvchgCIAEoCUIIukgFcgMYyAEizAEKGFdhdGNoQXVkaXRFdmVudHNSZXNwb25zZRIOCgZjdXJzb3IYASABKAkSMQoLYXVkaXRfZXZlbnQYAiABKAsyGi5jb3VudGVyc2lnbi52MS5BdWRpdEV2ZW50SAASNQoKY2hlY2twb2ludBgDIAEoCzIfLmNvdW50ZXJzaWduLnYxLkF1ZGl0Q2hlY2twb2ludEgAEi0KBnJlc3luYxgEIAEoCzIbLmNvdW50ZXJzaWduLnYxLkF1ZGl0UmVzeW5jSABCBwoFZXZlbnQiJAoPQXVkaXRDaGVja3BvaW50EhEKCWNhdWdodF91cBgBIAEoCCINCgtBdWRpdFJlc3luYyJ8ChdWZXJpZnlBdWRpdENoYWluUmVxdWVzdBI6Cgprbm93bl9oZWFkGAEgASgJQia6SCNyIRhkMh1eKFswLTldezEsMTV9OlswLTlhLWZdezY0fSk/JBIlChVvbmx5X2FmdGVyX2tub3duX2hlYWQYAiABKAhCBrpIA8gBACKPAQoYVmVyaWZ5QXVkaXRDaGFpblJlc3BvbnNlEjYKCHByb2dyZXNzGAEgASgLMiIuY291bnRlcnNpZ24udjEuQXVkaXRDaGFpblByb2dyZXNzSAASMgoGcmVzdWx0GAIgASgLMiAuY291bnRlcnNpZ24udjEuQXVkaXRDaGFpblJlc3VsdEgAQgcKBWV2ZW50IlQKEkF1ZGl0Q2hhaW5Qcm9ncmVzcxIVCg1jaGVja2VkX2NvdW50GAEgASgDEhAKCHBvc2l0aW9uGAIgASgDEhUKDWhlYWRfcG9zaXRpb24YAyABKAMirAEKEEF1ZGl0Q2hhaW5SZXN1bHQSDgoGaW50YWN0GAEgASgIEiwKBGZsYXcYAiABKA4yHi5jb3VudGVyc2lnbi52MS5BdWRpdENoYWluRmxhdxIcChRmaXJzdF93cm9uZ19wb3NpdGlvbhgDIAEoAxIVCg1jaGVja2VkX2NvdW50GAQgASgDEhcKD29sZGVzdF9wb3NpdGlvbhgFIAEoAxIMCgRoZWFkGAYgASgJKmMKDEF1ZGl0T3V0Y29tZRIdChlBVURJVF9PVVRDT01FX1VOU1BFQ0lGSUVEEAASGQoVQVVESVRfT1VUQ09NRV9TVUNDRVNTEAESGQoVQVVESVRfT1VUQ09NRV9GQUlMVVJFEAIq6gEKDkF1ZGl0Q2hhaW5GbGF3EiAKHEFVRElUX0NIQUlOX0ZMQVdfVU5TUEVDSUZJRUQQABIiCh5BVURJVF9DSEFJTl9GTEFXX0VWRU5UX0NIQU5HRUQQARIiCh5BVURJVF9DSEFJTl9GTEFXX0VWRU5UX01JU1NJTkcQAhIjCh9BVURJVF9DSEFJTl9GTEFXX0VWRU5UX0lOU0VSVEVEEAMSIAocQVVESVRfQ0hBSU5fRkxBV19IRUFEX0ZPUkdFRBAEEicKI0FVRElUX0NIQUlOX0ZMQVdfS05PV05fSEVBRF9NSVNTSU5HEAUygAMKDEF1ZGl0U2VydmljZRJ2Cg9MaXN0QXVkaXRFdmVudHMSJi5jb3VudGVyc2lnbi52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GicuY291bnRlcnNpZ24udjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2UiErrcGA4wARoKYXVkaXQucmVhZBJ7ChBXYXRjaEF1ZGl0RXZlbnRzEicuY291bnRlcnNpZ24udjEuV2F0Y2hBdWRpdEV2ZW50c1JlcXVlc3QaKC5jb3VudGVyc2lnbi52MS5XYXRjaEF1ZGl0RXZlbnRzUmVzcG9uc2UiErrcGA4wARoKYXVkaXQucmVhZDABEnsKEFZlcmlmeUF1ZGl0Q2hhaW4SJy5jb3VudGVyc2lnbi52MS5WZXJpZnlBdWRpdENoYWluUmVxdWVzdBooLmNvdW50ZXJzaWduLnYxLlZlcmlmeUF1ZGl0Q2hhaW5SZXNwb25zZSISutwYDjABGgphdWRpdC5yZWFkMAFiBnByb3RvMw", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_principal, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * Something sensitive that somebody did or tried.
+ * A sensitive action that was done or attempted.
  *
  * @generated from message countersign.v1.AuditEvent
  */
@@ -32,7 +32,7 @@ export type AuditEvent = Message<"countersign.v1.AuditEvent"> & {
   eventId: string;
 
   /**
-   * Its place in the chain, from 1 on without gaps. 0: it has none yet.
+   * The event's place in the chain, counted from 1 without gaps. 0: it has none yet.
    *
    * @generated from field: int64 position = 2;
    */
@@ -53,72 +53,72 @@ export type AuditEvent = Message<"countersign.v1.AuditEvent"> & {
   type: string;
 
   /**
-   * Who did it. Unset: nobody who was signed in, or the service by itself.
+   * Who did it. Unset: a caller who was not signed in, or the service itself.
    *
    * @generated from field: countersign.v1.AuditActor actor = 5;
    */
   actor?: AuditActor | undefined;
 
   /**
-   * The id of the account that it happened to. Empty: none.
+   * The id of the account that was affected. Empty: none.
    *
    * @generated from field: string subject = 6;
    */
   subject: string;
 
   /**
-   * How it ended.
+   * Its outcome.
    *
    * @generated from field: countersign.v1.AuditOutcome outcome = 7;
    */
   outcome: AuditOutcome;
 
   /**
-   * Why it failed, as a name of ErrorReason without its prefix; or the reason that its actor gave.
+   * Why it failed, as a name of ErrorReason without the prefix; or the reason that the actor gave.
    *
    * @generated from field: string reason = 8;
    */
   reason: string;
 
   /**
-   * The address that the call came from. Empty: the event is of no call, or its person has been erased.
+   * The address that the call came from. Empty: no call caused the event, or the person was erased.
    *
    * @generated from field: string ip_address = 9;
    */
   ipAddress: string;
 
   /**
-   * The id of the call, by which the logs have it too.
+   * The id of the call, which is in the logs too.
    *
    * @generated from field: string request_id = 10;
    */
   requestId: string;
 
   /**
-   * What else there is to say of it. Nothing that names a person.
+   * Further facts about the event. They name no person.
    *
    * @generated from field: google.protobuf.Struct details = 11;
    */
   details?: JsonObject | undefined;
 
   /**
-   * What there is to say of it that belongs to its subject alone, such as `before` and `after` of a
-   * changed name or address. Unset: nothing, or its person has been erased.
+   * Facts that belong to the subject alone, such as `before` and `after` of a changed name or address.
+   * Unset: there are none, or the person was erased.
    *
    * @generated from field: google.protobuf.Struct personal = 12;
    */
   personal?: JsonObject | undefined;
 
   /**
-   * SHA-256 of its canonical form, which covers the hash of the one before. Empty: it is not in the chain
-   * yet.
+   * SHA-256 of the event's canonical form, which includes the hash of the previous event. Empty: the
+   * event is not in the chain yet.
    *
    * @generated from field: bytes hash = 13;
    */
   hash: Uint8Array;
 
   /**
-   * What the canonical form has in place of `ip_address`: SHA-256 of `ip_address_salt` and the address. It
+   * Stands for `ip_address` in the canonical form: SHA-256 of `ip_address_salt` and the address. It
    * stays when the address is erased.
    *
    * @generated from field: bytes ip_address_hash = 14;
@@ -133,8 +133,8 @@ export type AuditEvent = Message<"countersign.v1.AuditEvent"> & {
   ipAddressSalt: Uint8Array;
 
   /**
-   * What the canonical form has in place of `personal`: SHA-256 of `personal_salt` and the canonical JSON
-   * of it. It stays when `personal` is erased.
+   * Stands for `personal` in the canonical form: SHA-256 of `personal_salt` and the canonical JSON of
+   * `personal`. It stays when `personal` is erased.
    *
    * @generated from field: bytes personal_hash = 16;
    */
@@ -162,21 +162,22 @@ export const AuditEventSchema: GenMessage<AuditEvent> = /*@__PURE__*/
  */
 export type AuditActor = Message<"countersign.v1.AuditActor"> & {
   /**
-   * The id of the user or service account. It stays when the account is erased, and leads to nobody then.
+   * The id of the user or service account. It stays when the account is erased, but then identifies
+   * nobody.
    *
    * @generated from field: string subject = 1;
    */
   subject: string;
 
   /**
-   * What it is. Unspecified: the event is of a version that had users alone.
+   * The kind of account. Unspecified: an early version, which had only users, wrote the event.
    *
    * @generated from field: countersign.v1.PrincipalType type = 2;
    */
   type: PrincipalType;
 
   /**
-   * The API key that it was done with. Empty: none.
+   * The API key that was used. Empty: none.
    *
    * @generated from field: string api_key_id = 3;
    */
@@ -191,48 +192,48 @@ export const AuditActorSchema: GenMessage<AuditActor> = /*@__PURE__*/
   messageDesc(file_countersign_v1_audit_service, 1);
 
 /**
- * Which events. All that is set must fit.
+ * Filters of events. An event must match all that are set.
  *
  * @generated from message countersign.v1.AuditFilters
  */
 export type AuditFilters = Message<"countersign.v1.AuditFilters"> & {
   /**
-   * The id of who did it. Empty: anybody.
+   * The id of the account that acted. Empty: any.
    *
    * @generated from field: string actor = 1;
    */
   actor: string;
 
   /**
-   * The id of whom it happened to. Empty: anybody.
+   * The id of the account that was affected. Empty: any.
    *
    * @generated from field: string subject = 2;
    */
   subject: string;
 
   /**
-   * One of these types. Empty: any.
+   * The types of events. Empty: all types.
    *
    * @generated from field: repeated string types = 3;
    */
   types: string[];
 
   /**
-   * How it ended. Unspecified: anyhow.
+   * The outcome. Unspecified: any.
    *
    * @generated from field: countersign.v1.AuditOutcome outcome = 4;
    */
   outcome: AuditOutcome;
 
   /**
-   * Not before this. Unset: from the beginning.
+   * Only events at or after this time. Unset: from the beginning.
    *
    * @generated from field: google.protobuf.Timestamp start_time = 5;
    */
   startTime?: Timestamp | undefined;
 
   /**
-   * Before this. Unset: to the end.
+   * Only events before this time. Unset: to the end.
    *
    * @generated from field: google.protobuf.Timestamp end_time = 6;
    */
@@ -253,21 +254,21 @@ export const AuditFiltersSchema: GenMessage<AuditFilters> = /*@__PURE__*/
  */
 export type ListAuditEventsRequest = Message<"countersign.v1.ListAuditEventsRequest"> & {
   /**
-   * Which events. Unset: all.
+   * The filters. Unset: all events.
    *
    * @generated from field: countersign.v1.AuditFilters filters = 1;
    */
   filters?: AuditFilters | undefined;
 
   /**
-   * How many to give at most: 1 to 100. 0: 50.
+   * The maximum number of events to return: 1 to 100. 0: 50.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * What the answer before gave as `next_page_token`. Empty: the first page.
+   * The `next_page_token` of the previous answer. Empty: the first page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -295,7 +296,7 @@ export type ListAuditEventsResponse = Message<"countersign.v1.ListAuditEventsRes
   events: AuditEvent[];
 
   /**
-   * Leads to the next page. Empty: this was the last one.
+   * The token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -316,14 +317,15 @@ export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> 
  */
 export type WatchAuditEventsRequest = Message<"countersign.v1.WatchAuditEventsRequest"> & {
   /**
-   * Which events. Unset: all. Another call may go on from a cursor with other filters.
+   * The filters. Unset: all events. A later call may continue from a cursor with other filters.
    *
    * @generated from field: countersign.v1.AuditFilters filters = 1;
    */
   filters?: AuditFilters | undefined;
 
   /**
-   * The last cursor that the reader got, to go on from there. Empty: from the oldest event that is kept.
+   * The last cursor that the reader received, to continue from there. Empty: start at the oldest event
+   * that is kept.
    *
    * @generated from field: string cursor = 2;
    */
@@ -344,14 +346,14 @@ export const WatchAuditEventsRequestSchema: GenMessage<WatchAuditEventsRequest> 
  */
 export type WatchAuditEventsResponse = Message<"countersign.v1.WatchAuditEventsResponse"> & {
   /**
-   * Where the reader stands once it has taken this. Keep it for the next call.
+   * The reader's position after this message. Keep it for the next call.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * What there is to tell.
+   * The content of this message.
    *
    * @generated from oneof countersign.v1.WatchAuditEventsResponse.event
    */
@@ -365,7 +367,7 @@ export type WatchAuditEventsResponse = Message<"countersign.v1.WatchAuditEventsR
     case: "auditEvent";
   } | {
     /**
-     * Everything up to the cursor has been told.
+     * Everything up to the cursor has been sent.
      *
      * @generated from field: countersign.v1.AuditCheckpoint checkpoint = 3;
      */
@@ -373,7 +375,7 @@ export type WatchAuditEventsResponse = Message<"countersign.v1.WatchAuditEventsR
     case: "checkpoint";
   } | {
     /**
-     * The cursor leads nowhere. Everything that is kept follows.
+     * The request's cursor is no longer valid. Everything that is kept follows.
      *
      * @generated from field: countersign.v1.AuditResync resync = 4;
      */
@@ -390,13 +392,13 @@ export const WatchAuditEventsResponseSchema: GenMessage<WatchAuditEventsResponse
   messageDesc(file_countersign_v1_audit_service, 6);
 
 /**
- * Says that the reader has heard everything up to the cursor.
+ * Confirms that the reader has received everything up to the cursor.
  *
  * @generated from message countersign.v1.AuditCheckpoint
  */
 export type AuditCheckpoint = Message<"countersign.v1.AuditCheckpoint"> & {
   /**
-   * Whether that is the end of the chain. False: there are more to look through.
+   * Whether the cursor is at the end of the chain. False: there are more events to search.
    *
    * @generated from field: bool caught_up = 1;
    */
@@ -411,7 +413,7 @@ export const AuditCheckpointSchema: GenMessage<AuditCheckpoint> = /*@__PURE__*/
   messageDesc(file_countersign_v1_audit_service, 7);
 
 /**
- * Says that the reader begins anew.
+ * Signals that the reader starts again from the beginning.
  *
  * @generated from message countersign.v1.AuditResync
  */
@@ -432,16 +434,16 @@ export const AuditResyncSchema: GenMessage<AuditResync> = /*@__PURE__*/
  */
 export type VerifyAuditChainRequest = Message<"countersign.v1.VerifyAuditChainRequest"> & {
   /**
-   * The `head` of an earlier result: a position, a colon, and its hash in hex. The chain must have it
-   * still. Empty: none is known.
+   * The `head` of an earlier result: a position, a colon, and its hash in hex. The check fails if the
+   * chain no longer has it. Empty: none is known.
    *
    * @generated from field: string known_head = 1;
    */
   knownHead: string;
 
   /**
-   * Whether only what came after `known_head` is checked: what was checked before it is taken for
-   * granted.
+   * Whether to check only the events after `known_head`, and rely on the earlier check for those
+   * before.
    *
    * @generated from field: bool only_after_known_head = 2;
    */
@@ -462,13 +464,13 @@ export const VerifyAuditChainRequestSchema: GenMessage<VerifyAuditChainRequest> 
  */
 export type VerifyAuditChainResponse = Message<"countersign.v1.VerifyAuditChainResponse"> & {
   /**
-   * What there is to tell.
+   * The content of this message.
    *
    * @generated from oneof countersign.v1.VerifyAuditChainResponse.event
    */
   event: {
     /**
-     * How far it has come. It is told at least every 5 seconds.
+     * How far the check has come. Sent at least every 5 seconds.
      *
      * @generated from field: countersign.v1.AuditChainProgress progress = 1;
      */
@@ -476,7 +478,7 @@ export type VerifyAuditChainResponse = Message<"countersign.v1.VerifyAuditChainR
     case: "progress";
   } | {
     /**
-     * What has been found. The stream ends with it.
+     * What the check has found. The stream ends with it.
      *
      * @generated from field: countersign.v1.AuditChainResult result = 2;
      */
@@ -493,7 +495,7 @@ export const VerifyAuditChainResponseSchema: GenMessage<VerifyAuditChainResponse
   messageDesc(file_countersign_v1_audit_service, 10);
 
 /**
- * How far a verification has come.
+ * The progress of a verification.
  *
  * @generated from message countersign.v1.AuditChainProgress
  */
@@ -513,7 +515,7 @@ export type AuditChainProgress = Message<"countersign.v1.AuditChainProgress"> & 
   position: bigint;
 
   /**
-   * Where it is going to end.
+   * The position of the last event to check.
    *
    * @generated from field: int64 head_position = 3;
    */
@@ -528,7 +530,7 @@ export const AuditChainProgressSchema: GenMessage<AuditChainProgress> = /*@__PUR
   messageDesc(file_countersign_v1_audit_service, 11);
 
 /**
- * What a verification has found.
+ * The result of a verification.
  *
  * @generated from message countersign.v1.AuditChainResult
  */
@@ -541,14 +543,14 @@ export type AuditChainResult = Message<"countersign.v1.AuditChainResult"> & {
   intact: boolean;
 
   /**
-   * What is wrong, where something is.
+   * What is wrong, if not intact.
    *
    * @generated from field: countersign.v1.AuditChainFlaw flaw = 2;
    */
   flaw: AuditChainFlaw;
 
   /**
-   * The first position that is wrong. 0: none, or `flaw` is of none.
+   * The first position that is wrong. 0: none, or `flaw` has no position.
    *
    * @generated from field: int64 first_wrong_position = 3;
    */
@@ -569,8 +571,8 @@ export type AuditChainResult = Message<"countersign.v1.AuditChainResult"> & {
   oldestPosition: bigint;
 
   /**
-   * The end of what has been checked: a position, a colon, and its hash in hex. Keep it outside, for a
-   * later `known_head`.
+   * The last place that was checked: a position, a colon, and its hash in hex. Keep it outside the
+   * service, for a later `known_head`.
    *
    * @generated from field: string head = 6;
    */
@@ -585,27 +587,27 @@ export const AuditChainResultSchema: GenMessage<AuditChainResult> = /*@__PURE__*
   messageDesc(file_countersign_v1_audit_service, 12);
 
 /**
- * How something ended.
+ * The outcomes of an event.
  *
  * @generated from enum countersign.v1.AuditOutcome
  */
 export const AuditOutcome = {
   /**
-   * Not said. As a filter: any.
+   * Not stated. As a filter: any outcome.
    *
    * @generated from enum value: AUDIT_OUTCOME_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * It was done.
+   * The action was done.
    *
    * @generated from enum value: AUDIT_OUTCOME_SUCCESS = 1;
    */
   SUCCESS: 1,
 
   /**
-   * It was refused.
+   * The action was refused.
    *
    * @generated from enum value: AUDIT_OUTCOME_FAILURE = 2;
    */
@@ -613,7 +615,7 @@ export const AuditOutcome = {
 } as const;
 
 /**
- * How something ended.
+ * The outcomes of an event.
  *
  * @generated from enum countersign.v1.AuditOutcome
  */
@@ -626,7 +628,7 @@ export const AuditOutcomeSchema: GenEnum<AuditOutcome> = /*@__PURE__*/
   enumDesc(file_countersign_v1_audit_service, 0);
 
 /**
- * What is wrong with a chain.
+ * The flaws that a chain can have.
  *
  * @generated from enum countersign.v1.AuditChainFlaw
  */
@@ -639,36 +641,37 @@ export const AuditChainFlaw = {
   UNSPECIFIED: 0,
 
   /**
-   * The event at that position is not the one that was put there: it was changed, moved or put in.
+   * The event at that position is not the original one: it was changed, moved or inserted.
    *
    * @generated from enum value: AUDIT_CHAIN_FLAW_EVENT_CHANGED = 1;
    */
   EVENT_CHANGED: 1,
 
   /**
-   * The event of that position has been removed, which may be the newest.
+   * The event at that position was removed. It may have been the newest.
    *
    * @generated from enum value: AUDIT_CHAIN_FLAW_EVENT_MISSING = 2;
    */
   EVENT_MISSING: 2,
 
   /**
-   * There is an event at that position which was never put in the chain: beyond its end, or beside
-   * another one.
+   * An event at that position was never part of the chain: it is beyond the end, or shares the position
+   * with another one.
    *
    * @generated from enum value: AUDIT_CHAIN_FLAW_EVENT_INSERTED = 3;
    */
   EVENT_INSERTED: 3,
 
   /**
-   * What authenticates the chain's two ends is missing, or does not come from this service.
+   * The record that authenticates the chain's two ends is missing, or was not written by this service.
    *
    * @generated from enum value: AUDIT_CHAIN_FLAW_HEAD_FORGED = 4;
    */
   HEAD_FORGED: 4,
 
   /**
-   * The chain does not have `known_head` any more: it was put back to an earlier state and grew anew.
+   * The chain no longer has `known_head`: it was restored to an earlier state, and may have grown
+   * since.
    *
    * @generated from enum value: AUDIT_CHAIN_FLAW_KNOWN_HEAD_MISSING = 5;
    */
@@ -676,7 +679,7 @@ export const AuditChainFlaw = {
 } as const;
 
 /**
- * What is wrong with a chain.
+ * The flaws that a chain can have.
  *
  * @generated from enum countersign.v1.AuditChainFlaw
  */
@@ -689,21 +692,21 @@ export const AuditChainFlawSchema: GenEnum<AuditChainFlaw> = /*@__PURE__*/
   enumDesc(file_countersign_v1_audit_service, 1);
 
 /**
- * AuditService shows who did what to whom, from where and with what outcome, tells of it as it happens,
- * and proves that nobody has changed it since.
+ * AuditService shows who did what to whom, from where and with what outcome. It streams events as they
+ * happen, and proves that they have not been changed since.
  *
- * An event is written by the transaction that makes the change it tells of. Within a second it gets its
- * place in a chain: each event's hash covers the one before it, and the newest hash is authenticated by
- * a key that is not in the database.
+ * The transaction that makes a change also writes its event. Within a second the event gets its place
+ * in a chain: each event's hash covers the previous one, and the newest hash is authenticated by a key
+ * that is not in the database.
  *
  * @generated from service countersign.v1.AuditService
  */
 export const AuditService: GenService<{
   /**
-   * The events that all the filters fit, the newest first. An event is here from the moment its change is
-   * acknowledged, before it has its place in the chain.
+   * Lists the events that match all the filters, the newest first. An event is listed as soon as its
+   * change is acknowledged, even before it has its place in the chain.
    *
-   * Errors: INVALID_REQUEST for a page token that is not one of ours or of another query.
+   * Errors: INVALID_REQUEST for a page token that this query did not return.
    *
    * @generated from rpc countersign.v1.AuditService.ListAuditEvents
    */
@@ -713,18 +716,19 @@ export const AuditService: GenService<{
     output: typeof ListAuditEventsResponseSchema;
   },
   /**
-   * Tells of events in the order of the chain: those that are kept, where `cursor` is empty, otherwise
-   * those after it; then those that come, within about a second. None is left out and none is told twice:
-   * who goes on from the last cursor it got, on any replica, has them all once.
+   * Streams events in the order of the chain: first those after `cursor`, or all that are kept if it is
+   * empty; then new ones, within about a second. No event is left out or sent twice: a reader that
+   * continues from the last cursor it received, on any replica, gets each event exactly once.
    *
-   * A checkpoint comes every 5 seconds, so that proxies keep a silent stream open, and moves the cursor
-   * over events that the filters leave out. A reader who hears nothing for 15 seconds should connect
-   * again. One that takes nothing for 30 seconds is let go with RESOURCE_EXHAUSTED (OVERLOADED).
+   * A checkpoint comes every 5 seconds. It keeps a silent stream open in proxies, and moves the cursor
+   * past events that don't match the filters. A reader that receives nothing for 15 seconds should
+   * reconnect. The stream of a reader that takes nothing for 30 seconds ends with RESOURCE_EXHAUSTED
+   * (OVERLOADED).
    *
-   * `resync` says that the cursor leads nowhere: what follows it has been deleted by retention, or the
-   * database has been put back to an earlier state. What follows is everything that is kept.
+   * `resync` means that the cursor is no longer valid: retention has deleted the events after it, or
+   * the database was restored to an earlier state. All events that are kept follow.
    *
-   * Errors: OVERLOADED where this replica has as many readers as it takes.
+   * Errors: OVERLOADED if this replica has as many readers as it accepts.
    *
    * @generated from rpc countersign.v1.AuditService.WatchAuditEvents
    */
@@ -734,15 +738,15 @@ export const AuditService: GenService<{
     output: typeof WatchAuditEventsResponseSchema;
   },
   /**
-   * Checks the chain from the oldest event that is kept to the newest: that no event was changed, moved,
-   * removed or put in, the last ones included. It takes most of a minute for a million events, so
-   * that the answer is a stream: progress, and one result at its end.
+   * Checks the chain from the oldest event that is kept to the newest: that no event, including the
+   * last ones, was changed, moved, removed or inserted. It takes most of a minute for a million events,
+   * so the answer is a stream: progress, and one result at the end.
    *
-   * What only the past can tell is whether the whole trail was put back to an earlier state: give the
+   * Whether the whole trail was restored to an earlier state can only be told by comparison: send the
    * `head` of an earlier result as `known_head`.
    *
-   * Errors: NOT_FOUND where retention has deleted the event of `known_head`; OVERLOADED where this
-   * replica is checking for others already.
+   * Errors: NOT_FOUND if retention has deleted the event of `known_head`; OVERLOADED if this replica is
+   * running as many checks as it accepts.
    *
    * @generated from rpc countersign.v1.AuditService.VerifyAuditChain
    */

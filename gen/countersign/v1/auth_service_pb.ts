@@ -27,25 +27,25 @@ export const file_countersign_v1_auth_service: GenFile = /*@__PURE__*/
  */
 export type SignUpRequest = Message<"countersign.v1.SignUpRequest"> & {
   /**
-   * The address to sign in with, as the person writes it. Two spellings that differ only in case
-   * are one address.
+   * The address to sign in with, as the person writes it. Spellings that differ only in case are the
+   * same address.
    *
    * @generated from field: string email = 1;
    */
   email: string;
 
   /**
-   * 12 (the service may ask for more or fewer) to 128 characters (code points after NFKC), of any
-   * kind and composition. PASSWORD_TOO_WEAK says which of these it is: too short or too long, on a
-   * list of common or breached passwords, little more than the account's own name or address, or
-   * easy to guess.
+   * 12 to 128 characters (code points after NFKC) of any kind and composition; the service can be
+   * configured to require more or fewer than 12. PASSWORD_TOO_WEAK says what is wrong: too short or too
+   * long, on a list of common or breached passwords, little more than the account's own name or
+   * address, or easy to guess.
    *
    * @generated from field: string password = 2;
    */
   password: string;
 
   /**
-   * What mails call the person. May be empty; any characters but NUL.
+   * The person's name in mails. May be empty; any characters but NUL.
    *
    * @generated from field: string display_name = 3;
    */
@@ -60,7 +60,7 @@ export const SignUpRequestSchema: GenMessage<SignUpRequest> = /*@__PURE__*/
   messageDesc(file_countersign_v1_auth_service, 0);
 
 /**
- * The answer of AuthService.SignUp: nothing, whatever happened.
+ * The answer of AuthService.SignUp: always empty.
  *
  * @generated from message countersign.v1.SignUpResponse
  */
@@ -81,7 +81,7 @@ export const SignUpResponseSchema: GenMessage<SignUpResponse> = /*@__PURE__*/
  */
 export type VerifyEmailRequest = Message<"countersign.v1.VerifyEmailRequest"> & {
   /**
-   * What follows `#token=` in the mail's link.
+   * The text after `#token=` in the mail's link.
    *
    * @generated from field: string token = 1;
    */
@@ -117,7 +117,7 @@ export const VerifyEmailResponseSchema: GenMessage<VerifyEmailResponse> = /*@__P
  */
 export type ResendVerificationRequest = Message<"countersign.v1.ResendVerificationRequest"> & {
   /**
-   * The address the account was signed up with.
+   * The address that was signed up.
    *
    * @generated from field: string email = 1;
    */
@@ -132,7 +132,7 @@ export const ResendVerificationRequestSchema: GenMessage<ResendVerificationReque
   messageDesc(file_countersign_v1_auth_service, 4);
 
 /**
- * The answer of AuthService.ResendVerification: nothing, whatever happened.
+ * The answer of AuthService.ResendVerification: always empty.
  *
  * @generated from message countersign.v1.ResendVerificationResponse
  */
@@ -167,8 +167,8 @@ export type LoginRequest = Message<"countersign.v1.LoginRequest"> & {
   password: string;
 
   /**
-   * What the person calls this device, for the list of their sessions. May be empty; any
-   * characters but NUL.
+   * The person's name for this device, for the list of their sessions. May be empty; any characters but
+   * NUL.
    *
    * @generated from field: string device_label = 3;
    */
@@ -189,7 +189,7 @@ export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
  */
 export type LoginResponse = Message<"countersign.v1.LoginResponse"> & {
   /**
-   * How far the sign-in has come.
+   * The outcome of the sign-in.
    *
    * @generated from oneof countersign.v1.LoginResponse.outcome
    */
@@ -203,7 +203,7 @@ export type LoginResponse = Message<"countersign.v1.LoginResponse"> & {
     case: "tokens";
   } | {
     /**
-     * The password is right, and a second factor is asked for.
+     * The password is right, and a second factor is required.
      *
      * @generated from field: countersign.v1.MfaChallenge mfa = 2;
      */
@@ -255,7 +255,7 @@ export type CompleteMfaRequest = Message<"countersign.v1.CompleteMfaRequest"> & 
     case: "recoveryCode";
   } | {
     /**
-     * What `navigator.credentials.get` gave for the options of BeginPasskeyLogin, as JSON.
+     * The result of `navigator.credentials.get` for the options of BeginPasskeyLogin, as JSON.
      *
      * @generated from field: string passkey_credential_json = 4;
      */
@@ -299,8 +299,8 @@ export const CompleteMfaResponseSchema: GenMessage<CompleteMfaResponse> = /*@__P
  */
 export type BeginPasskeyLoginRequest = Message<"countersign.v1.BeginPasskeyLoginRequest"> & {
   /**
-   * The token of Login's challenge, where the passkey is to be the second factor. Empty: the person
-   * chooses among the passkeys that their device holds for this service.
+   * The token of Login's challenge, if the passkey is the second factor. Empty: the person chooses one
+   * of the passkeys that their device has for this service.
    *
    * @generated from field: string challenge_token = 1;
    */
@@ -328,7 +328,7 @@ export type BeginPasskeyLoginResponse = Message<"countersign.v1.BeginPasskeyLogi
   optionsJson: string;
 
   /**
-   * When its challenge stops being valid: 5 minutes after it was made. It works once.
+   * When the challenge expires: 5 minutes after it was created. It works once.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 2;
    */
@@ -349,15 +349,15 @@ export const BeginPasskeyLoginResponseSchema: GenMessage<BeginPasskeyLoginRespon
  */
 export type FinishPasskeyLoginRequest = Message<"countersign.v1.FinishPasskeyLoginRequest"> & {
   /**
-   * What `navigator.credentials.get` gave for the options of BeginPasskeyLogin, as JSON.
+   * The result of `navigator.credentials.get` for the options of BeginPasskeyLogin, as JSON.
    *
    * @generated from field: string credential_json = 1;
    */
   credentialJson: string;
 
   /**
-   * What the person calls this device, for the list of their sessions. May be empty; any
-   * characters but NUL.
+   * The person's name for this device, for the list of their sessions. May be empty; any characters but
+   * NUL.
    *
    * @generated from field: string device_label = 2;
    */
@@ -399,7 +399,7 @@ export const FinishPasskeyLoginResponseSchema: GenMessage<FinishPasskeyLoginResp
  */
 export type ReauthenticateRequest = Message<"countersign.v1.ReauthenticateRequest"> & {
   /**
-   * What proves it.
+   * The proof of who the caller is.
    *
    * @generated from oneof countersign.v1.ReauthenticateRequest.proof
    */
@@ -421,7 +421,7 @@ export type ReauthenticateRequest = Message<"countersign.v1.ReauthenticateReques
     case: "totpCode";
   } | {
     /**
-     * What `navigator.credentials.get` gave for the options of BeginPasskeyLogin, as JSON.
+     * The result of `navigator.credentials.get` for the options of BeginPasskeyLogin, as JSON.
      *
      * @generated from field: string passkey_credential_json = 3;
      */
@@ -480,7 +480,7 @@ export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetR
   messageDesc(file_countersign_v1_auth_service, 16);
 
 /**
- * The answer of AuthService.RequestPasswordReset: nothing, whatever happened.
+ * The answer of AuthService.RequestPasswordReset: always empty.
  *
  * @generated from message countersign.v1.RequestPasswordResetResponse
  */
@@ -501,15 +501,15 @@ export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordReset
  */
 export type ResetPasswordRequest = Message<"countersign.v1.ResetPasswordRequest"> & {
   /**
-   * What follows `#token=` in the mail's link.
+   * The text after `#token=` in the mail's link.
    *
    * @generated from field: string token = 1;
    */
   token: string;
 
   /**
-   * The password to sign in with from now on. The rules of SignUp hold, and it is none of the last
-   * that the account had.
+   * The password to sign in with from now on. The rules of SignUp apply, and it must not be one of the
+   * account's latest passwords.
    *
    * @generated from field: string new_password = 2;
    */
@@ -524,7 +524,7 @@ export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@_
   messageDesc(file_countersign_v1_auth_service, 18);
 
 /**
- * The answer of AuthService.ResetPassword: the password is set.
+ * The answer of AuthService.ResetPassword: the password was set.
  *
  * @generated from message countersign.v1.ResetPasswordResponse
  */
@@ -545,7 +545,7 @@ export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*
  */
 export type SecureAccountRequest = Message<"countersign.v1.SecureAccountRequest"> & {
   /**
-   * What follows `#token=` in the notice's link.
+   * The text after `#token=` in the notice's link.
    *
    * @generated from field: string token = 1;
    */
@@ -560,7 +560,8 @@ export const SecureAccountRequestSchema: GenMessage<SecureAccountRequest> = /*@_
   messageDesc(file_countersign_v1_auth_service, 20);
 
 /**
- * The answer of AuthService.SecureAccount: the account is safe, and a mail with a link is on its way.
+ * The answer of AuthService.SecureAccount: the account is secured, and a mail with a link is on its
+ * way.
  *
  * @generated from message countersign.v1.SecureAccountResponse
  */
@@ -581,7 +582,7 @@ export const SecureAccountResponseSchema: GenMessage<SecureAccountResponse> = /*
  */
 export type RefreshTokenRequest = Message<"countersign.v1.RefreshTokenRequest"> & {
   /**
-   * The refresh token of the last answer.
+   * The refresh token of the previous answer.
    *
    * @generated from field: string refresh_token = 1;
    */
@@ -602,7 +603,7 @@ export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__P
  */
 export type RefreshTokenResponse = Message<"countersign.v1.RefreshTokenResponse"> & {
   /**
-   * The next pair. Keep both; the refresh token that was sent is spent.
+   * The new pair. Keep both: the refresh token that was sent can't be used again.
    *
    * @generated from field: countersign.v1.Tokens tokens = 1;
    */
@@ -653,19 +654,19 @@ export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
   messageDesc(file_countersign_v1_auth_service, 25);
 
 /**
- * AuthService takes a person from a new address to a pair of tokens, and keeps them signed in.
+ * AuthService signs people up, signs them in, and keeps them signed in.
  *
- * The way through: SignUp sends a mail; VerifyEmail takes the token of that mail; Login answers with
- * an access token and a refresh token; RefreshToken exchanges the refresh token, again and again,
- * until Logout.
+ * The usual sequence: SignUp sends a mail; VerifyEmail takes the token of that mail; Login returns an
+ * access token and a refresh token; RefreshToken exchanges the refresh token for a new pair,
+ * repeatedly, until Logout.
  *
- * An account with a second factor gets a challenge from Login, which CompleteMfa completes. A passkey
- * needs no password: BeginPasskeyLogin and FinishPasskeyLogin. A forgotten password is replaced by
- * RequestPasswordReset and ResetPassword.
+ * For an account with a second factor, Login returns a challenge, and CompleteMfa completes the
+ * sign-in. A passkey needs no password: BeginPasskeyLogin and FinishPasskeyLogin. RequestPasswordReset
+ * and ResetPassword replace a forgotten password.
  *
- * Nothing here tells whether an account exists. SignUp, ResendVerification and RequestPasswordReset
- * answer the same for every address, and Login refuses an unknown address in the words and the time
- * it has for a wrong password.
+ * No method reveals whether an account exists. SignUp, ResendVerification and RequestPasswordReset
+ * answer the same for every address, and Login refuses an unknown address with the same message and in
+ * the same time as a wrong password.
  *
  * @generated from service countersign.v1.AuthService
  */
@@ -674,14 +675,14 @@ export const AuthService: GenService<{
    * Creates an account and sends a verification mail to its address.
    *
    * The answer and its time are the same whether or not the address is taken. The owner of a taken
-   * address gets a mail that says so. While an address is unverified and nobody has signed in with
-   * it, a new sign-up takes the place of the one before: its password and name count, and only its
-   * mail's token works.
+   * address gets a mail that says so. While an address is unverified and nobody has signed in with it,
+   * a new sign-up replaces the previous one: its password and name apply, and only its mail's token
+   * works.
    *
-   * Calling it twice is safe: the second call sends a new mail, and the first mail's token is void.
+   * Calling it twice is safe: the second call sends a new mail and invalidates the first mail's token.
    *
-   * Errors: PASSWORD_TOO_WEAK, INVALID_REQUEST; OVERLOADED when too many passwords wait to be
-   * judged or hashed.
+   * Errors: PASSWORD_TOO_WEAK; INVALID_REQUEST; OVERLOADED if too many passwords are waiting to be
+   * checked or hashed.
    *
    * @generated from rpc countersign.v1.AuthService.SignUp
    */
@@ -691,11 +692,11 @@ export const AuthService: GenService<{
     output: typeof SignUpResponseSchema;
   },
   /**
-   * Takes the token of a verification mail and marks the account's address as verified.
+   * Marks the account's address as verified, given the token of a verification mail.
    *
-   * A token works once and for 10 minutes. Of several calls with one token, exactly one succeeds.
+   * A token works once and for 10 minutes. Of several calls with the same token, exactly one succeeds.
    *
-   * Errors: TOKEN_INVALID (unknown, used, or made void by a newer one), TOKEN_EXPIRED.
+   * Errors: TOKEN_INVALID if it is unknown, used, or replaced by a newer one; TOKEN_EXPIRED.
    *
    * @generated from rpc countersign.v1.AuthService.VerifyEmail
    */
@@ -705,8 +706,8 @@ export const AuthService: GenService<{
     output: typeof VerifyEmailResponseSchema;
   },
   /**
-   * Sends a new verification mail if the address belongs to an account that is not verified yet, and
-   * nothing otherwise; the answer is the same. The token of the mail before becomes void.
+   * Sends a new verification mail if the address belongs to an account that is not verified yet. The
+   * answer is the same if it does not. The token of the previous mail stops working.
    *
    * @generated from rpc countersign.v1.AuthService.ResendVerification
    */
@@ -716,16 +717,15 @@ export const AuthService: GenService<{
     output: typeof ResendVerificationResponseSchema;
   },
   /**
-   * Signs in with an address and a password. Opens a session, or, where the account has a second
-   * factor, answers with a challenge for CompleteMfa.
+   * Signs in with an address and a password. Opens a session or, if the account has a second factor,
+   * returns a challenge for CompleteMfa.
    *
-   * After five wrong passwords in a row the account is locked for 15 minutes, after each further one
-   * for twice as long, and after the tenth until its password is reset or an administrator unlocks
-   * it. While it is locked, the right password is refused in the same words as a wrong one. Its owner
-   * is told by mail.
+   * After five wrong passwords in a row the account is locked for 15 minutes; after each further one
+   * for twice as long; and after the tenth until its password is reset or an administrator unlocks it.
+   * While it is locked, the right password gets the same answer as a wrong one. The owner gets a mail.
    *
-   * Errors: INVALID_CREDENTIALS; and only where the password is right EMAIL_NOT_VERIFIED and
-   * ACCOUNT_SUSPENDED; OVERLOADED when too many passwords wait to be checked.
+   * Errors: INVALID_CREDENTIALS; EMAIL_NOT_VERIFIED and ACCOUNT_SUSPENDED, but only if the password is
+   * right; OVERLOADED if too many passwords are waiting to be checked.
    *
    * @generated from rpc countersign.v1.AuthService.Login
    */
@@ -737,12 +737,12 @@ export const AuthService: GenService<{
   /**
    * Completes a sign-in with a second factor and opens its session.
    *
-   * The challenge works for 10 minutes, and once. Wrong codes lock the account's codes as wrong
-   * passwords lock its password: for 15 minutes after five in a row, and longer each time. Recovery
-   * codes, each of which works once, and passkeys go on working, and lift that lock.
+   * The challenge works once and for 10 minutes. Wrong codes lock the account's codes as wrong
+   * passwords lock its password: for 15 minutes after five in a row, and longer each time. Passkeys and
+   * recovery codes, each of which works once, still work then, and lift that lock.
    *
-   * Errors: MFA_CODE_INVALID; TOKEN_INVALID or TOKEN_EXPIRED for the challenge, after which the
-   * sign-in begins again; ACCOUNT_SUSPENDED.
+   * Errors: MFA_CODE_INVALID; TOKEN_INVALID or TOKEN_EXPIRED for the challenge, in which case the
+   * sign-in starts again with Login; ACCOUNT_SUSPENDED.
    *
    * @generated from rpc countersign.v1.AuthService.CompleteMfa
    */
@@ -752,8 +752,8 @@ export const AuthService: GenService<{
     output: typeof CompleteMfaResponseSchema;
   },
   /**
-   * Begins a sign-in, or the second factor of one, by passkey. Hand the options to the browser's
-   * `navigator.credentials.get`, and what that gives to FinishPasskeyLogin, CompleteMfa or
+   * Begins a sign-in with a passkey, or with a passkey as the second factor. Pass the options to the
+   * browser's `navigator.credentials.get`, and its result to FinishPasskeyLogin, CompleteMfa or
    * Reauthenticate.
    *
    * @generated from rpc countersign.v1.AuthService.BeginPasskeyLogin
@@ -764,11 +764,11 @@ export const AuthService: GenService<{
     output: typeof BeginPasskeyLoginResponseSchema;
   },
   /**
-   * Signs in by passkey and opens a session. The passkey has verified its user, by fingerprint or
-   * PIN, so that this counts as two factors.
+   * Signs in with a passkey and opens a session. This counts as two factors, since the passkey has
+   * verified its user by fingerprint or PIN.
    *
-   * Errors: MFA_CODE_INVALID for an answer that is not right or not to a challenge of ours;
-   * ACCOUNT_SUSPENDED, EMAIL_NOT_VERIFIED.
+   * Errors: MFA_CODE_INVALID if the passkey's answer is wrong or does not answer a challenge of ours;
+   * ACCOUNT_SUSPENDED; EMAIL_NOT_VERIFIED.
    *
    * @generated from rpc countersign.v1.AuthService.FinishPasskeyLogin
    */
@@ -778,10 +778,10 @@ export const AuthService: GenService<{
     output: typeof FinishPasskeyLoginResponseSchema;
   },
   /**
-   * Proves again who the caller is, for methods that ask for a recent sign-in
-   * (REAUTHENTICATION_REQUIRED). The session gets a new `auth_time`; the answer's access token
-   * carries it, and so does each that a refresh gives from now on. The caller's refresh token stays
-   * as it is, so that the answer's `refresh_token` is empty.
+   * Authenticates the caller again, for methods that require a recent sign-in
+   * (REAUTHENTICATION_REQUIRED). The session gets a new `auth_time`, which the answer's access token
+   * and all later ones of the session carry. The caller's refresh token stays valid; the answer's
+   * `refresh_token` is empty.
    *
    * Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED.
    *
@@ -793,8 +793,8 @@ export const AuthService: GenService<{
     output: typeof ReauthenticateResponseSchema;
   },
   /**
-   * Mails a link to set a new password, if the address belongs to an account, and nothing otherwise;
-   * the answer and its time are the same. The link of the mail before becomes void.
+   * Mails a link to set a new password if the address belongs to an account. The answer and its time
+   * are the same if it does not. The link of the previous mail stops working.
    *
    * @generated from rpc countersign.v1.AuthService.RequestPasswordReset
    */
@@ -804,14 +804,14 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password by the token of a mail: one that was asked for, an invitation, or one that
-   * followed SecureAccount. The token works once and for 30 minutes.
+   * Sets a new password with the token of a mail from RequestPasswordReset, SecureAccount or an
+   * administrator. The token works once and for 30 minutes; that of an invitation for 24 hours.
    *
-   * All sessions of the account end, its lock is lifted, and its address counts as verified. It signs
-   * nobody in, and the second factor is asked for as before.
+   * All sessions of the account end, its lock is lifted, and its address counts as verified. This does
+   * not sign in, and sign-ins still require the second factor.
    *
-   * Errors: TOKEN_INVALID, TOKEN_EXPIRED, PASSWORD_TOO_WEAK, PASSWORD_REUSED; a refused password
-   * leaves the token valid.
+   * Errors: TOKEN_INVALID; TOKEN_EXPIRED; PASSWORD_TOO_WEAK and PASSWORD_REUSED, after which the token
+   * is still valid.
    *
    * @generated from rpc countersign.v1.AuthService.ResetPassword
    */
@@ -821,10 +821,9 @@ export const AuthService: GenService<{
     output: typeof ResetPasswordResponseSchema;
   },
   /**
-   * Takes the token of a notice ("this wasn't me") and takes the account back: every session ends,
-   * the password stops working, what the notice told of is undone (a new address, a new second
-   * factor, a new passkey), and a link to set a new password is mailed to the address that the notice
-   * went to.
+   * Recovers an account with the token of a notice ("this wasn't me"). Every session ends, the password
+   * stops working, the change that the notice reported is undone (a new address, a new second factor, a
+   * new passkey), and a link to set a new password is mailed to the address that received the notice.
    *
    * The token works once and for 7 days.
    *
@@ -840,12 +839,12 @@ export const AuthService: GenService<{
   /**
    * Exchanges a refresh token for a new pair of tokens.
    *
-   * A refresh token is exchanged once. If the answer is lost, the same token gives the identical
-   * successor again for 10 seconds, as long as that successor has not been used. After that, a token
-   * presented again means that somebody holds a copy: the session is ended for every holder of its
-   * tokens, and its owner is told by mail.
+   * A refresh token can be exchanged once. In case the answer is lost, the same token returns the
+   * identical successor for 10 more seconds, as long as that successor has not been used. After that, a
+   * token that is presented again has been copied: the session ends for every holder of its tokens, and
+   * its owner gets a mail.
    *
-   * The new access token holds what the account may do now; a refresh never gives more than that.
+   * The new access token has the permissions that the account has now.
    *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED.
    *
@@ -857,14 +856,13 @@ export const AuthService: GenService<{
     output: typeof RefreshTokenResponseSchema;
   },
   /**
-   * Ends the session that the refresh token belongs to; with an empty `refresh_token`, the session of
-   * the access token that the call carries. All tokens of the session stop working, on every replica
-   * within a second.
+   * Ends the session of the refresh token or, if `refresh_token` is empty, of the call's access token.
+   * All tokens of the session stop working within a second, on every replica.
    *
-   * It is idempotent: an ended session, or a token that is not (or no longer) one of ours, is
-   * answered like a success.
+   * It is idempotent: the answer is the same if the session has ended already, or the token is not (or
+   * no longer) one of ours.
    *
-   * Errors: CREDENTIALS_MISSING, TOKEN_INVALID or TOKEN_EXPIRED where the field is empty and the call
+   * Errors: CREDENTIALS_MISSING, TOKEN_INVALID or TOKEN_EXPIRED if the field is empty and the call
    * carries no valid access token.
    *
    * @generated from rpc countersign.v1.AuthService.Logout

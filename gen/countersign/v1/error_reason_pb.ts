@@ -13,10 +13,10 @@ export const file_countersign_v1_error_reason: GenFile = /*@__PURE__*/
   fileDesc("CiFjb3VudGVyc2lnbi92MS9lcnJvcl9yZWFzb24ucHJvdG8SDmNvdW50ZXJzaWduLnYxKroKCgtFcnJvclJlYXNvbhIcChhFUlJPUl9SRUFTT05fVU5TUEVDSUZJRUQQABIgChxFUlJPUl9SRUFTT05fSU5WQUxJRF9SRVFVRVNUEAESJAogRVJST1JfUkVBU09OX0NSRURFTlRJQUxTX01JU1NJTkcQAhIkCiBFUlJPUl9SRUFTT05fSU5WQUxJRF9DUkVERU5USUFMUxADEiMKH0VSUk9SX1JFQVNPTl9FTUFJTF9OT1RfVkVSSUZJRUQQBBIiCh5FUlJPUl9SRUFTT05fQUNDT1VOVF9TVVNQRU5ERUQQBRIeChpFUlJPUl9SRUFTT05fVE9LRU5fSU5WQUxJRBAGEh4KGkVSUk9SX1JFQVNPTl9UT0tFTl9FWFBJUkVEEAcSHgoaRVJST1JfUkVBU09OX1RPS0VOX1JFVk9LRUQQCBIlCiFFUlJPUl9SRUFTT05fUkVGUkVTSF9UT0tFTl9SRVVTRUQQCRIiCh5FUlJPUl9SRUFTT05fUEFTU1dPUkRfVE9PX1dFQUsQChIiCh5FUlJPUl9SRUFTT05fUEVSTUlTU0lPTl9ERU5JRUQQCxIqCiZFUlJPUl9SRUFTT05fUkVBVVRIRU5USUNBVElPTl9SRVFVSVJFRBAMEh0KGUVSUk9SX1JFQVNPTl9SQVRFX0xJTUlURUQQDRIbChdFUlJPUl9SRUFTT05fT1ZFUkxPQURFRBAOEicKI0VSUk9SX1JFQVNPTl9ERVBFTkRFTkNZX1VOQVZBSUxBQkxFEA8SHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBAQEh8KG0VSUk9SX1JFQVNPTl9NRVRIT0RfVU5LTk9XThAREiIKHkVSUk9SX1JFQVNPTl9ERUFETElORV9FWENFRURFRBASEhoKFkVSUk9SX1JFQVNPTl9DQU5DRUxMRUQQExIiCh5FUlJPUl9SRUFTT05fUkVRVUVTVF9UT09fTEFSR0UQFBIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAVEhkKFUVSUk9SX1JFQVNPTl9JTlRFUk5BTBAWEiQKIEVSUk9SX1JFQVNPTl9DT01QUkVTU0lPTl9VTktOT1dOEBcSHwobRVJST1JfUkVBU09OX0FDQ09VTlRfTE9DS0VEEBgSIQodRVJST1JfUkVBU09OX01GQV9DT0RFX0lOVkFMSUQQGRIgChxFUlJPUl9SRUFTT05fUEFTU1dPUkRfUkVVU0VEEBoSHgoaRVJST1JfUkVBU09OX0VUQUdfTUlTTUFUQ0gQGxIbChdFUlJPUl9SRUFTT05fTEFTVF9BRE1JThAcEhwKGEVSUk9SX1JFQVNPTl9FTUFJTF9UQUtFThAdEhoKFkVSUk9SX1JFQVNPTl9NRkFfU1RBVEUQHhIaChZFUlJPUl9SRUFTT05fTk9UX0ZPVU5EEB8SGQoVRVJST1JfUkVBU09OX1RPT19NQU5ZECASJAogRVJST1JfUkVBU09OX1NJR05JTkdfS0VZX1RPT19ORVcQIRIbChdFUlJPUl9SRUFTT05fTkFNRV9UQUtFThAoEhkKFUVSUk9SX1JFQVNPTl9CVUlMVF9JThApEhcKE0VSUk9SX1JFQVNPTl9JTl9VU0UQKhIeChpFUlJPUl9SRUFTT05fU0NPUEVfTUlTU0lORxAyEiQKIEVSUk9SX1JFQVNPTl9BRERSRVNTX05PVF9BTExPV0VEEDMSIAocRVJST1JfUkVBU09OX0FQSV9LRVlfUkVWT0tFRBA0YgZwcm90bzM");
 
 /**
- * Why a call failed, for programs. It is the `reason` of the `google.rpc.ErrorInfo` that every error
- * carries (without the prefix, `"INVALID_CREDENTIALS"`), beside `domain: "countersign"`. The status
- * code says what kind of failure it is; the reason says which one. Messages are for people and may
- * change; reasons don't.
+ * The reason why a call failed, for programs. Every error carries a `google.rpc.ErrorInfo` with
+ * `domain: "countersign"` and the reason without its prefix, for example `"INVALID_CREDENTIALS"`. The
+ * status code gives the kind of failure; the reason says which failure it is. Messages are for people
+ * and may change; reasons don't.
  *
  * @generated from enum countersign.v1.ErrorReason
  */
@@ -29,8 +29,8 @@ export const ErrorReason = {
   UNSPECIFIED: 0,
 
   /**
-   * A field of the request breaks its rules. INVALID_ARGUMENT with a `google.rpc.BadRequest` that
-   * names each field.
+   * A field of the request violates its rules. INVALID_ARGUMENT with a `google.rpc.BadRequest` that
+   * names each such field.
    * Example: `email` is not an address.
    *
    * @generated from enum value: ERROR_REASON_INVALID_REQUEST = 1;
@@ -38,7 +38,7 @@ export const ErrorReason = {
   INVALID_REQUEST: 1,
 
   /**
-   * The method needs a credential and the call carries none. UNAUTHENTICATED.
+   * The method requires a credential and the call carries none. UNAUTHENTICATED.
    * Example: a call without an `authorization` header.
    *
    * @generated from enum value: ERROR_REASON_CREDENTIALS_MISSING = 2;
@@ -46,9 +46,9 @@ export const ErrorReason = {
   CREDENTIALS_MISSING: 2,
 
   /**
-   * The address and password don't belong together, or there is no such account. UNAUTHENTICATED;
-   * the same answer in both cases. INVALID_ARGUMENT where it is the current password in a request of
-   * a caller who is signed in.
+   * The password does not match the address, or there is no such account. UNAUTHENTICATED, with the
+   * same answer in both cases. INVALID_ARGUMENT if it is the current password in a request of a caller
+   * who is signed in.
    *
    * @generated from enum value: ERROR_REASON_INVALID_CREDENTIALS = 3;
    */
@@ -70,8 +70,8 @@ export const ErrorReason = {
   ACCOUNT_SUSPENDED: 5,
 
   /**
-   * The token is not one of ours, not of the kind asked for, or altered. UNAUTHENTICATED where it is
-   * the call's credential, INVALID_ARGUMENT where it is a mailed token in the request.
+   * The token is not one of ours, is of the wrong kind, or was altered. UNAUTHENTICATED if it is the
+   * call's credential, INVALID_ARGUMENT if it is a mailed token in the request.
    * Example: a refresh token presented as an access token.
    *
    * @generated from enum value: ERROR_REASON_TOKEN_INVALID = 6;
@@ -79,16 +79,15 @@ export const ErrorReason = {
   TOKEN_INVALID: 6,
 
   /**
-   * The token was valid once and its time is over. UNAUTHENTICATED, or FAILED_PRECONDITION for a
-   * mailed token.
+   * The token has expired. UNAUTHENTICATED, or FAILED_PRECONDITION for a mailed token.
    *
    * @generated from enum value: ERROR_REASON_TOKEN_EXPIRED = 7;
    */
   TOKEN_EXPIRED: 7,
 
   /**
-   * The token's session was ended, or the key that signed it was revoked, before the token's time was
-   * over. UNAUTHENTICATED.
+   * The token's session has ended, or the key that signed it was revoked, before the token expired.
+   * UNAUTHENTICATED.
    * Example: an access token used after Logout.
    *
    * @generated from enum value: ERROR_REASON_TOKEN_REVOKED = 8;
@@ -96,8 +95,8 @@ export const ErrorReason = {
   TOKEN_REVOKED: 8,
 
   /**
-   * The refresh token had been exchanged before and was presented again. Somebody holds a copy, so
-   * the session has been ended for all its tokens. UNAUTHENTICATED.
+   * The refresh token was presented again after it had been exchanged: it has been copied. The session
+   * and all its tokens have been revoked. UNAUTHENTICATED.
    *
    * @generated from enum value: ERROR_REASON_REFRESH_TOKEN_REUSED = 9;
    */
@@ -112,15 +111,16 @@ export const ErrorReason = {
   PASSWORD_TOO_WEAK: 10,
 
   /**
-   * The caller is known but lacks the permission that the method asks for. PERMISSION_DENIED; the
-   * ErrorInfo's metadata names it under `permission`.
+   * The caller is known but lacks the permission that the method requires. PERMISSION_DENIED; the
+   * ErrorInfo's metadata names it as `permission`.
    *
    * @generated from enum value: ERROR_REASON_PERMISSION_DENIED = 11;
    */
   PERMISSION_DENIED: 11,
 
   /**
-   * The method asks for a more recent sign-in. UNAUTHENTICATED; sign in again and repeat the call.
+   * The method requires a more recent sign-in. UNAUTHENTICATED; sign in again
+   * (AuthService.Reauthenticate) and repeat the call.
    *
    * @generated from enum value: ERROR_REASON_REAUTHENTICATION_REQUIRED = 12;
    */
@@ -134,8 +134,8 @@ export const ErrorReason = {
   RATE_LIMITED: 13,
 
   /**
-   * The server is at the limit of what it can do at once and refused the call before doing any of
-   * it. RESOURCE_EXHAUSTED with a `google.rpc.RetryInfo`.
+   * The server is at the limit of its capacity, and refused the call before doing any part of it.
+   * RESOURCE_EXHAUSTED with a `google.rpc.RetryInfo`.
    * Example: more sign-ins are waiting for their password check than can be served soon.
    *
    * @generated from enum value: ERROR_REASON_OVERLOADED = 14;
@@ -143,8 +143,8 @@ export const ErrorReason = {
   OVERLOADED: 14,
 
   /**
-   * Something that the service needs is away. UNAVAILABLE with a `google.rpc.RetryInfo`; it says
-   * nothing about the credential.
+   * Something that the service depends on is not available. UNAVAILABLE with a `google.rpc.RetryInfo`.
+   * It says nothing about the credential.
    * Example: the database is being restarted.
    *
    * @generated from enum value: ERROR_REASON_DEPENDENCY_UNAVAILABLE = 15;
@@ -152,36 +152,36 @@ export const ErrorReason = {
   DEPENDENCY_UNAVAILABLE: 15,
 
   /**
-   * The disk of the embedded database is nearly full, so that nothing is written until there is
-   * room. RESOURCE_EXHAUSTED. Reads and token checks go on.
+   * The disk of the embedded database is nearly full, and nothing is written until there is room.
+   * RESOURCE_EXHAUSTED. Reads and token checks still work.
    *
    * @generated from enum value: ERROR_REASON_STORAGE_FULL = 16;
    */
   STORAGE_FULL: 16,
 
   /**
-   * There is no such method. UNIMPLEMENTED.
+   * The method does not exist. UNIMPLEMENTED.
    *
    * @generated from enum value: ERROR_REASON_METHOD_UNKNOWN = 17;
    */
   METHOD_UNKNOWN: 17,
 
   /**
-   * The call's time ran out before the work was done. DEADLINE_EXCEEDED.
+   * The call's deadline passed before the work was done. DEADLINE_EXCEEDED.
    *
    * @generated from enum value: ERROR_REASON_DEADLINE_EXCEEDED = 18;
    */
   DEADLINE_EXCEEDED: 18,
 
   /**
-   * The caller went away before the answer. CANCELLED.
+   * The caller cancelled the call before the answer. CANCELLED.
    *
    * @generated from enum value: ERROR_REASON_CANCELLED = 19;
    */
   CANCELLED: 19,
 
   /**
-   * The request is larger than the server reads. RESOURCE_EXHAUSTED.
+   * The request is larger than the server accepts. RESOURCE_EXHAUSTED.
    * Example: a message of 1 MB, or one that decompresses to 1 MB.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_TOO_LARGE = 20;
@@ -196,15 +196,16 @@ export const ErrorReason = {
   SHUTTING_DOWN: 21,
 
   /**
-   * A failure of ours. INTERNAL; the server's log has the cause under the answer's request id.
+   * A failure of the service itself. INTERNAL; the server's log has the cause under the answer's
+   * request id.
    *
    * @generated from enum value: ERROR_REASON_INTERNAL = 22;
    */
   INTERNAL: 22,
 
   /**
-   * The request is compressed in a way that the server does not read. UNIMPLEMENTED. It reads gzip;
-   * by gRPC also deflate, by Connect and gRPC-Web also br.
+   * The request is compressed in a way that the server does not support. UNIMPLEMENTED. It supports
+   * gzip; over gRPC also deflate; over Connect and gRPC-Web also br.
    * Example: `grpc-encoding: zstd`.
    *
    * @generated from enum value: ERROR_REASON_COMPRESSION_UNKNOWN = 23;
@@ -212,24 +213,24 @@ export const ErrorReason = {
   COMPRESSION_UNKNOWN: 23,
 
   /**
-   * Too many wrong passwords or codes were given, so that none is checked for a while.
-   * PERMISSION_DENIED with a `google.rpc.RetryInfo` where waiting helps. Only callers who are signed
-   * in as the account are told; Login and CompleteMfa answer as for a wrong password or code.
+   * After too many wrong passwords or codes, no further ones are checked for a while. PERMISSION_DENIED
+   * with a `google.rpc.RetryInfo` if waiting helps. Only callers who are signed in to the account get
+   * this; Login and CompleteMfa answer as for a wrong password or code.
    *
    * @generated from enum value: ERROR_REASON_ACCOUNT_LOCKED = 24;
    */
   ACCOUNT_LOCKED: 24,
 
   /**
-   * The code, or the passkey's answer, is not right, was used before, or is too old. UNAUTHENTICATED
-   * where it proves who calls, INVALID_ARGUMENT where it confirms a new factor.
+   * The code, or the passkey's answer, is wrong, was used before, or is too old. UNAUTHENTICATED if it
+   * authenticates the caller, INVALID_ARGUMENT if it confirms a new factor.
    *
    * @generated from enum value: ERROR_REASON_MFA_CODE_INVALID = 25;
    */
   MFA_CODE_INVALID: 25,
 
   /**
-   * The password is one of the last that the account had. INVALID_ARGUMENT.
+   * The password is one of the account's latest passwords. INVALID_ARGUMENT.
    *
    * @generated from enum value: ERROR_REASON_PASSWORD_REUSED = 26;
    */
@@ -251,15 +252,15 @@ export const ErrorReason = {
   LAST_ADMIN: 28,
 
   /**
-   * Another account has the address. ALREADY_EXISTS; only administrators are told, and who has proved
-   * that the address is theirs.
+   * Another account has the address. ALREADY_EXISTS. Only administrators get this, and callers who have
+   * proved that the address is theirs.
    *
    * @generated from enum value: ERROR_REASON_EMAIL_TAKEN = 29;
    */
   EMAIL_TAKEN: 29,
 
   /**
-   * A second factor is on already, or is not on. FAILED_PRECONDITION.
+   * The second factor is on, and must be off for this call; or the reverse. FAILED_PRECONDITION.
    * Example: DisableTotp without an authenticator app.
    *
    * @generated from enum value: ERROR_REASON_MFA_STATE = 30;
@@ -267,7 +268,7 @@ export const ErrorReason = {
   MFA_STATE: 30,
 
   /**
-   * There is no such thing, or it is not the caller's. NOT_FOUND.
+   * The resource does not exist, or is not the caller's. NOT_FOUND.
    * Example: renaming a passkey that was deleted.
    *
    * @generated from enum value: ERROR_REASON_NOT_FOUND = 31;
@@ -275,7 +276,7 @@ export const ErrorReason = {
   NOT_FOUND: 31,
 
   /**
-   * There are as many of these as there may be. FAILED_PRECONDITION.
+   * The maximum number of these exists already. FAILED_PRECONDITION.
    * Example: a 21st passkey.
    *
    * @generated from enum value: ERROR_REASON_TOO_MANY = 32;
@@ -283,8 +284,8 @@ export const ErrorReason = {
   TOO_MANY: 32,
 
   /**
-   * The next signing key has not been published for long enough: caches of the key set may not have it.
-   * FAILED_PRECONDITION with a `google.rpc.RetryInfo`.
+   * The next signing key has not been published for long enough: caches of the key set may not have it
+   * yet. FAILED_PRECONDITION with a `google.rpc.RetryInfo`.
    * Example: RotateSigningKey twice in 20 minutes.
    *
    * @generated from enum value: ERROR_REASON_SIGNING_KEY_TOO_NEW = 33;
@@ -292,7 +293,7 @@ export const ErrorReason = {
   SIGNING_KEY_TOO_NEW: 33,
 
   /**
-   * There is one of this name already. ALREADY_EXISTS.
+   * The name is taken. ALREADY_EXISTS.
    * Example: CreateRole of a role that was deleted a moment ago.
    *
    * @generated from enum value: ERROR_REASON_NAME_TAKEN = 40;
@@ -300,7 +301,7 @@ export const ErrorReason = {
   NAME_TAKEN: 40,
 
   /**
-   * It is one that the program brings and keeps as it is. FAILED_PRECONDITION.
+   * The resource is built in and can't be changed. FAILED_PRECONDITION.
    * Example: UpdateRole of `admin`.
    *
    * @generated from enum value: ERROR_REASON_BUILT_IN = 41;
@@ -308,30 +309,30 @@ export const ErrorReason = {
   BUILT_IN: 41,
 
   /**
-   * Something else still needs it. FAILED_PRECONDITION.
-   * Example: DeletePermission of one that a role gives.
+   * The resource is still in use. FAILED_PRECONDITION.
+   * Example: DeletePermission of a permission that a role has.
    *
    * @generated from enum value: ERROR_REASON_IN_USE = 42;
    */
   IN_USE: 42,
 
   /**
-   * The API key lacks a scope that was asked for, or its owner no longer holds it. PERMISSION_DENIED;
-   * the ErrorInfo's metadata names it under `scope`.
+   * The API key lacks a requested scope, or its owner no longer holds it. PERMISSION_DENIED; the
+   * ErrorInfo's metadata names it as `scope`.
    *
    * @generated from enum value: ERROR_REASON_SCOPE_MISSING = 50;
    */
   SCOPE_MISSING: 50,
 
   /**
-   * The API key is not to be used from the caller's address. PERMISSION_DENIED.
+   * The API key may not be used from the caller's address. PERMISSION_DENIED.
    *
    * @generated from enum value: ERROR_REASON_ADDRESS_NOT_ALLOWED = 51;
    */
   ADDRESS_NOT_ALLOWED: 51,
 
   /**
-   * The API key has been revoked and can't be changed any more. FAILED_PRECONDITION.
+   * The API key has been revoked and can no longer be changed. FAILED_PRECONDITION.
    *
    * @generated from enum value: ERROR_REASON_API_KEY_REVOKED = 52;
    */
@@ -339,10 +340,10 @@ export const ErrorReason = {
 } as const;
 
 /**
- * Why a call failed, for programs. It is the `reason` of the `google.rpc.ErrorInfo` that every error
- * carries (without the prefix, `"INVALID_CREDENTIALS"`), beside `domain: "countersign"`. The status
- * code says what kind of failure it is; the reason says which one. Messages are for people and may
- * change; reasons don't.
+ * The reason why a call failed, for programs. Every error carries a `google.rpc.ErrorInfo` with
+ * `domain: "countersign"` and the reason without its prefix, for example `"INVALID_CREDENTIALS"`. The
+ * status code gives the kind of failure; the reason says which failure it is. Messages are for people
+ * and may change; reasons don't.
  *
  * @generated from enum countersign.v1.ErrorReason
  */

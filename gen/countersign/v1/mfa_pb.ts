@@ -15,13 +15,14 @@ export const file_countersign_v1_mfa: GenFile = /*@__PURE__*/
   fileDesc("Chhjb3VudGVyc2lnbi92MS9tZmEucHJvdG8SDmNvdW50ZXJzaWduLnYxIogBCgxNZmFDaGFsbGVuZ2USHAoPY2hhbGxlbmdlX3Rva2VuGAEgASgJQgOAAQESKgoHZmFjdG9ycxgCIAMoDjIZLmNvdW50ZXJzaWduLnYxLk1mYUZhY3RvchIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpyCglNZmFGYWN0b3ISGgoWTUZBX0ZBQ1RPUl9VTlNQRUNJRklFRBAAEhMKD01GQV9GQUNUT1JfVE9UUBABEhwKGE1GQV9GQUNUT1JfUkVDT1ZFUllfQ09ERRACEhYKEk1GQV9GQUNUT1JfUEFTU0tFWRADYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
- * The first factor of a sign-in was right; a second one is asked for.
+ * The first factor of a sign-in was right, and a second one is required.
  *
  * @generated from message countersign.v1.MfaChallenge
  */
 export type MfaChallenge = Message<"countersign.v1.MfaChallenge"> & {
   /**
-   * What AuthService.CompleteMfa takes (`csc_…`), once. A new sign-in of the account voids it.
+   * The token for AuthService.CompleteMfa (`csc_…`). It works once, and a new sign-in to the account
+   * invalidates it.
    *
    * @generated from field: string challenge_token = 1;
    */
@@ -35,7 +36,7 @@ export type MfaChallenge = Message<"countersign.v1.MfaChallenge"> & {
   factors: MfaFactor[];
 
   /**
-   * When the challenge stops being valid: 10 minutes after it was made.
+   * When the challenge expires: 10 minutes after it was created.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
@@ -50,7 +51,7 @@ export const MfaChallengeSchema: GenMessage<MfaChallenge> = /*@__PURE__*/
   messageDesc(file_countersign_v1_mfa, 0);
 
 /**
- * What can complete a sign-in.
+ * The kinds of second factor.
  *
  * @generated from enum countersign.v1.MfaFactor
  */
@@ -63,14 +64,14 @@ export const MfaFactor = {
   UNSPECIFIED: 0,
 
   /**
-   * A code of an authenticator app.
+   * A code from an authenticator app.
    *
    * @generated from enum value: MFA_FACTOR_TOTP = 1;
    */
   TOTP: 1,
 
   /**
-   * One of the codes that were shown when the second factor was turned on.
+   * One of the account's recovery codes, which were shown when the second factor was turned on.
    *
    * @generated from enum value: MFA_FACTOR_RECOVERY_CODE = 2;
    */
@@ -85,7 +86,7 @@ export const MfaFactor = {
 } as const;
 
 /**
- * What can complete a sign-in.
+ * The kinds of second factor.
  *
  * @generated from enum countersign.v1.MfaFactor
  */

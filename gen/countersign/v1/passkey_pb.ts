@@ -28,14 +28,15 @@ export type Passkey = Message<"countersign.v1.Passkey"> & {
   passkeyId: string;
 
   /**
-   * What its owner calls it.
+   * The owner's name for it.
    *
    * @generated from field: string display_name = 2;
    */
   displayName: string;
 
   /**
-   * Whether it may exist on several devices, as passkeys of a phone's or browser's account do.
+   * Whether it can exist on several devices, like passkeys that a phone or browser account
+   * synchronises.
    *
    * @generated from field: bool synced = 3;
    */

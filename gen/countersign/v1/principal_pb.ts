@@ -15,13 +15,13 @@ export const file_countersign_v1_principal: GenFile = /*@__PURE__*/
   fileDesc("Ch5jb3VudGVyc2lnbi92MS9wcmluY2lwYWwucHJvdG8SDmNvdW50ZXJzaWduLnYxIvkBCglQcmluY2lwYWwSKwoEdHlwZRgBIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSDwoHc3ViamVjdBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhIKCmFwaV9rZXlfaWQYBCABKAkSFgoOZW1haWxfdmVyaWZpZWQYBSABKAgSDQoFcm9sZXMYBiADKAkSEwoLcGVybWlzc2lvbnMYByADKAkSDgoGc2NvcGVzGAggAygJEgsKA2FtchgJIAMoCRItCglhdXRoX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKmwKDVByaW5jaXBhbFR5cGUSHgoaUFJJTkNJUEFMX1RZUEVfVU5TUEVDSUZJRUQQABIXChNQUklOQ0lQQUxfVFlQRV9VU0VSEAESIgoeUFJJTkNJUEFMX1RZUEVfU0VSVklDRV9BQ0NPVU5UEAJiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
- * Who is behind a credential, and what they may do: what a token says once it has been verified.
+ * The user or service account behind a verified credential, and what the credential allows.
  *
  * @generated from message countersign.v1.Principal
  */
 export type Principal = Message<"countersign.v1.Principal"> & {
   /**
-   * A user, or a service account.
+   * A user or a service account.
    *
    * @generated from field: countersign.v1.PrincipalType type = 1;
    */
@@ -35,14 +35,14 @@ export type Principal = Message<"countersign.v1.Principal"> & {
   subject: string;
 
   /**
-   * The session the token belongs to (`sid`). Empty for credentials without one.
+   * The session that the token belongs to (`sid`). Empty for credentials without a session.
    *
    * @generated from field: string session_id = 3;
    */
   sessionId: string;
 
   /**
-   * The API key the credential is, or came from. Empty for sign-ins.
+   * The API key that the credential is, or was exchanged for. Empty for sign-ins.
    *
    * @generated from field: string api_key_id = 4;
    */
@@ -56,15 +56,15 @@ export type Principal = Message<"countersign.v1.Principal"> & {
   emailVerified: boolean;
 
   /**
-   * The names of the roles held when the token was issued. Empty for API keys, and for tokens that one
-   * was exchanged for: their owner's roles are not theirs, what they may do is in `permissions`.
+   * The names of the roles held when the token was issued. Empty for API keys and for the tokens they
+   * were exchanged for: they don't have their owner's roles, and `permissions` says what they may do.
    *
    * @generated from field: repeated string roles = 6;
    */
   roles: string[];
 
   /**
-   * The permissions that those roles give at this moment, narrowed to the token's scope.
+   * The permissions that those roles allow at this moment, limited to the token's scope.
    *
    * @generated from field: repeated string permissions = 7;
    */
@@ -78,15 +78,15 @@ export type Principal = Message<"countersign.v1.Principal"> & {
   scopes: string[];
 
   /**
-   * How the user proved who they are, in the words of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`. Empty for
-   * API keys, and for tokens that one was exchanged for.
+   * How the user authenticated, in the terms of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`. Empty for API
+   * keys and for the tokens they were exchanged for.
    *
    * @generated from field: repeated string amr = 9;
    */
   amr: string[];
 
   /**
-   * When the user last proved it. Unset where nobody did.
+   * When the user last authenticated. Unset if `amr` is empty.
    *
    * @generated from field: google.protobuf.Timestamp auth_time = 10;
    */

@@ -17,17 +17,18 @@ export const file_countersign_v1_role: GenFile = /*@__PURE__*/
   fileDesc("Chljb3VudGVyc2lnbi92MS9yb2xlLnByb3RvEg5jb3VudGVyc2lnbi52MSLHAgoEUm9sZRIsCgRuYW1lGAEgASgJQh66SBvIAQFyFhgoMhJeW2Etel1bYS16MC05Xy1dKiQSKQoLZGVzY3JpcHRpb24YAiABKAlCFLpIEXIPGPQDMgpeW15ceDAwXSokEksKC3Blcm1pc3Npb25zGAMgAygJQja6SDOSATAQyAEiK3IpGEAyJV5bYS16XVthLXowLTlfXSooXC5bYS16XVthLXowLTlfXSopKyQSFgoIYnVpbHRfaW4YBCABKAhCBOJBAQMSNAoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSNAoKdXBkYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBOJBAQMSFQoEZXRhZxgHIAEoCUIHukgEcgIYZCLGAQoKUGVybWlzc2lvbhI/CgRuYW1lGAEgASgJQjG6SC7IAQFyKRhAMiVeW2Etel1bYS16MC05X10qKFwuW2Etel1bYS16MC05X10qKSskEikKC2Rlc2NyaXB0aW9uGAIgASgJQhS6SBFyDxj0AzIKXlteXHgwMF0qJBIWCghidWlsdF9pbhgDIAEoCEIE4kEBAxI0CgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEIE4kEBA2IGcHJvdG8z", [file_buf_validate_validate, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
- * A named set of permissions, which users and service accounts are granted.
+ * A named set of permissions that is granted to users and service accounts.
  *
- * Four are always there, and always the same: `admin` has every permission there is, those of
- * customers' own services too; `support` helps people with their accounts; `auditor` sees and changes
- * nothing; `user`, which everybody has, allows nothing beyond one's own account.
+ * Four roles are built in and can't be changed: `admin` has every permission, including those of
+ * customers' own services; `support` helps people with their accounts; `auditor` sees everything about
+ * people and access, and changes nothing; `user`, which every user has, allows nothing beyond one's own
+ * account.
  *
  * @generated from message countersign.v1.Role
  */
 export type Role = Message<"countersign.v1.Role"> & {
   /**
-   * Its name, which never changes.
+   * The role's name, which never changes.
    *
    * @generated from field: string name = 1;
    */
@@ -41,14 +42,14 @@ export type Role = Message<"countersign.v1.Role"> & {
   description: string;
 
   /**
-   * The names of the permissions that it gives, sorted. Each must exist.
+   * The names of its permissions, sorted. Each permission must exist.
    *
    * @generated from field: repeated string permissions = 3;
    */
   permissions: string[];
 
   /**
-   * Whether it is one of those that are always there.
+   * Whether it is one of the built-in roles.
    *
    * @generated from field: bool built_in = 4;
    */
@@ -69,8 +70,8 @@ export type Role = Message<"countersign.v1.Role"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * Names this version of the role. Send it back with an update, to have that refused where somebody
-   * else was quicker.
+   * Identifies this version of the role. Send it back with an update to have the update refused if the
+   * role has changed meanwhile.
    *
    * @generated from field: string etag = 7;
    */
@@ -85,14 +86,14 @@ export const RoleSchema: GenMessage<Role> = /*@__PURE__*/
   messageDesc(file_countersign_v1_role, 0);
 
 /**
- * Something that a role can allow. Countersign's own methods ask for the built-in ones; customers add
- * those of their own services, which then ask for them by IntrospectToken.
+ * Something that a role can allow. Countersign's own methods require the built-in permissions.
+ * Customers add permissions for their own services, which check them with IntrospectToken.
  *
  * @generated from message countersign.v1.Permission
  */
 export type Permission = Message<"countersign.v1.Permission"> & {
   /**
-   * `noun.verb`: `orders.read`. It never changes.
+   * `noun.verb`, for example `orders.read`. It never changes.
    *
    * @generated from field: string name = 1;
    */
@@ -106,7 +107,7 @@ export type Permission = Message<"countersign.v1.Permission"> & {
   description: string;
 
   /**
-   * Whether Countersign brings it.
+   * Whether it comes with Countersign.
    *
    * @generated from field: bool built_in = 3;
    */

@@ -15,20 +15,21 @@ export const file_countersign_v1_service_account: GenFile = /*@__PURE__*/
   fileDesc("CiRjb3VudGVyc2lnbi92MS9zZXJ2aWNlX2FjY291bnQucHJvdG8SDmNvdW50ZXJzaWduLnYxIvoBCg5TZXJ2aWNlQWNjb3VudBIaChJzZXJ2aWNlX2FjY291bnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBXJvbGVzGAQgAygJEjIKBXN0YXRlGAUgASgOMiMuY291bnRlcnNpZ24udjEuU2VydmljZUFjY291bnRTdGF0ZRIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqmAQoTU2VydmljZUFjY291bnRTdGF0ZRIlCiFTRVJWSUNFX0FDQ09VTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIgChxTRVJWSUNFX0FDQ09VTlRfU1RBVEVfQUNUSVZFEAESIwofU0VSVklDRV9BQ0NPVU5UX1NUQVRFX1NVU1BFTkRFRBACEiEKHVNFUlZJQ0VfQUNDT1VOVF9TVEFURV9ERUxFVEVEEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
- * A program that acts by API keys of its own, with roles as people have them. It can't sign in.
+ * An account for a program, which acts by API keys of its own. It has roles like a user, and can't sign
+ * in.
  *
  * @generated from message countersign.v1.ServiceAccount
  */
 export type ServiceAccount = Message<"countersign.v1.ServiceAccount"> & {
   /**
-   * A UUID, and the `sub` of what its keys are exchanged for. It never changes.
+   * A UUID, and the `sub` of the tokens that its keys are exchanged for. It never changes.
    *
    * @generated from field: string service_account_id = 1;
    */
   serviceAccountId: string;
 
   /**
-   * What people call it.
+   * A name for people.
    *
    * @generated from field: string display_name = 2;
    */
@@ -91,14 +92,14 @@ export const ServiceAccountState = {
   UNSPECIFIED: 0,
 
   /**
-   * They do.
+   * They work.
    *
    * @generated from enum value: SERVICE_ACCOUNT_STATE_ACTIVE = 1;
    */
   ACTIVE: 1,
 
   /**
-   * They don't, for now.
+   * They don't work for now.
    *
    * @generated from enum value: SERVICE_ACCOUNT_STATE_SUSPENDED = 2;
    */

@@ -19,7 +19,7 @@ export const file_countersign_v1_session_service: GenFile = /*@__PURE__*/
   fileDesc("CiRjb3VudGVyc2lnbi92MS9zZXNzaW9uX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIpwCCgdTZXNzaW9uEhIKCnNlc3Npb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRIUCgxkZXZpY2VfbGFiZWwYAyABKAkSEgoKdXNlcl9hZ2VudBgEIAEoCRISCgppcF9hZGRyZXNzGAUgASgJEi4KCmNyZWF0ZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGxhc3RfdXNlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKZXhwaXJlc19hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCwoDYW1yGAkgAygJEg8KB2N1cnJlbnQYCiABKAgipAEKE0xpc3RTZXNzaW9uc1JlcXVlc3QSHAoJcGFnZV9zaXplGAEgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMY9AMSUQoHdXNlcl9pZBgDIAEoCUJAukg9cjsYJDI3XihbMC05YS1mQS1GXXs4fSgtWzAtOWEtZkEtRl17NH0pezN9LVswLTlhLWZBLUZdezEyfSk/JCJaChRMaXN0U2Vzc2lvbnNSZXNwb25zZRIpCghzZXNzaW9ucxgBIAMoCzIXLmNvdW50ZXJzaWduLnYxLlNlc3Npb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjYKEUdldFNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAlCDbpICsgBAXIFGCSwAQEiPgoSR2V0U2Vzc2lvblJlc3BvbnNlEigKB3Nlc3Npb24YASABKAsyFy5jb3VudGVyc2lnbi52MS5TZXNzaW9uIjkKFFJldm9rZVNlc3Npb25SZXF1ZXN0EiEKCnNlc3Npb25faWQYASABKAlCDbpICsgBAXIFGCSwAQEiFwoVUmV2b2tlU2Vzc2lvblJlc3BvbnNlIhwKGlJldm9rZU90aGVyU2Vzc2lvbnNSZXF1ZXN0IjQKG1Jldm9rZU90aGVyU2Vzc2lvbnNSZXNwb25zZRIVCg1yZXZva2VkX2NvdW50GAEgASgFIqUBChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EhIKBXRva2VuGAEgASgJQgOAAQESKgoPcmVxdWlyZWRfc2NvcGVzGAIgAygJQhG6SA6SAQsQZCIHcgUQARjIARIvChRyZXF1aXJlZF9wZXJtaXNzaW9ucxgDIAMoCUIRukgOkgELEGQiB3IFEAEYyAESGgoIYXVkaWVuY2UYBCABKAlCCLpIBXIDGNAPIrwBChdJbnRyb3NwZWN0VG9rZW5SZXNwb25zZRIOCgZhY3RpdmUYASABKAgSMwoGcmVhc29uGAIgASgOMiMuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdGlvblJlYXNvbhIsCglwcmluY2lwYWwYAyABKAsyGS5jb3VudGVyc2lnbi52MS5QcmluY2lwYWwSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAocQmF0Y2hJbnRyb3NwZWN0VG9rZW5zUmVxdWVzdBJECghyZXF1ZXN0cxgBIAMoCzImLmNvdW50ZXJzaWduLnYxLkludHJvc3BlY3RUb2tlblJlcXVlc3RCCrpIB5IBBAgBEDIiWwodQmF0Y2hJbnRyb3NwZWN0VG9rZW5zUmVzcG9uc2USOgoJcmVzcG9uc2VzGAEgAygLMicuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdFRva2VuUmVzcG9uc2UiMwoXV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QSGAoGY3Vyc29yGAEgASgJQgi6SAVyAxjIASLBAQoYV2F0Y2hSZXZvY2F0aW9uc1Jlc3BvbnNlEg4KBmN1cnNvchgBIAEoCRIwCgpyZXZvY2F0aW9uGAIgASgLMhouY291bnRlcnNpZ24udjEuUmV2b2NhdGlvbkgAEjAKCmNoZWNrcG9pbnQYAyABKAsyGi5jb3VudGVyc2lnbi52MS5DaGVja3BvaW50SAASKAoGcmVzeW5jGAQgASgLMhYuY291bnRlcnNpZ24udjEuUmVzeW5jSABCBwoFZXZlbnQi4gEKClJldm9jYXRpb24SFAoKc2Vzc2lvbl9pZBgBIAEoCUgAEhIKCHRva2VuX2lkGAIgASgJSAASMQoHc3ViamVjdBgDIAEoCzIeLmNvdW50ZXJzaWduLnYxLlJldm9rZWRTdWJqZWN0SAASFAoKYXBpX2tleV9pZBgEIAEoCUgAEhgKDnNpZ25pbmdfa2V5X2lkGAUgASgJSAASLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFY2F1c2UYByABKAlCCAoGdGFyZ2V0IlEKDlJldm9rZWRTdWJqZWN0Eg8KB3N1YmplY3QYASABKAkSLgoKbm90X2JlZm9yZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiHwoKQ2hlY2twb2ludBIRCgljYXVnaHRfdXAYASABKAgiCAoGUmVzeW5jKrMBChNJbnRyb3NwZWN0aW9uUmVhc29uEiQKIElOVFJPU1BFQ1RJT05fUkVBU09OX1VOU1BFQ0lGSUVEEAASIQodSU5UUk9TUEVDVElPTl9SRUFTT05fSU5BQ1RJVkUQARImCiJJTlRST1NQRUNUSU9OX1JFQVNPTl9TQ09QRV9NSVNTSU5HEAISKwonSU5UUk9TUEVDVElPTl9SRUFTT05fUEVSTUlTU0lPTl9NSVNTSU5HEAMy0gYKDlNlc3Npb25TZXJ2aWNlEmMKDExpc3RTZXNzaW9ucxIjLmNvdW50ZXJzaWduLnYxLkxpc3RTZXNzaW9uc1JlcXVlc3QaJC5jb3VudGVyc2lnbi52MS5MaXN0U2Vzc2lvbnNSZXNwb25zZSIIutwYBCgDEAESXQoKR2V0U2Vzc2lvbhIhLmNvdW50ZXJzaWduLnYxLkdldFNlc3Npb25SZXF1ZXN0GiIuY291bnRlcnNpZ24udjEuR2V0U2Vzc2lvblJlc3BvbnNlIgi63BgEKAMQARJmCg1SZXZva2VTZXNzaW9uEiQuY291bnRlcnNpZ24udjEuUmV2b2tlU2Vzc2lvblJlcXVlc3QaJS5jb3VudGVyc2lnbi52MS5SZXZva2VTZXNzaW9uUmVzcG9uc2UiCLrcGAQoAxABEngKE1Jldm9rZU90aGVyU2Vzc2lvbnMSKi5jb3VudGVyc2lnbi52MS5SZXZva2VPdGhlclNlc3Npb25zUmVxdWVzdBorLmNvdW50ZXJzaWduLnYxLlJldm9rZU90aGVyU2Vzc2lvbnNSZXNwb25zZSIIutwYBCgDEAESfwoPSW50cm9zcGVjdFRva2VuEiYuY291bnRlcnNpZ24udjEuSW50cm9zcGVjdFRva2VuUmVxdWVzdBonLmNvdW50ZXJzaWduLnYxLkludHJvc3BlY3RUb2tlblJlc3BvbnNlIhu63BgXMAE4ARoRdG9rZW5zLmludHJvc3BlY3QSkQEKFUJhdGNoSW50cm9zcGVjdFRva2VucxIsLmNvdW50ZXJzaWduLnYxLkJhdGNoSW50cm9zcGVjdFRva2Vuc1JlcXVlc3QaLS5jb3VudGVyc2lnbi52MS5CYXRjaEludHJvc3BlY3RUb2tlbnNSZXNwb25zZSIbutwYFzABOAEaEXRva2Vucy5pbnRyb3NwZWN0EoQBChBXYXRjaFJldm9jYXRpb25zEicuY291bnRlcnNpZ24udjEuV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QaKC5jb3VudGVyc2lnbi52MS5XYXRjaFJldm9jYXRpb25zUmVzcG9uc2UiG7rcGBcwATgBGhF0b2tlbnMuaW50cm9zcGVjdDABYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_principal, file_google_protobuf_timestamp]);
 
 /**
- * A sign-in that lasts.
+ * A sign-in on one device, which lasts until it ends or expires.
  *
  * @generated from message countersign.v1.Session
  */
@@ -32,21 +32,21 @@ export type Session = Message<"countersign.v1.Session"> & {
   sessionId: string;
 
   /**
-   * Whose it is.
+   * The user who signed in.
    *
    * @generated from field: string user_id = 2;
    */
   userId: string;
 
   /**
-   * What its person called the device.
+   * The user's name for the device.
    *
    * @generated from field: string device_label = 3;
    */
   deviceLabel: string;
 
   /**
-   * The program that signed in, as it named itself.
+   * The program that signed in, as it identified itself.
    *
    * @generated from field: string user_agent = 4;
    */
@@ -74,21 +74,21 @@ export type Session = Message<"countersign.v1.Session"> & {
   lastUsedAt?: Timestamp | undefined;
 
   /**
-   * When it ends if it is not used: never later than its absolute end.
+   * When it expires if it is not used. Never later than its maximum lifetime.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 8;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * How its person proved who they are, by RFC 8176.
+   * How the user authenticated, in the terms of RFC 8176.
    *
    * @generated from field: repeated string amr = 9;
    */
   amr: string[];
 
   /**
-   * Whether it is the session of the access token that asks.
+   * Whether it is the session of the call's own access token.
    *
    * @generated from field: bool current = 10;
    */
@@ -109,21 +109,21 @@ export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
  */
 export type ListSessionsRequest = Message<"countersign.v1.ListSessionsRequest"> & {
   /**
-   * How many to give at most: 1 to 100. 0: 50.
+   * The maximum number of sessions to return: 1 to 100. 0: 50.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * What the answer before gave as `next_page_token`. Empty: the first page.
+   * The `next_page_token` of the previous answer. Empty: the first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Whose. Empty: the caller's own.
+   * The user whose sessions to list. Empty: the caller.
    *
    * @generated from field: string user_id = 3;
    */
@@ -151,7 +151,7 @@ export type ListSessionsResponse = Message<"countersign.v1.ListSessionsResponse"
   sessions: Session[];
 
   /**
-   * Leads to the next page. Empty: this was the last one.
+   * The token of the next page. Empty: this is the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -172,7 +172,7 @@ export const ListSessionsResponseSchema: GenMessage<ListSessionsResponse> = /*@_
  */
 export type GetSessionRequest = Message<"countersign.v1.GetSessionRequest"> & {
   /**
-   * Which one.
+   * The session to return.
    *
    * @generated from field: string session_id = 1;
    */
@@ -214,7 +214,7 @@ export const GetSessionResponseSchema: GenMessage<GetSessionResponse> = /*@__PUR
  */
 export type RevokeSessionRequest = Message<"countersign.v1.RevokeSessionRequest"> & {
   /**
-   * Which one.
+   * The session to end.
    *
    * @generated from field: string session_id = 1;
    */
@@ -229,7 +229,7 @@ export const RevokeSessionRequestSchema: GenMessage<RevokeSessionRequest> = /*@_
   messageDesc(file_countersign_v1_session_service, 5);
 
 /**
- * The answer of SessionService.RevokeSession: it has ended.
+ * The answer of SessionService.RevokeSession: the session has ended.
  *
  * @generated from message countersign.v1.RevokeSessionResponse
  */
@@ -265,7 +265,7 @@ export const RevokeOtherSessionsRequestSchema: GenMessage<RevokeOtherSessionsReq
  */
 export type RevokeOtherSessionsResponse = Message<"countersign.v1.RevokeOtherSessionsResponse"> & {
   /**
-   * How many have ended by this.
+   * How many sessions this call has ended.
    *
    * @generated from field: int32 revoked_count = 1;
    */
@@ -286,30 +286,30 @@ export const RevokeOtherSessionsResponseSchema: GenMessage<RevokeOtherSessionsRe
  */
 export type IntrospectTokenRequest = Message<"countersign.v1.IntrospectTokenRequest"> & {
   /**
-   * The token as it was presented, without `Bearer`. Anything at all may stand here; what is not an
-   * access token of ours is INACTIVE.
+   * The token as it was presented, without `Bearer`. Any text is accepted; anything but an access token
+   * of ours is INACTIVE.
    *
    * @generated from field: string token = 1;
    */
   token: string;
 
   /**
-   * Scopes that the token must all carry. One that the roles of its owner no longer give counts as a
-   * permission that is missing.
+   * The scopes that the token must have. A scope that its owner's roles no longer allow counts as a
+   * missing permission.
    *
    * @generated from field: repeated string required_scopes = 2;
    */
   requiredScopes: string[];
 
   /**
-   * Permissions that the token's owner must all hold through this token.
+   * The permissions that the token must give its owner.
    *
    * @generated from field: repeated string required_permissions = 3;
    */
   requiredPermissions: string[];
 
   /**
-   * The audience the token must be for (`aud`). Empty: any.
+   * The audience that the token must be for (`aud`). Empty: any.
    *
    * @generated from field: string audience = 4;
    */
@@ -330,7 +330,7 @@ export const IntrospectTokenRequestSchema: GenMessage<IntrospectTokenRequest> = 
  */
 export type IntrospectTokenResponse = Message<"countersign.v1.IntrospectTokenResponse"> & {
   /**
-   * Whether the token is valid now and satisfies everything the request asked for.
+   * Whether the token is valid now and meets all requirements of the request.
    *
    * @generated from field: bool active = 1;
    */
@@ -344,15 +344,15 @@ export type IntrospectTokenResponse = Message<"countersign.v1.IntrospectTokenRes
   reason: IntrospectionReason;
 
   /**
-   * Who the token speaks for. Set for every valid token, also where a scope or permission is
-   * missing; unset for INACTIVE.
+   * The principal that the token belongs to. Set for every valid token, also if a scope or permission
+   * is missing; unset for INACTIVE.
    *
    * @generated from field: countersign.v1.Principal principal = 3;
    */
   principal?: Principal | undefined;
 
   /**
-   * When the token expires. Set where `principal` is.
+   * When the token expires. Set if `principal` is.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 4;
    */
@@ -415,7 +415,7 @@ export const BatchIntrospectTokensResponseSchema: GenMessage<BatchIntrospectToke
  */
 export type WatchRevocationsRequest = Message<"countersign.v1.WatchRevocationsRequest"> & {
   /**
-   * The last cursor that the reader got, to go on from there. Empty: everything in force.
+   * The last cursor that the reader received, to continue from there. Empty: all revocations in force.
    *
    * @generated from field: string cursor = 1;
    */
@@ -436,20 +436,20 @@ export const WatchRevocationsRequestSchema: GenMessage<WatchRevocationsRequest> 
  */
 export type WatchRevocationsResponse = Message<"countersign.v1.WatchRevocationsResponse"> & {
   /**
-   * Where the reader stands once it has taken this. Keep it for the next call.
+   * The reader's position after this message. Keep it for the next call.
    *
    * @generated from field: string cursor = 1;
    */
   cursor: string;
 
   /**
-   * What happened.
+   * The content of this message.
    *
    * @generated from oneof countersign.v1.WatchRevocationsResponse.event
    */
   event: {
     /**
-     * Tokens that are worth nothing any more.
+     * Tokens that are no longer valid.
      *
      * @generated from field: countersign.v1.Revocation revocation = 2;
      */
@@ -457,7 +457,7 @@ export type WatchRevocationsResponse = Message<"countersign.v1.WatchRevocationsR
     case: "revocation";
   } | {
     /**
-     * Everything up to the cursor has been told. It comes again every 5 seconds.
+     * Everything up to the cursor has been sent. Repeated every 5 seconds.
      *
      * @generated from field: countersign.v1.Checkpoint checkpoint = 3;
      */
@@ -465,7 +465,7 @@ export type WatchRevocationsResponse = Message<"countersign.v1.WatchRevocationsR
     case: "checkpoint";
   } | {
     /**
-     * Something was missed. Everything in force follows; forget the rest.
+     * The reader has missed something. All revocations in force follow; discard the earlier ones.
      *
      * @generated from field: countersign.v1.Resync resync = 4;
      */
@@ -482,19 +482,19 @@ export const WatchRevocationsResponseSchema: GenMessage<WatchRevocationsResponse
   messageDesc(file_countersign_v1_session_service, 14);
 
 /**
- * Tokens that are worth nothing any more, although their signature and time are right.
+ * Tokens that are no longer valid, although their signatures are right and they have not expired.
  *
  * @generated from message countersign.v1.Revocation
  */
 export type Revocation = Message<"countersign.v1.Revocation"> & {
   /**
-   * Which tokens.
+   * The tokens that are revoked.
    *
    * @generated from oneof countersign.v1.Revocation.target
    */
   target: {
     /**
-     * Those of one session: `sid`.
+     * The tokens of one session: `sid`.
      *
      * @generated from field: string session_id = 1;
      */
@@ -510,7 +510,7 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
     case: "tokenId";
   } | {
     /**
-     * Those of one account: `sub`, issued before `not_before`.
+     * The tokens of one account, `sub`, that were issued before `not_before`.
      *
      * @generated from field: countersign.v1.RevokedSubject subject = 3;
      */
@@ -518,7 +518,7 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
     case: "subject";
   } | {
     /**
-     * Those that an API key was exchanged for: `api_key_id`.
+     * The tokens that an API key was exchanged for: `api_key_id`.
      *
      * @generated from field: string api_key_id = 4;
      */
@@ -526,8 +526,8 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
     case: "apiKeyId";
   } | {
     /**
-     * Those that a key has signed: `kid`. Whoever keeps a key set takes the key out of it, for good: a
-     * token that was forged with it may say any expiry.
+     * The tokens that a key has signed: `kid`. Remove the key from your key set permanently: a token
+     * forged with it can claim any expiry.
      *
      * @generated from field: string signing_key_id = 5;
      */
@@ -536,15 +536,15 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * When the last token that it concerns has expired, and it can be forgotten. Of a key: when no cache
-   * has it any more that has asked for the set again within 20 minutes.
+   * When the last of these tokens has expired, and the revocation can be forgotten. For a signing key:
+   * when no cache that renews the key set within 20 minutes has the key any more.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 6;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * What it was revoked for: `logout`, `session_revoked`, `password_changed` and so on.
+   * The cause of the revocation: `logout`, `session_revoked`, `password_changed` and so on.
    *
    * @generated from field: string cause = 7;
    */
@@ -559,7 +559,7 @@ export const RevocationSchema: GenMessage<Revocation> = /*@__PURE__*/
   messageDesc(file_countersign_v1_session_service, 15);
 
 /**
- * The tokens of an account up to a moment.
+ * The tokens of an account that were issued before a moment.
  *
  * @generated from message countersign.v1.RevokedSubject
  */
@@ -587,13 +587,13 @@ export const RevokedSubjectSchema: GenMessage<RevokedSubject> = /*@__PURE__*/
   messageDesc(file_countersign_v1_session_service, 16);
 
 /**
- * Says that the reader has heard everything so far.
+ * Confirms that the reader has received everything so far.
  *
  * @generated from message countersign.v1.Checkpoint
  */
 export type Checkpoint = Message<"countersign.v1.Checkpoint"> & {
   /**
-   * Whether this is the first one, after what was in force at the beginning.
+   * Whether this is the first checkpoint, after the revocations in force at the beginning.
    *
    * @generated from field: bool caught_up = 1;
    */
@@ -608,7 +608,7 @@ export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
   messageDesc(file_countersign_v1_session_service, 17);
 
 /**
- * Says that the reader must begin anew.
+ * Signals that the reader must start again: all revocations in force follow.
  *
  * @generated from message countersign.v1.Resync
  */
@@ -636,7 +636,7 @@ export const IntrospectionReason = {
   UNSPECIFIED: 0,
 
   /**
-   * The token is not valid here and now. By RFC 7662, section 2.2, no more is said.
+   * The token is not valid at this moment. As RFC 7662, section 2.2, demands, nothing more is revealed.
    *
    * @generated from enum value: INTROSPECTION_REASON_INACTIVE = 1;
    */
@@ -671,22 +671,22 @@ export const IntrospectionReasonSchema: GenEnum<IntrospectionReason> = /*@__PURE
   enumDesc(file_countersign_v1_session_service, 0);
 
 /**
- * SessionService shows sessions and ends them, answers what a token is worth at this moment, and tells
- * whoever verifies tokens by themselves which ones are worth nothing any more.
+ * SessionService lists and ends sessions, checks whether a token is valid at this moment, and streams
+ * revocations to services that verify tokens themselves.
  *
- * A session begins with a sign-in and ends with a sign-out, a revocation, or its time. Access tokens
- * of an ended session are inactive here within a second on every replica, although their signature
- * stays valid until they expire.
+ * A session begins with a sign-in and ends with a sign-out, a revocation, or its expiry. Its access
+ * tokens then become inactive within a second on every replica, although their signatures stay valid
+ * until they expire.
  *
  * @generated from service countersign.v1.SessionService
  */
 export const SessionService: GenService<{
   /**
-   * The sessions that have not ended, the newest first: the caller's own, or with `sessions.read` those
-   * of `user_id`.
+   * Lists the sessions that have not ended, the newest first: the caller's own, or with `sessions.read`
+   * those of `user_id`.
    *
-   * Errors: PERMISSION_DENIED for another user's without the permission; INVALID_REQUEST for a page
-   * token that is not one of ours or of another query.
+   * Errors: PERMISSION_DENIED for another user's sessions without the permission; INVALID_REQUEST for a
+   * page token that this query did not return.
    *
    * @generated from rpc countersign.v1.SessionService.ListSessions
    */
@@ -696,9 +696,9 @@ export const SessionService: GenService<{
     output: typeof ListSessionsResponseSchema;
   },
   /**
-   * One session that has not ended: the caller's own, or with `sessions.read` anybody's.
+   * Returns a session that has not ended: one of the caller's own, or with `sessions.read` any user's.
    *
-   * Errors: NOT_FOUND, also for another user's without the permission.
+   * Errors: NOT_FOUND, also for another user's session without the permission.
    *
    * @generated from rpc countersign.v1.SessionService.GetSession
    */
@@ -708,12 +708,12 @@ export const SessionService: GenService<{
     output: typeof GetSessionResponseSchema;
   },
   /**
-   * Ends one session: the caller's own, or with `sessions.revoke` anybody's. All its tokens stop
-   * working, on every replica and at every connected verifier within a second.
+   * Ends a session: one of the caller's own, or with `sessions.revoke` any user's. All its tokens stop
+   * working within a second, on every replica and at every connected verifier.
    *
-   * It is idempotent: a session that has ended is answered like one that ends now.
+   * It is idempotent: the answer for a session that has ended already is the same.
    *
-   * Errors: NOT_FOUND, also for another user's without the permission.
+   * Errors: NOT_FOUND, also for another user's session without the permission.
    *
    * @generated from rpc countersign.v1.SessionService.RevokeSession
    */
@@ -723,7 +723,7 @@ export const SessionService: GenService<{
     output: typeof RevokeSessionResponseSchema;
   },
   /**
-   * Ends all the caller's sessions but the one that calls.
+   * Ends all the caller's sessions except the one that makes the call.
    *
    * @generated from rpc countersign.v1.SessionService.RevokeOtherSessions
    */
@@ -733,16 +733,17 @@ export const SessionService: GenService<{
     output: typeof RevokeOtherSessionsResponseSchema;
   },
   /**
-   * Says whether an access token is valid now, whose it is, and whether it suffices.
+   * Checks whether an access token is valid now, who it belongs to, and whether it has what is
+   * required.
    *
-   * It follows RFC 7662 in what it tells: of a token that is not valid it says only INACTIVE, not
-   * whether it is malformed, foreign, expired or revoked. A valid token that lacks a scope or
-   * permission asked for is answered with `active: false` and that reason.
+   * It reveals as little as RFC 7662 demands: for a token that is not valid it answers only INACTIVE,
+   * not whether the token is malformed, foreign, expired or revoked. For a valid token that lacks a
+   * required scope or permission it answers `active: false` with that reason.
    *
    * A failure of the service is an error (UNAVAILABLE), never `active: false`.
    *
-   * Callers hold the permission `tokens.introspect`, or come from a network that the operator has
-   * declared trusted.
+   * Callers must hold the permission `tokens.introspect`, or call from a network that the operator
+   * trusts.
    *
    * @generated from rpc countersign.v1.SessionService.IntrospectToken
    */
@@ -752,9 +753,9 @@ export const SessionService: GenService<{
     output: typeof IntrospectTokenResponseSchema;
   },
   /**
-   * Introspects up to 50 tokens in one call, as many as a message of 64 KiB has room for. The answers
-   * stand in the order of the requests, each as IntrospectToken would give it: one bad token spoils no
-   * other.
+   * Introspects up to 50 tokens in one call, as far as they fit into a message of 64 KiB. The answers
+   * are in the order of the requests, each the same as from IntrospectToken: a bad token does not
+   * affect the others.
    *
    * @generated from rpc countersign.v1.SessionService.BatchIntrospectTokens
    */
@@ -764,20 +765,21 @@ export const SessionService: GenService<{
     output: typeof BatchIntrospectTokensResponseSchema;
   },
   /**
-   * Tells of every revocation, so that a service can verify tokens by itself (by the keys of
-   * `/.well-known/jwks.json`) and still refuse those that were revoked.
+   * Streams every revocation. With it, a service can verify tokens itself (with the keys of
+   * `/.well-known/jwks.json`) and still refuse revoked ones.
    *
-   * First comes what is in force: everything, where `cursor` is empty; otherwise what was revoked since.
-   * Then a checkpoint that says `caught_up`, and from there each revocation within a second of its cause, and a checkpoint
-   * every 5 seconds, so that proxies keep a silent stream open and readers know that they hear. A reader
-   * who hears nothing for 15 seconds should connect again with the last cursor it got. The same
-   * revocation may be told twice.
+   * The stream begins with the revocations in force: all of them if `cursor` is empty, otherwise those
+   * since the cursor. Then comes a checkpoint with `caught_up`. From there on, each revocation follows
+   * within a second of its cause, and a checkpoint every 5 seconds, which keeps a silent stream open in
+   * proxies and shows readers that they are connected. A reader that receives nothing for 15 seconds
+   * should reconnect with the last cursor it received. The same revocation may be sent twice.
    *
-   * `resync` says that the reader has missed something: its cursor is older than what is kept, or not
-   * one of ours, or it took too little too slowly. What follows is everything in force; forget the
-   * rest. A reader that still takes nothing is let go with RESOURCE_EXHAUSTED (OVERLOADED).
+   * `resync` means that the reader has missed something: its cursor is older than the revocations that
+   * are kept, or not valid, or the reader was too slow. All revocations in force follow; discard the
+   * earlier ones. If the reader still takes nothing, the stream ends with RESOURCE_EXHAUSTED
+   * (OVERLOADED).
    *
-   * Callers hold `tokens.introspect`, or come from a network that the operator has declared trusted.
+   * Callers must hold `tokens.introspect`, or call from a network that the operator trusts.
    *
    * @generated from rpc countersign.v1.SessionService.WatchRevocations
    */

@@ -15,8 +15,8 @@ export const file_countersign_v1_signing_key: GenFile = /*@__PURE__*/
   fileDesc("CiBjb3VudGVyc2lnbi92MS9zaWduaW5nX2tleS5wcm90bxIOY291bnRlcnNpZ24udjEitwMKClNpZ25pbmdLZXkSDgoGa2V5X2lkGAEgASgJEhEKCWFsZ29yaXRobRgCIAEoCRIuCgVzdGF0ZRgDIAEoDjIfLmNvdW50ZXJzaWduLnYxLlNpZ25pbmdLZXlTdGF0ZRIXCg9wdWJsaWNfandrX2pzb24YBCABKAkSLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmVhZHlfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDGFjdGl2YXRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcmV0aXJlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGVhdmVzX2p3a3NfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXJldm9jYXRpb25fcmVhc29uGAsgASgJKqwBCg9TaWduaW5nS2V5U3RhdGUSIQodU0lHTklOR19LRVlfU1RBVEVfVU5TUEVDSUZJRUQQABIaChZTSUdOSU5HX0tFWV9TVEFURV9ORVhUEAESHAoYU0lHTklOR19LRVlfU1RBVEVfQUNUSVZFEAISHQoZU0lHTklOR19LRVlfU1RBVEVfUkVUSVJFRBADEh0KGVNJR05JTkdfS0VZX1NUQVRFX1JFVk9LRUQQBGIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
- * A key that signs access tokens, its public half. Its life goes one way: next, active, retired, gone;
- * or from any of these to revoked.
+ * The public half of a key that signs access tokens. Its state moves in one direction: next, active,
+ * retired, deleted; or from any of these to revoked.
  *
  * @generated from message countersign.v1.SigningKey
  */
@@ -29,21 +29,21 @@ export type SigningKey = Message<"countersign.v1.SigningKey"> & {
   keyId: string;
 
   /**
-   * The one algorithm that it signs by: `ES256`, `EdDSA` or `RS256`.
+   * The only algorithm that it signs with: `ES256`, `EdDSA` or `RS256`.
    *
    * @generated from field: string algorithm = 2;
    */
   algorithm: string;
 
   /**
-   * Where in its life it is.
+   * Its state.
    *
    * @generated from field: countersign.v1.SigningKeyState state = 3;
    */
   state: SigningKeyState;
 
   /**
-   * The public half as a JSON Web Key (RFC 7517), as `/.well-known/jwks.json` has it while the key is
+   * The public half as a JSON Web Key (RFC 7517), as in `/.well-known/jwks.json` while the key is
    * published.
    *
    * @generated from field: string public_jwk_json = 4;
@@ -51,51 +51,51 @@ export type SigningKey = Message<"countersign.v1.SigningKey"> & {
   publicJwkJson: string;
 
   /**
-   * When it was made, and published.
+   * When it was created and published.
    *
    * @generated from field: google.protobuf.Timestamp created_at = 5;
    */
   createdAt?: Timestamp | undefined;
 
   /**
-   * From when it may sign without anybody refusing its tokens: 20 minutes after it was published, since
-   * meshes cache the set for so long. Set of a next key.
+   * When it can begin to sign without any verifier refusing its tokens: 20 minutes after it was
+   * published, since service meshes cache the key set that long. Set for a next key.
    *
    * @generated from field: google.protobuf.Timestamp ready_at = 6;
    */
   readyAt?: Timestamp | undefined;
 
   /**
-   * When it became the one that signs. Unset: never.
+   * When it became the active key. Unset: never.
    *
    * @generated from field: google.protobuf.Timestamp activated_at = 7;
    */
   activatedAt?: Timestamp | undefined;
 
   /**
-   * When its successor took over. Unset: it has not.
+   * When its successor became the active key. Unset: it has not been replaced.
    *
    * @generated from field: google.protobuf.Timestamp retired_at = 8;
    */
   retiredAt?: Timestamp | undefined;
 
   /**
-   * When it is published no more, because the last token that it signed has expired. Set of a retired
-   * key; a revoked one left when it was revoked.
+   * When it leaves the key set, because the last token that it signed has expired. Set for a retired
+   * key; a revoked key left when it was revoked.
    *
    * @generated from field: google.protobuf.Timestamp leaves_jwks_at = 9;
    */
   leavesJwksAt?: Timestamp | undefined;
 
   /**
-   * When it was revoked. Unset: it is not.
+   * When it was revoked. Unset: it is not revoked.
    *
    * @generated from field: google.protobuf.Timestamp revoked_at = 10;
    */
   revokedAt?: Timestamp | undefined;
 
   /**
-   * What whoever revoked it gave as the reason.
+   * The reason given for its revocation.
    *
    * @generated from field: string revocation_reason = 11;
    */
@@ -110,7 +110,7 @@ export const SigningKeySchema: GenMessage<SigningKey> = /*@__PURE__*/
   messageDesc(file_countersign_v1_signing_key, 0);
 
 /**
- * Where in its life a signing key is.
+ * The states of a signing key.
  *
  * @generated from enum countersign.v1.SigningKeyState
  */
@@ -123,21 +123,21 @@ export const SigningKeyState = {
   UNSPECIFIED: 0,
 
   /**
-   * Published, and signs nothing yet. There is always one.
+   * Published, but does not sign yet. There is always exactly one.
    *
    * @generated from enum value: SIGNING_KEY_STATE_NEXT = 1;
    */
   NEXT: 1,
 
   /**
-   * Published, and signs. There is always one, and never two.
+   * Published, and signs all new tokens. There is always exactly one.
    *
    * @generated from enum value: SIGNING_KEY_STATE_ACTIVE = 2;
    */
   ACTIVE: 2,
 
   /**
-   * Published until the last token that it signed has expired, and signs nothing any more.
+   * Published until the last token that it signed has expired, but no longer signs.
    *
    * @generated from enum value: SIGNING_KEY_STATE_RETIRED = 3;
    */
@@ -152,7 +152,7 @@ export const SigningKeyState = {
 } as const;
 
 /**
- * Where in its life a signing key is.
+ * The states of a signing key.
  *
  * @generated from enum countersign.v1.SigningKeyState
  */

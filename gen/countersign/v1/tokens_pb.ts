@@ -15,14 +15,14 @@ export const file_countersign_v1_tokens: GenFile = /*@__PURE__*/
   fileDesc("Chtjb3VudGVyc2lnbi92MS90b2tlbnMucHJvdG8SDmNvdW50ZXJzaWduLnYxIs8BCgZUb2tlbnMSGQoMYWNjZXNzX3Rva2VuGAEgASgJQgOAAQESEgoKdG9rZW5fdHlwZRgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIaCg1yZWZyZXNoX3Rva2VuGAQgASgJQgOAAQESNgoScmVmcmVzaF9leHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzZXNzaW9uX2lkGAYgASgJYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
- * What a successful sign-in or refresh gives.
+ * The result of a successful sign-in or refresh.
  *
  * @generated from message countersign.v1.Tokens
  */
 export type Tokens = Message<"countersign.v1.Tokens"> & {
   /**
-   * A JWT by RFC 9068. Send it as `authorization: Bearer …`; verify it with the keys of
-   * `/.well-known/jwks.json` or by SessionService.IntrospectToken.
+   * A JWT (RFC 9068). Send it as `authorization: Bearer …`; verify it with the keys of
+   * `/.well-known/jwks.json` or with SessionService.IntrospectToken.
    *
    * @generated from field: string access_token = 1;
    */
@@ -36,22 +36,22 @@ export type Tokens = Message<"countersign.v1.Tokens"> & {
   tokenType: string;
 
   /**
-   * When the access token stops being valid, unless its session is ended earlier.
+   * When the access token expires, unless its session ends earlier.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * An opaque token (`csr_…`) for AuthService.RefreshToken. It can be exchanged once; its answer
-   * holds the next one.
+   * An opaque token (`csr_…`) for AuthService.RefreshToken. It can be exchanged once; the answer holds
+   * the next one.
    *
    * @generated from field: string refresh_token = 4;
    */
   refreshToken: string;
 
   /**
-   * When the refresh token stops being valid if it is not used. Never later than the session's end.
+   * When the refresh token expires if it is not used. Never later than the session's end.
    *
    * @generated from field: google.protobuf.Timestamp refresh_expires_at = 5;
    */

@@ -30,22 +30,22 @@ export type User = Message<"countersign.v1.User"> & {
   userId: string;
 
   /**
-   * The address to sign in with, as the person wrote it. AccountService.ChangeEmail changes it, and
-   * AdminService.UpdateUser.
+   * The address to sign in with, as the person wrote it. AccountService.ChangeEmail and
+   * AdminService.UpdateUser change it.
    *
    * @generated from field: string email = 2;
    */
   email: string;
 
   /**
-   * Whether somebody has opened a link that was mailed to the address.
+   * Whether a link that was mailed to the address has been opened.
    *
    * @generated from field: bool email_verified = 3;
    */
   emailVerified: boolean;
 
   /**
-   * What mails call the person. May be empty; any characters but NUL.
+   * The person's name in mails. May be empty; any characters but NUL.
    *
    * @generated from field: string display_name = 4;
    */
@@ -80,7 +80,7 @@ export type User = Message<"countersign.v1.User"> & {
   createdAt?: Timestamp | undefined;
 
   /**
-   * When anything shown here, other than the times, changed last.
+   * When anything shown here last changed, apart from the times.
    *
    * @generated from field: google.protobuf.Timestamp updated_at = 9;
    */
@@ -94,16 +94,16 @@ export type User = Message<"countersign.v1.User"> & {
   lastLoginAt?: Timestamp | undefined;
 
   /**
-   * Until when passwords are refused after too many wrong ones. In the year 9999: until the password
-   * is reset or an administrator unlocks the account. Unset: not locked.
+   * When the lock after too many wrong passwords ends. In the year 9999: when the password is reset or
+   * an administrator unlocks the account. Unset: not locked.
    *
    * @generated from field: google.protobuf.Timestamp locked_until = 11;
    */
   lockedUntil?: Timestamp | undefined;
 
   /**
-   * Names this version of the account. Send it back with an update, to have that refused where
-   * somebody else was quicker.
+   * Identifies this version of the account. Send it back with an update to have the update refused if
+   * the account has changed meanwhile.
    *
    * @generated from field: string etag = 12;
    */
@@ -131,7 +131,7 @@ export const UserState = {
   UNSPECIFIED: 0,
 
   /**
-   * It may.
+   * It may sign in.
    *
    * @generated from enum value: USER_STATE_ACTIVE = 1;
    */
@@ -145,7 +145,7 @@ export const UserState = {
   SUSPENDED: 2,
 
   /**
-   * It was deleted, and its personal data erased.
+   * It was deleted, and its personal data was erased.
    *
    * @generated from enum value: USER_STATE_DELETED = 3;
    */

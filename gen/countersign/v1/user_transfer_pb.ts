@@ -19,56 +19,56 @@ export const file_countersign_v1_user_transfer: GenFile = /*@__PURE__*/
   fileDesc("CiJjb3VudGVyc2lnbi92MS91c2VyX3RyYW5zZmVyLnByb3RvEg5jb3VudGVyc2lnbi52MSKFAwoMUG9ydGFibGVVc2VyEh4KC2V4dGVybmFsX2lkGAEgASgJQgm6SAZyBCiAgAQSGAoFZW1haWwYAiABKAlCCbpIBnIEKICABBIWCg5lbWFpbF92ZXJpZmllZBgDIAEoCBIfCgxkaXNwbGF5X25hbWUYBCABKAlCCbpIBnIEKICABBIjCg1wYXNzd29yZF9oYXNoGAUgASgJQgyAAQG6SAZyBCiAgAQSIQoFcm9sZXMYBiADKAlCErpID5IBDBCAgAQiBnIEKICABBIyCgVzdGF0ZRgHIAEoDjIZLmNvdW50ZXJzaWduLnYxLlVzZXJTdGF0ZUIIukgFggECEAESNgoKY3JlYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBABIVCgd1c2VyX2lkGAkgASgJQgTiQQEDEjcKDWxhc3RfbG9naW5fYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgTiQQEDIl8KDUltcG9ydE9wdGlvbnMSDwoHZHJ5X3J1bhgBIAEoCBI9Cgtvbl9jb25mbGljdBgCIAEoDjIeLmNvdW50ZXJzaWduLnYxLkltcG9ydENvbmZsaWN0Qgi6SAWCAQIQASpnCg5JbXBvcnRDb25mbGljdBIfChtJTVBPUlRfQ09ORkxJQ1RfVU5TUEVDSUZJRUQQABIYChRJTVBPUlRfQ09ORkxJQ1RfU0tJUBABEhoKFklNUE9SVF9DT05GTElDVF9VUERBVEUQAiqhAQoNSW1wb3J0T3V0Y29tZRIeChpJTVBPUlRfT1VUQ09NRV9VTlNQRUNJRklFRBAAEhoKFklNUE9SVF9PVVRDT01FX0NSRUFURUQQARIaChZJTVBPUlRfT1VUQ09NRV9VUERBVEVEEAISHAoYSU1QT1JUX09VVENPTUVfVU5DSEFOR0VEEAMSGgoWSU1QT1JUX09VVENPTUVfUkVGVVNFRBAEYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_user, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
- * A user on the way from one system to another. ImportUsers holds each row to what is said here, and
- * refuses the row alone; a field that is longer than a message may be is the only thing that ends the
- * stream.
+ * A user in the form that is exported and imported. ImportUsers checks each row against the rules
+ * stated here and refuses only that row; the stream ends only if a field is longer than a message may
+ * be.
  *
  * @generated from message countersign.v1.PortableUser
  */
 export type PortableUser = Message<"countersign.v1.PortableUser"> & {
   /**
-   * What the other system calls the account, at most 255 characters that are printed: by this it is found
-   * again when the row comes once more. May be empty; then it is found by its address.
+   * The account's id in the other system, at most 255 printable characters. If the row is sent again,
+   * the account is found by this. May be empty: then it is found by its address.
    *
    * @generated from field: string external_id = 1;
    */
   externalId: string;
 
   /**
-   * The address to sign in with, at most 254 characters. No other account may have it, in any case, and
-   * no domain that looks like another one is taken.
+   * The address to sign in with, at most 254 characters. No other account may have it, in upper or
+   * lower case, and domains that imitate another one are refused.
    *
    * @generated from field: string email = 2;
    */
   email: string;
 
   /**
-   * Whether the other system knows that the address is the person's. Where it does not, they prove it
-   * before they sign in (AuthService.ResendVerification).
+   * Whether the other system has verified the address. If not, the person must verify it before signing
+   * in (AuthService.ResendVerification).
    *
    * @generated from field: bool email_verified = 3;
    */
   emailVerified: boolean;
 
   /**
-   * What mails call the person, at most 200 characters. May be empty.
+   * The person's name in mails, at most 200 characters. May be empty.
    *
    * @generated from field: string display_name = 4;
    */
   displayName: string;
 
   /**
-   * The password as the other system has hashed it: argon2, bcrypt, scrypt or PBKDF2, as a PHC or modular
-   * string, of a cost that a sign-in can bear (about a second and a half, 256 MiB). It is replaced by a
-   * hash of ours at the first sign-in. Empty: the person sets a password by
-   * AuthService.RequestPasswordReset. Never a password itself. Never exported.
+   * The other system's hash of the password: argon2, bcrypt, scrypt or PBKDF2, as a PHC or modular
+   * string, at a cost that a sign-in can afford (about a second and a half, 256 MiB). The first sign-in
+   * replaces it with a hash of ours. Empty: the person sets a password with
+   * AuthService.RequestPasswordReset. Never the password itself. Never exported.
    *
    * @generated from field: string password_hash = 5;
    */
   passwordHash: string;
 
   /**
-   * Names of roles that there are, at most 10. Everybody gets `user` beside them.
+   * The names of existing roles, at most 10. Every user also gets `user`.
    *
    * @generated from field: repeated string roles = 6;
    */
@@ -82,21 +82,21 @@ export type PortableUser = Message<"countersign.v1.PortableUser"> & {
   state: UserState;
 
   /**
-   * When the account was created there: since 1970, not in the future. Unset: now.
+   * When the account was created in the other system: in or after 1970, not in the future. Unset: now.
    *
    * @generated from field: google.protobuf.Timestamp created_at = 8;
    */
   createdAt?: Timestamp | undefined;
 
   /**
-   * The account here. An import passes over it.
+   * The account's id in Countersign. Imports ignore it.
    *
    * @generated from field: string user_id = 9;
    */
   userId: string;
 
   /**
-   * When the account last signed in here. An import passes over it.
+   * When the account last signed in to Countersign. Imports ignore it.
    *
    * @generated from field: google.protobuf.Timestamp last_login_at = 10;
    */
@@ -117,15 +117,15 @@ export const PortableUserSchema: GenMessage<PortableUser> = /*@__PURE__*/
  */
 export type ImportOptions = Message<"countersign.v1.ImportOptions"> & {
   /**
-   * Says what would become of each row, and writes nothing. Each row is judged by itself: that two of
-   * them are the same person is not seen across some hundred rows.
+   * Whether to report the outcome of each row without writing anything. Rows are judged by themselves:
+   * two rows about the same person may not be noticed if they are some hundred rows apart.
    *
    * @generated from field: bool dry_run = 1;
    */
   dryRun: boolean;
 
   /**
-   * What is done about an account that is there already. Unset: it is left as it is.
+   * What to do about an account that exists already. Unset: leave it as it is.
    *
    * @generated from field: countersign.v1.ImportConflict on_conflict = 2;
    */
@@ -140,7 +140,7 @@ export const ImportOptionsSchema: GenMessage<ImportOptions> = /*@__PURE__*/
   messageDesc(file_countersign_v1_user_transfer, 1);
 
 /**
- * What an import does about an account that is there already.
+ * What an import does about an account that exists already.
  *
  * @generated from enum countersign.v1.ImportConflict
  */
@@ -160,13 +160,13 @@ export const ImportConflict = {
   SKIP: 1,
 
   /**
-   * It takes the row's `display_name`, and its `external_id` where it had none. What the row does not say
-   * stays. So does the password, which no administrator sets for somebody who is there, and whether the
-   * address is verified.
+   * It gets the row's `display_name`, and its `external_id` if it had none. Fields that are empty in
+   * the row stay as they are. So do the password, which no administrator can set for an existing
+   * account, and whether the address is verified.
    *
    * An import does not change an address, roles or a state, which have methods of their own: a row that
-   * says something else than the account has is refused. So is one about somebody who may do what the
-   * caller may not.
+   * differs from the account in these is refused. So is a row about a user with permissions that the
+   * caller does not have.
    *
    * @generated from enum value: IMPORT_CONFLICT_UPDATE = 2;
    */
@@ -174,7 +174,7 @@ export const ImportConflict = {
 } as const;
 
 /**
- * What an import does about an account that is there already.
+ * What an import does about an account that exists already.
  *
  * @generated from enum countersign.v1.ImportConflict
  */
@@ -187,7 +187,7 @@ export const ImportConflictSchema: GenEnum<ImportConflict> = /*@__PURE__*/
   enumDesc(file_countersign_v1_user_transfer, 0);
 
 /**
- * What became of a row.
+ * The outcome of a row.
  *
  * @generated from enum countersign.v1.ImportOutcome
  */
@@ -200,28 +200,28 @@ export const ImportOutcome = {
   UNSPECIFIED: 0,
 
   /**
-   * There is a new account.
+   * A new account was created.
    *
    * @generated from enum value: IMPORT_OUTCOME_CREATED = 1;
    */
   CREATED: 1,
 
   /**
-   * The account was there, and something of it was changed.
+   * The account existed, and was changed.
    *
    * @generated from enum value: IMPORT_OUTCOME_UPDATED = 2;
    */
   UPDATED: 2,
 
   /**
-   * The account was there, and nothing was changed.
+   * The account existed, and was not changed.
    *
    * @generated from enum value: IMPORT_OUTCOME_UNCHANGED = 3;
    */
   UNCHANGED: 3,
 
   /**
-   * Nothing was done: `reason`, `field` and `description` say why.
+   * Nothing was written: `reason`, `field` and `description` say why.
    *
    * @generated from enum value: IMPORT_OUTCOME_REFUSED = 4;
    */
@@ -229,7 +229,7 @@ export const ImportOutcome = {
 } as const;
 
 /**
- * What became of a row.
+ * The outcome of a row.
  *
  * @generated from enum countersign.v1.ImportOutcome
  */
