@@ -1,19 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { exampleEnvironment, settingsTable } from '../src/config-text.ts';
 import { violations } from './imports.ts';
-import { unproved } from './promises.ts';
+import { missingPaths } from './paths.ts';
+import { allEntities, forgottenPlaces } from './places.ts';
+import { blindGuards } from './planted.ts';
+import { promiseProblems } from './promises.ts';
 
-/** The buf modules that packages bring, and no commit of ours has. */
+/** The buf modules that come with packages; no commit of ours contains them. */
 const OTHERS = [
   'node_modules/@grpc/grpc-js-xds/deps/googleapis',
   'node_modules/grpc-health-check/proto',
 ];
 
-/** Everything that can be said of the code without running it. Says all that is wrong, not the first. */
-const checks: Record<string, () => string[]> = {
+/** Everything that can be checked without running the service. Reports all problems, not the first. */
+const checks: Record<string, () => string[] | Promise<string[]>> = {
   'format and lint': () => command('biome', 'check', '--error-on-warnings', '.'),
   types: () => command('tsc'),
   'proto format': () =>
@@ -23,15 +26,18 @@ const checks: Record<string, () => string[]> = {
   'proto lint': () => command('buf', 'lint'),
   'proto breaking': breaking,
   'generated code': generatedCode,
-  'import direction': () => [...violations('.'), ...plantedViolation()],
-  promises: () => unproved().map((number) => `no test bears ${number}`),
+  'import direction': () => violations('.'),
+  'nothing forgotten': async () => forgottenPlaces(await allEntities()),
+  promises: () => promiseProblems(),
+  'paths in docs and comments': () => missingPaths('.'),
+  'planted violations': blindGuards,
   'dead code': () => command('knip', '--no-progress'),
   'configuration in the docs': configurationDocs,
 };
 
 let failed = 0;
 for (const [name, check] of Object.entries(checks)) {
-  const problems = check();
+  const problems = await check();
   process.stdout.write(`${problems.length === 0 ? 'ok    ' : 'FAILED'} ${name}\n`);
   if (problems.length > 0) process.stdout.write(`${problems.join('\n')}\n`);
   failed += problems.length > 0 ? 1 : 0;
@@ -48,14 +54,14 @@ function git(...args: string[]): string {
   return spawnSync('git', args, { encoding: 'utf8' }).stdout.trim();
 }
 
-/** Against what was landed last: nothing that a client relies on may change (buf's FILE rules). */
+/** Compares with what landed last: nothing that a client relies on may change (buf's FILE rules). */
 function breaking(): string[] {
   const base = lastLanding();
   if (base === '' || git('ls-tree', base, 'proto') === '') {
     process.stdout.write('       proto breaking: nothing has landed yet\n');
     return [];
   }
-  // From git rather than buf's own git reader: the module in node_modules is not in any commit.
+  // Not by buf's own git reader: the modules in node_modules are in no commit.
   const directory = mkdtempSync(join(tmpdir(), 'countersign-landed-'));
   const archive = `git archive ${base} proto test/proto third_party buf.yaml | tar -x -C ${directory}`;
   const problems = command('sh', '-c', archive);
@@ -63,7 +69,7 @@ function breaking(): string[] {
     mkdirSync(join(directory, dirname(module)), { recursive: true });
     problems.push(...command('cp', '-r', module, join(directory, module)));
   }
-  // As one image each: buf compares workspaces only where they have as many modules.
+  // As one image each: buf compares workspaces only if they have the same number of modules.
   const [ours, theirs] = [join(directory, 'ours.binpb'), join(directory, 'theirs.binpb')];
   problems.push(
     ...command('buf', 'build', 'proto', '-o', ours),
@@ -78,8 +84,8 @@ function breaking(): string[] {
 }
 
 /**
- * BREAKING_BASE where it is set; else the remote's main where that is not HEAD itself; else, in a
- * clone of it, the newest commit that is four hours older than HEAD: what lands together is younger.
+ * Returns `BREAKING_BASE` if it is set; else the remote's main, unless that is HEAD itself; else the
+ * newest commit that is at least four hours older than HEAD, since what lands together is younger.
  */
 function lastLanding(): string {
   const given = process.env['BREAKING_BASE'];
@@ -91,7 +97,7 @@ function lastLanding(): string {
   return git('rev-list', '-1', `--before=${headTime - 4 * 3600}`, 'HEAD');
 }
 
-/** Generates into the work tree and says what that changed. What differs is left there, to be committed. */
+/** Generates into the work tree, where a difference stays to be committed. */
 function generatedCode(): string[] {
   const before = snapshot();
   const problems = [
@@ -107,22 +113,6 @@ function snapshot(): string {
   return spawnSync('sh', ['-c', 'find gen test/gen -type f | sort | xargs sha256sum'], {
     encoding: 'utf8',
   }).stdout;
-}
-
-/** The guard must find what it is there for: rpc/, gen/ and `process` in a noun, and a circle. */
-function plantedViolation(): string[] {
-  const directory = mkdtempSync(join(tmpdir(), 'countersign-planted-'));
-  const folder = join(directory, 'src/accounts');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(
-    join(folder, 'planted.ts'),
-    "import { callOf } from '../rpc/call.ts';\nimport { x } from '../../gen/x_pb.ts';\nprocess.exit(callOf(x));\n",
-  );
-  writeFileSync(join(folder, 'one.ts'), "import './other.ts';\n");
-  writeFileSync(join(folder, 'other.ts'), "import type { One } from './one.ts';\n");
-  const found = violations(directory);
-  rmSync(directory, { recursive: true });
-  return found.length === 4 ? [] : [`the guard found ${found.length} of 4 planted violations`];
 }
 
 function configurationDocs(): string[] {

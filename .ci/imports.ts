@@ -5,6 +5,8 @@ import { dirname, join, normalize } from 'node:path';
 const STATE: readonly string[] = [
   'src/access/permissions.ts',
   'src/accounts/email.ts',
+  'src/audit/audit-entry.ts',
+  'src/audit/canonical-json.ts',
   'src/revocations/revocation-target.ts',
 ];
 
@@ -37,10 +39,10 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/one-time-tokens'],
   ['src/access'],
   ['src/signing-keys'],
+  ['src/audit'],
   ['src/unit-of-work'],
   ['src/revocations'],
   ['src/mail'],
-  ['src/audit'],
   STATE,
   ['src/platform'],
 ];

@@ -1,25 +1,63 @@
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/**
- * Lists every promise that has been made so far with the tests whose titles begin with its number.
- * A number joins this list with the issue that delivers it.
- */
-const PROMISES = [
-  ...['A01', 'A02', 'A03', 'A04', 'A05', 'A06', 'A07'],
-  ...['C01', 'C02', 'C03', 'C04', 'C05', 'C06', 'C07', 'C08', 'C09', 'C10', 'C11', 'C12', 'C13'],
-  ...['E01', 'E02', 'E05', 'E06'],
-  ...['S01', 'S02', 'S03', 'S04', 'S05', 'S06', 'S07', 'S08', 'S09', 'S10', 'S11', 'S12'],
-  ...['W01', 'W02', 'W03', 'W04', 'W05', 'W06', 'W07', 'W08', 'W09', 'W12', 'W14'],
+/** Where every promise stands: a row of a table for each, its number and its sentence. */
+const PAGE = 'docs/promises.md';
+const ROW = /^\| ([A-Z]\d\d) \| (.+) \|$/gm;
+
+/** Where a number may be mentioned. */
+const SOURCES = [
+  'src/**/*.ts',
+  'test/**/*.ts',
+  'migrations/*.ts',
+  'proto/**/*.proto',
+  'docs/**/*.md',
+  'README.md',
+  'CONTRIBUTING.md',
 ];
+const MENTION = /(?<![\w./-])[A-Z]\d\d(?![\w-])/g;
 
 const TITLE = /\b(?:it|describe|test)(?:\.\w+)?\(\s*(['"`])((?:[A-Z]\d\d[ ,])+[\s\S]*?)\1/g;
 
-/** Each number with the titles that bear it. */
-export function promises(): Map<string, string[]> {
-  const found = new Map<string, string[]>(PROMISES.map((number) => [number, []]));
-  for (const file of globSync('test/**/*.test.ts').sort()) {
-    for (const [, , title = ''] of readFileSync(file, 'utf8').matchAll(TITLE)) {
+type Promised = {
+  number: string;
+  sentence: string;
+  /** The tests whose titles begin with the number, as `file: title`. */
+  tests: string[];
+};
+
+/** Every promise with the tests that bear it, in the order of the page. */
+function promises(root = '.'): Promised[] {
+  const tests = testsByNumber(root);
+  return [...read(root, PAGE).matchAll(ROW)].map(([, number = '', sentence = '']) => ({
+    number,
+    sentence,
+    tests: tests.get(number) ?? [],
+  }));
+}
+
+/** Sentences without a test or with a number that is taken, and numbers without a sentence. */
+export function promiseProblems(root = '.'): string[] {
+  const found: string[] = [];
+  const known = new Set<string>();
+  for (const { number, tests } of promises(root)) {
+    if (known.has(number)) found.push(`${PAGE}: ${number} has two sentences`);
+    if (tests.length === 0) found.push(`${PAGE}: no test has a title that begins with ${number}`);
+    known.add(number);
+  }
+  for (const file of files(root, SOURCES)) {
+    for (const number of new Set(read(root, file).match(MENTION))) {
+      if (!known.has(number)) found.push(`${file}: ${number} has no sentence in ${PAGE}`);
+    }
+  }
+  return found;
+}
+
+function testsByNumber(root: string): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const file of files(root, ['test/**/*.test.ts'])) {
+    for (const [, , title = ''] of read(root, file).matchAll(TITLE)) {
       for (const number of /^(?:[A-Z]\d\d[ ,]+)+/.exec(title)?.[0].match(/[A-Z]\d\d/g) ?? []) {
         found.set(number, [...(found.get(number) ?? []), `${file}: ${title}`]);
       }
@@ -28,18 +66,24 @@ export function promises(): Map<string, string[]> {
   return found;
 }
 
-/** The promises that no test bears. */
-export function unproved(): string[] {
-  return PROMISES.filter((number) => promises().get(number)?.length === 0);
+function files(root: string, patterns: string[]): string[] {
+  return globSync(patterns, { cwd: root, exclude: ['test/gen/**'] }).sort();
+}
+
+function read(root: string, file: string): string {
+  const path = join(root, file);
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  for (const [number, titles] of [...promises()].sort()) {
-    process.stdout.write(`${number}\n${titles.map((title) => `    ${title}\n`).join('')}`);
+  for (const { number, sentence, tests } of promises()) {
+    process.stdout.write(
+      `${number} ${sentence}\n${tests.map((test) => `    ${test}\n`).join('')}\n`,
+    );
   }
-  const missing = unproved();
-  if (missing.length > 0) {
-    process.stderr.write(`\nno test bears ${missing.join(', ')}\n`);
+  const problems = promiseProblems();
+  if (problems.length > 0) {
+    process.stderr.write(`${problems.join('\n')}\n`);
     process.exitCode = 1;
   }
 }

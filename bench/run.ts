@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { findH2load } from './load/h2load.ts';
 import { measure, type Plan, type Result } from './report/measure.ts';
-import { perSecond, table } from './report/report.ts';
 import type { Row, Sizes } from './report/row.ts';
+import { perSecond, table } from './report/table.ts';
 import { auditOverhead } from './rows/audit-overhead.ts';
 import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';
@@ -30,7 +30,7 @@ const ROWS: readonly Row[] = [
   refreshToken,
 ];
 
-/** Those that take minutes: they are measured when they are named. */
+/** Rows that take minutes. They are measured only if they are named. */
 const NAMED_ROWS: readonly Row[] = [revocationLatency, memory, growth];
 
 const SIZES: Sizes = {
@@ -58,7 +58,7 @@ try {
   process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
   process.exitCode = 1;
 }
-// What an HTTP/2 client keeps open for its next call must not keep a run that is done.
+// HTTP/2 clients keep connections open, which would keep the finished run alive.
 process.exit();
 
 async function main(): Promise<number> {
@@ -93,7 +93,7 @@ async function main(): Promise<number> {
     },
   };
   const results: Result[] = [];
-  for (const row of chosen(positionals)) results.push(await measureAloud(row, plan));
+  for (const row of chosen(positionals)) results.push(await measureAndReport(row, plan));
   process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : table(results));
   return 0;
 }
@@ -113,11 +113,11 @@ function list(rows: readonly Row[]): string {
 function between(min: number, max: number, name: string, text: string): number {
   const number = Number(text);
   if (Number.isInteger(number) && number >= min && number <= max) return number;
-  throw new Error(`--${name} is not a whole number from ${min} to ${max}`);
+  throw new Error(`--${name} must be a whole number from ${min} to ${max}`);
 }
 
-/** Progress goes to standard error, so that standard output holds the results and nothing else. */
-async function measureAloud(row: Row, plan: Plan): Promise<Result> {
+/** Measures a row. Progress goes to standard error, so standard output has only the results. */
+async function measureAndReport(row: Row, plan: Plan): Promise<Result> {
   process.stderr.write(`${row.name}: ${row.about}\n`);
   return measure(row, plan, (round, ours, bare) => {
     const ratio = (ours / bare).toFixed(2);

@@ -25,16 +25,16 @@ import { discoveryEndpoint, jwksEndpoint } from './http/well-known.ts';
 import { type MailTransport, smtpTransport } from './mail/deliver.ts';
 import { Mailbox } from './mail/mailbox.ts';
 import { Outbox } from './mail/outbox.ts';
-import { forgetPasskey } from './passkeys/delete-passkey.ts';
 import { relyingParty } from './passkeys/relying-party.ts';
 import { BreachedPasswords } from './passwords/breached-passwords.ts';
+import { NewPasswords } from './passwords/new-passwords.ts';
 import { PasswordHasher } from './passwords/password-hasher.ts';
 import { PasswordPolicy } from './passwords/password-policy.ts';
 import { PasswordStrength } from './passwords/password-strength.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { Keyring } from './platform/crypto.ts';
 import { Jobs } from './platform/jobs.ts';
-import { createLog, errorFields } from './platform/log.ts';
+import { createLog, errorFields, type Log } from './platform/log.ts';
 import { masterKeyIn } from './platform/master-key.ts';
 import { formatAddress } from './platform/net.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
@@ -42,7 +42,7 @@ import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
-import { type ConnectListenerDeps, connectListener } from './rpc/connect/listener.ts';
+import { connectListener } from './rpc/connect/listener.ts';
 import { GrpcListener } from './rpc/grpc/listener.ts';
 import { access } from './rpc/interceptors/access.ts';
 import { authentication } from './rpc/interceptors/authentication.ts';
@@ -58,17 +58,21 @@ import { adminService } from './rpc/services/admin-service.ts';
 import { apiKeyService } from './rpc/services/api-key-service.ts';
 import { auditService } from './rpc/services/audit-service.ts';
 import { authService } from './rpc/services/auth-service.ts';
+import type { Dependencies } from './rpc/services/dependencies.ts';
 import { type Service, service } from './rpc/services/service.ts';
 import { sessionService } from './rpc/services/session-service.ts';
+import type { Serving } from './rpc/serving.ts';
 import { openDatabase } from './schema.ts';
+import { TokenIssuer } from './sessions/token-issuer.ts';
 import { AccessTokenVerifier } from './sessions/verify-access-token.ts';
 import { KeySet } from './signing-keys/key-set.ts';
+import { Database } from './unit-of-work/database.ts';
 
 const READINESS_MS = 1000;
-/** Long enough for load balancers that look at health once a second. */
+/** Long enough for load balancers that ask for health once a second. */
 const DRAIN_NOTICE_MS = 1000;
 
-/** What a test, or a program that embeds the service, may replace. */
+/** Everything that a test, or a program that embeds the service, may replace. */
 export type Overrides = {
   clock?: Clock;
   logDestination?: DestinationStream;
@@ -81,19 +85,18 @@ export type App = {
   grpcAddress: string;
   httpAddress: string;
   publicUrl: string;
-  /** Resolves when the service has what it needs, however long that takes. */
+  /** Resolves when the service has everything it needs, however long that takes. */
   ready: Promise<void>;
   readiness(): Promise<Readiness>;
-  /** Takes secrets and certificates as the configuration now has them. */
+  /** Takes over the secrets and certificates of the present configuration. */
   reload(config: Config): void;
-  /** Drains: tells callers, finishes what is in flight, flushes what waits, closes. */
+  /** Drains: tells callers, finishes calls in flight, flushes queues, closes. */
   stop(): Promise<void>;
 };
 
 /**
- * Builds everything once, in the order in which it is needed, and starts it. Nothing else in the
- * program constructs a dependency. The listeners are there when it returns; `ready` says when the
- * service is.
+ * Builds everything once, in the order in which it is needed, and starts it. Nothing else in the program
+ * constructs a dependency. When it returns the listeners are open; `ready` resolves when the service is.
  */
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const platform = await buildPlatform(config, overrides);
@@ -102,17 +105,18 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const nouns = buildNouns(config, platform, publicUrl);
-  // First nobody new is to come, then streams end: two moments, a little apart.
+  const parts = { config, platform, nouns, publicUrl };
+  // First callers learn to go elsewhere, then streams end: two moments, a little apart.
   const draining = new AbortController();
   const stopping = new AbortController();
-  const services = overrides.services ?? [];
-  const serving = buildServing(config, platform, nouns, services, limits, stopping.signal);
-  const grpc = new GrpcListener({ ...serving, tls: config.tls });
+  const { services = [] } = overrides;
+  const serving = buildServing(parts, services, limits, stopping.signal);
+  const grpc = new GrpcListener(serving, config);
   const grpcPort = await grpc.listen(config.grpcAddress);
 
-  const background = new Background(config, platform, nouns, publicUrl, draining.signal);
+  const background = new Background(parts, draining.signal);
   const look = () => readiness(background.checks());
-  onRequest(buildHttp(config, platform, nouns, serving, publicUrl, look));
+  onRequest(buildHttp(parts, serving, look));
   const ready = background.bringUp().then(async () => {
     const showHealth = async () => grpc.setServing((await look()).status !== 'not ready');
     await showHealth();
@@ -126,7 +130,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     ready,
     readiness: look,
     reload(next) {
-      if (next.databaseUrl !== undefined) platform.database.setUrl(next.databaseUrl);
+      if (next.databaseUrl !== undefined) platform.sql.setUrl(next.databaseUrl);
       if (next.redisUrl !== undefined) platform.hints.setUrl(next.redisUrl);
       if (next.smtpUrl !== undefined) nouns.mail?.setUrl(next.smtpUrl);
       if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
@@ -146,7 +150,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await nouns.strength.close();
       platform.hints.close();
       platform.redis?.disconnect();
-      await platform.database.close();
+      await platform.sql.close();
     },
   };
 }
@@ -157,15 +161,15 @@ async function buildPlatform(config: Config, overrides: Overrides) {
   const clock = overrides.clock ?? systemClock;
   const log = createLog(config.logLevel, overrides.logDestination);
   const keyring = new Keyring(config.masterKeys ?? masterKeyIn(config.dataDir));
-  const database = await openDatabase(config, log);
+  const sql = await openDatabase(config, log);
   const { redisUrl } = config;
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log);
   const hints = redis && redisUrl ? redisHints(redis, redisUrl, log) : noHints;
-  const jobs = new Jobs(database, log);
-  return { clock, log, keyring, database, redis, hints, jobs };
+  const jobs = new Jobs(sql, log);
+  return { clock, log, keyring, sql, redis, hints, jobs };
 }
 
-/** The HTTP listener comes before what answers on it: its port may be part of the issuer's name. */
+/** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
 async function listenHttp(config: Config, limits: Limits) {
   let handler: HttpHandler = (_req, res) => {
     res.statusCode = 503;
@@ -180,80 +184,76 @@ async function listenHttp(config: Config, limits: Limits) {
 }
 
 type Nouns = ReturnType<typeof buildNouns>;
+type Parts = { config: Config; platform: Platform; nouns: Nouns; publicUrl: string };
 
 function buildNouns(config: Config, platform: Platform, publicUrl: string) {
-  const { clock, log, database, keyring, redis, hints, jobs } = platform;
+  const { clock, log, sql, keyring, redis, hints, jobs } = platform;
+  // What follows tables and keeps memories has no caller, and goes to the database directly.
+  const follower = { database: sql, clock, log, keyring, hints };
   const issuer = config.issuer ?? publicUrl;
   const tokens = { ...config, issuer, audience: config.audience ?? issuer };
-  const mailbox =
-    config.smtpUrl === undefined && config.databaseUrl === undefined
-      ? new Mailbox(config.dataDir, () => clock.now())
-      : undefined;
-  const mail: MailTransport | undefined =
-    config.smtpUrl === undefined ? mailbox : smtpTransport(config.smtpUrl);
-  const keys = new KeySet(database, keyring, hints);
-  const revocations = new RevocationFeed({ ...config, database, clock, log, hints, keys });
-  const roles = new RoleBook({ database, clock, log, hints });
-  const apiKeyMemory = new ApiKeyMemory({ database, log, hints, revocations });
-  const keyUsage = new KeyUsage(database, log);
+  const keys = new KeySet(sql, keyring, hints);
+  const revocations = new RevocationFeed({ ...config, ...follower, keys });
+  const roles = new RoleBook(follower);
+  const apiKeyMemory = new ApiKeyMemory({ ...follower, revocations });
+  const keyUsage = new KeyUsage(sql, log);
   const keyLimits = new KeyLimits(redis);
-  const { minLength, pwnedPasswordsUrl } = config.passwords;
+  const outbox = new Outbox(jobs, keyring);
+  const passwords = new PasswordHasher(config.argon2);
   const strength = new PasswordStrength();
-  const breached =
-    pwnedPasswordsUrl === undefined ? undefined : new BreachedPasswords(pwnedPasswordsUrl, log);
+  const passwordPolicy = buildPasswordPolicy(config, log, strength);
+  const judges = { ...follower, roles, revocations, apiKeyMemory, keyLimits, keyUsage };
   return {
+    ...buildMail(config, clock),
     tokens,
-    mailbox,
-    mail,
     keys,
     revocations,
     roles,
-    outbox: new Outbox(jobs, keyring),
-    auditQueue: new AuditQueue(database, clock, log),
-    auditTrail: new AuditTrail({ database, keyring, log }),
+    outbox,
+    database: new Database(sql, clock, { outbox, revocations }),
+    auditQueue: new AuditQueue(sql, clock, log),
+    auditTrail: new AuditTrail(follower),
     verifying: new Set<symbol>(),
-    passwords: new PasswordHasher(config.argon2),
+    passwords,
     strength,
-    passwordPolicy: new PasswordPolicy({ minLength, strength, breached }),
+    passwordPolicy,
+    newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
+    tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
     verifier: new AccessTokenVerifier({ clock, keys, tokens, revocations, roles }),
     apiKeyMemory,
     keyUsage,
-    apiKeyVerifier: new ApiKeyVerifier({
-      ...platform,
-      roles,
-      revocations,
-      apiKeyMemory,
-      keyLimits,
-      keyUsage,
-    }),
+    apiKeyVerifier: new ApiKeyVerifier(judges),
   };
 }
 
+function buildPasswordPolicy(config: Config, log: Log, strength: PasswordStrength) {
+  const { minLength, pwnedPasswordsUrl: url } = config.passwords;
+  const breached = url === undefined ? undefined : new BreachedPasswords(url, log);
+  return new PasswordPolicy({ minLength, strength, breached });
+}
+
+/** Without a mail server, mail goes to the mailbox of the embedded default, or waits. */
+function buildMail({ smtpUrl, databaseUrl, dataDir }: Config, clock: Clock) {
+  const isEmbedded = smtpUrl === undefined && databaseUrl === undefined;
+  const mailbox = isEmbedded ? new Mailbox(dataDir, () => clock.now()) : undefined;
+  const mail: MailTransport | undefined = smtpUrl === undefined ? mailbox : smtpTransport(smtpUrl);
+  return { mailbox, mail };
+}
+
 /**
- * What both listeners serve, and through which interceptors, in their order. Each call has its
- * request id and trace already, from `CallFactory`: answers that never come this far carry them too.
+ * Builds the services of both listeners and their interceptors, in order. Each call has its request id
+ * and trace before the first of them, from `CallFactory`: refusals by the listener carry them too.
  */
 function buildServing(
-  config: Config,
-  platform: Platform,
-  nouns: Nouns,
+  { config, platform, nouns }: Parts,
   others: readonly Service[],
   limits: Limits,
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
   const { verifier, apiKeyVerifier, tokens } = nouns;
-  const deps = {
-    ...platform,
-    ...nouns,
-    limits,
-    requireVerifiedEmail: config.requireVerifiedEmail,
-    signingAlg: config.signingAlg,
-    accessTokenTtlMs: config.accessTokenTtlMs,
-    passwordHistory: config.passwords.history,
-    forgetPasskey,
-  };
+  const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
   return {
     services: [
       service(AccountService, accountService(deps)),
@@ -284,13 +284,12 @@ function buildServing(
 }
 
 function buildHttp(
-  config: Config,
-  { log }: Platform,
-  { keys, tokens, mailbox }: Nouns,
-  serving: ConnectListenerDeps,
-  publicUrl: string,
+  { config, platform, nouns, publicUrl }: Parts,
+  serving: Serving,
   look: () => Promise<Readiness>,
 ): HttpHandler {
+  const { log } = platform;
+  const { keys, tokens, mailbox } = nouns;
   const guard = originGuard(config);
   const rpc = connectListener(serving);
   const discovery = discoveryEndpoint(tokens.issuer, publicUrl);

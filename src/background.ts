@@ -11,12 +11,12 @@ import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
 import { oneTimeTokensIn } from './one-time-tokens/one-time-token.repository.ts';
 import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
+import { operator } from './platform/caller.ts';
 import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
 import { Failure } from './platform/failure.ts';
 import type { Jobs } from './platform/jobs.ts';
 import { errorFields, type Log } from './platform/log.ts';
-import { noCaller } from './platform/no-caller.ts';
 import type { Check } from './platform/readiness.ts';
 import type { RedisClient } from './platform/redis.ts';
 import type { SqlDatabase } from './platform/sql-database.ts';
@@ -26,11 +26,12 @@ import { sessionsIn } from './sessions/session.repository.ts';
 import type { KeySet } from './signing-keys/key-set.ts';
 import { maintainSigningKeys } from './signing-keys/maintain-signing-keys.ts';
 import { revokedSigningKeysIn } from './signing-keys/revoked-signing-key.repository.ts';
+import type { Database } from './unit-of-work/database.ts';
 import { bootstrapAdmin } from './users/create-admin.ts';
 
 const BRING_UP_RETRY_MS = 1000;
 const MAINTENANCE_MS = 30_000;
-/** Without a hint, a change of the keys is seen after this long at most. */
+/** Without a hint, a change of the keys is noticed after this long at most. */
 const KEYS_MS = 5000;
 const RETENTION_MS = 24 * 3600_000;
 const KEY_RETENTION_MS = 30 * RETENTION_MS;
@@ -39,7 +40,7 @@ type Platform = {
   clock: Clock;
   log: Log;
   keyring: Keyring;
-  database: SqlDatabase;
+  sql: SqlDatabase;
   redis: RedisClient | undefined;
   jobs: Jobs;
 };
@@ -50,12 +51,13 @@ type Nouns = {
   roles: RoleBook;
   apiKeyMemory: ApiKeyMemory;
   outbox: Outbox;
+  database: Database;
   auditQueue: AuditQueue;
   auditTrail: AuditTrail;
   mail: MailTransport | undefined;
 };
 
-/** What a replica does beside answering calls: coming up, keeping up, and saying whether it is up. */
+/** Everything a replica does beside answering calls: it comes up, keeps up, and knows if it is up. */
 export class Background {
   readonly #config: Config;
   readonly #platform: Platform;
@@ -67,28 +69,25 @@ export class Background {
   #up = false;
 
   constructor(
-    config: Config,
-    platform: Platform,
-    nouns: Nouns,
-    publicUrl: string,
+    parts: { config: Config; platform: Platform; nouns: Nouns; publicUrl: string },
     draining: AbortSignal,
   ) {
-    this.#config = config;
-    this.#platform = platform;
-    this.#nouns = nouns;
-    this.#publicUrl = publicUrl;
+    this.#config = parts.config;
+    this.#platform = parts.platform;
+    this.#nouns = parts.nouns;
+    this.#publicUrl = parts.publicUrl;
     this.#draining = draining;
   }
 
   /**
-   * Gets what the service needs before it can answer, and tries again until it has it: the database
-   * may come up after us, and its migrations after that.
+   * Gets what the service needs before it can answer. Tries again until it has it: the database may come
+   * up later than this replica, and its migrations later still.
    */
   async bringUp(): Promise<void> {
-    const { database, log, jobs } = this.#platform;
+    const { sql, log, jobs } = this.#platform;
     const { revocations, apiKeyMemory, roles, mail } = this.#nouns;
     await this.#untilDone(async () => {
-      if (database.kind === 'embedded') await migrate(database);
+      if (sql.kind === 'embedded') await migrate(sql);
       await this.#maintainKeys();
       await revocations.start();
       await roles.start();
@@ -105,12 +104,12 @@ export class Background {
     this.#nouns.keys.follow();
     this.every(KEYS_MS, 'signing keys', () => this.#nouns.keys.load());
     this.every(MAINTENANCE_MS, 'retention', () => this.#forgetExpired());
-    const audit = { ...this.#config, ...this.#platform };
+    const audit = { ...this.#config, ...this.#platform, database: this.#platform.sql };
     this.every(MAINTENANCE_MS, 'audit', () => maintainAuditTrail(audit, this.#draining));
     this.#up = true;
   }
 
-  /** Does something again and again. What fails is logged and done again at the next time. */
+  /** Does work at an interval (ms). Work that fails is logged, and repeated at the next time. */
   every(ms: number, component: string, work: () => Promise<unknown>): void {
     const run = () =>
       work().catch((error) => {
@@ -119,14 +118,14 @@ export class Background {
     this.#timers.add(setInterval(run, ms).unref());
   }
 
-  /** What readiness looks at. */
+  /** The checks that readiness consists of. */
   checks(): Check[] {
-    const { database, redis } = this.#platform;
+    const { sql, redis } = this.#platform;
     const { keys, revocations, roles } = this.#nouns;
     const says = (ok: boolean, problem: string) => Promise.resolve(ok ? undefined : problem);
     const checks: Check[] = [
-      { name: 'database', required: true, check: () => database.ping() },
-      { name: 'migrations', required: true, check: () => pending(database) },
+      { name: 'database', required: true, check: () => sql.ping() },
+      { name: 'migrations', required: true, check: () => pending(sql) },
       { name: 'signing_key', required: true, check: () => says(keys.ready, 'none') },
       {
         name: 'revocations',
@@ -161,33 +160,34 @@ export class Background {
   }
 
   /**
-   * Deletes revocations that are of no use any more, and what has been over for a day: until then a
-   * late answer can say why it is refused. In batches, each a statement of its own.
+   * Deletes what has been over for a day; until then a late caller can still be told why it is refused.
+   * Revocations go as soon as no token can need them. Each batch is a statement of its own.
    */
   async #forgetExpired(): Promise<void> {
-    const { database, clock } = this.#platform;
+    const { sql, clock } = this.#platform;
     const limit = addMs(clock.now(), -RETENTION_MS);
     const keyLimit = addMs(clock.now(), -KEY_RETENTION_MS);
     const batches = [
       () => this.#nouns.revocations.forgetExpired(),
-      () => forgetDeletedRoles({ database, clock }),
-      () => database.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
-      () => database.read((em) => usedChallengesIn(em).forgetExpired(limit)),
-      () => database.read((em) => sessionsIn(em).forgetExpired(limit)),
-      () => database.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),
-      () => database.read((em) => apiKeysIn(em).forgetOver(keyLimit)),
+      () => forgetDeletedRoles({ database: sql, clock }),
+      () => sql.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
+      () => sql.read((em) => usedChallengesIn(em).forgetExpired(limit)),
+      () => sql.read((em) => sessionsIn(em).forgetExpired(limit)),
+      () => sql.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),
+      () => sql.read((em) => apiKeysIn(em).forgetOver(keyLimit)),
     ];
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));
   }
 
-  /** An address that can't be an administrator's keeps nobody from being served. */
+  /** An address that can't become an administrator's does not keep the service from starting. */
   async #bootstrapAdmin(): Promise<void> {
     const { bootstrapAdminEmail: email } = this.#config;
     if (email === undefined) return;
     const fields = { component: 'administrators' };
     try {
-      const deps = { ...this.#platform, ...this.#nouns };
-      const created = await bootstrapAdmin(deps, noCaller(), email);
+      const { keyring } = this.#platform;
+      const needs = { database: this.#nouns.database, keyring };
+      const created = await bootstrapAdmin(needs, operator(), email);
       if (created) this.#platform.log.info({ ...fields, subject: created.userId }, created.outcome);
     } catch (error) {
       if (!(error instanceof Failure) || error.kind !== 'precondition') throw error;
@@ -196,7 +196,11 @@ export class Background {
   }
 
   async #maintainKeys(): Promise<void> {
-    await maintainSigningKeys({ ...this.#config, ...this.#platform });
+    await maintainSigningKeys({
+      ...this.#config,
+      ...this.#platform,
+      database: this.#platform.sql,
+    });
     await this.#nouns.keys.load();
   }
 

@@ -23,14 +23,14 @@ Everything is configured by environment variables: see the README or .env.exampl
 
 type Flags = ReadonlySet<string>;
 
-/** Commands that take flags and nothing else. */
+/** Commands that take flags only. */
 const COMMANDS: Readonly<Record<string, (io: Io, flags: Flags) => Promise<number>>> = {
   serve,
   migrate: migrateCommand,
   config: configCommand,
 };
 
-/** Commands that read what follows them by themselves. */
+/** Commands that read their own arguments. */
 const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promise<number>>> = {
   admin: adminCommand,
   apikeys: apiKeysCommand,
@@ -39,7 +39,7 @@ const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promi
   users: usersCommand,
 };
 
-/** Runs the `countersign` command. Gives its exit code; 78 means that the configuration is wrong. */
+/** Runs the `countersign` command. Returns its exit code; 78 means that the configuration is wrong. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const flags = new Set(args.filter((arg) => arg.startsWith('--')));
   const [command = 'serve', ...rest] = args.filter((arg) => !arg.startsWith('--'));

@@ -2,8 +2,9 @@ import { availableParallelism } from 'node:os';
 import argon2 from 'argon2';
 
 /**
- * How many passwords a second argon2 checks with the service's default parameters, as many at once as
- * there are cores. The number of seconds is the first argument; the answer goes to standard output.
+ * Measures how many passwords per second argon2 checks with the service's default parameters, with as
+ * many checks at once as there are cores. Takes the number of seconds as its argument, and writes the
+ * result to standard output.
  */
 const PASSWORD = 'correct horse battery staple';
 const hash = await argon2.hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });

@@ -4,9 +4,9 @@ import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 
 /**
- * What the service is measured against: @grpc/grpc-js with the codecs of protobuf-es, which reads the
- * same requests and writes the same answers, and does nothing else. Its arguments are the method and
- * the answer to give, in base64.
+ * The baseline that the service is measured against: @grpc/grpc-js with the codecs of protobuf-es. It
+ * reads the same requests, writes the same answers, and does nothing else. Its arguments are the
+ * method, and the answer in base64.
  */
 const METHODS: Record<string, DescMethodUnary> = {
   introspectToken: SessionService.method.introspectToken,

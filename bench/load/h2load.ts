@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { accessSync, constants, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Cleanups } from '../service/cleanups.ts';
-import { framed, PREFIX_BYTES } from './framed.ts';
+import { framed, PREFIX_BYTES } from './grpc-framing.ts';
 
 const WIDTH = { connections: 8, streams: 16 };
 const WARM_UP_SECONDS = 2;
-/** Beyond the time that it was told to take. */
+/** How long h2load may take beyond the measured time. */
 const GRACE_SECONDS = 15;
 
 export type GrpcLoad = {
@@ -17,13 +17,13 @@ export type GrpcLoad = {
   path: string;
   request: Uint8Array;
   headers?: Readonly<Record<string, string>>;
-  /** Of every answer's message, give or take a few. */
+  /** The length of each answer's message, within a few bytes. */
   responseBytes: number;
-  /** Connections, and calls at once on each. */
+  /** The number of connections, and of concurrent calls on each. */
   width?: { connections: number; streams: number };
 };
 
-/** Where h2load is. Throws a sentence that says how to get it. */
+/** Returns the path of h2load. Throws an error that says how to install it. */
 export function findH2load(): string {
   for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(directory, 'h2load');
@@ -38,11 +38,12 @@ export function findH2load(): string {
 }
 
 /**
- * A load of one gRPC call, sent again and again by h2load: by default on 8 connections with 16 calls at
- * once each.
- * The returned function sends it for so many seconds and gives the calls per second. It throws where
- * an answer was not 200, or where the bytes of the answers show that some were errors: h2load itself
- * does not see `grpc-status`, but an error has no message.
+ * Prepares a load of one gRPC call, which h2load repeats: by default on 8 connections with 16
+ * concurrent calls each. The returned function sends it for a number of seconds and returns the calls
+ * per second.
+ *
+ * That function throws if an answer was not 200, or if the bytes of the answers show that some were
+ * errors: h2load does not see `grpc-status`, but an error has no message.
  */
 export function grpcLoad(cleanups: Cleanups, load: GrpcLoad): (seconds: number) => Promise<number> {
   const body = join(cleanups.directory(), 'body');
@@ -59,7 +60,7 @@ export function grpcLoad(cleanups: Cleanups, load: GrpcLoad): (seconds: number) 
     return readReport(report, PREFIX_BYTES + load.responseBytes, connections * streams);
   };
   return async (seconds) => {
-    // Not h2load's own warm-up, whose bytes it counts with the rest, but not its calls.
+    // Not h2load's own warm-up: it counts the bytes of that, but not its calls.
     await send(WARM_UP_SECONDS);
     return send(seconds);
   };
@@ -80,13 +81,13 @@ async function run(args: readonly string[], timeoutMs: number): Promise<string> 
   return report;
 }
 
-function readReport(report: string, answerBytes: number, atOnce: number): number {
+function readReport(report: string, answerBytes: number, concurrent: number): number {
   const answered = number(report, /codes: (\d+) 2xx/);
   const failed = number(report, /(\d+) failed/);
   if (answered === 0 || failed > 0) throw new Error(`calls failed:\n${report}`);
   const messages = number(report, /\((\d+)\) data/) / answerBytes;
-  // Of the answers under way when the time is up, h2load may have seen the headers alone.
-  if (Math.abs(answered - messages) > atOnce) {
+  // When the time is up, h2load may have seen only the headers of the concurrent answers.
+  if (Math.abs(answered - messages) > concurrent) {
     throw new Error(`${answered} answers had ${Math.round(messages)} messages:\n${report}`);
   }
   return number(report, /, ([\d.]+) req\/s/);

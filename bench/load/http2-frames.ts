@@ -9,9 +9,9 @@ export const FRAME = {
   goAway: 7,
   windowUpdate: 8,
 } as const;
-/** On SETTINGS and PING. */
+/** The flag of SETTINGS and PING that acknowledges. */
 export const ACK = 1;
-/** On DATA and HEADERS. */
+/** The flag of DATA and HEADERS that ends a stream. */
 export const END_STREAM = 1;
 const END_HEADERS = 4;
 const HEADER_BYTES = 9;
@@ -36,7 +36,7 @@ export function windowUpdate(stream: number, increment: number): Buffer {
   return frame(FRAME.windowUpdate, 0, stream, payload);
 }
 
-/** Cuts what arrives into frames. */
+/** Splits received bytes into frames. */
 export class FrameReader {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -58,17 +58,17 @@ export class FrameReader {
   }
 }
 
-/** The HEADERS frames of gRPC calls of one method, which a connection's first call spells out. */
+/** Makes the HEADERS frames for calls of one method. Only a connection's first call spells them out. */
 export class CallHeaders {
   readonly #first: Buffer;
-  /** `:method` POST and `:scheme` http of the static table; the four others from the dynamic one. */
+  /** `:method` POST and `:scheme` http from the static table, the other four from the dynamic one. */
   static readonly #LATER = Buffer.from([0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
   #isFirst = true;
 
   constructor(address: string, path: string) {
     this.#first = Buffer.concat([
       Buffer.from([0x83, 0x86]),
-      // Names by their place in the static table; `te` has none there.
+      // Names by their index in the static table, which does not have `te`.
       Buffer.concat([Buffer.from([0x40 | 4]), literal(path)]),
       Buffer.concat([Buffer.from([0x40 | 1]), literal(address)]),
       Buffer.concat([Buffer.from([0x40 | 31]), literal('application/grpc')]),

@@ -9,17 +9,17 @@ import {
   SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { Contestant } from '../report/row.ts';
-import { type Cleanups, written } from '../service/cleanups.ts';
+import { type Cleanups, waitForOutput } from '../service/cleanups.ts';
 import type { RunningService } from '../service/service.ts';
 import { grpcLoad } from './h2load.ts';
 
 const START_TIMEOUT_MS = 30_000;
 export const INTROSPECTION_PATH = `/${SessionService.typeName}/${SessionService.method.introspectToken.name}`;
 
-/** The token that is asked about, and the one that the caller shows, if any. */
+/** The token to check, and the caller's own access token, if any. */
 type Query = { token: string; bearer?: string };
 
-/** The service and a bare echo, answering the same introspection with the same bytes. */
+/** Returns the service and a bare echo, which answer the same introspection with the same bytes. */
 export async function introspection(
   cleanups: Cleanups,
   service: RunningService,
@@ -37,7 +37,7 @@ export async function introspection(
   ];
 }
 
-/** A bare server that gives the same answer to every call. Gives its address. */
+/** Starts a bare server that answers every call with the same bytes. Returns its address. */
 export async function startEcho(
   cleanups: Cleanups,
   method: 'introspectToken' | 'verifyApiKey',
@@ -48,7 +48,7 @@ export async function startEcho(
     ['bench/load/echo-server.ts', method, Buffer.from(bytes).toString('base64')],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  const [, address = ''] = await written(child, /ready on (\S+)\n/, START_TIMEOUT_MS);
+  const [, address = ''] = await waitForOutput(child, /ready on (\S+)\n/, START_TIMEOUT_MS);
   return address;
 }
 
@@ -76,13 +76,13 @@ function contestant(
   };
 }
 
-/** The bytes of the request about a token. */
+/** Returns the bytes of the request about a token. */
 export function introspectionRequest(token: string): Uint8Array {
   const request = create(IntrospectTokenRequestSchema, { token });
   return toBinary(IntrospectTokenRequestSchema, request);
 }
 
-/** Asks about a token, once. */
+/** Checks a token once. */
 export function ask(address: string, query: Query): Promise<IntrospectTokenResponse> {
   const client = createClient(
     SessionService,

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { PREFIX_BYTES } from './framed.ts';
+import { PREFIX_BYTES } from './grpc-framing.ts';
 import {
   ACK,
   CallHeaders,
@@ -14,28 +14,27 @@ import {
 
 const WIDTH = { connections: 8, streams: 16 };
 const FIRST_WINDOW = 65_535;
-/** How much of an answer may have come before the server is told to go on. */
-const TOLD_EVERY_BYTES = 16_384;
+/** How many bytes may arrive before the server gets a new window. */
+const WINDOW_UPDATE_BYTES = 16_384;
 
 export type VariedLoad = {
-  /** `127.0.0.1:50051` */
+  /** `127.0.0.1:50051`, and `/countersign.v1.SessionService/IntrospectToken`. */
   address: string;
-  /** `/countersign.v1.SessionService/IntrospectToken` */
   path: string;
-  /** The next call's message, as `framed` makes it; undefined when there are no more. */
+  /** Returns the next call's message, as `framed` makes it, or undefined if there are no more. */
   next(): Body | Promise<Body>;
-  /** Of every answer's message, exactly. */
+  /** The exact length of each answer's message. */
   responseBytes: number;
 };
 
 type Body = Buffer | undefined;
 
 /**
- * Sends calls of one method, each with a message of its own, on 8 connections with 16 at once each:
- * what h2load does, which has one message only. It keeps to the frames that it needs, so that it costs
- * a small part of what the server does, where node:http2 would cost as much. Resolves when all have
- * been answered, with how many those were and how many in a second. An error has no message: throws
- * where the bytes of the answers are not those of as many messages.
+ * Sends calls of one method, each with a message of its own (h2load has only one), on 8 connections with
+ * 16 concurrent calls each. It handles only the frames that it needs: node:http2 would cost as much as
+ * the server. Returns the number of answers, and how many came per second.
+ *
+ * Throws if the bytes of the answers do not match their number: an error has no message.
  */
 export async function sendVaried(load: VariedLoad): Promise<{ calls: number; perSecond: number }> {
   const connections = Array.from({ length: WIDTH.connections }, () => new Connection(load));
@@ -60,11 +59,11 @@ class Connection {
   #sent = 0;
   #answered = 0;
   #receivedBytes = 0;
-  #untoldBytes = 0;
+  #unacknowledgedBytes = 0;
   #window = FIRST_WINDOW;
   #isFilling = false;
   #isLast = false;
-  /** What the server has no room for yet. */
+  /** The message that the server's window has no room for yet. */
   #waiting: Buffer | undefined;
 
   constructor(load: VariedLoad) {
@@ -91,7 +90,7 @@ class Connection {
     this.#socket.destroy();
   }
 
-  /** Sends calls until as many are under way as there should be. */
+  /** Sends calls until the intended number is running. */
   async #fill(): Promise<void> {
     if (this.#isFilling) return this.#flush();
     this.#isFilling = true;
@@ -137,10 +136,10 @@ class Connection {
 
   #received(bytes: number): void {
     this.#receivedBytes += bytes;
-    this.#untoldBytes += bytes;
-    if (this.#untoldBytes < TOLD_EVERY_BYTES) return;
-    this.#out.push(windowUpdate(0, this.#untoldBytes));
-    this.#untoldBytes = 0;
+    this.#unacknowledgedBytes += bytes;
+    if (this.#unacknowledgedBytes < WINDOW_UPDATE_BYTES) return;
+    this.#out.push(windowUpdate(0, this.#unacknowledgedBytes));
+    this.#unacknowledgedBytes = 0;
   }
 
   #finish(): void {

@@ -11,15 +11,16 @@ import {
 } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { hashSecret, newSecret } from '../../src/api-keys/api-key-secret.ts';
 import type { Contestant } from '../report/row.ts';
-import { benchKeyring } from '../seed/mint.ts';
 import type { Cleanups } from '../service/cleanups.ts';
-import { type PostgresService, runSql } from '../service/postgres.ts';
+import { runSql } from '../service/databases.ts';
+import { benchKeyring } from '../service/keyring.ts';
+import type { PostgresService } from '../service/replica.ts';
 import { grpcLoad } from './h2load.ts';
 import { startEcho } from './introspection.ts';
 
 export const VERIFICATION_PATH = `/${ApiKeyService.typeName}/${ApiKeyService.method.verifyApiKey.name}`;
 
-/** Puts keys of one new owner, who holds what they ask for, into the database. Gives their secrets. */
+/** Inserts API keys of a new owner, who holds all their scopes. Returns their secrets. */
 export async function insertKeys({ databaseUrl }: PostgresService, count: number) {
   const keyring = benchKeyring();
   const owner = randomUUID();
@@ -44,13 +45,13 @@ export async function insertKeys({ databaseUrl }: PostgresService, count: number
   return keys.map(({ secret }) => secret);
 }
 
-/** The service and a bare echo, answering the same verification with the same bytes. */
+/** Returns the service and a bare echo, which answer the same verification with the same bytes. */
 export async function verification(
   cleanups: Cleanups,
   { grpcAddress }: PostgresService,
   secret: string,
 ): Promise<[Contestant, Contestant]> {
-  const answer = await askVerdict(grpcAddress, secret);
+  const answer = await verifyOnce(grpcAddress, secret);
   const echo = await startEcho(
     cleanups,
     'verifyApiKey',
@@ -59,7 +60,7 @@ export async function verification(
   const contestant = (name: string, address: string): Contestant => ({
     name,
     async check() {
-      const got = await askVerdict(address, secret);
+      const got = await verifyOnce(address, secret);
       assert.ok(got.valid, `${name} says that the key is not valid`);
       assert.ok(equals(VerifyApiKeyResponseSchema, got, answer), `${name} answers differently`);
     },
@@ -74,15 +75,15 @@ export async function verification(
   return [contestant('the service', grpcAddress), contestant('a bare grpc-js echo', echo)];
 }
 
-/** The bytes of the request about a secret. */
+/** Returns the bytes of the request about a secret. */
 export function verificationRequest(secret: string): Uint8Array {
   const requiredScopes = ['users.read'];
   const request = create(VerifyApiKeyRequestSchema, { secret, requiredScopes });
   return toBinary(VerifyApiKeyRequestSchema, request);
 }
 
-/** Asks about a secret, once. */
-export function askVerdict(address: string, secret: string): Promise<VerifyApiKeyResponse> {
+/** Verifies a secret once. */
+export function verifyOnce(address: string, secret: string): Promise<VerifyApiKeyResponse> {
   const transport = createGrpcTransport({ baseUrl: `http://${address}` });
   const request = { secret, requiredScopes: ['users.read'] };
   return createClient(ApiKeyService, transport).verifyApiKey(request, { timeoutMs: 10_000 });

@@ -1,6 +1,6 @@
 import { Cleanups } from '../service/cleanups.ts';
-import { median } from './percentile.ts';
 import type { Contestant, Figure, FigureRow, RateRow, Row, RowOptions } from './row.ts';
+import { median } from './statistics.ts';
 
 export type Plan = RowOptions & { rounds: number; seconds: number };
 
@@ -9,17 +9,17 @@ export type Result = RateResult | FigureResult;
 export type FigureResult = {
   name: string;
   about: string;
-  /** `met` is undefined where nothing is promised. */
+  /** `met` is undefined if there is no target. */
   figures: (Figure & { met?: boolean })[];
 };
 
 export type RateResult = {
   name: string;
   about: string;
-  /** Medians of what each did per second, and all that they are the medians of. */
+  /** The median rate of each contestant, and the rate of each round. */
   ours: Rate;
   bare: Rate;
-  /** The median of the rounds' ratios; each has the two figures of one round. */
+  /** The median of the rounds' ratios, and the ratio of each round. */
   ratio: number;
   ratios: number[];
   target: number;
@@ -28,7 +28,7 @@ export type RateResult = {
 
 type Rate = { name: string; perSecond: number; rounds: number[] };
 
-/** Measures a row, and ends what that has started, also when it is interrupted. */
+/** Measures a row, and ends everything that was started, also if it is interrupted. */
 export async function measure(row: Row, plan: Plan, progress: Progress): Promise<Result> {
   const cleanups = new Cleanups();
   const interrupted = () => void cleanups.run().finally(() => process.exit(130));
@@ -52,8 +52,8 @@ async function findFigures(row: FigureRow, cleanups: Cleanups, plan: Plan): Prom
 }
 
 /**
- * Ours, bare, ours, bare … Each round's ratio is of two figures that follow each other, so that what
- * else the machine is doing disturbs both alike.
+ * Compares in turn: ours, bare, ours, bare … A round's ratio is that of two consecutive measurements,
+ * so that other work on the machine disturbs both alike.
  */
 async function compare(
   row: RateRow,
@@ -68,7 +68,7 @@ async function compare(
   return summary(row, ...rates);
 }
 
-/** Told of each round when it has been measured. */
+/** Called after each round. */
 export type Progress = (round: number, ours: number, bare: number) => void;
 
 async function checkBoth(ours: Contestant, bare: Contestant): Promise<void> {

@@ -2,39 +2,42 @@ const BAR_WIDTH = 30;
 const REDRAW_MS = 200;
 const LINE_EVERY_MS = 10_000;
 
-/** How far long work has come, on standard error: a bar on a terminal, elsewhere a line now and then. */
+/**
+ * Shows the progress of long work on standard error: a bar on a terminal, otherwise occasional lines.
+ */
 export class Progress {
   readonly #what: string;
   readonly #total: number;
   readonly #startedAt = performance.now();
-  #saidAt = Number.NEGATIVE_INFINITY;
+  #shownAt = Number.NEGATIVE_INFINITY;
   #done = 0;
-  #said: number | undefined;
+  #shown: number | undefined;
   #first: number | undefined;
 
-  /** `what` is counted: `sessions`. */
+  /** `what` is counted, for example `sessions`. */
   constructor(what: string, total: number) {
     this.#what = what;
     this.#total = total;
   }
 
+  /** Notes that this much is done, and shows it from time to time. */
   at(done: number): void {
     this.#first ??= done;
     this.#done = done;
     const now = performance.now();
-    if (now - this.#saidAt < (process.stderr.isTTY ? REDRAW_MS : LINE_EVERY_MS)) return;
-    this.#saidAt = now;
-    this.#say();
+    if (now - this.#shownAt < (process.stderr.isTTY ? REDRAW_MS : LINE_EVERY_MS)) return;
+    this.#shownAt = now;
+    this.#show();
   }
 
-  /** Leaves the last state standing. */
+  /** Shows the last state, which stays on the screen. */
   end(): void {
-    if (this.#said !== this.#done) this.#say();
+    if (this.#shown !== this.#done) this.#show();
     if (process.stderr.isTTY) process.stderr.write('\n');
   }
 
-  #say(): void {
-    this.#said = this.#done;
+  #show(): void {
+    this.#shown = this.#done;
     const part = this.#total === 0 ? 1 : Math.min(1, this.#done / this.#total);
     const numbers = `${this.#done.toLocaleString('en-US')} of ${this.#total.toLocaleString('en-US')} ${this.#what}`;
     const text = `${Math.floor(part * 100)} %  ${numbers}${this.#timeLeft()}`;

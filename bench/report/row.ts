@@ -3,29 +3,29 @@ import type { Cleanups } from '../service/cleanups.ts';
 /** One of the two things that a row compares. Both are measured by the same client. */
 export type Contestant = {
   name: string;
-  /** Throws where the answers are wrong. Asked before the first and after the last measurement. */
+  /** Throws if its answers are wrong. Called before the first and after the last measurement. */
   check(): Promise<void>;
-  /** Works for so many seconds and gives how many times a second the work was done. */
+  /** Works for a number of seconds. Returns how often the work was done per second. */
   perSecond(seconds: number): Promise<number>;
 };
 
-/** A line of the result: a ratio, and what it should be. */
+/** A row whose result is a ratio with a target. */
 export type RateRow = {
   name: string;
-  /** What is compared with what, in a sentence. */
+  /** One sentence that says what is compared with what. */
   about: string;
-  /** The ratio that is promised. */
+  /** The ratio to reach. */
   target: number;
-  /** Starts both contestants. What has to be ended afterwards goes into `cleanups`. */
+  /** Starts both contestants. Adds what has to be ended afterwards to `cleanups`. */
   prepare(cleanups: Cleanups, options: RowOptions): Promise<[ours: Contestant, bare: Contestant]>;
 };
 
-/** Several lines of the result: figures of one measurement, which takes minutes. */
+/** A row whose result is several figures of one measurement, which takes minutes. */
 export type FigureRow = {
   name: string;
-  /** What is measured, in a sentence. */
+  /** One sentence that says what is measured. */
   about: string;
-  /** Measures. What has to be ended afterwards goes into `cleanups`. */
+  /** Measures. Adds what has to be ended afterwards to `cleanups`. */
   figures(cleanups: Cleanups, options: RowOptions): Promise<Figure[]>;
 };
 
@@ -35,23 +35,23 @@ export type Figure = {
   name: string;
   value: number;
   unit: 'ms' | 'MiB' | '×';
-  /** What is promised; undefined: it is said for information. */
+  /** The target; undefined if the figure is only for information. */
   atMost?: number;
 };
 
 export type RowOptions = {
-  /** Where the service writes a CPU profile when it ends; undefined: it writes none. */
+  /** The directory for the service's CPU profile; undefined for no profile. */
   profileDirectory: string | undefined;
   sizes: Sizes;
 };
 
-/** How much the rows that take minutes do. */
+/** The sizes of the rows that take minutes. */
 export type Sizes = {
-  /** Of `RevocationLatency`, with Redis and without. */
+  /** The revocations of `RevocationLatency`, with Redis and without. */
   revocations: number;
-  /** Of `Memory`. */
+  /** The distinct tokens of `Memory`. */
   tokens: number;
-  /** Of `Growth`. */
+  /** The seeded rows of `Growth`. */
   accounts: number;
   sessions: number;
 };

@@ -1,7 +1,7 @@
-import { median } from '../report/percentile.ts';
 import type { Figure, FigureRow } from '../report/row.ts';
-import { Grown } from '../seed/grown.ts';
-import { runSql, startServer } from '../service/postgres.ts';
+import { median } from '../report/statistics.ts';
+import { runSql, startServer } from '../service/databases.ts';
+import { SeededService } from '../service/seeded-service.ts';
 
 const FEW_ACCOUNTS = 1000;
 const WARM_UP_CALLS = 100;
@@ -11,19 +11,19 @@ const PROMISED = 1.2;
 const METHODS = ['introspectToken', 'listSessions', 'refreshToken', 'login'] as const;
 type Method = (typeof METHODS)[number];
 
-/** Whether calls take as long with a million accounts as with a thousand. */
+/** Measures whether calls take as long with a million accounts as with a thousand. */
 export const growth: FigureRow = {
   name: 'Growth',
   about: `the median of single calls with --accounts and --sessions, against with ${FEW_ACCOUNTS.toLocaleString('en-US')} accounts and as many sessions each; sign-ins with cheap hashes`,
   async figures(cleanups, options) {
     const { accounts, sessions } = options.sizes;
     const server = await startServer(cleanups);
-    const few = await Grown.start(cleanups, options, server, {
+    const few = await SeededService.start(cleanups, options, server, {
       accounts: FEW_ACCOUNTS,
       sessions: Math.round((sessions / accounts) * FEW_ACCOUNTS),
     });
-    const many = await Grown.start(cleanups, options, server, { accounts, sessions });
-    // What seeding has left to be written must not be written meanwhile.
+    const many = await SeededService.start(cleanups, options, server, { accounts, sessions });
+    // Seeding leaves pages to write, which must not happen during the measurement.
     await runSql(server, 'checkpoint');
     const figures: Figure[] = [];
     for (const method of METHODS) figures.push(...(await compare(method, few, many)));
@@ -31,23 +31,25 @@ export const growth: FigureRow = {
   },
 };
 
-/** One call at a time, in turn, so that what else the machine is doing disturbs both alike. */
-async function compare(method: Method, few: Grown, many: Grown): Promise<Figure[]> {
-  const sides = [few, many].map((grown) => ({ grown, durations: [] as number[] }));
+/** Makes one call at a time, in turn, so that other work on the machine disturbs both sides alike. */
+async function compare(method: Method, few: SeededService, many: SeededService): Promise<Figure[]> {
+  const sides = [few, many].map((service) => ({ service, durations: [] as number[] }));
   for (let turn = 0; turn < WARM_UP_CALLS + CALLS; turn += 1) {
-    for (const { grown, durations } of sides) {
-      // The second look at a token: the first one verifies its signature.
-      if (method === 'introspectToken') await grown[method](turn);
+    for (const { service, durations } of sides) {
+      // The second check of a token is measured: the first one verifies its signature.
+      if (method === 'introspectToken') await service[method](turn);
       const startedAt = performance.now();
-      await grown[method](turn);
+      await service[method](turn);
       if (turn >= WARM_UP_CALLS) durations.push(performance.now() - startedAt);
     }
   }
-  const [little = Number.NaN, much = Number.NaN] = sides.map(({ durations }) => median(durations));
+  const [withFew = Number.NaN, withMany = Number.NaN] = sides.map(({ durations }) =>
+    median(durations),
+  );
   const name = method.charAt(0).toUpperCase() + method.slice(1);
   return [
-    { name: `${name}, ${few.accounts.toLocaleString('en-US')}`, value: little, unit: 'ms' },
-    { name: `${name}, ${many.accounts.toLocaleString('en-US')}`, value: much, unit: 'ms' },
-    { name: `${name}, growth`, value: much / little, unit: '×', atMost: PROMISED },
+    { name: `${name}, ${few.accounts.toLocaleString('en-US')}`, value: withFew, unit: 'ms' },
+    { name: `${name}, ${many.accounts.toLocaleString('en-US')}`, value: withMany, unit: 'ms' },
+    { name: `${name}, growth`, value: withMany / withFew, unit: '×', atMost: PROMISED },
   ];
 }

@@ -2,10 +2,10 @@ import { introspection } from '../load/introspection.ts';
 import type { Row } from '../report/row.ts';
 import { createAccount, makeAdmin, signIn, startService } from '../service/service.ts';
 
-/** The token check of a caller who shows a credential too: two tokens are checked. */
+/** The token check for a caller with a credential of its own: two tokens are checked. */
 export const introspectTokenBearer: Row = {
   name: 'IntrospectTokenBearer',
-  about: 'the same, where the caller authenticates by an access token with tokens.introspect',
+  about: 'the same for a caller that authenticates with an access token with tokens.introspect',
   target: 0.8,
   async prepare(cleanups, { profileDirectory }) {
     const dataDir = cleanups.directory();

@@ -3,18 +3,18 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { introspection } from '../load/introspection.ts';
-import { percentile } from '../report/percentile.ts';
+import { signUpPeople } from '../load/people.ts';
 import type { Row } from '../report/row.ts';
-import { signInsOf } from '../seed/people.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { percentile } from '../report/statistics.ts';
+import { startOnPostgres } from '../service/replica.ts';
 
 const AT_ONCE = 64;
-/** A caller's own pace, at which what it waits for is not itself. */
+/** The time between two calls: long enough that they don't wait for each other. */
 const PACE_MS = 5;
 const WARM_UP_MS = 3000;
 const PROMISED_P99_MS = 25;
 
-/** How token checks go on while 64 people sign in at once, without end. */
+/** Measures token checks while 64 sign-ins are running at all times. */
 export const introspectTokenInStorm: Row = {
   name: 'IntrospectTokenInStorm',
   about:
@@ -22,7 +22,7 @@ export const introspectTokenInStorm: Row = {
   target: 0.25,
   async prepare(cleanups, options) {
     const service = await startOnPostgres(cleanups, options);
-    const people = await signInsOf(service.grpcAddress);
+    const people = await signUpPeople(service.grpcAddress);
     const { accessToken: token } = await people.signIn();
     const [idle] = await introspection(cleanups, service, { token });
     const inStorm = {

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { framedRequest, introspections, type SendIntrospections } from '../load/distinct-tokens.ts';
 import { ask } from '../load/introspection.ts';
-import { perSecond } from '../report/report.ts';
+import { Mint } from '../load/mint.ts';
 import type { Contestant, Row } from '../report/row.ts';
-import { Mint } from '../seed/mint.ts';
-import { type PostgresService, startOnPostgres } from '../service/postgres.ts';
+import { perSecond } from '../report/table.ts';
+import { type PostgresService, startOnPostgres } from '../service/replica.ts';
 
 const TOKENS = 10_000;
 const WARM_UP_MS = 2000;
 
-/** Whether the check of a known token costs the same however many are known. */
+/** Measures whether the check of a known token costs the same however many are known. */
 export const introspectTokenMany: Row = {
   name: 'IntrospectTokenMany',
   about: 'SessionService/IntrospectToken of 10,000 tokens in rotation, against one of them',
@@ -27,7 +27,9 @@ export const introspectTokenMany: Row = {
   },
 };
 
-/** The checks per second of tokens that the service has never seen: their signatures are verified. */
+/**
+ * Returns the checks per second of tokens that are new to the service, which verifies their signatures.
+ */
 async function firstSight(send: SendIntrospections, tokens: readonly string[]): Promise<number> {
   const bodies = tokens.map(framedRequest).values();
   return (await send(() => bodies.next().value)).perSecond;

@@ -2,7 +2,7 @@ import { introspection } from '../load/introspection.ts';
 import type { Row } from '../report/row.ts';
 import { createAccount, signIn, startService } from '../service/service.ts';
 
-/** The token check of a caller whom the operator trusts for where it comes from. */
+/** The token check for a caller from a network that the operator trusts. */
 export const introspectToken: Row = {
   name: 'IntrospectToken',
   about: 'SessionService/IntrospectToken of one token, trusted caller, against a bare echo',

@@ -2,27 +2,27 @@ import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import pg from 'pg';
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
+import { type People, signUpPeople } from '../load/people.ts';
 import type { Contestant, Row } from '../report/row.ts';
-import { type People, signInsOf } from '../seed/people.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { startOnPostgres } from '../service/replica.ts';
 
 const USERS = 1_000_000;
 const PAGE_SIZE = 50;
 const PAGE = 10_000;
-/** The largest that there is: the way to the page is not measured. */
+/** The largest page size, used to reach the page to measure. */
 const STRIDE = 200;
 
 type Admin = Client<typeof AdminService>;
 
-/** Page 10,000 of a million users, against the first. */
+/** Page 10,000 of a million users, against the first page. */
 export const listUsers: Row = {
   name: 'ListUsers',
   about: 'AdminService/ListUsers, page 10,000 of 1,000,000 users, PostgreSQL, against page 1',
   target: 0.67,
   async prepare(cleanups, options) {
     const service = await startOnPostgres(cleanups, options);
-    const people = await signInsOf(service.grpcAddress);
-    await seed(service.databaseUrl, people);
+    const people = await signUpPeople(service.grpcAddress);
+    await addUsers(service.databaseUrl, people);
     const admin = adminClient(service.grpcAddress, (await people.signIn()).accessToken);
     return [
       pages(`page ${PAGE}`, admin, await tokenOfPage(admin, PAGE)),
@@ -31,8 +31,8 @@ export const listUsers: Row = {
   },
 };
 
-/** A million more, and the role that lists them for those who sign in. */
-async function seed(databaseUrl: string, { email }: People): Promise<void> {
+/** Adds a million users, and makes those who sign in administrators. */
+async function addUsers(databaseUrl: string, { email }: People): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query(`update accounts set roles = '{user,admin}'`);

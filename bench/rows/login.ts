@@ -6,14 +6,15 @@ import {
   LoginResponseSchema,
 } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { grpcLoad } from '../load/h2load.ts';
+import { signUpPeople } from '../load/people.ts';
 import type { Contestant, Row } from '../report/row.ts';
-import { PASSWORD, signInsOf } from '../seed/people.ts';
-import { type Cleanups, finished } from '../service/cleanups.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { type Cleanups, outputOf } from '../service/cleanups.ts';
+import { PASSWORD } from '../service/passwords.ts';
+import { startOnPostgres } from '../service/replica.ts';
 
 const GRACE_MS = 10_000;
 
-/** Whole sign-ins on PostgreSQL, with their session and their events: hashing is the physical limit. */
+/** Whole sign-ins on PostgreSQL with their sessions and events. Hashing is the physical limit. */
 export const login: Row = {
   name: 'Login',
   about: 'AuthService/Login, 16 at once, PostgreSQL, against bare argon2.verify',
@@ -24,13 +25,13 @@ export const login: Row = {
   },
 };
 
-/** Sign-ins at a service, 16 at once. `name` is what the contestant is called. */
+/** Returns a contestant of this name: sign-ins to a service, 16 at once. */
 export async function signIns(
   cleanups: Cleanups,
   address: string,
   name = 'the service',
 ): Promise<Contestant> {
-  const people = await signInsOf(address);
+  const people = await signUpPeople(address);
   const request = create(LoginRequestSchema, {
     email: people.email,
     password: PASSWORD,
@@ -52,14 +53,14 @@ export async function signIns(
   };
 }
 
-/** A process that does nothing but check one password again and again, on all cores. */
+/** A process that only checks a password, repeatedly and on all cores. */
 function bareArgon2(cleanups: Cleanups): Contestant {
   const measure = async (seconds: number) => {
     const args = ['bench/load/argon2-verify.ts', String(seconds)];
     const child = cleanups.process(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    return Number(await finished(child, seconds * 1000 + GRACE_MS));
+    return Number(await outputOf(child, seconds * 1000 + GRACE_MS));
   };
   return {
     name: 'bare argon2.verify',

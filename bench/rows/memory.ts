@@ -1,21 +1,21 @@
 import { framedRequest, introspections } from '../load/distinct-tokens.ts';
+import { Mint } from '../load/mint.ts';
 import { Progress } from '../report/progress.ts';
 import type { Figure, FigureRow } from '../report/row.ts';
-import { Mint } from '../seed/mint.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { startOnPostgres } from '../service/replica.ts';
 import { COLLECTABLE, settledMemory } from '../service/resident-memory.ts';
 
 const FIRST = 10_000;
-/** Whatever has been checked by then is what is measured. */
+/** After this time, the tokens checked so far are what is measured. */
 const MAX_MS = 200_000;
 const PROMISED = 1.5;
 
-/** Whether what the service keeps of the tokens that it has seen is bounded. */
+/** Measures whether the memory that the service uses for tokens is bounded. */
 export const memory: FigureRow = {
   name: 'Memory',
   about: `resident memory after --tokens distinct tokens, against after ${FIRST.toLocaleString('en-US')}`,
   async figures(cleanups, { sizes }) {
-    // Without a profile, which would grow with the run.
+    // Without a CPU profile, which would grow with the run.
     const service = await startOnPostgres(cleanups, { nodeArgs: COLLECTABLE });
     const mint = await Mint.of(service);
     const send = await introspections(service, mint);

@@ -10,17 +10,17 @@ import {
   RefreshTokenRequestSchema,
   RefreshTokenResponseSchema,
 } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { signUpPeople } from '../load/people.ts';
 import type { Contestant, Row } from '../report/row.ts';
-import { signInsOf } from '../seed/people.ts';
-import { type Cleanups, finished } from '../service/cleanups.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { type Cleanups, outputOf } from '../service/cleanups.ts';
+import { startOnPostgres } from '../service/replica.ts';
 
 const CLIENTS = 32;
 const SEEDED = 20_000;
 const GRACE_MS = 20_000;
 const PATH = `/${AuthService.typeName}/${AuthService.method.refreshToken.name}`;
 
-/** 32 clients, each of which exchanges its refresh token again and again. */
+/** 32 clients, each of which repeatedly exchanges its refresh token. */
 export const refreshToken: Row = {
   name: 'RefreshToken',
   about:
@@ -33,7 +33,7 @@ export const refreshToken: Row = {
       );
     }
     const service = await startOnPostgres(cleanups, options);
-    await seed(service.databaseUrl);
+    await insertSessions(service.databaseUrl);
     return [
       await refreshes(cleanups, service.grpcAddress),
       statements(cleanups, service.databaseUrl),
@@ -41,8 +41,8 @@ export const refreshToken: Row = {
   },
 };
 
-/** Sessions that pgbench can name by a number. */
-async function seed(databaseUrl: string): Promise<void> {
+/** Inserts sessions whose ids end with a number, so that pgbench can choose one. */
+async function insertSessions(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query(`
@@ -58,7 +58,7 @@ async function seed(databaseUrl: string): Promise<void> {
 }
 
 async function refreshes(cleanups: Cleanups, address: string): Promise<Contestant> {
-  const people = await signInsOf(address);
+  const people = await signUpPeople(address);
   const tokens = await Promise.all(
     Array.from({ length: CLIENTS }, async () => (await people.signIn()).refreshToken),
   );
@@ -98,7 +98,7 @@ function exchange(client: grpc.Client, token: string): Promise<string> {
   });
 }
 
-/** The statement of SessionRepository.rotate, with what it compares left as it is. */
+/** The statement of SessionRepository.rotate, but it keeps the values that it compares. */
 const STATEMENT = `
 \\set n random(1, ${SEEDED})
 update sessions s
@@ -120,7 +120,7 @@ function statements(cleanups: Cleanups, databaseUrl: string): Contestant {
     const child = cleanups.process('pgbench', [...args, '-f', script, databaseUrl], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const report = await finished(child, seconds * 1000 + GRACE_MS);
+    const report = await outputOf(child, seconds * 1000 + GRACE_MS);
     await sleep(100);
     return Number(/tps = ([\d.]+)/.exec(report)?.[1]);
   };

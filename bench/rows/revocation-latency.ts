@@ -1,25 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, createClient } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
-import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
 import { redis, type Server } from '../../test/servers.ts';
-import { percentile } from '../report/percentile.ts';
+import { type People, signUpPeople } from '../load/people.ts';
+import {
+  type Sessions,
+  sessionsOf,
+  TIMEOUT_MS,
+  watchRevocations,
+} from '../load/revocation-reader.ts';
 import { Progress } from '../report/progress.ts';
 import type { Figure, FigureRow } from '../report/row.ts';
-import { CHEAP_PASSWORDS, type People, signInsOf } from '../seed/people.ts';
+import { percentile } from '../report/statistics.ts';
 import type { Cleanups } from '../service/cleanups.ts';
-import { startDatabase, startReplica } from '../service/postgres.ts';
+import { startDatabase } from '../service/databases.ts';
+import { CHEAP_HASHING } from '../service/passwords.ts';
+import { startReplica } from '../service/replica.ts';
 
 const PROMISED_P99_MS = 250;
 const PROMISED_MAX_MS = 1000;
-/** A revocation that has not been seen after this long is not going to be. */
-const GIVEN_UP_MS = 10_000;
-/** Replicas look at the table four times a second: revocations come at any time between two looks. */
+/** The longest pause before a revocation, so that it falls anywhere between two looks at the table. */
 const MAX_PAUSE_MS = 250;
-type Sessions = Client<typeof SessionService>;
 
-/** How soon a revocation that one replica has acknowledged is seen at another one. */
+/** Measures how soon a revocation that one replica has acknowledged takes effect at another one. */
 export const revocationLatency: FigureRow = {
   name: 'RevocationLatency',
   about:
@@ -47,7 +49,7 @@ function withRedis(
   return latencies(cleanups, databaseUrl, count, { REDIS_URL: server.url });
 }
 
-/** Milliseconds, one of each kind for each revocation. */
+/** Latencies (ms), one of each kind for each revocation. */
 type Latencies = { introspection: number[]; watcher: number[] };
 
 /** Revokes one session after another at one of two replicas. */
@@ -57,25 +59,25 @@ async function latencies(
   count: number,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<Latencies> {
-  const options = { env: { ...CHEAP_PASSWORDS, ...settings } };
+  const options = { env: { ...CHEAP_HASHING, ...settings } };
   const near = await startReplica(cleanups, databaseUrl, options);
   const far = await startReplica(cleanups, databaseUrl, options);
-  const people = await signInsOf(near.grpcAddress);
+  const people = await signUpPeople(near.grpcAddress);
   const [revoker, checker] = [sessionsOf(near.grpcAddress), sessionsOf(far.grpcAddress)];
-  const reader = await watch(cleanups, sessionsOf(far.grpcAddress));
+  const reader = await watchRevocations(cleanups, sessionsOf(far.grpcAddress));
   const found: Latencies = { introspection: [], watcher: [] };
   const progress = new Progress(settings['REDIS_URL'] ? 'with Redis' : 'without Redis', count);
   for (let done = 0; done < count; done += 1) {
     const tokens = await liveTokens(people, checker);
     await sleep(Math.random() * MAX_PAUSE_MS);
     const ackedAt = await revoke(revoker, tokens);
-    const [seenAt, toldAt] = await Promise.all([
-      inactive(checker, tokens.accessToken),
-      reader.toldAt(tokens.sessionId),
+    const [inactiveAt, seenAt] = await Promise.all([
+      waitUntilInactive(checker, tokens.accessToken),
+      reader.seenAt(tokens.sessionId),
     ]);
-    // The other one may know before the caller has its answer.
-    found.introspection.push(Math.max(0, seenAt - ackedAt));
-    found.watcher.push(Math.max(0, toldAt - ackedAt));
+    // The other replica may know before the caller has its answer.
+    found.introspection.push(Math.max(0, inactiveAt - ackedAt));
+    found.watcher.push(Math.max(0, seenAt - ackedAt));
     progress.at(done + 1);
   }
   progress.end();
@@ -83,11 +85,7 @@ async function latencies(
   return found;
 }
 
-function sessionsOf(address: string): Sessions {
-  return createClient(SessionService, createGrpcTransport({ baseUrl: `http://${address}` }));
-}
-
-/** Signs in. The other replica has seen the token, and holds it for valid. */
+/** Signs in, and makes the other replica check the token, which it remembers as valid. */
 async function liveTokens(people: People, checker: Sessions): Promise<Tokens> {
   const tokens = await people.signIn();
   const { active } = await checker.introspectToken({ token: tokens.accessToken });
@@ -95,65 +93,22 @@ async function liveTokens(people: People, checker: Sessions): Promise<Tokens> {
   return tokens;
 }
 
-/** Gives when the call was acknowledged. */
+/** Revokes the session. Returns when the call was acknowledged (ms). */
 async function revoke(revoker: Sessions, { accessToken, sessionId }: Tokens): Promise<number> {
   const headers = { authorization: `Bearer ${accessToken}` };
   await revoker.revokeSession({ sessionId }, { headers });
   return performance.now();
 }
 
-/** Asks again and again until the token is inactive, and gives when that was. */
-async function inactive(checker: Sessions, token: string): Promise<number> {
-  for (const end = performance.now() + GIVEN_UP_MS; performance.now() < end; ) {
+/** Repeats the check until the token is inactive. Returns when that was (ms). */
+async function waitUntilInactive(checker: Sessions, token: string): Promise<number> {
+  for (const end = performance.now() + TIMEOUT_MS; performance.now() < end; ) {
     const { active } = await checker.introspectToken({ token });
     if (!active) return performance.now();
-    // Not without a pause: a replica that is kept busy hears later.
+    // With a pause: a replica that is kept busy learns of it later.
     await sleep(1);
   }
-  throw new Error(`a revoked token is still active after ${GIVEN_UP_MS} ms`);
-}
-
-/** A reader of the feed that notes when it was told of what. */
-class Reader {
-  readonly #toldAt = new Map<string, number>();
-  readonly #waiting = new Map<string, (at: number) => void>();
-
-  async read(sessions: Sessions, signal: AbortSignal, caughtUp: () => void): Promise<void> {
-    for await (const { event } of sessions.watchRevocations({ cursor: '' }, { signal })) {
-      if (event.case === 'checkpoint') caughtUp();
-      if (event.case === 'revocation' && event.value.target.case === 'sessionId') {
-        this.#told(event.value.target.value, performance.now());
-      }
-    }
-  }
-
-  #told(sessionId: string, at: number): void {
-    this.#toldAt.set(sessionId, at);
-    this.#waiting.get(sessionId)?.(at);
-  }
-
-  /** When it was told of a session's revocation. */
-  async toldAt(sessionId: string): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const told = this.#toldAt.get(sessionId);
-    if (told !== undefined) return told;
-    this.#waiting.set(sessionId, resolve);
-    const late = new Error(`a revocation has not been told after ${GIVEN_UP_MS} ms`);
-    const timer = setTimeout(() => reject(late), GIVEN_UP_MS);
-    return promise.finally(() => clearTimeout(timer));
-  }
-}
-
-/** A connected reader that has been told what was in force. */
-async function watch(cleanups: Cleanups, sessions: Sessions): Promise<Reader> {
-  const leaving = new AbortController();
-  cleanups.add(() => leaving.abort());
-  const { promise: caughtUp, resolve, reject } = Promise.withResolvers<void>();
-  const reader = new Reader();
-  // After the beginning, a stream that ends shows as a revocation that is never told.
-  reader.read(sessions, leaving.signal, resolve).catch(reject);
-  await caughtUp;
-  return reader;
+  throw new Error(`a revoked token is still active after ${TIMEOUT_MS} ms`);
 }
 
 function figuresOf(where: string, { introspection, watcher }: Latencies): Figure[] {

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict';
 import { toBinary } from '@bufbuild/protobuf';
 import { VerifyApiKeyResponseSchema } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { framed } from '../load/framed.ts';
+import { framed } from '../load/grpc-framing.ts';
 import { sendVaried } from '../load/varied-load.ts';
 import {
-  askVerdict,
   insertKeys,
   VERIFICATION_PATH,
   verificationRequest,
+  verifyOnce,
 } from '../load/verification.ts';
-import { perSecond } from '../report/report.ts';
 import type { Contestant, Row } from '../report/row.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { perSecond } from '../report/table.ts';
+import { startOnPostgres } from '../service/replica.ts';
 
 const KEYS = 10_000;
 const WARM_UP_MS = 2000;
 
-/** Whether the check of a known key costs the same however many are known. */
+/** Measures whether the check of a known key costs the same however many are known. */
 export const verifyApiKeyMany: Row = {
   name: 'VerifyApiKeyMany',
   about: 'ApiKeyService/VerifyApiKey of 10,000 keys in rotation, against one of them',
@@ -26,8 +26,8 @@ export const verifyApiKeyMany: Row = {
     const secrets = await insertKeys(service, KEYS);
     const [first = ''] = secrets;
     const { grpcAddress: address } = service;
-    const answer = await askVerdict(address, first);
-    // Whichever it is, the answer about a valid key is as long: only ids differ.
+    const answer = await verifyOnce(address, first);
+    // All answers about valid keys have the same length: only ids differ.
     const responseBytes = toBinary(VerifyApiKeyResponseSchema, answer).byteLength;
     const send = (next: () => Buffer | undefined) =>
       sendVaried({ address, path: VERIFICATION_PATH, next, responseBytes });
@@ -57,7 +57,7 @@ function contestant(
   return {
     name,
     async check() {
-      const { valid } = await askVerdict(address, secrets.at(-1) ?? '');
+      const { valid } = await verifyOnce(address, secrets.at(-1) ?? '');
       assert.ok(valid, `${name}: not valid`);
     },
     async perSecond(seconds) {

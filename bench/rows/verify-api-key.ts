@@ -1,8 +1,8 @@
 import { insertKeys, verification } from '../load/verification.ts';
 import type { Row } from '../report/row.ts';
-import { startOnPostgres } from '../service/postgres.ts';
+import { startOnPostgres } from '../service/replica.ts';
 
-/** The check of a known key for a caller whom the operator trusts for where it comes from. */
+/** The check of a known key for a caller from a network that the operator trusts. */
 export const verifyApiKey: Row = {
   name: 'VerifyApiKey',
   about: 'ApiKeyService/VerifyApiKey of one key, trusted caller, against a bare echo',

@@ -1,4 +1,4 @@
-/** Made-up people, the same ones every time: thousands of names, addresses as people have them. */
+/** Made-up people, the same ones every time, with thousands of names and realistic addresses. */
 
 const GIVEN =
   `Ada Agnieszka Ahmed Aiko Aisha Alejandro Amara Anders Anna Antoine Arjun Astrid Beatriz Benedikt Björn
@@ -22,7 +22,7 @@ const COMPANIES = 400;
 
 export type Person = { email: string; displayName: string };
 
-/** The person with this number. No two of them have the same address. */
+/** Returns the person with this number. No two people have the same address. */
 export function madeUpPerson(number: number): Person {
   const pick = <T>(list: readonly T[], use: number): T =>
     list[mixed(number, use) % list.length] as T;
@@ -30,7 +30,7 @@ export function madeUpPerson(number: number): Person {
   const family = pick(FAMILY_BEGINNINGS, 2) + pick(FAMILY_MIDDLES, 3) + pick(FAMILY_ENDS, 4);
   const [first, last] = [ascii(given), ascii(family)];
   const tag = number.toString(36);
-  // What stands after the last sign is the number: that is what keeps addresses apart.
+  // The number at the end of the local part makes each address unique.
   const local = pick(
     [`${first}.${last}-${tag}`, `${first}_${tag}`, `${first[0]}${last}.${tag}`, `${last}_${tag}`],
     5,
@@ -40,7 +40,7 @@ export function madeUpPerson(number: number): Person {
   return { email: `${local}@${host}`, displayName: `${given} ${family}` };
 }
 
-/** What is left of a name in an address. */
+/** Returns the form that a name has in an address. */
 function ascii(name: string): string {
   return name
     .normalize('NFD')
@@ -48,7 +48,7 @@ function ascii(name: string): string {
     .toLowerCase();
 }
 
-/** A whole number that looks like chance and follows from two others. */
+/** Returns a pseudo-random whole number that depends only on the two given. */
 function mixed(number: number, use: number): number {
   let bits = Math.imul(number ^ (use * 0x9e3779b9), 0x85ebca6b);
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);

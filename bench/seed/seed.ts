@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { cheapHash, PASSWORD } from './people.ts';
-import { seed } from './seeding.ts';
+import { cheapHash, PASSWORD } from '../service/passwords.ts';
+import { seedDatabase } from './seed-database.ts';
 
 const USAGE = `Usage: npm run seed -- [--accounts 1000000] [--sessions 5000000] [DATABASE_URL]
 
-Fills a migrated database with made-up people and their sessions. Stopped (Ctrl+C), it goes on when it
-is started again. It refuses a database that holds anybody else. DATABASE_URL is otherwise taken from
-the environment. Everybody's password is: ${PASSWORD}
+Fills a migrated database with made-up people and their sessions. If you stop it (Ctrl+C), it continues
+when you start it again. It refuses a database that holds other people. Without an argument, DATABASE_URL
+is taken from the environment. Everyone's password is: ${PASSWORD}
 `;
-const MOST = 100_000_000;
+const MAX_ROWS = 100_000_000;
 
 try {
   process.exitCode = await main();
@@ -41,13 +41,13 @@ async function main(): Promise<number> {
     passwordHash: await cheapHash(),
     refreshHash: randomBytes(32),
   };
-  if (await seed(databaseUrl, seeds, stopping.signal)) return 0;
-  process.stderr.write('Stopped. Start it again to go on.\n');
+  if (await seedDatabase(databaseUrl, seeds, stopping.signal)) return 0;
+  process.stderr.write('Stopped. Start it again to continue.\n');
   return 130;
 }
 
 function count(name: string, text: string): number {
   const number = Number(text);
-  if (Number.isInteger(number) && number >= 1 && number <= MOST) return number;
-  throw new Error(`--${name} is not a whole number from 1 to ${MOST}`);
+  if (Number.isInteger(number) && number >= 1 && number <= MAX_ROWS) return number;
+  throw new Error(`--${name} must be a whole number from 1 to ${MAX_ROWS}`);
 }

@@ -3,8 +3,8 @@ import { canonicalEmail } from '../../src/accounts/email.ts';
 import { madeUpPerson } from './made-up-people.ts';
 
 /**
- * The ids of seeded rows tell their number, and are of a time before the service existed: a tenth of a
- * second apart, from here on. None of the service's own lies among them.
+ * The ids of seeded rows contain their number and a time before the service existed, starting here and
+ * a tenth of a second apart. No id of the service's own lies between them.
  */
 const FIRST_ID_MS = Date.UTC(2020, 0, 1);
 const LAST_ID_MS = Date.UTC(2025, 0, 1);
@@ -22,7 +22,7 @@ const USER_AGENTS = [
 ];
 const DEVICES = ['Laptop', 'Phone', 'Office desktop', 'Tablet', '', 'Kitchen computer'];
 
-/** The id of the row with this number, from 1. */
+/** Returns the id of the row with this number, which starts at 1. */
 export function seededId(number: number): string {
   const digits =
     (FIRST_ID_MS + number * ID_STEP_MS).toString(16).padStart(12, '0') +
@@ -31,13 +31,13 @@ export function seededId(number: number): string {
   return digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
-/** The same in SQL, of an expression. */
+/** Returns the SQL of the same id, for an expression that is the number. */
 function idSql(number: string): string {
   const time = `lpad(to_hex(${FIRST_ID_MS} + (${number}) * ${ID_STEP_MS}), 12, '0')`;
   return `(${time} || '${ID_MIDDLE}' || lpad(to_hex(${number}), 12, '0'))::uuid`;
 }
 
-/** The first id that is not of a seeded row any more. */
+/** The first id after those of seeded rows. */
 export const END_OF_SEEDED_IDS = boundary(LAST_ID_MS);
 export const START_OF_SEEDED_IDS = boundary(FIRST_ID_MS);
 
@@ -46,30 +46,30 @@ function boundary(ms: number): string {
   return `${digits.slice(0, 8)}-${digits.slice(8)}-0000-0000-000000000000`;
 }
 
-/** The number of the row with this id. */
+/** Returns the number of the row with this id. */
 export function seededNumber(id: string): number {
   return Number.parseInt(id.slice(-12), 16);
 }
 
-/** Whose a session is: the sessions of one account lie far from each other, as in life. */
+/** Returns the owner of a session. An account's sessions are far from each other, as in practice. */
 export function ownerOf(session: number, accounts: number): number {
   return ((session - 1) % accounts) + 1;
 }
 
-/** Whether an account may sign in. The sessions of those that may not have ended. */
+/** Returns whether an account may sign in. The sessions of the other accounts have ended. */
 export function isActive(account: number): boolean {
   return account % SUSPENDED_EVERY !== 0;
 }
 
-/** How often a session has been refreshed. */
+/** Returns how often a session has been refreshed. */
 export function generationOf(session: number): number {
   return session % GENERATIONS;
 }
 
-/** A piece of the work: the rows from one number to another, both included. */
+/** The rows from one number to another, both included. */
 export type Batch = { from: number; to: number };
 
-/** Inserts accounts with their passwords, all of the same one, in one statement. */
+/** Inserts accounts in one statement, all with the same password. */
 export async function insertAccounts(
   client: pg.Client,
   { from, to }: Batch,
@@ -104,7 +104,7 @@ export async function insertAccounts(
   );
 }
 
-/** Inserts sessions of so many accounts, begun in the last ten days, in one statement. */
+/** Inserts sessions of this many accounts, begun in the last ten days, in one statement. */
 export async function insertSessions(
   client: pg.Client,
   { from, to }: Batch,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 const STOP_TIMEOUT_MS = 10_000;
 
-/** What has been started and has to end: the newest first, also when the run is interrupted. */
+/** Ends what was started, the newest first, also if the run is interrupted. */
 export class Cleanups {
   readonly #pending: (() => unknown)[] = [];
   #running: Promise<void> | undefined;
@@ -15,7 +15,9 @@ export class Cleanups {
     this.#pending.push(cleanup);
   }
 
-  /** Ends everything. Called again meanwhile, as an interruption may, it waits for the same end. */
+  /**
+   * Ends everything. If it is called again meanwhile, by an interruption, it waits for the same end.
+   */
   run(): Promise<void> {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -27,13 +29,14 @@ export class Cleanups {
     for (let next = this.#pending.pop(); next; next = this.#pending.pop()) await next();
   }
 
+  /** Creates a temporary directory, which the cleanup removes. Returns its path. */
   directory(): string {
     const path = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
     this.add(() => rmSync(path, { recursive: true, force: true }));
     return path;
   }
 
-  /** Starts a program that does not outlive this one. */
+  /** Starts a program, which never outlives this one. */
   process(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
     const child = spawn(command, args, options);
     const kill = () => child.kill('SIGKILL');
@@ -44,7 +47,7 @@ export class Cleanups {
   }
 }
 
-/** Asks a process to end, and ends it when it takes too long. */
+/** Asks a process to end, and kills it if that takes too long. */
 export async function stop(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
@@ -54,8 +57,8 @@ export async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** What a process has written to standard output, once it has ended well. */
-export async function finished(child: ChildProcess, timeoutMs: number): Promise<string> {
+/** Waits until a process has ended, and returns its standard output. Throws unless it exits with 0. */
+export async function outputOf(child: ChildProcess, timeoutMs: number): Promise<string> {
   let text = '';
   child.stdout?.on('data', (chunk) => {
     text += chunk;
@@ -67,8 +70,8 @@ export async function finished(child: ChildProcess, timeoutMs: number): Promise<
   return text;
 }
 
-/** Waits until a process has written what `pattern` matches to standard error. */
-export function written(
+/** Waits until the standard error of a process matches `pattern`. */
+export function waitForOutput(
   child: ChildProcess,
   pattern: RegExp,
   timeoutMs: number,

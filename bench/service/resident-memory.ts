@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a service is started with whose memory is measured. */
+/** The arguments of node for a service whose memory is measured. */
 export const COLLECTABLE = ['--expose-gc', '--import', './bench/service/collect-garbage.ts'];
 
 const COLLECTIONS = 6;

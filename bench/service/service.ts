@@ -5,14 +5,14 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { PGlite } from '@electric-sql/pglite';
 import { pg_trgm } from '@electric-sql/pglite/contrib/pg_trgm';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { type Cleanups, stop, written } from './cleanups.ts';
+import { type Cleanups, stop, waitForOutput } from './cleanups.ts';
+import { PASSWORD } from './passwords.ts';
 
 const START_TIMEOUT_MS = 60_000;
 const MAIL_TIMEOUT_MS = 30_000;
 const EMAIL = 'bench@example.com';
-const PASSWORD = 'correct horse battery staple';
 
-/** The `iss` and `aud` of its tokens. */
+/** The `iss` and `aud` of the service's tokens. */
 export const ISSUER = 'https://id.example.com';
 
 export type RunningService = {
@@ -26,13 +26,13 @@ export type ServiceOptions = {
   dataDir: string;
   profileDirectory?: string | undefined;
   nodeArgs?: readonly string[];
-  /** Beside what every row has; without DATABASE_URL the database is embedded. */
+  /** Further environment variables. Without DATABASE_URL the database is embedded. */
   env?: Readonly<Record<string, string>>;
 };
 
 /**
- * Starts the service as `npm start` does, in a process of its own, by default with an embedded database, and waits
- * until it is ready. It logs as in production; the lines go nowhere.
+ * Starts the service as `npm start` does, in a process of its own, by default with an embedded
+ * database, and waits until it is ready. It logs as in production; the lines are discarded.
  */
 export async function startService(
   cleanups: Cleanups,
@@ -49,7 +49,7 @@ export async function startService(
       COUNTERSIGN_GRPC_ADDR: '127.0.0.1:0',
       COUNTERSIGN_HTTP_ADDR: '127.0.0.1:0',
       COUNTERSIGN_ISSUER: ISSUER,
-      // A run may take longer than the ten minutes of the default.
+      // A run may take longer than the default of ten minutes.
       COUNTERSIGN_ACCESS_TOKEN_TTL: '2h',
       COUNTERSIGN_SHUTDOWN_GRACE: '2s',
       ...env,
@@ -57,25 +57,29 @@ export async function startService(
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const pattern = /gRPC +(\S+)\n *HTTP +(\S+)/;
-  const [, grpcAddress = '', publicUrl = ''] = await written(child, pattern, START_TIMEOUT_MS);
+  const [, grpcAddress = '', publicUrl = ''] = await waitForOutput(
+    child,
+    pattern,
+    START_TIMEOUT_MS,
+  );
   return { grpcAddress, publicUrl, pid: child.pid ?? 0, stop: () => stop(child) };
 }
 
-/** Signs a person up with the service, and verifies the address by the mail that came. */
+/** Signs up the person of the benchmarks, and verifies the address with the mail that arrives. */
 export async function createAccount(service: RunningService): Promise<void> {
   const auth = authClient(service);
   await auth.signUp({ email: EMAIL, password: PASSWORD, displayName: 'Bench' });
   await auth.verifyEmail({ token: await mailedToken(service) });
 }
 
-/** Makes that person an administrator. The service must not be running: the database is its own. */
+/** Makes that person an administrator. The service must not be running: it would hold the database. */
 export async function makeAdmin(dataDir: string): Promise<void> {
   const database = await PGlite.create(join(dataDir, 'postgres'), { extensions: { pg_trgm } });
   await database.query(`update accounts set roles = '{user,admin}'`);
   await database.close();
 }
 
-/** Signs that person in. Gives the access token. */
+/** Signs that person in. Returns the access token. */
 export async function signIn(service: RunningService): Promise<string> {
   const { outcome } = await authClient(service).login({ email: EMAIL, password: PASSWORD });
   if (outcome.case !== 'tokens') throw new Error('the sign-in gave no tokens');
@@ -93,5 +97,5 @@ async function mailedToken({ publicUrl }: RunningService): Promise<string> {
     const token = /#token=(\S+)/.exec(mail?.text ?? '')?.[1];
     if (token !== undefined) return token;
   }
-  throw new Error('the mail with the token did not come');
+  throw new Error('the mail with the token did not arrive');
 }

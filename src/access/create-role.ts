@@ -1,74 +1,54 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { type Actor, requireAll } from './actor.ts';
-import { heldNow } from './held-now.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import { requireNow } from './held-now.ts';
+import { permissionsIn } from './permission.repository.ts';
 import { rolesIn } from './role.repository.ts';
-import {
-  nameTaken,
-  permissionNames,
-  type RoleDeps,
-  type RoleView,
-  requireExisting,
-  roleView,
-} from './role-view.ts';
+import type { RoleBook } from './role-book.ts';
+import { nameTaken, type RoleView, requireExisting, roleView } from './role-view.ts';
 
 const MAX_ROLES = 200;
 
 export type NewRole = { name: string; description: string; permissions: readonly string[] };
 
 /**
- * Adds a role, of permissions that the actor holds (A05).
+ * Adds a role. The caller must hold its permissions (A05).
  *
  * Throws `NAME_TAKEN`, `INVALID_REQUEST`, `PERMISSION_DENIED`, `TOO_MANY`.
  */
 export async function createRole(
-  deps: RoleDeps,
+  { database, roles }: { database: Database; roles: RoleBook },
   caller: Caller,
-  actor: Actor,
-  request: NewRole,
+  role: NewRole,
 ): Promise<RoleView> {
-  const view = await deps.database.transaction(
-    (em) => add(em, deps, caller, actor, request),
-    caller.signal,
-  );
-  await deps.roles.changed();
+  const view = await database.transaction(caller, (tx) => add(tx, role));
+  await roles.changed();
   return view;
 }
 
-async function add(
-  em: EntityManager,
-  deps: RoleDeps,
-  caller: Caller,
-  actor: Actor,
-  { name, description, permissions: wanted }: NewRole,
-): Promise<RoleView> {
-  const roles = rolesIn(em);
+async function add(tx: Transaction, { name, description, ...role }: NewRole): Promise<RoleView> {
+  const roles = rolesIn(tx.em);
   await roles.lock();
-  const permissions = [...new Set(wanted)].sort();
-  const all = await permissionNames(em);
+  const permissions = [...new Set(role.permissions)].sort();
+  const all = await permissionsIn(tx.em).names();
   requireExisting(all, permissions);
-  requireAll(await heldNow(em, actor), ['roles.write', ...permissions]);
-  if (await roles.findOne({ name })) throw nameTaken('a role');
+  await requireNow(tx, ['roles.write', ...permissions]);
+  if (await roles.findOne({ name })) throw nameTaken('role');
   if ((await roles.count()) >= MAX_ROLES) {
-    throw new Failure('precondition', 'TOO_MANY', `there are ${MAX_ROLES} roles already`);
+    const message = `there are ${MAX_ROLES} roles already; delete one first`;
+    throw new Failure('precondition', 'TOO_MANY', message);
   }
-  const now = deps.clock.now();
-  const role = roles.create({
+  const created = roles.create({
     name,
     description,
     permissions,
     builtIn: false,
-    createdAt: now,
-    updatedAt: now,
+    createdAt: tx.now,
+    updatedAt: tx.now,
     deletedAt: null,
   });
-  recordAudit(em, deps, caller, {
-    type: 'role.created',
-    actor: actor.id,
-    details: { role: name, permissions },
-  });
-  await em.flush();
-  return roleView(role, all);
+  tx.audit({ type: 'role.created', details: { role: name, permissions } });
+  await tx.em.flush();
+  return roleView(created, all);
 }

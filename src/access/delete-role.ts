@@ -1,50 +1,32 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { type Actor, requireAll } from './actor.ts';
-import { heldNow } from './held-now.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { requireNow } from './held-now.ts';
 import { rolesIn } from './role.repository.ts';
-import { lockCustomRole, type RoleDeps } from './role-view.ts';
+import type { RoleBook } from './role-book.ts';
+import { lockCustomRole } from './role-view.ts';
 
 /**
- * Deletes a role: from now on it gives nothing (S09). Its name is taken from those who have it: from so
- * many at once, and from the rest by `forgetDeletedRoles`; until then nobody can use it again.
+ * Deletes a role, which grants nothing from then on (S09). Its name is taken from some of its holders
+ * at once, and from the rest by `forgetDeletedRoles`; until then the name can't be used again.
  *
  * Throws `NOT_FOUND`, `BUILT_IN`, `PERMISSION_DENIED`.
  */
 export async function deleteRole(
-  deps: RoleDeps,
+  { database, roles }: { database: Database; roles: RoleBook },
   caller: Caller,
-  actor: Actor,
   name: string,
 ): Promise<void> {
-  const afterCommit = await deps.database.transaction(
-    (em) => remove(em, deps, caller, actor, name),
-    caller.signal,
-  );
-  await deps.roles.changed();
-  afterCommit();
-}
-
-async function remove(
-  em: EntityManager,
-  deps: RoleDeps,
-  caller: Caller,
-  actor: Actor,
-  name: string,
-): Promise<() => void> {
-  await rolesIn(em).lock();
-  const role = await lockCustomRole(em, name);
-  const { permissions } = role;
-  requireAll(await heldNow(em, actor), ['roles.write', ...permissions]);
-  role.deletedAt = deps.clock.now();
-  recordAudit(em, deps, caller, {
-    type: 'role.deleted',
-    actor: actor.id,
-    details: { role: name, permissions },
+  await database.transaction(caller, async (tx) => {
+    await rolesIn(tx.em).lock();
+    const role = await lockCustomRole(tx.em, name);
+    const { permissions } = role;
+    await requireNow(tx, ['roles.write', ...permissions]);
+    role.deletedAt = tx.now;
+    tx.audit({ type: 'role.deleted', details: { role: name, permissions } });
+    // Before the statements below, the last of which may delete the role's row.
+    await tx.em.flush();
+    await tx.revokeHolders(name, 'role_changed');
+    await rolesIn(tx.em).takeFromHolders(name, tx.now);
   });
-  await em.flush();
-  const afterCommit = await deps.revocations.revokeHolders(em, name, 'role_changed');
-  await rolesIn(em).takeFromHolders(name, deps.clock.now());
-  return afterCommit;
+  await roles.changed();
 }

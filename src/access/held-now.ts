@@ -1,37 +1,60 @@
 import { accountGone } from '../accounts/account.repository.ts';
+import type { Caller } from '../platform/caller.ts';
+import { Failure } from '../platform/failure.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
-import { type Actor, requireAll } from './actor.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { rolesIn } from './role.repository.ts';
 
 /**
- * What an actor may do at this moment, by the database: a token or this replica's memory may be a
- * second behind, and what is granted by it would stay. Throws `TOKEN_REVOKED` where the actor is gone or
- * suspended.
+ * What a caller may do at this moment, by the database: a token or this replica's memory may be a
+ * second behind, and whatever is granted by it would stay. Not for the operator, who may do everything.
+ *
+ * Throws `TOKEN_REVOKED` if the caller's account is gone or suspended.
  */
-export async function heldNow(em: EntityManager, actor: Actor): Promise<ReadonlySet<string>> {
+export async function heldNow(em: EntityManager, caller: Caller): Promise<ReadonlySet<string>> {
   const [row] = await query<{ roles: string[] }>(
     em,
     `select roles from accounts where id = $1 and state = 'active'
      union all select roles from service_accounts where id = $1 and state = 'active'`,
-    [actor.id],
+    [caller.subject],
   );
   if (!row) throw accountGone();
   const allowed = new Set(await rolesIn(em).permissionsOf(row.roles));
-  return new Set(actor.permissions.filter((permission) => allowed.has(permission)));
+  return new Set(caller.permissions.filter((permission) => allowed.has(permission)));
+}
+
+/** Throws `PERMISSION_DENIED` for the first of `wanted` that is not among `held` (A05). */
+export function requireAll(held: ReadonlySet<string>, wanted: Iterable<string>): void {
+  for (const permission of wanted) {
+    if (held.has(permission)) continue;
+    const message = `the permission ${permission} is needed: callers change only what is within their own permissions`;
+    throw new Failure('denied', 'PERMISSION_DENIED', message, { metadata: { permission } });
+  }
 }
 
 /**
- * Holds that an actor touches nobody who may do more than the actor. Throws `PERMISSION_DENIED`. Of
- * oneself, one may change what one may of others.
+ * Refuses a caller who lacks any of `wanted` at this moment (A05). Throws `PERMISSION_DENIED` and what
+ * `heldNow` throws.
+ */
+export async function requireNow(
+  { em, caller }: Transaction,
+  wanted: Iterable<string>,
+): Promise<void> {
+  if (caller.kind !== 'operator') requireAll(await heldNow(em, caller), wanted);
+}
+
+/**
+ * Refuses to touch anyone who may do more than the caller. Of themselves, callers may change what they
+ * may change of others. Throws `PERMISSION_DENIED`.
  */
 export async function requireReach(
-  em: EntityManager,
-  actor: Actor,
+  { em, caller }: Transaction,
   permission: string,
   target: { id: string; roles: readonly string[] },
 ): Promise<void> {
-  const held = await heldNow(em, actor);
+  if (caller.kind === 'operator') return;
+  const held = await heldNow(em, caller);
   requireAll(held, [permission]);
-  if (target.id === actor.id) return;
+  if (target.id === caller.subject) return;
   requireAll(held, await rolesIn(em).permissionsOf(target.roles));
 }

@@ -1,14 +1,12 @@
 import type { Account } from '../accounts/account.entity.ts';
 import { Failure } from '../platform/failure.ts';
+import { lock } from '../platform/locks.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
 import { ADMIN_ROLE } from './permissions.ts';
 
-// Any constant will do, as long as every version of the program uses the same one.
-const ADMIN_LOCK = 727_274_002;
-
 /**
- * For a transaction that has locked an account and is about to delete, suspend or demote it. Of several
- * such transactions, each waits for the one before to end, so that one administrator stays (A05).
+ * Refuses to delete, suspend or demote the last active administrator (A05), in a transaction that has
+ * locked the account. Such transactions run one after the other, so that one administrator remains.
  *
  * Throws `LAST_ADMIN`.
  */
@@ -16,16 +14,16 @@ export async function refuseLastAdmin(em: EntityManager, account: Account): Prom
   if (!account.roles.includes(ADMIN_ROLE) || account.state !== 'active') return;
   await lockAdmins(em);
   if (await hasAdminBeside(em, account.id)) return;
-  const message = 'it is the last administrator; make somebody else one first';
+  const message = 'this is the last active administrator; make someone else one first';
   throw new Failure('precondition', 'LAST_ADMIN', message);
 }
 
-/** Has whoever else counts administrators wait until the transaction ends. */
+/** Makes everyone else who counts administrators wait until the transaction ends. */
 export async function lockAdmins(em: EntityManager): Promise<void> {
-  await query(em, 'select pg_advisory_xact_lock($1)', [ADMIN_LOCK]);
+  await lock(em, 'administrators');
 }
 
-/** Whether there is an active administrator, other than this account. */
+/** Whether there is an active administrator other than this account. */
 export async function hasAdminBeside(em: EntityManager, accountId?: string): Promise<boolean> {
   const others = await query(
     em,

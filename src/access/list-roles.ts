@@ -1,25 +1,26 @@
 import type { Caller } from '../platform/caller.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { Permission } from './permission.entity.ts';
-import { Role } from './role.entity.ts';
-import { permissionNames, type RoleView, roleView } from './role-view.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Permission } from './permission.entity.ts';
+import { permissionsIn } from './permission.repository.ts';
+import { rolesIn } from './role.repository.ts';
+import { type RoleView, roleView } from './role-view.ts';
 
-/** All roles, by name. */
+/** Lists all roles, by name. */
 export function listRoles(
-  { database }: { database: SqlDatabase },
+  { database }: { database: Database },
   caller: Caller,
 ): Promise<RoleView[]> {
-  return database.read(async (em) => {
-    const all = await permissionNames(em);
-    const roles = await em.find(Role, { deletedAt: null }, { orderBy: { name: 'asc' } });
+  return database.read(caller, async (em) => {
+    const all = await permissionsIn(em).names();
+    const roles = await rolesIn(em).find({ deletedAt: null }, { orderBy: { name: 'asc' } });
     return roles.map((role) => roleView(role, all));
-  }, caller.signal);
+  });
 }
 
-/** All permissions, by name. */
+/** Lists all permissions, by name. */
 export function listPermissions(
-  { database }: { database: SqlDatabase },
+  { database }: { database: Database },
   caller: Caller,
 ): Promise<Permission[]> {
-  return database.read((em) => em.findAll(Permission, { orderBy: { name: 'asc' } }), caller.signal);
+  return database.read(caller, (em) => permissionsIn(em).all());
 }

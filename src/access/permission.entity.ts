@@ -7,12 +7,12 @@ const PermissionSchema = defineEntity({
     /** `noun.verb`. */
     name: p.text().primary(),
     description: p.text(),
-    /** Whether the program brings it; otherwise it belongs to a customer's own service. */
+    /** Whether the program defines it; otherwise it belongs to a customer's own service. */
     builtIn: p.boolean(),
     createdAt: p.datetime().columnType('timestamptz'),
   },
 });
 
-/** Something that a role can allow. */
+/** Something that roles can allow. */
 export class Permission extends PermissionSchema.class {}
 PermissionSchema.setClass(Permission);

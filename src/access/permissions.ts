@@ -21,12 +21,12 @@ export const BUILT_IN_PERMISSIONS = {
 
 type BuiltIn = keyof typeof BUILT_IN_PERMISSIONS;
 
-/** The role that gives every permission there is, those of customers' own services too. */
+/** The role that grants every permission, including those of customers' own services. */
 export const ADMIN_ROLE = 'admin';
-/** What everybody has from the beginning. */
+/** The role that every new account has. */
 export const USER_ROLE = 'user';
 
-/** The roles that are always there, and always the same. What operators add has other names. */
+/** The roles that always exist and never change. Roles that operators add have other names. */
 export const BUILT_IN_ROLES: Readonly<
   Record<string, { description: string; permissions: readonly BuiltIn[] }>
 > = {
@@ -53,7 +53,7 @@ export const BUILT_IN_ROLES: Readonly<
 };
 
 /**
- * How long the names of all permissions may be together, with a space between each two. The holder of
- * the role `admin` has them all in the `scope` of a token, which is never longer than 4 KiB.
+ * How long the names of all permissions may be together, separated by spaces (characters). A token of
+ * an administrator has them all in its `scope`, and is never longer than 4 KiB.
  */
 export const MAX_SCOPE_LENGTH = 1500;

@@ -1,61 +1,35 @@
 import { Account } from '../accounts/account.entity.ts';
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { type Actor, requireAll } from './actor.ts';
-import { heldNow } from './held-now.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { requireNow } from './held-now.ts';
 import { refuseLastAdmin } from './last-admin.ts';
 import { ADMIN_ROLE } from './permissions.ts';
 import { rolesIn } from './role.repository.ts';
 import { type HolderName, lockHolder } from './role-holder.ts';
-import type { RoleDeps } from './role-view.ts';
-
-type Revoked = { roles: string[]; afterCommit?: () => void };
 
 /**
- * Takes a role from a user or a service account: the tokens issued so far are revoked, sessions go on,
- * and what they are refreshed to gives less (S09). Idempotent. Gives the names of the roles left.
+ * Takes a role from a user or a service account. The tokens issued so far are revoked; sessions go
+ * on, and the tokens that they are refreshed to allow less (S09). Idempotent. Returns the names of
+ * the roles that are left.
  *
  * Throws `NOT_FOUND`, `LAST_ADMIN`, `PERMISSION_DENIED`.
  */
-export async function revokeRole(
-  deps: RoleDeps,
+export function revokeRole(
+  { database }: { database: Database },
   caller: Caller,
-  actor: Actor,
-  holder: HolderName,
-  name: string,
+  { holder: holderName, role: name }: { holder: HolderName; role: string },
 ): Promise<string[]> {
-  const { roles, afterCommit } = await deps.database.transaction(
-    (em) => revoke(em, deps, caller, actor, holder, name),
-    caller.signal,
-  );
-  afterCommit?.();
-  return roles;
-}
-
-async function revoke(
-  em: EntityManager,
-  deps: RoleDeps,
-  caller: Caller,
-  actor: Actor,
-  holderName: HolderName,
-  name: string,
-): Promise<Revoked> {
-  const holder = await lockHolder(em, holderName);
-  const given = await rolesIn(em).permissionsOf([name]);
-  requireAll(await heldNow(em, actor), ['roles.write', ...given]);
-  const before = holder.roles;
-  if (!before.includes(name)) return { roles: before };
-  if (name === ADMIN_ROLE && holder instanceof Account) await refuseLastAdmin(em, holder);
-  holder.roles = before.filter((each) => each !== name);
-  holder.updatedAt = deps.clock.now();
-  recordAudit(em, deps, caller, {
-    type: 'role.revoked',
-    actor: actor.id,
-    subject: holder.id,
-    details: { role: name, before, after: holder.roles },
+  return database.transaction(caller, async (tx) => {
+    const holder = await lockHolder(tx.em, holderName);
+    await requireNow(tx, ['roles.write', ...(await rolesIn(tx.em).permissionsOf([name]))]);
+    const before = holder.roles;
+    if (!before.includes(name)) return before;
+    if (name === ADMIN_ROLE && holder instanceof Account) await refuseLastAdmin(tx.em, holder);
+    holder.roles = before.filter((each) => each !== name);
+    holder.updatedAt = tx.now;
+    const details = { role: name, before, after: holder.roles };
+    tx.audit({ type: 'role.revoked', subject: holder.id, details });
+    await tx.revokeSubject(holder.id, 'role_revoked');
+    return holder.roles;
   });
-  await em.flush();
-  const afterCommit = await deps.revocations.revokeSubject(em, holder.id, 'role_revoked');
-  return { roles: holder.roles, afterCommit };
 }

@@ -1,42 +1,44 @@
 import type { Clock } from '../platform/clock.ts';
-import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
+import { FollowedTable } from '../platform/followed-table.ts';
+import type { Log } from '../platform/log.ts';
+import type { Hints } from '../platform/redis-hints.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type RoleRow, rolesIn } from './role.repository.ts';
-
-export type RoleBookDeps = FollowedTableDeps & { clock: Clock };
 
 /** This replica's memory of what each role allows, in step with the table (S09). */
 export class RoleBook extends FollowedTable {
-  /** Another number after every change: what follows from the roles is as old as the number it had. */
+  /** Changes with every change of a role, for whoever keeps what follows from the roles. */
   version = 0;
-  readonly #deps: RoleBookDeps;
+  readonly #database: SqlDatabase;
+  readonly #clock: Clock;
   #permissions: ReadonlyMap<string, readonly string[]> = new Map();
   #fingerprint = '';
 
-  constructor(deps: RoleBookDeps) {
-    super('roles', deps);
-    this.#deps = deps;
+  constructor(parts: { database: SqlDatabase; clock: Clock; log: Log; hints: Hints }) {
+    super('roles', parts);
+    this.#database = parts.database;
+    this.#clock = parts.clock;
   }
 
-  /** Brings the tables up to what the program knows, reads them, and follows them from then on. */
+  /** Writes the built-in roles and permissions, reads the tables, and follows them from then on. */
   override async start(): Promise<void> {
-    const { database, clock } = this.#deps;
-    await database.transaction((em) => rolesIn(em).seed(clock.now()));
+    await this.#database.transaction((em) => rolesIn(em).seed(this.#clock.now()));
     await super.start();
   }
 
-  /** What the holder of these roles may do, as far as this replica has seen: sorted names. */
+  /** The permissions of these roles, as far as this replica has seen: sorted names. */
   permissionsOf(roles: readonly string[]): string[] {
     return [...new Set(roles.flatMap((role) => this.#permissions.get(role) ?? []))].sort();
   }
 
-  /** After a change has committed: this replica knows it when this resolves, the others are told. */
+  /** To call after a change has committed: tells the other replicas, and reads it on this one. */
   async changed(): Promise<void> {
     this.tellOthers();
     await this.lookSoon();
   }
 
   protected override async readChanges(): Promise<void> {
-    const { fingerprint, roles } = await this.#deps.database.read((em) =>
+    const { fingerprint, roles } = await this.#database.read((em) =>
       rolesIn(em).look(this.#fingerprint),
     );
     if (roles) this.#take(roles);

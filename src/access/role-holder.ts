@@ -4,10 +4,10 @@ import type { EntityManager } from '../platform/sql.ts';
 import type { ServiceAccount } from '../service-accounts/service-account.entity.ts';
 import { serviceAccountsIn } from '../service-accounts/service-account.repository.ts';
 
-/** Who has roles. */
+/** Names a user or service account, which have roles. */
 export type HolderName = { kind: 'user' | 'service_account'; id: string };
 
-/** The holder, locked until the transaction ends. Throws `NOT_FOUND`. */
+/** Returns the holder, locked until the transaction ends. Throws `NOT_FOUND`. */
 export function lockHolder(
   em: EntityManager,
   { kind, id }: HolderName,

@@ -1,21 +1,11 @@
 import { LockMode } from '@mikro-orm/core';
-import type { Clock } from '../platform/clock.ts';
-import { etagOf } from '../platform/etag.ts';
 import { Failure } from '../platform/failure.ts';
+import { invalidField } from '../platform/invalid-field.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import type { RevocationFeed } from '../revocations/revocation-feed.ts';
-import { Permission } from './permission.entity.ts';
+import { etagOf } from '../platform/update.ts';
 import { ADMIN_ROLE } from './permissions.ts';
-import { Role } from './role.entity.ts';
-import type { RoleBook } from './role-book.ts';
-
-export type RoleDeps = {
-  database: SqlDatabase;
-  clock: Clock;
-  roles: Pick<RoleBook, 'changed'>;
-  revocations: Pick<RevocationFeed, 'revokeSubject' | 'revokeHolders'>;
-};
+import type { Role } from './role.entity.ts';
+import { rolesIn } from './role.repository.ts';
 
 /** A role as administrators see it. */
 export type RoleView = {
@@ -36,16 +26,10 @@ export function roleView(role: Role, all: readonly string[]): RoleView {
   return { name, description, permissions, builtIn, createdAt, updatedAt, etag };
 }
 
-/** The names of all permissions, sorted. */
-export async function permissionNames(em: EntityManager): Promise<string[]> {
-  const all = await em.findAll(Permission, { orderBy: { name: 'asc' } });
-  return all.map(({ name }) => name);
-}
-
-/** A role that operators may change, locked. Throws `NOT_FOUND`, `BUILT_IN`. */
+/** Locks a role that operators may change. Throws `NOT_FOUND`, `BUILT_IN`. */
 export async function lockCustomRole(em: EntityManager, name: string): Promise<Role> {
   const lockMode = LockMode.PESSIMISTIC_WRITE;
-  const role = await em.findOne(Role, { name, deletedAt: null }, { lockMode });
+  const role = await rolesIn(em).findOne({ name, deletedAt: null }, { lockMode });
   if (!role) throw noSuchRole();
   if (role.builtIn) throw builtIn(`the role ${name}`);
   return role;
@@ -56,9 +40,7 @@ export function requireExisting(all: readonly string[], permissions: readonly st
   const unknown = permissions.filter((name) => !all.includes(name));
   if (unknown.length === 0) return;
   const description = `names permissions that do not exist: ${unknown.join(', ')}`;
-  throw new Failure('invalid', 'INVALID_REQUEST', `the role ${description}`, {
-    fields: [{ path: 'role.permissions', description }],
-  });
+  throw invalidField('role.permissions', description);
 }
 
 export function noSuchRole(): Failure {
@@ -66,9 +48,11 @@ export function noSuchRole(): Failure {
 }
 
 export function builtIn(what: string): Failure {
-  return new Failure('precondition', 'BUILT_IN', `${what} is always there, and always the same`);
+  const message = `${what} is built in, and can't be changed or deleted`;
+  return new Failure('precondition', 'BUILT_IN', message);
 }
 
-export function nameTaken(what: string): Failure {
-  return new Failure('conflict', 'NAME_TAKEN', `there is ${what} of this name`);
+export function nameTaken(what: 'permission' | 'role'): Failure {
+  const message = `there is a ${what} with this name already; choose another name`;
+  return new Failure('conflict', 'NAME_TAKEN', message);
 }

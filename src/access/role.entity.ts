@@ -6,13 +6,13 @@ const RoleSchema = defineEntity({
   properties: {
     name: p.text().primary(),
     description: p.text(),
-    /** Whether the program brings it, and keeps it as it is. */
+    /** Whether the program defines it, and nobody can change it. */
     builtIn: p.boolean(),
     /** Names of permissions, sorted. */
     permissions: p.array().columnType('text[]'),
     createdAt: p.datetime().columnType('timestamptz'),
     updatedAt: p.datetime().columnType('timestamptz'),
-    /** Since when it gives nothing any more; its name is being taken from those who had it. */
+    /** Since when it grants nothing, while its name is being taken from its holders. */
     deletedAt: p.datetime().columnType('timestamptz').nullable(),
   },
 });

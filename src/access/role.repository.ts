@@ -1,13 +1,13 @@
+import { lock } from '../platform/locks.ts';
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { ADMIN_ROLE, BUILT_IN_PERMISSIONS, BUILT_IN_ROLES } from './permissions.ts';
 import { Role } from './role.entity.ts';
 
-/** Any constant will do, as long as every version of the program uses the same one. */
+/** Holders that lose a deleted role in one statement. */
 const HOLDERS_BATCH = 500;
-const ROLES_LOCK = 727_274_005;
 
-/** What a replica holds of the table. */
+/** What a replica keeps in memory of a role. */
 export type RoleRow = { name: string; permissions: string[] };
 
 type LookRow = { fingerprint: string; name: string | null; permissions: string[] };
@@ -15,8 +15,8 @@ type LookRow = { fingerprint: string; name: string | null; permissions: string[]
 /** The SQL of roles. */
 export class RoleRepository extends Repository<Role> {
   /**
-   * All roles, where the tables are not as they were when they had this fingerprint; in one statement.
-   * `xmin` is another one after every change of a row, in whatever order the changes commit.
+   * Reads all roles if the tables have changed since they had the fingerprint `known`, in one
+   * statement. `xmin` differs after every change of a row, in whatever order the changes commit.
    */
   async look(known: string): Promise<{ fingerprint: string; roles: RoleRow[] | undefined }> {
     const rows = await this.query<LookRow>(
@@ -38,7 +38,7 @@ export class RoleRepository extends Repository<Role> {
     return { fingerprint, roles };
   }
 
-  /** What the holder of these roles may do at this moment, as the table has it. */
+  /** The permissions of these roles at this moment, by the table: sorted names. */
   async permissionsOf(roles: readonly string[]): Promise<string[]> {
     const rows = await this.query<{ name: string }>(
       `select distinct p.name
@@ -49,14 +49,24 @@ export class RoleRepository extends Repository<Role> {
     return rows.map(({ name }) => name);
   }
 
-  /** Has whoever else changes roles or permissions wait until this transaction ends. */
+  /** Those of these roles that exist, sorted; nobody changes them until this transaction ends. */
+  async lockExisting(names: readonly string[]): Promise<string[]> {
+    const rows = await this.query<{ name: string }>(
+      `select name from roles where name = any($1::text[]) and deleted_at is null
+       order by name for share`,
+      [names],
+    );
+    return rows.map(({ name }) => name);
+  }
+
+  /** Makes all other transactions that change roles or permissions wait until this one ends. */
   async lock(): Promise<void> {
-    await this.query('select pg_advisory_xact_lock($1)', [ROLES_LOCK]);
+    await lock(this.em, 'roles');
   }
 
   /**
-   * Puts what the program brings into the tables, and leaves what operators have added. Several
-   * replicas may do so at once; what is there already is not written again.
+   * Writes the built-in roles and permissions, and leaves what operators have added. Several replicas
+   * may do so at once; rows that are right already are not written.
    */
   async seed(now: Date): Promise<void> {
     await this.lock();
@@ -82,8 +92,8 @@ export class RoleRepository extends Repository<Role> {
   }
 
   /**
-   * Takes a deleted role from some of those who have it, and forgets it once nobody does. In a
-   * transaction that has locked the roles.
+   * Takes a deleted role from some of its holders, and deletes its row once there are none. The
+   * transaction must have locked the roles.
    */
   async takeFromHolders(name: string, now: Date): Promise<void> {
     let taken = 0;
@@ -100,7 +110,7 @@ export class RoleRepository extends Repository<Role> {
     if (taken < HOLDERS_BATCH) await this.query('delete from roles where name = $1', [name]);
   }
 
-  /** The permissions of a role; `$1` is the name of the one that has them all. */
+  /** SQL for the permissions of a role; `$1` is the name of the role that has them all. */
   #permissions(role: string): string {
     return `case when ${role}.name = $1 then array(select name from permissions order by name)
       else ${role}.permissions end`;

@@ -1,107 +1,65 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { type Actor, requireAll } from './actor.ts';
+import { fieldsToUpdate, requireEtag } from '../platform/update.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { NewRole } from './create-role.ts';
-import { heldNow } from './held-now.ts';
+import { requireNow } from './held-now.ts';
+import { permissionsIn } from './permission.repository.ts';
 import { rolesIn } from './role.repository.ts';
-import {
-  lockCustomRole,
-  permissionNames,
-  type RoleDeps,
-  type RoleView,
-  requireExisting,
-  roleView,
-} from './role-view.ts';
+import type { RoleBook } from './role-book.ts';
+import { lockCustomRole, type RoleView, requireExisting, roleView } from './role-view.ts';
 
 export type UpdateRole = NewRole & {
-  /** Empty: no matter which version of the role is changed. */
+  /** The version of the role to change; empty: any. */
   etag: string;
   /** Field names (AIP-134). Empty: those that are not empty. */
   mask: readonly string[];
 };
 
-const EDITABLE: ReadonlySet<string> = new Set(['description', 'permissions', '*']);
+type Values = { description: string; permissions: string[] };
 
-type Changed = { view: RoleView; afterCommit?: () => void };
+const EDITABLE = ['description', 'permissions'] as const;
 
 /**
- * Changes a role. What it takes away is refused within a second, by us and by whoever hears of
- * revocations (S09). The actor holds all that the role gave and will give (A05).
+ * Changes a role. What it no longer grants is refused within a second, by this service and by everyone
+ * who watches revocations (S09). The caller must hold all that the role granted and will grant (A05).
  *
  * Throws `NOT_FOUND`, `BUILT_IN`, `INVALID_REQUEST`, `ETAG_MISMATCH`, `PERMISSION_DENIED`.
  */
 export async function updateRole(
-  deps: RoleDeps,
+  { database, roles }: { database: Database; roles: RoleBook },
   caller: Caller,
-  actor: Actor,
   request: UpdateRole,
 ): Promise<RoleView> {
-  const wrong = request.mask.filter((name) => !EDITABLE.has(name));
-  if (wrong.length > 0) throw notEditable(wrong);
-  const { view, afterCommit } = await deps.database.transaction(
-    (em) => change(em, deps, caller, actor, request),
-    caller.signal,
-  );
-  await deps.roles.changed();
-  afterCommit?.();
+  const { name, description, permissions, etag, mask } = request;
+  const fields = fieldsToUpdate(mask, EDITABLE, (field) => request[field].length > 0);
+  const changes: Partial<Values> = {
+    ...(fields.includes('description') && { description }),
+    ...(fields.includes('permissions') && { permissions: [...new Set(permissions)].sort() }),
+  };
+  const view = await database.transaction(caller, (tx) => change(tx, name, etag, changes));
+  await roles.changed();
   return view;
 }
 
 async function change(
-  em: EntityManager,
-  deps: RoleDeps,
-  caller: Caller,
-  actor: Actor,
-  request: UpdateRole,
-): Promise<Changed> {
-  await rolesIn(em).lock();
-  const role = await lockCustomRole(em, request.name);
-  const all = await permissionNames(em);
-  if (request.etag !== '' && request.etag !== roleView(role, all).etag) throw etagMismatch();
-  const before = { description: role.description, permissions: [...role.permissions] };
-  const after = valuesAfter(before, request);
+  tx: Transaction,
+  name: string,
+  etag: string,
+  changes: Partial<Values>,
+): Promise<RoleView> {
+  await rolesIn(tx.em).lock();
+  const role = await lockCustomRole(tx.em, name);
+  const all = await permissionsIn(tx.em).names();
+  requireEtag(etag, roleView(role, all).etag);
+  const before: Values = { description: role.description, permissions: [...role.permissions] };
+  const after = { ...before, ...changes };
   requireExisting(all, after.permissions);
-  requireAll(await heldNow(em, actor), [
-    'roles.write',
-    ...before.permissions,
-    ...after.permissions,
-  ]);
-  if (JSON.stringify(before) === JSON.stringify(after)) return { view: roleView(role, all) };
-  Object.assign(role, after, { updatedAt: deps.clock.now() });
-  recordAudit(em, deps, caller, {
-    type: 'role.updated',
-    actor: actor.id,
-    details: { role: role.name, before, after },
-  });
-  await em.flush();
-  const view = roleView(role, all);
-  if (before.permissions.every((name) => after.permissions.includes(name))) return { view };
-  const afterCommit = await deps.revocations.revokeHolders(em, role.name, 'role_changed');
-  return { view, afterCommit };
-}
-
-type Values = { description: string; permissions: string[] };
-
-function valuesAfter(before: Values, { mask, description, permissions }: UpdateRole): Values {
-  const isNamed = (field: keyof Values, isEmpty: boolean) =>
-    mask.length === 0 ? !isEmpty : mask.includes(field) || mask.includes('*');
-  return {
-    description: isNamed('description', description === '') ? description : before.description,
-    permissions: isNamed('permissions', permissions.length === 0)
-      ? [...new Set(permissions)].sort()
-      : before.permissions,
-  };
-}
-
-function notEditable(names: readonly string[]): Failure {
-  const description = `names fields that can't be changed here: ${names.join(', ')}`;
-  return new Failure('invalid', 'INVALID_REQUEST', `the update mask ${description}`, {
-    fields: [{ path: 'update_mask', description }],
-  });
-}
-
-function etagMismatch(): Failure {
-  return new Failure('aborted', 'ETAG_MISMATCH', 'the role has changed since it was read');
+  await requireNow(tx, ['roles.write', ...before.permissions, ...after.permissions]);
+  if (JSON.stringify(before) === JSON.stringify(after)) return roleView(role, all);
+  Object.assign(role, after, { updatedAt: tx.now });
+  tx.audit({ type: 'role.updated', details: { role: name, before, after } });
+  const isLess = !before.permissions.every((each) => after.permissions.includes(each));
+  if (isLess) await tx.revokeHolders(name, 'role_changed');
+  return roleView(role, all);
 }

@@ -5,9 +5,9 @@ const AccountSchema = defineEntity({
   tableName: 'accounts',
   properties: {
     id: p.uuid().primary(),
-    /** As the person wrote it. */
+    /** As its owner wrote it. */
     email: p.text(),
-    /** By which it is found: see `canonicalEmail`. */
+    /** The form in which addresses are compared: see `canonicalEmail`. */
     canonicalEmail: p.text(),
     displayName: p.text(),
     state: p.enum(['active', 'suspended', 'deleted']).$type<AccountState>(),
@@ -17,9 +17,9 @@ const AccountSchema = defineEntity({
     createdAt: p.datetime().columnType('timestamptz'),
     updatedAt: p.datetime().columnType('timestamptz'),
     lastLoginAt: p.datetime().columnType('timestamptz').nullable(),
-    /** When an administrator created it, or gave it its address. Null: its owner signed up. */
+    /** When an administrator created it or set its address; null if its owner signed up. */
     invitedAt: p.datetime().columnType('timestamptz').nullable(),
-    /** Its name in the system that it was imported from. */
+    /** Its id in the system that it was imported from. */
     externalId: p.text().nullable(),
   },
   indexes: [
@@ -64,16 +64,16 @@ const AccountSchema = defineEntity({
 
 type AccountState = 'active' | 'suspended' | 'deleted';
 
-/** A person who can sign in. An erased account keeps its row, and gives up its address. */
+/** A person who can sign in. An erased account keeps its row, but not its address. */
 export class Account extends AccountSchema.class {
   get isVerified(): boolean {
     return this.emailVerifiedAt !== null && this.emailVerifiedAt !== undefined;
   }
 
   /**
-   * Whether somebody else may still sign up with its address and take its place: nobody has proved
-   * that it is theirs, and nobody has used it, which is possible where sign-ins need no proof. Not
-   * one that an administrator created: with what it may do it waits for the person it was meant for.
+   * Whether someone else may still sign up with its address and take its place: no one has proved that
+   * the address is theirs, and no one has signed in, as is possible if sign-ins need no proof. Not an
+   * account that an administrator created: it waits, with its roles, for the person it is meant for.
    */
   get isUnclaimed(): boolean {
     return !this.isVerified && !this.lastLoginAt && !this.invitedAt && this.state === 'active';
@@ -81,7 +81,7 @@ export class Account extends AccountSchema.class {
 }
 AccountSchema.setClass(Account);
 
-/** The column of what belongs to an account, and goes when its row does. */
+/** The column of an entity that belongs to an account and is deleted with its row. */
 export function accountColumn() {
   return p
     .manyToOne(Account)

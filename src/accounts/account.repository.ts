@@ -1,23 +1,30 @@
 import { LockMode } from '@mikro-orm/core';
+import { v7 as uuidv7 } from 'uuid';
 import { Failure } from '../platform/failure.ts';
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { Account } from './account.entity.ts';
+import { canonicalEmail } from './email.ts';
 
-/** What a sign-in by password is judged by. */
-export type SignInRecord = {
+/** An account as a sign-in needs it. */
+export type SignInAccount = {
   id: string;
-  state: 'active' | 'suspended';
+  email: string;
+  displayName: string;
+  state: string;
   isVerified: boolean;
-  passwordHash: string | null;
+  roles: string[];
 };
 
+type Which = { canonicalEmail: string } | { id: string };
+
 export class AccountRepository extends Repository<Account> {
-  /** The account that holds this canonical address now, if any, with its password; in one statement. */
-  async findForSignIn(canonicalEmail: string): Promise<SignInRecord | undefined> {
-    const rows = await this.query<SignInRecord>(
-      `select a.id, a.state, a.email_verified_at is not null as "isVerified",
-         p.password_hash as "passwordHash"
+  /** The account with this address, if there is one, and the hash of its password, in one statement. */
+  async findForSignIn(
+    canonicalEmail: string,
+  ): Promise<{ id: string; passwordHash: string | null } | undefined> {
+    const rows = await this.query<{ id: string; passwordHash: string | null }>(
+      `select a.id, p.password_hash as "passwordHash"
        from accounts a left join password_credentials p on p.account_id = a.id
        where a.canonical_email = $1 and a.state <> 'deleted'`,
       [canonicalEmail],
@@ -25,19 +32,34 @@ export class AccountRepository extends Repository<Account> {
     return rows[0];
   }
 
+  /** What a sign-in needs of a live account, which stays locked until the transaction ends. */
+  async lockForSignIn(id: string): Promise<SignInAccount | undefined> {
+    const rows = await this.query<SignInAccount>(
+      `select id, email, display_name as "displayName", state, roles,
+         email_verified_at is not null as "isVerified"
+       from accounts where id = $1 and state <> 'deleted' for update`,
+      [id],
+    );
+    return rows[0];
+  }
+
+  /** The account with this address or id, if there is one that is not erased. */
+  findLive(which: Which): Promise<Account | null> {
+    return this.findOne({ ...which, state: { $ne: 'deleted' } });
+  }
+
   /**
-   * The account that holds this address or id now, if any, locked until the transaction ends.
-   * Whoever changes an account's credentials or tokens locks its row first, so that nobody else does
-   * beside them, and nobody waits in a circle.
+   * The same, locked until the transaction ends. Whoever changes an account's credentials or tokens
+   * locks its row first, so that such changes come one after the other and never deadlock.
    */
-  lockLive(where: { canonicalEmail: string } | { id: string }): Promise<Account | null> {
+  lockLive(which: Which): Promise<Account | null> {
     return this.findOne(
-      { ...where, state: { $ne: 'deleted' } },
+      { ...which, state: { $ne: 'deleted' } },
       { lockMode: LockMode.PESSIMISTIC_WRITE },
     );
   }
 
-  /** The caller's own account, locked until the transaction ends. Throws `TOKEN_REVOKED` once it is gone. */
+  /** The caller's account, locked until the transaction ends. Throws `TOKEN_REVOKED` if it is gone. */
   async lockOwn(accountId: string): Promise<Account> {
     const account = await this.lockLive({ id: accountId });
     if (!account) throw accountGone();
@@ -49,6 +71,22 @@ export class AccountRepository extends Repository<Account> {
     const account = await this.lockLive({ id: userId.toLowerCase() });
     if (!account) throw noSuchUser();
     return account;
+  }
+
+  /**
+   * Inserts an account that has to verify its address, unless a live one has the address. Waits for
+   * anyone who is inserting one with the same address.
+   */
+  async insertIfFree(
+    { email, displayName }: { email: string; displayName: string },
+    now: Date,
+  ): Promise<void> {
+    await this.query(
+      `insert into accounts (id, email, canonical_email, display_name, state, roles, created_at, updated_at)
+       values ($1, $2, $3, $4, 'active', '{user}', $5, $5)
+       on conflict (canonical_email) where state <> 'deleted' do nothing`,
+      [uuidv7(), email, canonicalEmail(email), displayName, now],
+    );
   }
 }
 

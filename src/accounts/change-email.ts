@@ -1,71 +1,51 @@
-import { recordAudit } from '../audit/record.ts';
-import type { NoticeDeps } from '../one-time-tokens/notices.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
-import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { Account } from './account.entity.ts';
+import { invalidField } from '../platform/invalid-field.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
-import { canonicalEmail, checkEmail } from './email.ts';
-
-export type ChangeEmailDeps = NoticeDeps & { database: SqlDatabase };
+import { checkEmail } from './check-email.ts';
+import { canonicalEmail } from './email.ts';
 
 /**
- * Mails a link to the address that the caller wants to have; until its token comes back nothing
- * changes. Where the address belongs to somebody else, they are told instead, and the caller can't tell
- * which (C04). The link before becomes void.
+ * Mails a link to the address that the caller wants to have. Nothing changes until its token comes
+ * back. If the address belongs to someone else, that person is told instead, and the caller can't tell
+ * the difference (C04). An earlier link becomes void.
  */
 export async function changeEmail(
-  deps: ChangeEmailDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  accountId: string,
   newEmail: string,
 ): Promise<void> {
   checkEmail(newEmail, 'new_email');
-  await inEvenTime(async () => {
-    await deps.database.transaction(
-      (em) => mailLink(em, deps, caller, accountId, newEmail),
-      caller.signal,
-    );
-    deps.outbox.wake();
-  }, caller.signal);
+  await inEvenTime(
+    () => database.transaction(caller, (tx) => mailLink(tx, keyring, newEmail)),
+    caller.signal,
+  );
 }
 
-async function mailLink(
-  em: EntityManager,
-  deps: ChangeEmailDeps,
-  caller: Caller,
-  accountId: string,
-  newEmail: string,
-): Promise<void> {
-  const account = await accountsIn(em).lockOwn(accountId);
+async function mailLink(tx: Transaction, keyring: Keyring, newEmail: string): Promise<void> {
+  const accounts = accountsIn(tx.em);
+  const account = await accounts.lockOwn(tx.caller.subject);
   const canonical = canonicalEmail(newEmail);
-  if (canonical === account.canonicalEmail) throw sameAddress();
-  recordAudit(em, deps, caller, {
+  if (canonical === account.canonicalEmail) {
+    throw invalidField('new_email', 'is already the address of the account');
+  }
+  tx.audit({
     type: 'account.email_change_requested',
-    actor: accountId,
-    subject: accountId,
+    subject: account.id,
     personal: { before: { email: account.email }, after: { email: newEmail } },
   });
-  const { token } = await issueOneTimeToken(em, deps, account.id, 'change_email', { newEmail });
-  const holder = await em.findOne(Account, {
-    canonicalEmail: canonical,
-    state: { $ne: 'deleted' },
-  });
+  const details = { newEmail };
+  const { token } = await issueOneTimeToken(tx, keyring, account.id, 'change_email', { details });
+  const holder = await accounts.findLive({ canonicalEmail: canonical });
   if (!holder || holder.isUnclaimed) {
     const { displayName } = account;
-    await deps.outbox.send(em, { template: 'change_email', to: newEmail, displayName, token });
+    await tx.mail({ template: 'change_email', to: newEmail, displayName, token });
     return;
   }
   const { email: to, displayName } = holder;
-  await deps.outbox.send(em, { template: 'address_taken', to, displayName });
-}
-
-function sameAddress(): Failure {
-  const description = 'is the address that the account has';
-  return new Failure('invalid', 'INVALID_REQUEST', `the new address ${description}`, {
-    fields: [{ path: 'new_email', description }],
-  });
+  await tx.mail({ template: 'address_taken', to, displayName });
 }

@@ -1,21 +1,20 @@
+import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { accountsIn } from './account.repository.ts';
-import { type EraseAccountDeps, eraseAccount } from './erase-account.ts';
+import { eraseAccount } from './erase-account.ts';
 
 /**
  * Erases the caller's account (C13): see `eraseAccount`.
  *
- * Throws `LAST_ADMIN` for the last active administrator, however many go at once (A05).
+ * Throws `LAST_ADMIN` for the last active administrator, even if several leave at once (A05).
  */
 export async function deleteMe(
-  deps: EraseAccountDeps,
+  { database, apiKeyMemory }: { database: Database; apiKeyMemory: ApiKeyMemory },
   caller: Caller,
-  accountId: string,
 ): Promise<void> {
-  const afterCommit = await deps.database.transaction(async (em) => {
-    const account = await accountsIn(em).lockOwn(accountId);
-    return eraseAccount(em, deps, caller, account, accountId);
-  }, caller.signal);
-  afterCommit();
-  deps.outbox.wake();
+  await database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    await eraseAccount(tx, apiKeyMemory, account);
+  });
 }

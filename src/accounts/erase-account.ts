@@ -1,71 +1,61 @@
+import type { EntityName } from '@mikro-orm/core';
 import { refuseLastAdmin } from '../access/last-admin.ts';
-import { type RevokeKeysDeps, revokeKeys } from '../api-keys/revoke-keys.ts';
+import { apiKeysIn } from '../api-keys/api-key.repository.ts';
+import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
+import { revokeKeys } from '../api-keys/revoke-keys.ts';
 import { erasePersonalData } from '../audit/erase-personal-data.ts';
-import { recordAudit } from '../audit/record.ts';
-import type { Outbox } from '../mail/outbox.ts';
-import type { Caller } from '../platform/caller.ts';
-import { type EntityManager, query } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
+import { OneTimeToken } from '../one-time-tokens/one-time-token.entity.ts';
+import { Passkey } from '../passkeys/passkey.entity.ts';
+import { PasswordCredential } from '../passwords/password-credential.entity.ts';
+import { PasswordHistory } from '../passwords/password-history.entity.ts';
+import { SignInLock } from '../passwords/sign-in-lock.entity.ts';
+import { RecoveryCode } from '../second-factors/recovery-code.entity.ts';
+import { TotpCredential } from '../second-factors/totp-credential.entity.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import { sessionsIn } from '../sessions/session.repository.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { Account } from './account.entity.ts';
 
-export type EraseAccountDeps = EndSessionsDeps &
-  RevokeKeysDeps & { database: SqlDatabase; outbox: Outbox };
-
 /** What belongs to an account and goes with it. Sessions stay until their tokens have expired. */
-const OWNED = [
-  'mailed_tokens',
-  'passkeys',
-  'password_credentials',
-  'password_history',
-  'recovery_codes',
-  'sign_in_locks',
-  'totp_credentials',
-] as const;
+const OWNED: readonly EntityName<{ account: string }>[] = [
+  OneTimeToken,
+  Passkey,
+  PasswordCredential,
+  PasswordHistory,
+  RecoveryCode,
+  SignInLock,
+  TotpCredential,
+];
 
 /**
- * Erases an account that the transaction has locked (C13): personal data, factors and tokens are gone,
- * sessions and API keys end, the address is free. Audit events keep the account's id, which leads to
- * nobody any more, and lose their addresses and what was personal in them. Gives what to do after the
- * commit.
+ * Erases an account that the transaction has locked (C13): its personal data, factors and tokens are
+ * deleted, its sessions and API keys end, and its address becomes free. Audit events keep the account's
+ * id, which leads to no one any more, but lose IP addresses and everything personal.
  *
  * Throws `LAST_ADMIN`.
  */
 export async function eraseAccount(
-  em: EntityManager,
-  deps: EraseAccountDeps,
-  caller: Caller,
+  tx: Transaction,
+  apiKeyMemory: ApiKeyMemory,
   account: Account,
-  actor: string,
-): Promise<() => void> {
-  await refuseLastAdmin(em, account);
+): Promise<void> {
+  await refuseLastAdmin(tx.em, account);
   const { id, email: to, displayName } = account;
-  const cause = 'account_deleted';
-  const endTokens = await endSessions(em, deps, caller, id, cause, { actor });
-  const endKeys = await revokeKeys(em, deps, caller, { ownerId: id, actorId: actor, cause });
-  recordAudit(em, deps, caller, { type: 'account.deleted', actor, subject: id });
-  await deps.outbox.send(em, { template: 'account_deleted', to, displayName });
-  forget(account, deps.clock.now());
-  await em.flush();
-  for (const table of OWNED) await query(em, `delete from ${table} where account_id = $1`, [id]);
-  await query(
-    em,
-    `update sessions set device_label = '', user_agent = '', ip_address = '' where account_id = $1`,
-    [id],
-  );
-  await query(
-    em,
-    `update api_keys set display_name = '', last_used_address = null where account_id = $1`,
-    [id],
-  );
-  await erasePersonalData(em, id, deps.clock.now());
-  return () => {
-    endTokens();
-    endKeys();
-  };
+  await endSessions(tx, id, 'account_deleted');
+  await revokeKeys(tx, apiKeyMemory, { ownerId: id, cause: 'account_deleted' });
+  tx.audit({ type: 'account.deleted', subject: id });
+  await tx.mail({ template: 'account_deleted', to, displayName });
+  blank(account, tx.now);
+  await tx.em.flush();
+  for (const entity of OWNED) await tx.em.nativeDelete(entity, { account: id });
+  const noDevice = { deviceLabel: '', userAgent: '', ipAddress: '' };
+  await sessionsIn(tx.em).nativeUpdate({ account: id }, noDevice);
+  const noUse = { displayName: '', lastUsedAddress: null };
+  await apiKeysIn(tx.em).nativeUpdate({ account: id }, noUse);
+  await erasePersonalData(tx.em, id, tx.now);
 }
 
-function forget(account: Account, now: Date): void {
+function blank(account: Account, now: Date): void {
   account.state = 'deleted';
   account.email = '';
   account.canonicalEmail = '';

@@ -1,44 +1,40 @@
 import { readKeys } from '../api-keys/api-key-view.ts';
 import { AuditEvent } from '../audit/audit-event.entity.ts';
-import { recordAudit } from '../audit/record.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { Session } from '../sessions/session.entity.ts';
-import { Account } from './account.entity.ts';
-import type { GetMeDeps } from './get-me.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { accountsIn } from './account.repository.ts';
 import { readUser } from './user.ts';
 
-/** Of each kind, the newest: what a message of 4 MB has room for. */
+/** How many of each kind are exported, the newest first: a message of 4 MB has room for no more. */
 const ROWS = 5000;
 
 /**
- * Everything that is held on the caller, as a JSON document in the proto's field names (C13). Secrets
- * and hashes of secrets are left out: they say nothing about anybody.
+ * Returns everything that is held on the caller, as a JSON document in the proto's field names (C13).
+ * Secrets and hashes of secrets are left out: they say nothing about anyone.
  */
 export async function exportMe(
-  deps: GetMeDeps,
+  { database }: { database: Database },
   caller: Caller,
-  accountId: string,
 ): Promise<string> {
-  return deps.database.transaction(async (em) => {
-    const { etag: _, ...user } = await readUser(em, accountId, deps.clock.now());
-    const { externalId } = await em.findOneOrFail(Account, { id: accountId });
+  const { subject: accountId } = caller;
+  return database.transaction(caller, async (tx) => {
+    const { em, now } = tx;
+    const { etag: _, ...user } = await readUser(em, accountId, now);
+    const { externalId } = await accountsIn(em).findOneOrFail({ id: accountId });
     const document = {
-      exported_at: deps.clock.now(),
+      exported_at: now,
       user: inSnakeCase({ ...user, externalId }),
       sessions: await sessionsOf(em, accountId),
       passkeys: await passkeysOf(em, accountId),
-      api_keys: await keysOf(em, accountId, deps.clock.now()),
+      api_keys: await keysOf(em, accountId, now),
       audit_events: await eventsOf(em, accountId),
     };
-    recordAudit(em, deps, caller, {
-      type: 'account.exported',
-      actor: accountId,
-      subject: accountId,
-    });
+    tx.audit({ type: 'account.exported', subject: accountId });
     return JSON.stringify(document, null, 2);
-  }, caller.signal);
+  });
 }
 
 async function sessionsOf(em: EntityManager, account: string) {

@@ -1,11 +1,8 @@
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { readUser, type User } from './user.ts';
 
-export type GetMeDeps = { database: SqlDatabase; clock: Clock };
-
-/** The caller's account. */
-export function getMe(deps: GetMeDeps, caller: Caller, accountId: string): Promise<User> {
-  return deps.database.read((em) => readUser(em, accountId, deps.clock.now()), caller.signal);
+/** Returns the caller's account. */
+export function getMe({ database }: { database: Database }, caller: Caller): Promise<User> {
+  return database.read(caller, (em, now) => readUser(em, caller.subject, now));
 }

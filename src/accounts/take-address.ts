@@ -1,20 +1,22 @@
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import { Account } from './account.entity.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import type { Account } from './account.entity.ts';
 import { accountsIn } from './account.repository.ts';
 import { canonicalEmail } from './email.ts';
 
 /**
- * Gives an account, which the transaction has locked, an address that its owner has just proved; with
- * `verifiedAt` null, one that is still to be. A sign-up that nobody has proved gives way; another
- * account keeps it, and this throws `EMAIL_TAKEN`.
+ * Sets the address of an account that the transaction has locked. By default its owner has just proved
+ * that it is theirs; with `verifiedAt` null they still have to. An unclaimed sign-up with this address
+ * is deleted.
+ *
+ * Throws `EMAIL_TAKEN` if any other account has it.
  */
 export async function takeAddress(
-  em: EntityManager,
+  { em, now }: Transaction,
   account: Account,
   email: string,
-  now: Date,
   verifiedAt: Date | null = now,
 ): Promise<void> {
   await freeAddress(em, email, account.id);
@@ -25,16 +27,20 @@ export async function takeAddress(
   await flushAddress(em);
 }
 
-/** Has a sign-up that nobody has proved give way. Throws `EMAIL_TAKEN` for any other account. */
+/**
+ * Deletes an unclaimed sign-up that has this address. Throws `EMAIL_TAKEN` if any other account than
+ * `accountId` has it.
+ */
 export async function freeAddress(
   em: EntityManager,
   email: string,
   accountId?: string,
 ): Promise<void> {
-  const holder = await accountsIn(em).lockLive({ canonicalEmail: canonicalEmail(email) });
+  const accounts = accountsIn(em);
+  const holder = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!holder || holder.id === accountId) return;
   if (!holder.isUnclaimed) throw emailTaken();
-  await em.nativeDelete(Account, { id: holder.id });
+  await accounts.nativeDelete({ id: holder.id });
 }
 
 /** Writes an account with a new address. Throws `EMAIL_TAKEN`. */
@@ -42,11 +48,11 @@ export async function flushAddress(em: EntityManager): Promise<void> {
   try {
     await em.flush();
   } catch (error) {
-    // Somebody signed up with it in this moment.
+    // Someone has signed up with the address in this very moment.
     throw error instanceof UniqueConstraintViolationException ? emailTaken() : error;
   }
 }
 
 function emailTaken(): Failure {
-  return new Failure('conflict', 'EMAIL_TAKEN', 'another account has the address now');
+  return new Failure('conflict', 'EMAIL_TAKEN', 'another account has this address already');
 }

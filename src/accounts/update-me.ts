@@ -1,66 +1,46 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import { Failure } from '../platform/failure.ts';
+import { fieldsToUpdate, requireEtag } from '../platform/update.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { accountsIn } from './account.repository.ts';
-import type { GetMeDeps } from './get-me.ts';
 import { readUser, type User } from './user.ts';
-
-const EDITABLE: ReadonlySet<string> = new Set(['display_name', '*']);
 
 export type UpdateMe = {
   displayName: string;
-  /** Empty: no matter which version of the account is changed. */
+  /** Empty: whichever version of the account is the present one. */
   etag: string;
-  /** Field names (AIP-134). Empty: what can be changed and is not empty. */
+  /** Field names (AIP-134). Empty: every field that can be changed and is not empty. */
   mask: readonly string[];
 };
 
 /**
- * Changes the caller's profile. Two updates at once are made one after the other.
+ * Changes the caller's profile. Of two updates at once, the second waits for the first.
  *
- * Throws `INVALID_REQUEST` for a mask with other fields, `ETAG_MISMATCH` where the account has changed
+ * Throws `INVALID_REQUEST` for a mask with other fields, and `ETAG_MISMATCH` if the account has changed
  * since the etag was read.
  */
 export async function updateMe(
-  deps: GetMeDeps,
+  { database }: { database: Database },
   caller: Caller,
-  accountId: string,
   { displayName, etag, mask }: UpdateMe,
 ): Promise<User> {
-  const wrong = mask.filter((name) => !EDITABLE.has(name));
-  if (wrong.length > 0) throw notEditable(wrong);
-  const isNamed = mask.length === 0 ? displayName !== '' : true;
-  return deps.database.transaction(async (em) => {
-    const account = await accountsIn(em).lockOwn(accountId);
-    const now = deps.clock.now();
-    const before = await readUser(em, accountId, now);
-    if (etag !== '' && etag !== before.etag) throw etagMismatch();
-    if (!isNamed || before.displayName === displayName) return before;
+  const [field] = fieldsToUpdate(mask, ['display_name'], () => displayName !== '');
+  return database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const before = await readUser(tx.em, account.id, tx.now);
+    requireEtag(etag, before.etag);
+    if (!field || before.displayName === displayName) return before;
     account.displayName = displayName;
-    account.updatedAt = now;
-    recordAudit(em, deps, caller, {
+    account.updatedAt = tx.now;
+    tx.audit({
       type: 'account.updated',
-      actor: accountId,
-      subject: accountId,
-      details: { fields: ['display_name'] },
+      subject: account.id,
+      details: { fields: [field] },
       personal: {
         before: { display_name: before.displayName },
         after: { display_name: displayName },
       },
     });
-    await em.flush();
-    return readUser(em, accountId, now);
-  }, caller.signal);
-}
-
-export function notEditable(names: readonly string[]): Failure {
-  const description = `names fields that can't be changed here: ${names.join(', ')}`;
-  return new Failure('invalid', 'INVALID_REQUEST', `the update mask ${description}`, {
-    fields: [{ path: 'update_mask', description }],
+    await tx.em.flush();
+    return readUser(tx.em, account.id, tx.now);
   });
-}
-
-export function etagMismatch(): Failure {
-  const message = 'it has changed since it was read';
-  return new Failure('aborted', 'ETAG_MISMATCH', message);
 }

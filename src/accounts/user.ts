@@ -1,8 +1,8 @@
-import { etagOf } from '../platform/etag.ts';
 import { type EntityManager, query, timestamp } from '../platform/sql.ts';
+import { etagOf } from '../platform/update.ts';
 import { accountGone } from './account.repository.ts';
 
-/** An account as its owner sees it, and administrators. */
+/** An account as its owner and administrators see it. */
 export type User = {
   userId: string;
   email: string;
@@ -25,7 +25,7 @@ type Row = Omit<User, 'createdAt' | 'updatedAt' | 'lastLoginAt' | 'lockedUntil' 
   lockedUntil: string | null;
 };
 
-/** What a `User` is made of. `$1` is the present moment. */
+/** The columns of a `User`. `$1` is the present time. */
 const COLUMNS = `
   a.id as "userId", a.email, a.email_verified_at is not null as "emailVerified",
   a.display_name as "displayName", a.state, a.roles, t.confirmed_at is not null as "mfaEnabled",
@@ -36,14 +36,14 @@ const JOINED = `
   left join sign_in_locks l
     on l.account_id = a.id and l.factor = 'password' and l.locked_until > $1`;
 
-/** Reads an account in one statement. Throws `TOKEN_REVOKED` where it is gone. */
+/** Reads an account in one statement. Throws `TOKEN_REVOKED` once it is gone. */
 export async function readUser(em: EntityManager, userId: string, now: Date): Promise<User> {
   const [user] = await readUsers(em, [userId], now);
   if (!user) throw accountGone();
   return user;
 }
 
-/** Reads those of these accounts that are there, in the order of their ids here, in one statement. */
+/** Reads those of these accounts that still exist, in the order of `userIds`, in one statement. */
 export async function readUsers(
   em: EntityManager,
   userIds: readonly string[],
@@ -61,7 +61,7 @@ export async function readUsers(
 }
 
 function userOf(row: Row): User {
-  // What an update may have been based on.
+  // The etag covers what an update may have been based on.
   const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...editable } = row;
   return {
     ...editable,

@@ -1,24 +1,18 @@
-import { recordAudit } from '../audit/record.ts';
-import { consumeOneTimeToken, type OneTimeTokenDeps } from '../one-time-tokens/one-time-token.ts';
+import { consumeOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Database } from '../unit-of-work/database.ts';
 
-export type VerifyEmailDeps = OneTimeTokenDeps & { database: SqlDatabase };
-
-/** Marks an account's address as verified, by the token mailed to it. The token works once (C06). */
+/** Marks an account's address as verified by the token mailed to it, which works once (C06). */
 export async function verifyEmail(
-  deps: VerifyEmailDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
   token: string,
 ): Promise<void> {
-  await deps.database.transaction(async (em) => {
-    const { account } = await consumeOneTimeToken(em, deps, token, 'verify_email');
-    account.emailVerifiedAt ??= deps.clock.now();
-    account.updatedAt = deps.clock.now();
-    recordAudit(em, deps, caller, {
-      type: 'account.email_verified',
-      actor: account.id,
-      subject: account.id,
-    });
-  }, caller.signal);
+  await database.transaction(caller, async (tx) => {
+    const { account } = await consumeOneTimeToken(tx, keyring, token, 'verify_email');
+    account.emailVerifiedAt ??= tx.now;
+    account.updatedAt = tx.now;
+    tx.audit({ type: 'account.email_verified', actor: account.id, subject: account.id });
+  });
 }

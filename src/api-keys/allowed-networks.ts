@@ -1,35 +1,40 @@
-import { isIPv4, isIPv6 } from 'node:net';
-import { Failure } from '../platform/failure.ts';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { invalidField } from '../platform/invalid-field.ts';
 
-const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
+const FORM = /^([\da-fA-F:.]+)(?:\/(0|[1-9]\d{0,2}))?$/;
+const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;
 const MAPPED_BITS = 96;
 
 /**
- * Addresses and CIDRs in the one spelling that is kept: IPv4 as itself where it came mapped into IPv6
- * (RFC 4291, section 2.5.5.2), hexadecimal digits in lower case, an address without its full prefix.
+ * Addresses and CIDRs in the one spelling that is stored: IPv4 mapped into IPv6 (RFC 4291, section
+ * 2.5.5.2) as IPv4, other IPv6 as in RFC 5952, and an address without its full prefix.
  *
- * Throws `INVALID_REQUEST` for anything else, naming the field `path`.
+ * Throws `INVALID_REQUEST` for anything else, naming its place in the field `path`.
  */
 export function allowedNetworks(texts: readonly string[], path: string): string[] {
   const networks = texts.map((text, index) => {
     const network = readNetwork(text);
     if (network !== undefined) return network;
     const description = 'is not an address or CIDR like 192.0.2.0/24 or 2001:db8::/32';
-    throw new Failure('invalid', 'INVALID_REQUEST', `the network ${description}`, {
-      fields: [{ path: `${path}[${index}]`, description }],
-    });
+    throw invalidField(`${path}[${index}]`, description);
   });
   return [...new Set(networks)];
 }
 
 function readNetwork(text: string): string | undefined {
-  const [, host = '', prefixText] = /^([\da-fA-F:.]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
-  const mapped = MAPPED.exec(host)?.[1];
-  const address = mapped ?? host.toLowerCase();
-  const bits = isIPv4(address) ? 32 : isIPv6(address) ? 128 : 0;
-  if (bits === 0) return undefined;
-  const given = prefixText === undefined ? undefined : Number(prefixText);
-  const prefix = given === undefined ? bits : given - (mapped === undefined ? 0 : MAPPED_BITS);
+  const [, host = '', prefixText] = FORM.exec(text) ?? [];
+  const address = readAddress(host);
+  if (address === undefined) return undefined;
+  const bits = isIPv4(address) ? 32 : 128;
+  const skipped = bits === 32 && isIPv6(host) ? MAPPED_BITS : 0;
+  const prefix = prefixText === undefined ? bits : Number(prefixText) - skipped;
   if (prefix < 0 || prefix > bits) return undefined;
   return prefix === bits ? address : `${address}/${prefix}`;
+}
+
+function readAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text;
+  if (!isIPv6(text)) return undefined;
+  const { address } = new SocketAddress({ address: text, family: 'ipv6' });
+  return MAPPED.exec(address)?.[1] ?? address;
 }

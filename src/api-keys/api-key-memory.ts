@@ -1,28 +1,27 @@
 import { LRUCache } from 'lru-cache';
-import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
+import { FollowedTable } from '../platform/followed-table.ts';
+import type { Log } from '../platform/log.ts';
+import type { Hints } from '../platform/redis-hints.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
-import { apiKeysIn } from './api-key.repository.ts';
+import { apiKeyChecksIn } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
 const KNOWN_KEYS = 100_000;
 
-/** A secret that was verified, by its key, until when (ms) it is one of the key's. */
+/** A secret that was verified: its key, and until when (ms) the secret works. */
 export type KnownSecret = { key: KnownKey; untilMs: number };
 
-export type ApiKeyMemoryDeps = FollowedTableDeps & {
-  /** Told of what is revoked: an owner's tokens fall for the same reasons for which keys change. */
-  revocations: Pick<RevocationFeed, 'followers'>;
-};
-
 /**
- * The keys that this replica knows, by digests of their secrets. It asks the table which
- * keys have changed, also where a revocation comes, and forgets those
- * (docs/decisions/0013-api-keys.md).
+ * The keys that this replica knows, by digests of their secrets. It asks the table which keys have
+ * changed, and forgets those (docs/decisions/0013-api-keys.md). It also asks when a revocation arrives,
+ * since what revokes an owner's tokens changes the owner's keys.
  */
 export class ApiKeyMemory extends FollowedTable {
-  readonly #deps: ApiKeyMemoryDeps;
+  readonly #database: SqlDatabase;
+  readonly #revocations: Pick<RevocationFeed, 'followers'>;
   readonly #secrets = new LRUCache<string, KnownSecret>({ max: 2 * KNOWN_KEYS });
-  /** A key that falls out of here is not followed any more, and so not to be trusted. */
+  /** A key that is evicted is no longer followed, and so no longer trusted. */
   readonly #keys = new LRUCache<string, KnownKey>({
     max: KNOWN_KEYS,
     dispose: (key) => {
@@ -31,23 +30,29 @@ export class ApiKeyMemory extends FollowedTable {
   });
   #lookedAtMicros: number | undefined;
 
-  constructor(deps: ApiKeyMemoryDeps) {
-    super('api-keys', deps);
-    this.#deps = deps;
+  constructor(parts: {
+    database: SqlDatabase;
+    log: Log;
+    hints: Hints;
+    revocations: Pick<RevocationFeed, 'followers'>;
+  }) {
+    super('api-keys', parts);
+    this.#database = parts.database;
+    this.#revocations = parts.revocations;
   }
 
   override async start(): Promise<void> {
     await super.start();
-    this.#deps.revocations.followers.add(this.lookSoon);
+    this.#revocations.followers.add(this.lookSoon);
   }
 
-  /** What is known of a secret with this digest; nothing once its key has changed. */
+  /** What is known of the secret with this digest; undefined once its key has changed. */
   get(digest: string): KnownSecret | undefined {
     const known = this.#secrets.get(digest);
     return known?.key.stale ? undefined : known;
   }
 
-  /** The key as it is known, if it is in the version that somebody has just read. */
+  /** The key as it is known, if it is known in this version. */
   inVersion(id: string, version: number): KnownKey | undefined {
     const key = this.#keys.get(id);
     return key?.row.version === version ? key : undefined;
@@ -55,11 +60,11 @@ export class ApiKeyMemory extends FollowedTable {
 
   set(digest: string, known: KnownSecret): void {
     this.#secrets.set(digest, known);
-    // Setting the same key again is no change: it is not disposed of.
+    // Setting the same object again does not dispose of it.
     this.#keys.set(known.key.row.id, known.key);
   }
 
-  /** After a change has committed: this replica forgets these keys, the others are told to look. */
+  /** To call after a change has committed: forgets these keys, and tells the other replicas to look. */
   changed(ids: readonly string[]): void {
     for (const id of ids) this.#keys.delete(id);
     this.tellOthers();
@@ -68,8 +73,8 @@ export class ApiKeyMemory extends FollowedTable {
   protected override async readChanges(): Promise<void> {
     const last = this.#lookedAtMicros;
     const since = last === undefined ? undefined : last - this.overlapMs * 1000;
-    const { lookedAtMicros, found } = await this.#deps.database.read((em) =>
-      apiKeysIn(em).look(since),
+    const { lookedAtMicros, found } = await this.#database.read((em) =>
+      apiKeyChecksIn(em).look(since),
     );
     for (const { id, version } of found) {
       const known = this.#keys.peek(id);

@@ -12,13 +12,13 @@ const RANDOM_LENGTH = 32;
 const CHECKSUM_LENGTH = 6;
 const FORM = /^csk_[0-9A-Za-z]{60}$/;
 
-/** How far a text has got to being a secret of ours. */
+/** The id of the key that a text names, or what is wrong with the text. */
 export type ParsedSecret = { keyId: string } | 'not a secret' | 'mistyped';
 
 /**
- * A new secret for a key: `csk_`, the key's id (22), 32 random characters, and a checksum (6), all in
- * base 62: 64 characters that nothing breaks apart. The checksum is the CRC-32 (as of zlib) of all that
- * stands before it. It is no protection: it tells a scanner, or us, a secret from a text like one.
+ * Makes a secret for a key: `csk_`, the key's id (22), 32 random characters and a checksum (6), all in
+ * base 62: 64 characters that a double click selects as one word. The checksum is the CRC-32 (zlib) of
+ * what comes before it. It protects nothing: it tells a secret from a text that merely looks like one.
  */
 export function newSecret(keyId: string): string {
   const body = `${secretPrefix(keyId)}${randomText(RANDOM_LENGTH)}`;
@@ -30,7 +30,7 @@ export function secretPrefix(keyId: string): string {
   return `${PREFIX}${inBase62(BigInt(`0x${keyId.replaceAll('-', '')}`), ID_LENGTH)}`;
 }
 
-/** Whose key a text would be a secret of. It says nothing of whether it is. */
+/** Reads which key a text claims to be a secret of, without verifying that it is. */
 export function parseSecret(text: string): ParsedSecret {
   if (!FORM.test(text)) return 'not a secret';
   const body = text.slice(0, -CHECKSUM_LENGTH);
@@ -39,6 +39,7 @@ export function parseSecret(text: string): ParsedSecret {
   return keyId === undefined ? 'not a secret' : { keyId };
 }
 
+/** The keyed hash under which a secret is stored. */
 export function hashSecret(
   keyring: Keyring,
   secret: string,
@@ -48,8 +49,8 @@ export function hashSecret(
 }
 
 /**
- * Whether this is the secret that was hashed, found out in constant time. Under a key that we are not
- * given any more, nothing is.
+ * Whether this is the secret that was hashed; compares in constant time. False if the service no longer
+ * has the master key of the hash.
  */
 export function isSecretOf(keyring: Keyring, secret: string, kept: SecretHash): boolean {
   if (!keyring.has(kept.keyVersion)) return false;
@@ -60,7 +61,7 @@ function checksum(body: string): string {
   return inBase62(BigInt(crc32(body)), CHECKSUM_LENGTH);
 }
 
-/** Digits with the greatest first, filled up with zeros. */
+/** The digits of a number, most significant first, padded with zeros. */
 function inBase62(value: bigint, length: number): string {
   let text = '';
   for (let rest = value; text.length < length; rest /= BASE) {
@@ -78,7 +79,7 @@ function uuidOf(text: string): string | undefined {
 }
 
 function randomText(length: number): string {
-  // 248 is the greatest multiple of 62 in a byte: each character is as likely as the others.
+  // 248 is the greatest multiple of 62 in a byte: below it, all characters are equally likely.
   let text = '';
   while (text.length < length) {
     for (const byte of randomBytes(length)) {

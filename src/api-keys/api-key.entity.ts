@@ -7,7 +7,7 @@ const ApiKeySchema = defineEntity({
   tableName: 'api_keys',
   properties: {
     id: p.uuid().primary(),
-    /** The user that it belongs to, or else the service account. */
+    /** The user that the key belongs to; null if it belongs to a service account. */
     account: () => accountColumn().nullable(),
     serviceAccount: () =>
       p
@@ -20,10 +20,10 @@ const ApiKeySchema = defineEntity({
     displayName: p.text(),
     /** Names of permissions. */
     scopes: p.array().columnType('text[]'),
-    /** The keyed hash of the secret, and the version of the key that it was made under. */
+    /** The keyed hash of the secret, and the version of the master key that it was made under. */
     secretHash: p.uint8array(),
     keyVersion: p.smallint(),
-    /** The same of the secret before the last rotation, and until when that works. */
+    /** The same of the secret before the last rotation, and until when that secret works. */
     previousHash: p.uint8array().nullable(),
     previousKeyVersion: p.smallint().nullable(),
     previousExpiresAt: p.datetime().columnType('timestamptz').nullable(),
@@ -35,9 +35,9 @@ const ApiKeySchema = defineEntity({
     revokedAt: p.datetime().columnType('timestamptz').nullable().index('api_keys_revoked_at'),
     lastUsedAt: p.datetime().columnType('timestamptz').nullable(),
     lastUsedAddress: p.text().nullable(),
-    /** One more after each change of the key, or of what its owner may do. */
+    /** Incremented by each change of the key, or of what its owner may do. */
     version: p.integer().default(1),
-    /** When that was, by the database's clock, which all replicas share: by this they follow. */
+    /** When that was, by the database's clock, which all replicas share: they follow by it. */
     changedAt: p
       .datetime()
       .columnType('timestamptz')

@@ -1,35 +1,17 @@
 import { Repository } from '../platform/repository.ts';
-import { type EntityManager, timestamp } from '../platform/sql.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { ApiKey } from './api-key.entity.ts';
 
-/** Rows that are deleted at once. */
+/** Rows deleted in one statement. */
 const BATCH = 1000;
 
 /** The keyed hash of a secret, and the version of the key that it was made under. */
 export type SecretHash = { hash: Uint8Array; keyVersion: number };
 
-/** What a key is judged by, with its owner as they are at this moment. */
-export type KeyRow = {
-  id: string;
-  version: number;
-  ownerType: 'user' | 'service_account';
-  ownerId: string;
-  ownerState: string;
-  ownerRoles: string[];
-  emailVerified: boolean;
-  scopes: string[];
-  secret: SecretHash;
-  previous: (SecretHash & { expiresAt: Date }) | undefined;
-  allowedCidrs: string[];
-  limit: KeyLimit | undefined;
-  expiresAt: Date | undefined;
-  revokedAt: Date | undefined;
-};
-
-/** So many uses in so many seconds. */
+/** How many uses in how many seconds. */
 export type KeyLimit = { requests: number; seconds: number };
 
-/** What people can change of a key. */
+/** The settings of a key, which people can change. */
 export type KeySettings = {
   displayName: string;
   scopes: readonly string[];
@@ -38,73 +20,23 @@ export type KeySettings = {
   expiresAt: Date | undefined;
 };
 
-export type NewKey = KeySettings & {
+export type KeyOwner = { type: 'user' | 'service_account'; id: string };
+
+type NewKey = KeySettings & {
   id: string;
-  owner: { type: 'user' | 'service_account'; id: string };
+  owner: KeyOwner;
   secret: SecretHash;
   createdAt: Date;
 };
 
-/** The use of a key: when, and from where if that is known. */
-export type KeyUse = { id: string; at: Date; ipAddress: string };
-
-/** A key that has changed, and the version that it has now. */
-export type ChangedKey = { id: string; version: number };
-
-type Row = Omit<KeyRow, 'secret' | 'previous' | 'limit' | 'expiresAt' | 'revokedAt'> & {
-  secretHash: Uint8Array;
-  keyVersion: number;
-  previousHash: Uint8Array | null;
-  previousKeyVersion: number | null;
-  previousExpiresAt: string | null;
-  limitRequests: number | null;
-  limitSeconds: number | null;
-  expiresAt: string | null;
-  revokedAt: string | null;
-};
-
-/** The columns that say whose a key is. */
+/** The expressions for whose a key is; `k` is the table. */
 export const OWNER_TYPE = `case when k.account_id is null then 'service_account' else 'user' end`;
 export const OWNER_ID = 'coalesce(k.account_id, k.service_account_id)';
 const CHANGED = 'version = version + 1, changed_at = clock_timestamp()';
-const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
 
-/** The SQL of API keys. */
+/** The statements by which people manage API keys. */
 export class ApiKeyRepository extends Repository<ApiKey> {
-  /** What a key is judged by, in one statement. */
-  async findForCheck(id: string): Promise<KeyRow | undefined> {
-    const [row] = await this.query<Row>(
-      `select k.id, k.version, ${OWNER_TYPE} as "ownerType", ${OWNER_ID} as "ownerId",
-         coalesce(a.state, s.state) as "ownerState", coalesce(a.roles, s.roles) as "ownerRoles",
-         a.email_verified_at is not null as "emailVerified", k.scopes,
-         k.secret_hash as "secretHash", k.key_version as "keyVersion",
-         k.previous_hash as "previousHash", k.previous_key_version as "previousKeyVersion",
-         k.previous_expires_at as "previousExpiresAt", k.allowed_cidrs as "allowedCidrs",
-         k.limit_requests as "limitRequests", k.limit_seconds as "limitSeconds",
-         k.expires_at as "expiresAt", k.revoked_at as "revokedAt"
-       from api_keys k left join accounts a on a.id = k.account_id
-         left join service_accounts s on s.id = k.service_account_id
-       where k.id = $1`,
-      [id],
-    );
-    return row && keyRow(row);
-  }
-
-  /**
-   * The keys that have changed since a moment (microseconds by the database's clock), and when this
-   * look was taken. Undefined: none, only the time.
-   */
-  async look(since: number | undefined): Promise<{ lookedAtMicros: number; found: ChangedKey[] }> {
-    const rows = await this.query<{ lookedAt: string; id: string | null; version: number }>(
-      `select look.at as "lookedAt", k.id, k.version
-       from (select ${MICROS('statement_timestamp()')} as at) look
-       left join api_keys k on k.changed_at > to_timestamp($1::bigint / 1000000.0)`,
-      [since === undefined ? null : Math.max(Math.floor(since), 0)],
-    );
-    const found = rows.filter((row): row is typeof row & ChangedKey => row.id !== null);
-    return { lookedAtMicros: Number(rows[0]?.lookedAt), found };
-  }
-
+  /** Inserts a key. */
   async insertNew(key: NewKey): Promise<void> {
     await this.query(
       `insert into api_keys (id, account_id, service_account_id, display_name, scopes, secret_hash,
@@ -127,7 +59,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     );
   }
 
-  /** How many keys of an owner work. */
+  /** How many working keys an owner has. */
   async countLive(ownerId: string, now: Date): Promise<number> {
     const [row] = await this.query<{ count: number }>(
       `select count(*)::int as count from api_keys
@@ -138,6 +70,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     return row?.count ?? 0;
   }
 
+  /** Replaces the settings of a key. */
   async change(id: string, settings: KeySettings): Promise<void> {
     await this.query(
       `update api_keys set display_name = $2, scopes = $3::text[], allowed_cidrs = $4::text[],
@@ -155,7 +88,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     );
   }
 
-  /** Gives a key a new secret; the one that it has works until `previousExpiresAt`. */
+  /** Gives a key a new secret; the present one works until `previousExpiresAt`. */
   async rotate(id: string, secret: SecretHash, previousExpiresAt: Date): Promise<void> {
     await this.query(
       `update api_keys set previous_hash = secret_hash, previous_key_version = key_version,
@@ -166,8 +99,8 @@ export class ApiKeyRepository extends Repository<ApiKey> {
   }
 
   /**
-   * Revokes the keys of an owner, or one of them, that were not revoked before. Gives their ids and
-   * owners.
+   * Revokes one key, or all of an owner, except those that are revoked already. Returns the ids of
+   * those that it revoked.
    */
   async revoke(which: { id: string } | { ownerId: string }, now: Date): Promise<string[]> {
     const [column, value] =
@@ -180,36 +113,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     return rows.map(({ id }) => id);
   }
 
-  /**
-   * Notes uses of keys, each once a minute at most. It waits for nobody: a key that is being changed is
-   * left out.
-   */
-  async noteUses(uses: readonly KeyUse[]): Promise<void> {
-    await this.query(
-      `with used as (
-         select * from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as u (id, at, address)
-       ), free as (
-         select k.id from api_keys k where k.id = any($1::uuid[]) for no key update skip locked
-       )
-       update api_keys k set last_used_at = u.at,
-         last_used_address = coalesce(nullif(u.address, ''), k.last_used_address)
-       from used u join free f on f.id = u.id
-       where k.id = u.id
-         and (k.last_used_at is null or k.last_used_at <= u.at - interval '1 minute')`,
-      [uses.map(({ id }) => id), uses.map(({ at }) => at), uses.map(({ ipAddress }) => ipAddress)],
-    );
-  }
-
-  /** Keeps a secret under a newer key of ours, if it is still the one that is kept. */
-  async rehash(id: string, from: SecretHash, to: SecretHash): Promise<void> {
-    await this.query(
-      `update api_keys set secret_hash = $3, key_version = $4
-       where id = $1 and secret_hash = $2`,
-      [id, from.hash, to.hash, to.keyVersion],
-    );
-  }
-
-  /** Deletes some of the keys that were over before a moment. Says whether there may be more. */
+  /** Deletes some of the keys that ended before `before`. Returns whether there may be more. */
   async forgetOver(before: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from api_keys where id in
@@ -220,31 +124,12 @@ export class ApiKeyRepository extends Repository<ApiKey> {
   }
 }
 
-/** The api keys that a connection or a transaction sees. */
+/** The API keys that a connection or a transaction sees. */
 export function apiKeysIn(em: EntityManager): ApiKeyRepository {
   return new ApiKeyRepository(em, ApiKey);
 }
 
-function keyRow(row: Row): KeyRow {
-  const { secretHash, keyVersion, previousHash, previousKeyVersion, previousExpiresAt } = row;
-  const { limitRequests, limitSeconds, ...same } = row;
-  const hasPrevious = previousHash !== null && previousKeyVersion !== null && previousExpiresAt;
-  return {
-    ...same,
-    secret: { hash: secretHash, keyVersion },
-    previous: hasPrevious
-      ? {
-          hash: previousHash,
-          keyVersion: previousKeyVersion,
-          expiresAt: timestamp(previousExpiresAt),
-        }
-      : undefined,
-    limit: keyLimit(limitRequests, limitSeconds),
-    expiresAt: row.expiresAt === null ? undefined : timestamp(row.expiresAt),
-    revokedAt: row.revokedAt === null ? undefined : timestamp(row.revokedAt),
-  };
-}
-
+/** The limit that two columns hold, if they do. */
 export function keyLimit(requests: number | null, seconds: number | null): KeyLimit | undefined {
   return requests === null || seconds === null ? undefined : { requests, seconds };
 }

@@ -1,43 +1,47 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import { ACCESS_TOKEN_TYPE, CLIENT_ID, type TokenSettings } from '../sessions/access-token.ts';
+import { ACCESS_TOKEN_TYPE, CLIENT_ID } from '../sessions/access-token.ts';
 import type { Principal } from '../sessions/principal.ts';
 import { signJws } from '../sessions/sign-jws.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import { keyFailure } from './key-failure.ts';
 import type { ApiKeyVerifier } from './verify-api-key.ts';
 
-export type ExchangeApiKeyDeps = {
+type IssuingNeeds = {
   clock: Clock;
-  keys: Pick<KeySet, 'signingKey'>;
-  tokens: TokenSettings;
-  apiKeyVerifier: ApiKeyVerifier;
+  keys: KeySet;
+  tokens: { issuer: string; accessTokenTtlMs: number };
 };
 
 export type ExchangeApiKey = {
   secret: string;
   audience: string;
-  /** Empty: all that the key has. */
+  /** Empty: all scopes of the key. */
   scopes: readonly string[];
 };
 
 export type ExchangedToken = { accessToken: string; expiresAt: Date; scopes: readonly string[] };
 
 /**
- * Exchanges a key for an access token for one audience, in the sense of RFC 8693, with no more than was
- * asked for (A01). It carries the key's id, by which it falls with the key, and no session.
+ * Exchanges a key for an access token for one audience (RFC 8693), with the scopes that were asked for
+ * and no others (A01). The token carries no session, and the key's id: revoking the key revokes it.
  *
- * Throws what `keyFailure` says of a key that is refused.
+ * Throws the `keyFailure` of a key that is refused.
  */
 export async function exchangeApiKey(
-  deps: ExchangeApiKeyDeps,
+  needs: {
+    clock: Clock;
+    keys: KeySet;
+    tokens: { issuer: string; accessTokenTtlMs: number };
+    apiKeyVerifier: ApiKeyVerifier;
+  },
   caller: Caller,
   { secret, audience, scopes }: ExchangeApiKey,
 ): Promise<ExchangedToken> {
   const { requestId, ipAddress } = caller;
   const query = { secret, requiredScopes: scopes, cost: 1, ipAddress, requestId };
-  const verdict = await deps.apiKeyVerifier.verify(query);
+  const verdict = await needs.apiKeyVerifier.verify(query);
   if (!verdict.valid) {
     const held = verdict.principal?.scopes ?? [];
     throw keyFailure(
@@ -45,16 +49,12 @@ export async function exchangeApiKey(
       scopes.filter((scope) => !held.includes(scope)),
     );
   }
-  return issue(
-    deps,
-    verdict.principal,
-    audience,
-    scopes.length > 0 ? scopes : verdict.principal.scopes,
-  );
+  const { principal } = verdict;
+  return issue(needs, principal, audience, scopes.length > 0 ? scopes : principal.scopes);
 }
 
 async function issue(
-  { clock, keys, tokens }: ExchangeApiKeyDeps,
+  { clock, keys, tokens }: IssuingNeeds,
   principal: Principal,
   audience: string,
   scopes: readonly string[],

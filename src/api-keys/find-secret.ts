@@ -1,14 +1,15 @@
 import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
-import { apiKeysIn, type KeyRow, type SecretHash } from './api-key.repository.ts';
+import type { SecretHash } from './api-key.repository.ts';
+import { apiKeyChecksIn, type KeyRow } from './api-key-check.repository.ts';
 import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
 import { hashSecret, isSecretOf, parseSecret } from './api-key-secret.ts';
 import { KnownKey } from './known-key.ts';
 
 const NO_HASH = new Uint8Array(32);
 
-export type SecretFinderDeps = {
+type FinderParts = {
   database: SqlDatabase;
   keyring: Keyring;
   log: Log;
@@ -17,17 +18,17 @@ export type SecretFinderDeps = {
 
 type Presented = { secret: string; digest: string; requestId: string };
 
-/** Looks up secrets that this replica does not know, and has it know those that are a key's. */
+/** Looks up secrets that this replica does not know, and remembers those of keys. */
 export class SecretFinder {
-  readonly #deps: SecretFinderDeps;
-  /** Secrets that are being looked up: many callers with the same one wait for one answer. */
+  readonly #parts: FinderParts;
+  /** Secrets that are being looked up: all callers with the same one wait for one answer. */
   readonly #asking = new Map<string, Promise<KnownSecret | undefined>>();
 
-  constructor(deps: SecretFinderDeps) {
-    this.#deps = deps;
+  constructor(parts: FinderParts) {
+    this.#parts = parts;
   }
 
-  /** The key of a secret; undefined where it is nobody's. The log says why, the answer does not (A02). */
+  /** The key of a secret, or undefined. Only the log says why there is none (A02). */
   find(presented: Presented): Promise<KnownSecret | undefined> {
     const { digest } = presented;
     let asking = this.#asking.get(digest);
@@ -38,17 +39,17 @@ export class SecretFinder {
     return asking;
   }
 
-  /** Puts on the log why a secret is not one of ours. */
+  /** Logs why a secret is not one of a key's. */
   noteUnknown(requestId: string, reason: string): undefined {
-    const { log } = this.#deps;
+    const { log } = this.#parts;
     log.info({ component: 'api_keys', request_id: requestId, reason }, 'unknown API key');
   }
 
   async #find({ secret, digest, requestId }: Presented): Promise<KnownSecret | undefined> {
-    const { database, keyring, apiKeyMemory } = this.#deps;
+    const { database, keyring, apiKeyMemory } = this.#parts;
     const parsed = parseSecret(secret);
     if (typeof parsed === 'string') return this.noteUnknown(requestId, parsed);
-    const row = await database.read((em) => apiKeysIn(em).findForCheck(parsed.keyId));
+    const row = await database.read((em) => apiKeyChecksIn(em).findForCheck(parsed.keyId));
     const untilMs = secretEnd(keyring, secret, row);
     if (!row || untilMs === undefined) {
       return this.noteUnknown(requestId, row ? 'wrong secret' : 'no such key');
@@ -59,20 +60,22 @@ export class SecretFinder {
     return { key, untilMs };
   }
 
-  /** A secret that was hashed under an older key of ours is kept under the present one (S11). */
+  /** Hashes a secret again that was hashed under an older master key (S11). */
   #renewHash(secret: string, { id, secret: kept }: KeyRow): void {
-    const { database, keyring, log } = this.#deps;
+    const { database, keyring, log } = this.#parts;
     if (kept.keyVersion === keyring.current) return;
     const next = hashSecret(keyring, secret);
     database
-      .read((em) => apiKeysIn(em).rehash(id, kept, next))
+      .read((em) => apiKeyChecksIn(em).rehash(id, kept, next))
       .catch((error) =>
         log.debug({ component: 'api_keys', ...errorFields(error) }, 'not rehashed'),
       );
   }
 }
 
-/** Until when (ms) a secret is one of a key's; undefined: it is not. As slow where there is no key. */
+/**
+ * Until when (ms) a secret of a key works; undefined if it is none. Equally slow if there is no key.
+ */
 function secretEnd(keyring: Keyring, secret: string, row: KeyRow | undefined): number | undefined {
   const kept: SecretHash = row?.secret ?? { hash: NO_HASH, keyVersion: keyring.current };
   if (isSecretOf(keyring, secret, kept)) return row && Number.POSITIVE_INFINITY;

@@ -1,22 +1,18 @@
-import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { type ApiKeyView, type KeyActor, noSuchKey, readKey } from './api-key-view.ts';
-
-export type GetApiKeyDeps = { database: SqlDatabase; clock: Clock };
+import { type Caller, holds } from '../platform/caller.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { type ApiKeyView, noSuchKey, readKey } from './api-key-view.ts';
 
 /**
- * One key: the caller's own, or with `api_keys.read` any. Throws `NOT_FOUND`, also for another's
- * without the permission.
+ * Returns a key: the caller's own, or with `api_keys.read` anyone's. Throws `NOT_FOUND`, also for
+ * someone else's key without the permission.
  */
 export async function getApiKey(
-  { database, clock }: GetApiKeyDeps,
+  { database }: { database: Database },
   caller: Caller,
-  actor: KeyActor,
   keyId: string,
 ): Promise<ApiKeyView> {
-  const key = await database.read((em) => readKey(em, keyId, clock.now()), caller.signal);
-  const isTheirs = key?.owner.type === 'user' && key.owner.id === actor.accountId;
-  if (!key || !(isTheirs || actor.permissions.includes('api_keys.read'))) throw noSuchKey();
+  const key = await database.read(caller, (em, now) => readKey(em, keyId, now));
+  const isOwn = key.owner.type === 'user' && key.owner.id === caller.subject;
+  if (!(isOwn || holds(caller, 'api_keys.read'))) throw noSuchKey();
   return key;
 }

@@ -8,7 +8,9 @@ const UNAUTHENTICATED = {
   OWNER_INACTIVE: ['ACCOUNT_SUSPENDED', "the API key's owner is not active"],
 } as const satisfies Partial<Record<KeyReason, readonly [Failure['reason'], string]>>;
 
-/** The failure of a call that a refused key came with. A limit's refusal says nothing of the key (A03). */
+/**
+ * The failure of a call with a refused key. The refusal by a limit says nothing about the key (A03).
+ */
 export function keyFailure({ reason, limit }: RefusedKey, scopes: readonly string[] = []): Failure {
   switch (reason) {
     case 'RATE_LIMITED':
@@ -20,7 +22,7 @@ export function keyFailure({ reason, limit }: RefusedKey, scopes: readonly strin
       return new Failure(
         'denied',
         'ADDRESS_NOT_ALLOWED',
-        'the API key is not to be used from this address',
+        'the API key may not be used from this address',
       );
     case 'SCOPE_MISSING':
       return new Failure('denied', 'SCOPE_MISSING', 'the API key lacks a scope', {

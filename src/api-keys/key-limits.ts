@@ -3,12 +3,12 @@ import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limite
 import type { RedisClient } from '../platform/redis.ts';
 import type { KeyLimit } from './api-key.repository.ts';
 
-/** Different limits that are kept at hand; keys with the same limit share one. */
+/** How many different limits are kept in memory; keys with the same limit share one. */
 const LIMITERS = 1000;
-/** After a failure of Redis, limits are counted here for so long before it is asked again. */
+/** After a failure of Redis, this replica counts by itself for this long before it asks again. */
 const AWAY_MS = 1000;
 
-/** Where a key stands with its limit. */
+/** How much of its limit a key has used. */
 export type LimitStatus = { limit: number; remaining: number; resetsInMs: number };
 
 export type LimitVerdict = { isAllowed: boolean; status: LimitStatus };
@@ -16,9 +16,9 @@ export type LimitVerdict = { isAllowed: boolean; status: LimitStatus };
 type Limiter = { local: RateLimiterMemory; shared: RateLimiterRedis | undefined };
 
 /**
- * Counts uses of keys that have a limit: in windows that begin with a use, shared by replicas through
- * Redis. While Redis is away each replica counts its own; the first use that notices waits for Redis's
- * time limit, those after it don't.
+ * Counts uses of keys that have a limit, in windows that begin with a use. Replicas share the counts
+ * through Redis. While Redis is away each replica counts its own; the first use that notices waits for
+ * Redis's time limit, and those after it don't.
  */
 export class KeyLimits {
   readonly #redis: RedisClient | undefined;
@@ -29,7 +29,7 @@ export class KeyLimits {
     this.#redis = redis;
   }
 
-  /** Counts a use as `cost` uses, or none where there are not so many left. */
+  /** Counts a use as `cost` uses, or as none if fewer are left. */
   async count(keyId: string, limit: KeyLimit, cost: number): Promise<LimitVerdict> {
     const { local, shared } = this.#limiter(limit);
     if (!shared || performance.now() < this.#awayUntil) return this.#use(local, keyId, limit, cost);
@@ -51,7 +51,7 @@ export class KeyLimits {
       return { isAllowed: true, status: status(limit, await limiter.consume(keyId, cost)) };
     } catch (refused) {
       if (!(refused instanceof RateLimiterRes)) throw refused;
-      // The library has counted it. What is refused uses nothing up, and of one use nothing was left.
+      // The library has counted it, but a refusal uses nothing up. With a cost of 1, nothing was left.
       if (cost > 1) await limiter.reward(keyId, cost);
       return { isAllowed: false, status: status(limit, refused, cost) };
     }

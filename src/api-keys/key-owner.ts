@@ -1,11 +1,16 @@
 import { heldNow } from '../access/held-now.ts';
 import { rolesIn } from '../access/role.repository.ts';
 import { accountGone, accountsIn } from '../accounts/account.repository.ts';
+import { type Caller, holds } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { serviceAccountsIn } from '../service-accounts/service-account.repository.ts';
-import { ApiKey } from './api-key.entity.ts';
-import { type KeyActor, type KeyOwner, noSuchKey } from './api-key-view.ts';
+import {
+  noSuchServiceAccount,
+  serviceAccountsIn,
+} from '../service-accounts/service-account.repository.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import type { ApiKey } from './api-key.entity.ts';
+import { apiKeysIn, type KeyOwner } from './api-key.repository.ts';
+import { noSuchKey } from './api-key-view.ts';
 import type { ScopeBounds } from './key-settings.ts';
 
 const PERMISSION = 'api_keys.write';
@@ -13,48 +18,45 @@ const PERMISSION = 'api_keys.write';
 /** The owner of keys that are changed, locked until the transaction ends. */
 export type LockedOwner = KeyOwner & { bounds: ScopeBounds };
 
-/** What the change of a key is of: `any` of a user's too, which only an end can be. */
+/** The keys that a change can reach: only revoking reaches those of other users. */
 type Reach = 'managed' | 'any';
 
 /**
- * The owner of a key that is to be made, locked: the caller, or with `api_keys.write` a service account.
+ * Locks the owner of a new key: the caller, or with `api_keys.write` a service account.
  *
  * Throws `PERMISSION_DENIED`, `NOT_FOUND` for the service account.
  */
 export async function lockNewOwner(
-  em: EntityManager,
-  actor: KeyActor,
-  forWhom: KeyOwner = { type: 'user', id: actor.accountId ?? '' },
+  tx: Transaction,
+  forWhom: KeyOwner = { type: 'user', id: tx.caller.subject },
 ): Promise<LockedOwner> {
-  if (!mayReach(actor, forWhom, 'managed')) {
+  if (!mayReach(tx.caller, forWhom, 'managed')) {
     const message = `the permission ${PERMISSION} is needed for the keys of others`;
     throw new Failure('denied', 'PERMISSION_DENIED', message, {
       metadata: { permission: PERMISSION },
     });
   }
-  const owner = await lockOwner(em, actor, forWhom);
-  if (owner) return owner;
-  if (forWhom.type === 'user') throw accountGone();
-  throw new Failure('not_found', 'NOT_FOUND', 'there is no such service account');
+  const owner = await lockOwner(tx, forWhom);
+  if (!owner) throw forWhom.type === 'user' ? accountGone() : noSuchServiceAccount();
+  return owner;
 }
 
 /**
- * The key with this id, whose owner is locked first: whoever changes keys does so one after the other.
- * Nobody gets to change another user's key, which would be to act as them; with `api_keys.write` it can
- * be ended.
+ * Returns the key with this id after locking its owner, so that changes of an owner's keys come one
+ * after the other. Nobody may change another user's key, which would be to act as that user; with
+ * `api_keys.write` it can be revoked.
  *
  * Throws `NOT_FOUND`, also for a key that the caller may not reach.
  */
 export async function lockKey(
-  em: EntityManager,
-  actor: KeyActor,
+  tx: Transaction,
   keyId: string,
   reach: Reach,
 ): Promise<{ key: ApiKey; owner: LockedOwner }> {
-  const found = await em.findOne(ApiKey, { id: keyId });
-  if (!found || !mayReach(actor, ownerOf(found), reach)) throw noSuchKey();
-  const owner = await lockOwner(em, actor, ownerOf(found));
-  const key = owner && (await em.refresh(found));
+  const found = await apiKeysIn(tx.em).findOne({ id: keyId });
+  if (!found || !mayReach(tx.caller, ownerOf(found), reach)) throw noSuchKey();
+  const owner = await lockOwner(tx, ownerOf(found));
+  const key = owner && (await tx.em.refresh(found));
   if (!key) throw noSuchKey();
   return { key, owner };
 }
@@ -65,16 +67,15 @@ function ownerOf({ account, serviceAccount }: ApiKey): KeyOwner {
     : { type: 'service_account', id: serviceAccount ?? '' };
 }
 
-function mayReach({ accountId, permissions }: KeyActor, owner: KeyOwner, reach: Reach): boolean {
-  if (accountId === undefined) return true;
-  if (owner.type === 'user' && owner.id === accountId) return true;
-  return permissions.includes(PERMISSION) && (owner.type === 'service_account' || reach === 'any');
+function mayReach(caller: Caller, owner: KeyOwner, reach: Reach): boolean {
+  if (caller.kind === 'operator') return true;
+  if (owner.type === 'user' && owner.id === caller.subject) return true;
+  return holds(caller, PERMISSION) && (owner.type === 'service_account' || reach === 'any');
 }
 
-/** Undefined where the owner has been deleted. */
+/** Returns undefined if the owner has been deleted. */
 async function lockOwner(
-  em: EntityManager,
-  actor: KeyActor,
+  { em, caller }: Transaction,
   { type, id }: KeyOwner,
 ): Promise<LockedOwner | undefined> {
   const locked =
@@ -83,14 +84,13 @@ async function lockOwner(
       : await serviceAccountsIn(em).lockLive(id);
   if (!locked) return undefined;
   const held = await rolesIn(em).permissionsOf(locked.roles);
-  const { accountId, permissions } = actor;
-  const granter =
-    accountId === undefined ? held : [...(await heldNow(em, { id: accountId, permissions }))];
+  const granter = caller.kind === 'operator' ? held : [...(await heldNow(em, caller))];
   return { type, id: locked.id, bounds: { owner: held, granter } };
 }
 
 /** Throws `API_KEY_REVOKED` for a key that can't be changed any more. */
 export function requireUnrevoked(key: ApiKey): void {
   if (!key.revokedAt) return;
-  throw new Failure('precondition', 'API_KEY_REVOKED', 'the API key has been revoked');
+  const message = 'the API key has been revoked; create another one';
+  throw new Failure('precondition', 'API_KEY_REVOKED', message);
 }

@@ -1,53 +1,43 @@
-import { Permission } from '../access/permission.entity.ts';
+import { permissionsIn } from '../access/permission.repository.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
+import { invalidField } from '../platform/invalid-field.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { allowedNetworks } from './allowed-networks.ts';
 import type { KeySettings } from './api-key.repository.ts';
 
-/** Whose permissions a key's scopes must be among. */
+/** The permissions of a key's owner and of whoever grants its scopes: these must be among both. */
 export type ScopeBounds = { owner: readonly string[]; granter: readonly string[] };
 
 /**
- * What people ask a key to be, made ready to be kept: nobody gives a key what they, or its owner, don't
- * hold (A01, A05).
+ * Checks the settings that a request asks for, and returns them as they are stored. Nobody can give a
+ * key what they, or its owner, don't hold (A01, A05). `prefix` begins the paths of the fields.
  *
- * Throws `INVALID_REQUEST` for a scope that does not exist, a network that can't be read, an expiry
- * that is not in the future; `PERMISSION_DENIED` for a scope that is not held.
+ * Throws `INVALID_REQUEST` for a scope that does not exist, a malformed network, or an expiry that is
+ * not in the future, and `PERMISSION_DENIED` for a scope that is not held.
  */
 export async function checkSettings(
-  em: EntityManager,
+  { em, now }: Transaction,
   settings: KeySettings,
   { owner, granter }: ScopeBounds,
-  now: Date,
   prefix = '',
 ): Promise<KeySettings> {
-  const known = await em.find(Permission, { name: { $in: [...settings.scopes] } });
-  const names = new Set(known.map(({ name }) => name));
-  settings.scopes.forEach((scope, index) => {
-    if (!names.has(scope)) {
-      throw invalid(`${prefix}scopes[${index}]`, 'is not a permission that exists');
-    }
-  });
-  requireHeld(settings.scopes, owner, "the key's owner does not hold");
-  requireHeld(settings.scopes, granter, 'you do not hold');
-  const { expiresAt } = settings;
-  if (expiresAt && expiresAt <= now) throw invalid(`${prefix}expires_at`, 'is not in the future');
+  const { scopes, expiresAt } = settings;
+  const found = await permissionsIn(em).find({ name: { $in: [...scopes] } });
+  const known = new Set(found.map(({ name }) => name));
+  const unknownAt = scopes.findIndex((scope) => !known.has(scope));
+  if (unknownAt >= 0) {
+    throw invalidField(`${prefix}scopes[${unknownAt}]`, 'is not a permission that exists');
+  }
+  requireHeld(scopes, owner, "the key's owner does not hold");
+  requireHeld(scopes, granter, 'you do not hold');
+  if (expiresAt && expiresAt <= now) {
+    throw invalidField(`${prefix}expires_at`, 'is not in the future');
+  }
   const allowedCidrs = allowedNetworks(settings.allowedCidrs, `${prefix}allowed_cidrs`);
-  return { ...settings, scopes: [...new Set(settings.scopes)], allowedCidrs };
+  return { ...settings, scopes: [...new Set(scopes)], allowedCidrs };
 }
 
-function invalid(path: string, description: string): Failure {
-  return new Failure(
-    'invalid',
-    'INVALID_REQUEST',
-    `the request is not valid: ${path} ${description}`,
-    {
-      fields: [{ path, description }],
-    },
-  );
-}
-
-/** Throws `PERMISSION_DENIED` for a scope that is not held. */
+/** Throws `PERMISSION_DENIED` for a scope that is not held. `whoLacks` says who does not hold it. */
 export function requireHeld(
   scopes: readonly string[],
   held: readonly string[],

@@ -1,15 +1,15 @@
 import { errorFields, type Log } from '../platform/log.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
-import { apiKeysIn, type KeyUse } from './api-key.repository.ts';
+import { apiKeyChecksIn, type KeyUse } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
 const FLUSH_MS = 1000;
 const COARSE_MS = 60_000;
 const BATCH = 1000;
-/** With the database away, uses beyond this are not noted: the next minute's will be. */
+/** While the database is away, uses beyond this are not noted; those of the next minute will be. */
 const LIMIT = 20_000;
 
-/** Notes when keys were last used: to the minute, and in batches off the path of whoever uses them. */
+/** Notes when keys were last used: to the minute, in batches, and without delaying the calls. */
 export class KeyUsage {
   readonly #database: Pick<SqlDatabase, 'read'>;
   readonly #log: Log;
@@ -22,7 +22,7 @@ export class KeyUsage {
     this.#log = log;
   }
 
-  /** `ipAddress`: empty where it is not known. */
+  /** Notes a use. `ipAddress` is empty if it is not known. */
   note(key: KnownKey, nowMs: number, ipAddress: string): void {
     if (nowMs - key.notedAtMs < COARSE_MS || this.#waiting.size >= LIMIT) return;
     key.notedAtMs = nowMs;
@@ -31,7 +31,7 @@ export class KeyUsage {
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS).unref();
   }
 
-  /** Writes what is waiting. Never throws: what can't be written is left to the next use. */
+  /** Writes what is waiting. Never throws: what can't be written is noted at the next use. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -44,7 +44,7 @@ export class KeyUsage {
       const batch = [...this.#waiting.values()].slice(0, BATCH);
       for (const { id } of batch) this.#waiting.delete(id);
       try {
-        await this.#database.read((em) => apiKeysIn(em).noteUses(batch));
+        await this.#database.read((em) => apiKeyChecksIn(em).noteUses(batch));
       } catch (error) {
         this.#log.debug({ component: 'api_keys', ...errorFields(error) }, 'uses are not noted');
       }

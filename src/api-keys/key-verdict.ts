@@ -21,12 +21,12 @@ export type RefusedKey = {
 export type KeyVerdict = { valid: true; principal: Principal; limit?: LimitStatus } | RefusedKey;
 
 export type KeyQuery = {
-  /** Anything at all. */
+  /** Any text. */
   secret: string;
   requiredScopes: readonly string[];
-  /** As how many uses it counts, 0: as one. */
+  /** How many uses it counts as; 0: one. */
   cost: number;
-  /** Where it was presented from; empty: unknown. */
+  /** The address that it was presented from; empty if it is not known. */
   ipAddress: string;
   requestId: string;
 };

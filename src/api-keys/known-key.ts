@@ -1,19 +1,19 @@
 import type { RoleBook } from '../access/role-book.ts';
 import { Networks } from '../platform/networks.ts';
 import type { Principal } from '../sessions/principal.ts';
-import type { KeyRow } from './api-key.repository.ts';
+import type { KeyRow } from './api-key-check.repository.ts';
 
-/** Addresses that the networks of one key remember: there may be very many keys. */
+/** How many addresses the networks of one key remember; there may be very many keys. */
 const REMEMBERED = 8;
 
-type RoleView = Pick<RoleBook, 'permissionsOf' | 'version'>;
+type Roles = Pick<RoleBook, 'permissionsOf' | 'version'>;
 
-/** A key as this replica knows it: what the database said of it, and what follows from that. */
+/** A key as this replica knows it: its row, and what follows from it. */
 export class KnownKey {
   readonly row: KeyRow;
   readonly expiresAtMs: number;
   readonly isActive: boolean;
-  /** Set when the key or its owner has changed since: then the database is asked again. */
+  /** Set when the key or its owner has changed: then the database is asked again. */
   stale = false;
   /** When its last use was noted (ms). */
   notedAtMs = Number.NEGATIVE_INFINITY;
@@ -29,16 +29,19 @@ export class KnownKey {
     this.#networks = allowedCidrs.length > 0 ? new Networks(allowedCidrs, REMEMBERED) : undefined;
   }
 
-  /** Whether it may be used from an address; from an unknown one (empty) only if it may from any. */
+  /**
+   * Whether it may be used from an address. An empty one, which is not known, needs a key without
+   * networks.
+   */
   isAllowedFrom(ipAddress: string): boolean {
     return this.#networks?.includes(ipAddress) ?? true;
   }
 
   /**
-   * Whom it speaks for, with those of its scopes that its owner holds by these roles (A01). The same
-   * object for as long as nothing of that changes.
+   * The principal that the key speaks for, with those of its scopes that its owner holds now (A01). It
+   * is the same object for as long as nothing of that changes.
    */
-  principal(roles: RoleView): Principal {
+  principal(roles: Roles): Principal {
     if (this.#principal && this.#rolesVersion === roles.version) return this.#principal;
     this.#rolesVersion = roles.version;
     const held = new Set(roles.permissionsOf(this.row.ownerRoles));
@@ -66,7 +69,7 @@ function principalOf(row: KeyRow, scopes: readonly string[]): Principal {
     amr: [],
     audience: [],
     authTime: 0,
-    // What is revoked for an owner's tokens up to a moment leaves keys alone.
+    // Revoking an owner's tokens up to a moment does not revoke the owner's keys.
     issuedAt: Number.POSITIVE_INFINITY,
     expiresAt: Math.floor((row.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) / 1000),
   });

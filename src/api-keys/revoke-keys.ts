@@ -1,52 +1,31 @@
-import { recordAudit } from '../audit/record.ts';
-import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { EntityManager } from '../platform/sql.ts';
 import type { RevocationCause } from '../revocations/revocation-cause.ts';
-import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { apiKeysIn } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 
-export type RevokeKeysDeps = {
-  clock: Clock;
-  revocations: RevocationFeed;
-  apiKeyMemory: ApiKeyMemory;
-};
-
-type WhoseKeys = {
-  /** One key, or all of its owner. */
-  keyId?: string;
-  ownerId: string;
-  actorId: string | undefined;
-  cause: RevocationCause;
-};
+/** One key, or all of an owner. `actor` is who revokes them: by default whoever calls. */
+type WhoseKeys = { keyId?: string; ownerId: string; actor?: string; cause: RevocationCause };
 
 /**
- * Revokes keys, with all tokens that they were exchanged for, in the transaction of what is the cause.
- * Those that were revoked before stay as they are. Gives what to do once that has committed: from then
- * on this replica refuses them, and the others do within a second (S09).
+ * Revokes keys and all tokens that they were exchanged for, in the transaction of their cause. Keys
+ * that are revoked already stay as they are. From the commit on this replica refuses them, and the
+ * others do within a second (S09).
  */
 export async function revokeKeys(
-  em: EntityManager,
-  deps: RevokeKeysDeps,
-  caller: Caller,
-  { keyId, ownerId, actorId, cause }: WhoseKeys,
-): Promise<() => void> {
+  tx: Transaction,
+  apiKeyMemory: ApiKeyMemory,
+  { keyId, ownerId, actor, cause }: WhoseKeys,
+): Promise<void> {
   const which = keyId === undefined ? { ownerId } : { id: keyId };
-  const ids = await apiKeysIn(em).revoke(which, deps.clock.now());
-  if (ids.length === 0) return () => {};
+  const ids = await apiKeysIn(tx.em).revoke(which, tx.now);
+  if (ids.length === 0) return;
   for (const id of ids) {
-    recordAudit(em, deps, caller, {
-      type: 'api_key.revoked',
-      actor: actorId,
-      subject: ownerId,
-      details: { api_key_id: id, cause },
-    });
+    const details = { api_key_id: id, cause };
+    tx.audit({ type: 'api_key.revoked', actor, subject: ownerId, details });
   }
-  const targets = ids.map((id) => ({ kind: 'api_key' as const, id }));
-  const refuse = await deps.revocations.revoke(em, targets, cause);
-  return () => {
-    refuse();
-    deps.apiKeyMemory.changed(ids);
-  };
+  await tx.revoke(
+    ids.map((id) => ({ kind: 'api_key', id })),
+    cause,
+  );
+  tx.afterCommit(() => apiKeyMemory.changed(ids));
 }

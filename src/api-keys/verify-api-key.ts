@@ -1,39 +1,46 @@
 import { hash } from 'node:crypto';
 import type { RoleBook } from '../access/role-book.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Log } from '../platform/log.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
-import type { KnownSecret } from './api-key-memory.ts';
-import { SecretFinder, type SecretFinderDeps } from './find-secret.ts';
+import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
+import { SecretFinder } from './find-secret.ts';
 import type { KeyLimits } from './key-limits.ts';
 import type { KeyUsage } from './key-usage.ts';
 import { type KeyQuery, type KeyVerdict, refusedKey } from './key-verdict.ts';
 
 const SECRET_LENGTH = 64;
 
-export type KeyVerifierDeps = SecretFinderDeps & {
+type VerifierParts = {
+  database: SqlDatabase;
+  keyring: Keyring;
+  log: Log;
   clock: Clock;
   roles: Pick<RoleBook, 'isStale' | 'look' | 'permissionsOf' | 'version'>;
   revocations: Pick<RevocationFeed, 'covers'>;
+  apiKeyMemory: ApiKeyMemory;
   keyLimits: KeyLimits;
   keyUsage: KeyUsage;
 };
 
 /**
- * Verifies API keys (A02). A secret is compared with its hash once; after that it is known by its
- * digest, in a bounded memory that follows the database. Time, revocations, the owner's roles, scopes,
- * address and limit are judged on every call (A01, A03); nothing is read or written for a known key,
- * and Redis is asked only for one with a limit.
+ * Verifies API keys (A02). A secret is compared with its hash once; after that a bounded memory, which
+ * follows the database, knows it by its digest. Time, revocations, the owner's roles, scopes, address
+ * and limit are judged on every call (A01, A03). For a known key nothing is read or written, and Redis
+ * is asked only if the key has a limit.
  */
 export class ApiKeyVerifier {
-  readonly #deps: KeyVerifierDeps;
+  readonly #parts: VerifierParts;
   readonly #finder: SecretFinder;
 
-  constructor(deps: KeyVerifierDeps) {
-    this.#deps = deps;
-    this.#finder = new SecretFinder(deps);
+  constructor(parts: VerifierParts) {
+    this.#parts = parts;
+    this.#finder = new SecretFinder(parts);
   }
 
-  /** Says whether a key is good now for what it is presented for. A failure to find out is thrown. */
+  /** Judges a key for what it is presented for. Throws if it can't find out. */
   verify(query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
     const { secret, requestId } = query;
     if (secret.length !== SECRET_LENGTH) {
@@ -41,19 +48,19 @@ export class ApiKeyVerifier {
       return refusedKey('UNKNOWN_KEY');
     }
     const digest = hash('sha256', secret, 'base64url');
-    const { apiKeyMemory, roles } = this.#deps;
+    const { apiKeyMemory, roles } = this.#parts;
     if (!apiKeyMemory.isStale && !roles.isStale) return this.#look(digest, query);
     return this.#catchUp().then(() => this.#look(digest, query));
   }
 
-  /** Memory is trusted while it follows the database; after that the database is asked each time. */
+  /** Asks the database if memory no longer follows it, and so is not trusted. */
   async #catchUp(): Promise<void> {
-    const { apiKeyMemory, roles } = this.#deps;
+    const { apiKeyMemory, roles } = this.#parts;
     await Promise.all([apiKeyMemory.isStale && apiKeyMemory.look(), roles.isStale && roles.look()]);
   }
 
   #look(digest: string, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
-    const known = this.#deps.apiKeyMemory.get(digest);
+    const known = this.#parts.apiKeyMemory.get(digest);
     if (known) return this.#judge(known, query);
     const { secret, requestId } = query;
     return this.#finder
@@ -62,7 +69,7 @@ export class ApiKeyVerifier {
   }
 
   #judge({ key, untilMs }: KnownSecret, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
-    const { clock, revocations, roles, keyLimits, keyUsage } = this.#deps;
+    const { clock, revocations, roles, keyLimits, keyUsage } = this.#parts;
     const nowMs = clock.now().getTime();
     const principal = key.principal(roles);
     if (key.row.revokedAt || revocations.covers(principal)) return refusedKey('REVOKED');

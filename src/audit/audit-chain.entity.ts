@@ -6,18 +6,21 @@ const AuditChainSchema = defineEntity({
   properties: {
     /** Always 1: there is one chain. */
     id: p.smallint().primary().autoincrement(false),
-    /** The last event that retention has deleted: what the oldest one that is kept follows. */
+    /** The last event that retention has deleted, which the oldest kept event follows. */
     anchorPosition: p.bigint('number'),
     anchorHash: p.uint8array(),
     /** The newest event. */
     position: p.bigint('number'),
     hash: p.uint8array(),
-    /** Of both ends, under a key that is not in the database. */
+    /** Authenticates both ends, under a key that is not in the database. */
     mac: p.uint8array(),
     keyVersion: p.smallint(),
   },
 });
 
-/** The two ends of the chain of audit events, authenticated. Whoever extends it locks this row. */
+/**
+ * The two ends of the chain of audit events, authenticated. A transaction that moves them locks this
+ * row.
+ */
 export class AuditChain extends AuditChainSchema.class {}
 AuditChainSchema.setClass(AuditChain);

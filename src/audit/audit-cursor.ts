@@ -6,8 +6,8 @@ const HASH_AT = 9;
 const HASH_BYTES = 8;
 
 /**
- * A place in the chain, opaque to readers: a byte for the version, the position, and the beginning of the
- * hash there, by which a chain that was put back and grew anew is told from the one that was read.
+ * A place in the chain, opaque to readers: a byte for the version, the position, and the first bytes of
+ * the hash there. The hash reveals a chain that was restored to an earlier state and has grown again.
  */
 export function formatCursor({ position, hash }: ChainPlace): string {
   const bytes = Buffer.alloc(HASH_AT + HASH_BYTES);
@@ -17,11 +17,13 @@ export function formatCursor({ position, hash }: ChainPlace): string {
   return bytes.toString('base64url');
 }
 
-/** The position and the beginning of the hash, in hex; undefined where it is no cursor of ours. */
+/**
+ * The position and the first bytes (hex) of the hash, or undefined if the text is no cursor of ours.
+ */
 export function parseCursor(text: string): { position: number; hashPrefix: string } | undefined {
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.length !== HASH_AT + HASH_BYTES || bytes[0] !== VERSION) return undefined;
-  // Decoding takes more than encoding makes: another alphabet, whatever follows.
+  // Decoding also accepts what encoding never produces: another alphabet, trailing characters.
   if (bytes.toString('base64url') !== text) return undefined;
   const position = Number(bytes.readBigUInt64BE(POSITION_AT));
   if (!Number.isSafeInteger(position)) return undefined;

@@ -6,12 +6,15 @@ const AuditErasureSchema = defineEntity({
   properties: {
     accountId: p.uuid().primary(),
     requestedAt: p.datetime().columnType('timestamptz'),
-    /** How far it has come among the events by the account, and among those on it: an event's id. */
+    /** The last event handled among those by the account, and among those about it: an event's id. */
     actorAfter: p.uuid(),
     subjectAfter: p.uuid(),
   },
 });
 
-/** An account that is gone, and has more events than its deletion could erase the personal part of. */
+/**
+ * A deleted account whose events still hold personal data: it had more than its deletion could erase at
+ * once.
+ */
 export class AuditErasure extends AuditErasureSchema.class {}
 AuditErasureSchema.setClass(AuditErasure);

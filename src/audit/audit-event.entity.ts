@@ -7,29 +7,29 @@ const AuditEventSchema = defineEntity({
     id: p.uuid().primary(),
     occurredAt: p.datetime().columnType('timestamptz'),
     type: p.text(),
-    /** Who did it: an account's id, or null for nobody signed in. */
+    /** The id of the account that acted; null if nobody was signed in. */
     actor: p.uuid().nullable(),
     actorType: p.text().nullable(),
-    /** The API key that the actor did it with. */
+    /** The API key that the actor used. */
     apiKeyId: p.uuid().nullable(),
-    /** The account that it happened to, or null for none. */
+    /** The id of the account that it happened to; null if none. */
     subject: p.uuid().nullable(),
     outcome: p.enum(['success', 'failure']).$type<'success' | 'failure'>(),
     reason: p.text().nullable(),
-    /** Erased with the account that it belongs to, like `personal`: the hashes below stay. */
+    /** Erased with the account that it belongs to, like `personal`. The hashes below stay. */
     ipAddress: p.text().nullable(),
     requestId: p.text(),
     details: p.json().$type<Record<string, unknown>>(),
-    /** What belongs to the subject alone, as the canonical JSON that is hashed. */
+    /** The data that belongs to the subject alone, as the canonical JSON that is hashed. */
     personal: p.text().nullable(),
     ipSalt: p.uint8array().nullable(),
     ipHash: p.uint8array().nullable(),
     personalSalt: p.uint8array().nullable(),
     personalHash: p.uint8array().nullable(),
-    /** Its place in the chain; null until it has one. */
+    /** The event's place in the chain; null until it has one. */
     position: p.bigint('number').nullable(),
     hash: p.uint8array().nullable(),
-    /** Says that the hash is ours: a key version, and a MAC. */
+    /** Proves that this service wrote the hash: a key version, and a MAC. */
     seal: p.uint8array().nullable(),
   },
   indexes: [
@@ -52,8 +52,8 @@ const AuditEventSchema = defineEntity({
 });
 
 /**
- * Something sensitive that somebody did or tried. What it says is never changed: it is given its place
- * in the chain once, and its personal part can be erased.
+ * A sensitive action that was done or attempted. An event is never changed, with two exceptions: it
+ * gets its place in the chain once, and its personal part can be erased.
  */
 export class AuditEvent extends AuditEventSchema.class {}
 AuditEventSchema.setClass(AuditEvent);

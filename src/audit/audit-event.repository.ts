@@ -9,7 +9,7 @@ export type AuditEventRow = Omit<
 >;
 
 export class AuditEventRepository extends Repository<AuditEvent> {
-  /** Adds an event to the unit of work: it is written with the change that it tells of, or not at all. */
+  /** Adds an event to the unit of work: it commits with the change that it records, or not at all. */
   add(event: AuditEventRow): void {
     this.em.persist(this.em.create(AuditEvent, event));
   }
@@ -19,7 +19,7 @@ export class AuditEventRepository extends Repository<AuditEvent> {
     if (events.length > 0) await this.em.insertMany(AuditEvent, events);
   }
 
-  /** Writes events, some of which may have been written before. */
+  /** Writes those of the events that have not been written before. */
   async insertMissing(events: AuditEventRow[]): Promise<void> {
     await this.em.upsertMany(AuditEvent, events, {
       onConflictFields: ['id'],
@@ -28,8 +28,8 @@ export class AuditEventRepository extends Repository<AuditEvent> {
   }
 
   /**
-   * The statement that inserts an event, to be part of one that makes the change it tells of: one round
-   * trip for both. Its parameters are numbered from `first`.
+   * Returns a statement that inserts an event, for use within the statement that makes its change: one
+   * round trip for both. Its parameters are numbered from `first`.
    */
   insertStatement(event: AuditEventRow, first: number): { sql: string; parameters: unknown[] } {
     const { properties } = this.em.getMetadata(AuditEvent);

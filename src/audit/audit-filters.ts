@@ -1,22 +1,22 @@
-/** Which events: all that is set must fit. */
+/** Filters of events. An event must match all that are set. */
 export type AuditFilters = {
   actor: string | undefined;
   subject: string | undefined;
-  /** Empty: any. */
+  /** Empty: all types. */
   types: readonly string[];
   outcome: 'success' | 'failure' | undefined;
-  /** Not before, and before. */
+  /** From `startTime` on, and before `endTime`. */
   startTime: Date | undefined;
   endTime: Date | undefined;
 };
 
 /**
- * The version before made ids and times one after the other, so that an id may be a little younger than
- * its event's time says.
+ * The previous version made an event's id a moment after its time, so the id may be a little younger
+ * than the time.
  */
 const ID_SLACK_MS = 1000;
 
-/** Conditions on `audit_events` with their parameters. `$n` counts on from those given. */
+/** Conditions on `audit_events` with their parameters, numbered after those given. */
 export class Conditions {
   readonly parameters: unknown[];
   readonly #all: string[] = [];
@@ -25,7 +25,7 @@ export class Conditions {
     this.parameters = parameters;
   }
 
-  /** A condition in which `?` stands for the value. */
+  /** Adds a condition, in which `?` stands for the value. */
   add(condition: string, value: unknown): this {
     this.parameters.push(value);
     this.#all.push(condition.replace('?', `$${this.parameters.length}`));
@@ -33,8 +33,8 @@ export class Conditions {
   }
 
   /**
-   * Those of the filters. A time is also put as a range of ids, which begin with it, and in whose order
-   * every index is.
+   * Adds the conditions of the filters. A time also becomes a range of ids: ids begin with it, and
+   * every index is in their order.
    */
   addFilters({ actor, subject, types, outcome, startTime, endTime }: AuditFilters): this {
     if (actor !== undefined) this.add('actor = ?::uuid', actor);
@@ -58,7 +58,7 @@ export class Conditions {
   }
 }
 
-/** What sorts before every UUIDv7 of a millisecond and after. */
+/** Returns the id that sorts before every UUIDv7 of this millisecond and of later ones. */
 function firstId(ms: number): string {
   const hex = Math.min(Math.max(ms, 0), 2 ** 48 - 1)
     .toString(16)

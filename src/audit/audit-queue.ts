@@ -2,17 +2,18 @@ import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import { type AuditEntry, auditEvent } from './audit-entry.ts';
 import { type AuditEventRow, auditEventsIn } from './audit-event.repository.ts';
-import { type AuditEntry, auditEvent } from './record.ts';
 
 const FLUSH_MS = 200;
 const BATCH = 500;
-/** Beyond this, with the database away, the oldest are given up for the log. */
+/** Beyond this number, while the database is unavailable, the oldest events go to the log alone. */
 const LIMIT = 10_000;
 
 /**
- * Events that belong to no change, such as refused sign-ins: written in batches off the path, so
- * that an attacker's guesses cost no transaction each, and a refusal takes no longer than a success.
+ * A queue of events that belong to no change, such as refused sign-ins. They are written in batches,
+ * outside the calls: an attacker's guesses cost no transaction each, and a refusal takes no longer than
+ * a success.
  */
 export class AuditQueue {
   readonly #database: Pick<SqlDatabase, 'read'>;
@@ -29,12 +30,12 @@ export class AuditQueue {
   }
 
   add(caller: Caller, entry: AuditEntry): void {
-    this.#rows.push(auditEvent(this.#clock, caller, entry));
-    if (this.#rows.length > LIMIT) this.#giveUp();
+    this.#rows.push(auditEvent(this.#clock.now(), caller, entry));
+    if (this.#rows.length > LIMIT) this.#dropOldest();
     this.#timer ??= setTimeout(() => void this.flush(), FLUSH_MS).unref();
   }
 
-  /** Writes what is waiting. Never throws: what can't be written waits for the next time. */
+  /** Writes what is waiting. Never throws: events that can't be written wait for the next time. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -46,7 +47,7 @@ export class AuditQueue {
     while (this.#rows.length > 0) {
       const batch = this.#rows.splice(0, BATCH);
       try {
-        // A batch that seemed to fail may have been written.
+        // A batch whose write seemed to fail may have been written.
         await this.#database.read((em) => auditEventsIn(em).insertMissing(batch));
       } catch (error) {
         this.#rows.unshift(...batch);
@@ -57,12 +58,12 @@ export class AuditQueue {
     }
   }
 
-  #giveUp(): void {
-    const lost = this.#rows.splice(0, this.#rows.length - LIMIT);
-    for (const { type, subject, reason, requestId } of lost) {
+  #dropOldest(): void {
+    const dropped = this.#rows.splice(0, this.#rows.length - LIMIT);
+    for (const { type, subject, reason, requestId } of dropped) {
       this.#log.error(
         { action: type, subject, reason, request_id: requestId },
-        'audit event given up',
+        'audit event dropped',
       );
     }
   }

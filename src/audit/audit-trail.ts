@@ -1,51 +1,47 @@
 import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
-import { query } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
-import {
-  BrokenChain,
-  CHAIN_COLUMNS,
-  type ChainPlace,
-  type ChainRow,
-  NOT_OURS,
-  readEnds,
-} from './chain-ends.ts';
+import { AuditChain } from './audit-chain.entity.ts';
+import type { AuditFilters } from './audit-filters.ts';
+import { BrokenChain, type ChainPlace, NOT_OURS, readEnds } from './chain-ends.ts';
 import { chainEvents } from './chain-events.ts';
+import { type ChainPage, placeOf, readChain } from './read-chain.ts';
+import { type Stored, storedRows } from './stored-row.ts';
 
 const POLL_MS = 500;
-/** Without a look for this long, this replica does not know what there is. */
+/** After this long without a look (ms), this replica no longer knows how far the chain goes. */
 const STALE_AFTER_MS = 10_000;
 
-export type AuditTrailDeps = { database: SqlDatabase; keyring: Keyring; log: Log };
+type Needs = { database: SqlDatabase; keyring: Keyring; log: Log };
 
 /**
- * The chain's ends, where it has any, and whether there are events to be put in it: the oldest of those,
- * which the planner finds by their index also where it knows nothing of the table.
+ * Reads the chain's ends, if it has any, and whether events wait to be chained. It looks for the oldest
+ * of those: the planner finds that by an index even if it has no statistics of the table yet.
  */
 const LOOK = `
-  select look.waiting, c.* from
+  from
     (select (select id from audit_events where position is null order by id limit 1) is not null
        as waiting) look
-  left join (select ${CHAIN_COLUMNS} from audit_chain where id = 1) c on true`;
+  left join audit_chain on audit_chain.id = 1`;
 
-type Look = { waiting: boolean } & (ChainRow | { position: null });
+type Look = { waiting: boolean } & (Stored<AuditChain> | { position: null });
 
 /**
- * Puts events in the chain, beside the calls and together with the other replicas, and knows how far it
- * goes. It looks twice a second.
+ * Chains audit events in the background, together with the other replicas, and knows how far the chain
+ * goes. It looks at the database twice a second.
  */
 export class AuditTrail {
   /** Called when the chain has grown. */
   readonly listeners = new Set<() => void>();
-  readonly #deps: AuditTrailDeps;
+  readonly #needs: Needs;
   #head: ChainPlace | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #problem = '';
 
-  constructor(deps: AuditTrailDeps) {
-    this.#deps = deps;
+  constructor(needs: Needs) {
+    this.#needs = needs;
   }
 
   /** The position of the newest event in the chain, as far as this replica has seen. */
@@ -57,7 +53,7 @@ export class AuditTrail {
     return performance.now() - this.#lookedAt > STALE_AFTER_MS;
   }
 
-  /** Begins to look. What fails is done again at the next time. */
+  /** Starts looking. A look that fails is repeated half a second later. */
   start(): void {
     clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.#tryToLook(), POLL_MS).unref();
@@ -68,7 +64,20 @@ export class AuditTrail {
     await this.#looking?.catch(() => {});
   }
 
-  /** Puts what waits in the chain; several at once share one look. */
+  /** The place that a reader's cursor leads to; undefined if it leads nowhere. */
+  placeOf(cursor: string): Promise<ChainPlace | undefined> {
+    const { database, keyring } = this.#needs;
+    return database.read((em) => placeOf(em, keyring, cursor));
+  }
+
+  /** The next events after a place that match the filters, as far as this replica has seen. */
+  pageAfter(after: ChainPlace, filters: AuditFilters): Promise<ChainPage> {
+    const { database, keyring } = this.#needs;
+    const range = { after, until: this.headPosition };
+    return database.read((em) => readChain(em, keyring, range, filters));
+  }
+
+  /** Chains the events that wait. Several calls at once share one look. */
   look(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
@@ -77,13 +86,13 @@ export class AuditTrail {
   }
 
   async #tryToLook(): Promise<void> {
-    const { log } = this.#deps;
+    const { log } = this.#needs;
     try {
       await this.look();
       this.#problem = '';
     } catch (error) {
       const fields = { component: 'audit', ...errorFields(error) };
-      // Said once, not twice a second.
+      // Logged once, not twice a second.
       if (error instanceof BrokenChain && this.#problem !== error.message) {
         this.#problem = error.message;
         log.error({ component: 'audit', state: error.message }, 'audit chain is broken');
@@ -92,17 +101,19 @@ export class AuditTrail {
   }
 
   async #look(): Promise<void> {
-    const { database, keyring } = this.#deps;
+    const { database, keyring } = this.#needs;
     if (await this.#see()) {
       while (await database.transaction((em) => chainEvents(em, keyring)));
       await this.#see();
     }
   }
 
-  /** Notes how far the chain goes. Says whether there are events to be put in it. */
+  /** Notes how far the chain goes. Returns whether events wait to be chained. */
   async #see(): Promise<boolean> {
-    const { database, keyring } = this.#deps;
-    const [look] = await database.read((em) => query<Look>(em, LOOK));
+    const { database, keyring } = this.#needs;
+    const [look]: Look[] = await database.read((em) =>
+      storedRows<AuditChain, { waiting: boolean }>(em, AuditChain, LOOK, [], 'look.waiting'),
+    );
     this.#lookedAt = performance.now();
     if (!look) return false;
     if (look.position !== null) {
@@ -119,7 +130,7 @@ export class AuditTrail {
     const isBehind = known !== undefined && head.position < known.position;
     if (isBehind || (head.position === known?.position && head.hash !== known.hash)) {
       const fields = { component: 'audit', position: head.position };
-      this.#deps.log.error(fields, 'audit chain was put back to an earlier state');
+      this.#needs.log.error(fields, 'audit chain was put back to an earlier state');
     }
     if (head.position !== known?.position) for (const listener of this.listeners) listener();
   }

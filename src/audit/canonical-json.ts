@@ -1,7 +1,7 @@
 /**
- * JSON in its one canonical form (RFC 8785): members sorted by their names' UTF-16 code units, no white
- * space, numbers and strings as ECMAScript writes them. `value` holds what JSON can say; members that are
- * undefined are left out.
+ * Returns JSON in its one canonical form (RFC 8785): members sorted by their names' UTF-16 code units,
+ * no white space, numbers and strings as ECMAScript writes them. `value` must be representable in JSON;
+ * members that are undefined are left out.
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

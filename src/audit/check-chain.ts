@@ -1,24 +1,18 @@
 import type { Keyring } from '../platform/crypto.ts';
-import { query } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { type ChainEnds, type ChainPlace, currentEnds } from './chain-ends.ts';
 import { eventHash, isSealed } from './event-hash.ts';
-import {
-  EVENT_COLUMNS,
-  type StoredEvent,
-  type StoredEventRow,
-  storedEvent,
-} from './stored-event.ts';
+import { type StoredEvent, storedEvents } from './stored-event.ts';
 
 const PAGE = 250;
 
-/** What is wrong, and the first position that is; 0 where it is of none. */
+/** What is wrong with the chain, and the first position where it is wrong; 0 if no position is. */
 export type ChainFlaw = {
   kind: 'event_changed' | 'event_missing' | 'event_inserted' | 'head_forged' | 'known_head_missing';
   position: number;
 };
 
-/** Thrown by whoever checks the chain, at the first flaw. */
+/** Thrown at the first flaw of the chain. */
 export class FlawFound extends Error {
   readonly flaw: ChainFlaw;
 
@@ -29,7 +23,7 @@ export class FlawFound extends Error {
   }
 }
 
-/** Checks one event against the one before it. Gives its place. Throws `FlawFound`. */
+/** Checks one event against the one before it, and returns its place. Throws `FlawFound`. */
 export function checkEvent(keyring: Keyring, before: ChainPlace, event: StoredEvent): ChainPlace {
   const position = before.position + 1;
   if (event.position !== position) {
@@ -44,29 +38,30 @@ export function checkEvent(keyring: Keyring, before: ChainPlace, event: StoredEv
   return { position, hash };
 }
 
+/** Reads from the database, for one caller. */
+export type Read = <T>(work: (em: EntityManager) => Promise<T>) => Promise<T>;
+
 /** A walk along the chain from a place to its end, a page at a time. */
 export class ChainCheck {
-  readonly #deps: { database: SqlDatabase; keyring: Keyring };
+  readonly #read: Read;
+  readonly #keyring: Keyring;
   readonly #ends: ChainEnds;
   #place: ChainPlace;
-  /** The event of that place: two may stand at one position, where one was put in. */
+  /** The event at that place: an inserted event shares its position with another one. */
   #eventId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
   #known: ChainPlace | undefined;
   #oldest: number;
   #checked = 0;
 
-  constructor(
-    deps: { database: SqlDatabase; keyring: Keyring },
-    ends: ChainEnds,
-    start: ChainPlace,
-  ) {
-    this.#deps = deps;
+  constructor(read: Read, keyring: Keyring, ends: ChainEnds, start: ChainPlace) {
+    this.#read = read;
+    this.#keyring = keyring;
     this.#ends = ends;
     this.#place = start;
     this.#oldest = ends.head.position > ends.anchor.position ? ends.anchor.position + 1 : 0;
   }
 
-  /** How many have been found right, and where the last of them stands. */
+  /** How many events have been found right so far. */
   get checked(): number {
     return this.#checked;
   }
@@ -83,12 +78,12 @@ export class ChainCheck {
     return this.#oldest;
   }
 
-  /** Has it see that the chain goes through a place. */
+  /** Makes the walk check that the chain goes through a place. */
   expect(known: ChainPlace): void {
     this.#known = known;
   }
 
-  /** Checks the next page. Says whether there is more. Throws `FlawFound`. */
+  /** Checks the next page. Returns whether there is more. Throws `FlawFound`. */
   async next(): Promise<boolean> {
     const { head } = this.#ends;
     if (this.#place.position >= head.position) return this.#end();
@@ -103,20 +98,18 @@ export class ChainCheck {
   }
 
   async #page(): Promise<StoredEvent[]> {
-    const rows = await this.#deps.database.read((em) =>
-      query<StoredEventRow>(
+    return this.#read((em) =>
+      storedEvents(
         em,
-        `select ${EVENT_COLUMNS} from audit_events
-         where (position, id) > ($1::bigint, $2::uuid) and position <= $3
+        `from audit_events where (position, id) > ($1::bigint, $2::uuid) and position <= $3
          order by position, id limit ${PAGE}`,
         [this.#place.position, this.#eventId, this.#ends.head.position],
       ),
     );
-    return rows.map(storedEvent);
   }
 
   #check(event: StoredEvent): void {
-    this.#place = checkEvent(this.#deps.keyring, this.#place, event);
+    this.#place = checkEvent(this.#keyring, this.#place, event);
     this.#eventId = event.id;
     this.#checked += 1;
     const { position, hash } = this.#place;
@@ -131,11 +124,10 @@ export class ChainCheck {
     return false;
   }
 
-  /** Retention may have deleted what is missing meanwhile: then it goes on behind that. */
+  /** Retention may have deleted what is missing: then the walk continues after it. */
   async #hasBeenDeleted({ kind, position }: ChainFlaw): Promise<boolean> {
     if (kind !== 'event_missing') return false;
-    const { database, keyring } = this.#deps;
-    const anchor = (await database.read((em) => currentEnds(em, keyring)))?.anchor;
+    const anchor = (await this.#read((em) => currentEnds(em, this.#keyring)))?.anchor;
     if (!anchor || anchor.position < position) return false;
     this.#place = anchor;
     this.#oldest = anchor.position + 1;

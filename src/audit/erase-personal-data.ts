@@ -6,9 +6,10 @@ const FIRST = '00000000-0000-0000-0000-000000000000';
 type Progress = { actorAfter: string; subjectAfter: string };
 
 /**
- * Erases what the trail holds on a person beyond their account's id (C13), in the transaction that
- * deletes the account: addresses, and what was personal in changes. Salted hashes stay in their place, so
- * that the chain still holds. Of an account with thousands of events the rest follows in the background.
+ * Erases what the trail holds about a person beyond their account's id (C13), in the transaction that
+ * deletes the account: addresses, and the personal parts of changes. Salted hashes stay in their place,
+ * which keeps the chain intact. If the account has thousands of events, the rest is erased in the
+ * background.
  */
 export async function erasePersonalData(
   em: EntityManager,
@@ -28,7 +29,7 @@ export async function erasePersonalData(
   );
 }
 
-/** Goes on with an erasure that has more to do. Says whether there may be more. */
+/** Erases another batch of an unfinished erasure. Returns whether there may be more to erase. */
 export async function continueErasure(em: EntityManager): Promise<boolean> {
   const [erasure] = await query<Progress & { accountId: string }>(
     em,
@@ -54,12 +55,12 @@ async function eraseSome(
   accountId: string,
   { actorAfter, subjectAfter }: Progress,
 ): Promise<Progress & { isDone: boolean }> {
-  const byThem = await query<{ id: string }>(em, erase('actor'), [accountId, actorAfter]);
-  const onThem = await query<{ id: string }>(em, erase('subject'), [accountId, subjectAfter]);
+  const byAccount = await query<{ id: string }>(em, erase('actor'), [accountId, actorAfter]);
+  const aboutAccount = await query<{ id: string }>(em, erase('subject'), [accountId, subjectAfter]);
   return {
-    actorAfter: newest(byThem, actorAfter),
-    subjectAfter: newest(onThem, subjectAfter),
-    isDone: byThem.length < BATCH && onThem.length < BATCH,
+    actorAfter: newest(byAccount, actorAfter),
+    subjectAfter: newest(aboutAccount, subjectAfter),
+    isDone: byAccount.length < BATCH && aboutAccount.length < BATCH,
   };
 }
 
@@ -68,8 +69,9 @@ function newest(rows: readonly { id: string }[], before: string): string {
 }
 
 /**
- * Of the next events that have the account as their actor, or subject. An address is of who acted, or of
- * who tried where nobody was signed in; what is personal is of the subject.
+ * Returns the statement that erases the next batch of events by (`actor`) or about (`subject`) the
+ * account. An address belongs to the actor, or to the subject if nobody was signed in; the personal
+ * part belongs to the subject.
  */
 function erase(column: 'actor' | 'subject'): string {
   const isTheirAddress = '(e.actor = $1 or (e.actor is null and e.subject = $1))';
@@ -90,7 +92,10 @@ function erase(column: 'actor' | 'subject'): string {
     select id from chosen`;
 }
 
-/** An event that is not in the chain yet has no salt, and needs no hash. */
+/**
+ * Returns the SQL of the hash to keep. An event that is not in the chain yet has no salt and needs
+ * none.
+ */
 function keptHash(value: string, salt: string, kept: string, condition: string): string {
   return `case when ${condition} and e.${salt} is not null
     then sha256(e.${salt} || convert_to(e.${value}, 'UTF8')) else e.${kept} end`;

@@ -6,15 +6,16 @@ import type { StoredEvent } from './stored-event.ts';
 const SEAL_PURPOSE = 'audit-seal';
 const SEAL_MAC_BYTES = 16;
 
-/** An event's place: its position, and the hash of the one before it in hex. */
+/** An event's place: its position, and the hash (hex) of the event before it. */
 export type Place = { position: number; previousHash: string };
 
-/** What the first event of all follows. */
+/** The hash that the very first event follows. */
 export const GENESIS = '0'.repeat(64);
 
 /**
- * The hash of an event at its place, in hex: SHA-256 of its canonical form. What has no value is left
- * out, so that fields which come with later versions change no hash of before.
+ * Returns the hash (hex) of an event at its place: SHA-256 of its canonical form. That is a format,
+ * which auditors compute too (docs/audit.md), so its members are written out here. Those without a
+ * value are left out, so that a field that a later version adds changes no earlier hash.
  */
 export function eventHash(event: StoredEvent, { position, previousHash }: Place): string {
   const canonical = canonicalJson({
@@ -38,8 +39,8 @@ export function eventHash(event: StoredEvent, { position, previousHash }: Place)
 }
 
 /**
- * What stands in the canonical form for something that can be erased: its salted hash, which is the only
- * thing that is kept of it then. All in hex.
+ * Returns what the canonical form has in place of a value that can be erased: its salted hash, which
+ * outlives it. Salts and hashes are in hex.
  */
 export function commitment(
   value: string | null,
@@ -53,15 +54,17 @@ export function commitment(
     .digest('hex');
 }
 
-/** Says that a hash is ours: a byte for the key's version, and the beginning of a MAC. In hex. */
+/**
+ * Returns the proof that a hash is ours (hex): a byte for the key's version, and the start of a MAC.
+ */
 export function sealOf(keyring: Keyring, hash: string, version = keyring.current): string {
   const mac = keyring.mac(SEAL_PURPOSE, hash, version).subarray(0, SEAL_MAC_BYTES);
   return Buffer.concat([Buffer.of(version), mac]).toString('hex');
 }
 
 /**
- * Whether a seal is right. One under a master key that has been retired can't be told from a forged one
- * and passes: the chain's end, which is always under a current key, covers the hash too.
+ * Returns whether a seal is right. One under a retired master key can't be checked and passes: the
+ * chain's end, which is always under a current key, covers the hash too.
  */
 export function isSealed(keyring: Keyring, hash: string, seal: string | null): boolean {
   const bytes = Buffer.from(seal ?? '', 'hex');

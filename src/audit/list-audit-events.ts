@@ -1,51 +1,36 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { pagePosition, pageToken } from '../platform/page-token.ts';
-import { type EntityManager, query } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import { type PageRequest, readPage } from '../platform/page.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { type AuditFilters, Conditions } from './audit-filters.ts';
-import {
-  EVENT_COLUMNS,
-  type StoredEvent,
-  type StoredEventRow,
-  storedEvent,
-} from './stored-event.ts';
-
-const DEFAULT_PAGE_SIZE = 50;
-
-export type ListAuditEventsDeps = { database: SqlDatabase; keyring: Keyring };
-
-export type ListAuditEvents = {
-  filters: AuditFilters;
-  /** 0: the default. */
-  pageSize: number;
-  pageToken: string;
-};
+import { type StoredEvent, storedEvents } from './stored-event.ts';
 
 /**
- * The events that the filters fit, the newest first. A page costs the same wherever it is.
+ * Returns the events that match the filters, the newest first. Every page costs the same.
  *
  * Throws `INVALID_REQUEST` for a page token of another query.
  */
 export async function listAuditEvents(
-  deps: ListAuditEventsDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  { filters, pageSize, pageToken: token }: ListAuditEvents,
+  { filters, ...page }: PageRequest & { filters: AuditFilters },
 ): Promise<{ events: StoredEvent[]; nextPageToken: string }> {
-  const queried = ['audit_events', JSON.stringify({ ...filters, types: filters.types.toSorted() })];
-  const before = pagePosition(deps.keyring, queried, token);
-  const limit = pageSize || DEFAULT_PAGE_SIZE;
-  const events = await deps.database.read(
-    (em) => findEvents(em, filters, before, limit + 1),
-    caller.signal,
+  const query = ['audit_events', JSON.stringify({ ...filters, types: filters.types.toSorted() })];
+  const { items, nextPageToken } = await readPage(
+    keyring,
+    query,
+    page,
+    (before, limit) => database.read(caller, (em) => findEvents(em, filters, before, limit)),
+    ({ id }) => id,
   );
-  const page = events.slice(0, limit);
-  const last = page.at(-1);
-  const hasMore = events.length > limit && last !== undefined;
-  return { events: page, nextPageToken: hasMore ? pageToken(deps.keyring, queried, last.id) : '' };
+  return { events: items, nextPageToken };
 }
 
-/** Several types alone are read from their index one by one, so that each gives its newest at once. */
+/**
+ * Finds events by filters. Several types without an account are read from the index of types one by
+ * one, which has the newest events of each in order.
+ */
 async function findEvents(
   em: EntityManager,
   filters: AuditFilters,
@@ -57,16 +42,13 @@ async function findEvents(
   const conditions = new Conditions();
   if (before !== undefined) conditions.add('id < ?::uuid', before);
   conditions.addFilters(eachType ? { ...filters, types: [] } : filters);
-  const newest = (where: string) =>
-    `select ${EVENT_COLUMNS} from audit_events where ${where} order by id desc limit ${limit}`;
+  const newest = (condition: string) =>
+    `from audit_events where ${condition} order by id desc limit ${limit}`;
   const { parameters } = conditions;
-  if (!eachType) {
-    return (await query<StoredEventRow>(em, newest(`${conditions}`), parameters)).map(storedEvent);
-  }
-  const sql = `
-    select found.* from unnest($${parameters.length + 1}::text[]) wanted
-    cross join lateral (${newest(`type = wanted and ${conditions}`)}) found
-    order by found.id desc limit ${limit}`;
-  const rows = await query<StoredEventRow>(em, sql, [...parameters, `{${types.join(',')}}`]);
-  return rows.map(storedEvent);
+  if (!eachType) return storedEvents(em, newest(`${conditions}`), parameters);
+  const rest = `
+    from unnest($${parameters.length + 1}::text[]) wanted
+    cross join lateral (select * ${newest(`type = wanted and ${conditions}`)}) found
+    order by id desc limit ${limit}`;
+  return storedEvents(em, rest, [...parameters, `{${types.join(',')}}`]);
 }

@@ -1,28 +1,25 @@
 import type { Keyring } from '../platform/crypto.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
 import { parseCursor } from './audit-cursor.ts';
+import { AuditEvent } from './audit-event.entity.ts';
 import { type AuditFilters, Conditions } from './audit-filters.ts';
 import { type ChainEnds, type ChainPlace, currentEnds, EMPTY_CHAIN } from './chain-ends.ts';
-import {
-  EVENT_COLUMNS,
-  type StoredEvent,
-  type StoredEventRow,
-  storedEvent,
-} from './stored-event.ts';
+import type { StoredEvent } from './stored-event.ts';
+import { storedRows } from './stored-row.ts';
 
-/** Events of the chain that are looked through at once, and that are given at once. */
+/** How many events of the chain are searched at once, and how many are returned at once. */
 const WINDOW = 5000;
 const PAGE = 100;
 
 export type ChainedEvent = StoredEvent & ChainPlace;
 
 /**
- * Events in the order of the chain. `end` is how far that has come, over those that the filters leave out
- * too; undefined where some have been deleted that nobody has looked at.
+ * Events in the order of the chain. `end` is the place up to which events have been searched, whether
+ * they match or not; undefined if retention has deleted events that had not been searched yet.
  */
 export type ChainPage = { events: ChainedEvent[]; end: ChainPlace | undefined };
 
-/** The next events after a place that the filters fit, up to a position. */
+/** The next events after a place that match the filters, up to a position. */
 export async function readChain(
   em: EntityManager,
   keyring: Keyring,
@@ -31,27 +28,29 @@ export async function readChain(
 ): Promise<ChainPage> {
   const last = Math.min(until, after.position + WINDOW);
   const conditions = new Conditions([after.position, last]).addFilters(filters);
-  const rows = await query<StoredEventRow & { fits: boolean }>(
+  const range = 'position > $1 and position <= $2';
+  const found = await storedRows<AuditEvent, { matches: boolean }>(
     em,
-    `with last as (
-       select max(position) as position from audit_events
-       where position > $1 and position <= $2)
-     select ${EVENT_COLUMNS}, (${conditions}) as fits from audit_events
-     where position > $1 and position <= $2
-       and ((${conditions}) or position = (select position from last))
+    AuditEvent,
+    `from audit_events where ${range}
+       and ((${conditions})
+         or position = (select max(position) from audit_events where ${range}))
      order by position limit ${PAGE}`,
     conditions.parameters,
+    `(${conditions}) as matches`,
   );
-  // Asked afterwards, so that none can have been deleted before the events were read.
+  // Read after the events, so that a deletion before they were read shows.
   const { anchor } = (await currentEnds(em, keyring)) ?? EMPTY_CHAIN;
   if (anchor.position > after.position) return { events: [], end: undefined };
-  const found = rows.map((row) => ({ ...storedEvent(row), fits: row.fits }) as ChainedEvent & Fits);
-  return { events: found.filter(({ fits }) => fits), end: found.at(-1) ?? after };
+  const chained = found.filter(isChained);
+  return { events: chained.filter(({ matches }) => matches), end: chained.at(-1) ?? after };
 }
 
-type Fits = { fits: boolean };
+function isChained<Event extends StoredEvent>(event: Event): event is Event & ChainPlace {
+  return event.position !== null && event.hash !== null;
+}
 
-/** Where a cursor leads; undefined where it leads nowhere. Empty: to the beginning of what is kept. */
+/** The place of a cursor, or undefined if the chain has none. Empty: the beginning of what is kept. */
 export async function placeOf(
   em: EntityManager,
   keyring: Keyring,
@@ -65,7 +64,7 @@ export async function placeOf(
   return hash?.startsWith(parsed.hashPrefix) ? { position: parsed.position, hash } : undefined;
 }
 
-/** The hash in hex at a position of the chain that is kept, or of the one before it. */
+/** The hash (hex) at a position that is kept, or at the last one before them; else undefined. */
 export async function hashAt(
   em: EntityManager,
   { anchor }: ChainEnds,

@@ -1,7 +1,8 @@
+import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
 import { query } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import {
   BrokenChain,
   type ChainEnds,
@@ -10,23 +11,23 @@ import {
   EMPTY_CHAIN,
   formatPlace,
 } from './chain-ends.ts';
-import { ChainCheck, type ChainFlaw, FlawFound } from './check-chain.ts';
+import { ChainCheck, type ChainFlaw, FlawFound, type Read } from './check-chain.ts';
 import { hashAt } from './read-chain.ts';
 
 const PROGRESS_MS = 1000;
-/** Verifications at once on one replica: each keeps a core busy. */
+/** How many verifications run at once on one replica: each keeps a core busy. */
 const MAX_AT_ONCE = 2;
 const RETRY_AFTER_MS = 10_000;
 
-export type VerifyAuditChainDeps = {
-  database: SqlDatabase;
+type Needs = {
+  database: Database;
   keyring: Keyring;
-  /** The verifications that this replica is making. */
+  /** One entry for each verification that is running on this replica. */
   verifying: Set<symbol>;
 };
 
 export type VerifyAuditChain = {
-  /** What an earlier verification ended at, where one is known. */
+  /** The head that an earlier verification returned, if the caller has one. */
   known: ChainPlace | undefined;
   onlyAfterKnown: boolean;
 };
@@ -40,43 +41,45 @@ export type AuditChainProgress = {
 
 export type AuditChainResult = {
   type: 'result';
-  /** Undefined: everything is as it was written. */
+  /** Undefined if every event is as it was written. */
   flaw: ChainFlaw | undefined;
   checked: number;
   oldestPosition: number;
-  /** How far it has been found right: `position:hash`. */
+  /** The last place that was found right: `position:hash`. */
   head: string;
 };
 
 /**
- * Checks every event of the chain up to where it ends now (E01): says how far it has come, and at the end
- * what it has found: the first flaw, or none. It holds a page of events at a time, however many there are.
+ * Checks every event of the chain up to its present end (E01). Yields its progress, and finally its
+ * result: the first flaw, or none. It holds one page of events at a time.
  *
- * Throws `NOT_FOUND` where what is known is from before what is kept, and `OVERLOADED` where the replica
- * is at it for others.
+ * Throws `NOT_FOUND` if the known head is older than the events that are kept, and `OVERLOADED` if as
+ * many verifications as a replica runs are running already.
  */
 export async function* verifyAuditChain(
-  deps: VerifyAuditChainDeps,
+  needs: Needs,
+  caller: Caller,
   request: VerifyAuditChain,
-  signal: AbortSignal,
 ): AsyncGenerator<AuditChainProgress | AuditChainResult> {
-  const { verifying } = deps;
+  const { database, keyring, verifying } = needs;
+  const { signal } = caller;
   if (verifying.size >= MAX_AT_ONCE) throw overloaded();
   const turn = Symbol();
   verifying.add(turn);
   let check: ChainCheck | undefined;
   try {
-    const ends = await endsToCheck(deps);
-    check = new ChainCheck(deps, ends, await start(deps, ends, request));
+    const read: Read = (work) => database.read(caller, work);
+    const ends = await endsToCheck(read, keyring);
+    check = new ChainCheck(read, keyring, ends, await start(read, ends, request));
     if (request.known) check.expect(request.known);
     yield progress(check);
-    for (let toldAt = performance.now(); !signal.aborted && (await check.next()); ) {
-      if (performance.now() - toldAt < PROGRESS_MS) continue;
-      toldAt = performance.now();
+    for (let reportedAt = performance.now(); !signal.aborted && (await check.next()); ) {
+      if (performance.now() - reportedAt < PROGRESS_MS) continue;
+      reportedAt = performance.now();
       yield progress(check);
     }
     signal.throwIfAborted();
-    const beyond = await firstBeyond(deps.database);
+    const beyond = await firstBeyond(read);
     if (beyond !== undefined) throw new FlawFound({ kind: 'event_inserted', position: beyond });
     yield result(check, undefined);
   } catch (error) {
@@ -87,19 +90,21 @@ export async function* verifyAuditChain(
   }
 }
 
-/** The chain's ends as they are now. Throws `FlawFound` where they are not ours, or gone. */
-async function endsToCheck({ database, keyring }: VerifyAuditChainDeps): Promise<ChainEnds> {
+/**
+ * The chain's present ends. Throws `FlawFound` if they are gone or were not written by this service.
+ */
+async function endsToCheck(read: Read, keyring: Keyring): Promise<ChainEnds> {
   const forged = new FlawFound({ kind: 'head_forged', position: 0 });
-  const ends = await database
-    .read((em) => currentEnds(em, keyring))
-    .catch((error) => Promise.reject(error instanceof BrokenChain ? forged : error));
-  if (!ends && (await firstBeyond(database)) !== undefined) throw forged;
+  const ends = await read((em) => currentEnds(em, keyring)).catch((error) =>
+    Promise.reject(error instanceof BrokenChain ? forged : error),
+  );
+  if (!ends && (await firstBeyond(read)) !== undefined) throw forged;
   return ends ?? EMPTY_CHAIN;
 }
 
-/** The position of an event beyond the end that the chain has now, where there is one. */
-async function firstBeyond(database: SqlDatabase): Promise<number | undefined> {
-  const [beyond] = await database.read((em) =>
+/** The position of the first event beyond the chain's present end, if there is one. */
+async function firstBeyond(read: Read): Promise<number | undefined> {
+  const [beyond] = await read((em) =>
     query<{ first: string }>(
       em,
       `select e.position::text as first from audit_events e left join audit_chain c on c.id = 1
@@ -109,15 +114,15 @@ async function firstBeyond(database: SqlDatabase): Promise<number | undefined> {
   return beyond && Number(beyond.first);
 }
 
-/** After which place to begin. */
+/** The place after which the check begins. */
 async function start(
-  { database }: VerifyAuditChainDeps,
+  read: Read,
   ends: ChainEnds,
   { known, onlyAfterKnown }: VerifyAuditChain,
 ): Promise<ChainPlace> {
   if (!known) return ends.anchor;
-  if (known.position < ends.anchor.position) throw forgotten();
-  const hash = await database.read((em) => hashAt(em, ends, known.position));
+  if (known.position < ends.anchor.position) throw headTooOld();
+  const hash = await read((em) => hashAt(em, ends, known.position));
   if (hash !== known.hash) {
     throw new FlawFound({ kind: 'known_head_missing', position: known.position });
   }
@@ -138,8 +143,9 @@ function result(check: ChainCheck | undefined, flaw: ChainFlaw | undefined): Aud
   };
 }
 
-function forgotten(): Failure {
-  const message = 'the known head is older than the events that are kept';
+function headTooOld(): Failure {
+  const message =
+    'known_head is older than the events that are kept; verify again with a later one, or without it';
   return new Failure('not_found', 'NOT_FOUND', message);
 }
 

@@ -1,63 +1,60 @@
-import type { Keyring } from '../platform/crypto.ts';
 import { NewsReader } from '../platform/news.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
 import { formatCursor } from './audit-cursor.ts';
 import type { AuditFilters } from './audit-filters.ts';
 import type { AuditTrail } from './audit-trail.ts';
-import type { ChainPlace } from './chain-ends.ts';
-import { type ChainedEvent, type ChainPage, placeOf, readChain } from './read-chain.ts';
+import type { ChainedEvent } from './read-chain.ts';
 
-/** How soon a checkpoint that had to be left out is thought of again. */
+/** How soon a skipped checkpoint is considered again. */
 const STALE_RETRY_MS = 250;
 
-export type WatchAuditEventsDeps = {
-  database: SqlDatabase;
-  keyring: Keyring;
+type Needs = {
   auditTrail: AuditTrail;
-  /** How often a reader hears that it hears (ms), and how many there may be. */
+  /** How often a reader gets a checkpoint (ms), and how many readers there may be. */
   limits: { checkpointMs: number; maxAuditWatchers: number };
 };
 
-/** What a reader is told. `cursor` is where it stands then; empty: at the beginning. */
+/** What a reader gets. `cursor` is the reader's place afterwards; empty at the beginning. */
 export type AuditNews =
   | { type: 'event'; cursor: string; event: ChainedEvent }
   | { type: 'checkpoint'; cursor: string; caughtUp: boolean }
   | { type: 'resync'; cursor: '' };
 
 /**
- * Tells of the events in the chain for as long as `signal` lets it: those after `cursor`, then those that
- * come, each once (E01). A cursor that leads nowhere is answered with `resync` and everything there is.
+ * Streams the events of the chain until `signal` fires: those after `cursor`, then new ones, each once
+ * (E01). A cursor that the chain does not have is answered by `resync` and then everything that is
+ * kept.
  *
- * Events are read a page at a time, when the reader has taken those before: a slow one costs no more than
- * a page. Throws `OVERLOADED` where the replica has as many readers as it takes, and
- * `DEPENDENCY_UNAVAILABLE` where it can't read.
+ * It reads a page once the reader has taken the previous one: a slow reader costs one page of memory.
+ * Throws `OVERLOADED` if this replica has as many readers as it accepts, and `DEPENDENCY_UNAVAILABLE`
+ * if the database can't be read.
  */
 export async function* watchAuditEvents(
-  deps: WatchAuditEventsDeps,
+  needs: Needs,
   { filters, cursor }: { filters: AuditFilters; cursor: string },
   signal: AbortSignal,
 ): AsyncGenerator<AuditNews> {
-  const { auditTrail, limits } = deps;
+  const { auditTrail, limits } = needs;
   const reader = new NewsReader(auditTrail.listeners, limits.maxAuditWatchers, signal);
-  const checkpoints = new Checkpoints(deps);
+  const checkpoints = new Checkpoints(needs);
   try {
     await auditTrail.look();
-    let place = await placeIn(deps, cursor);
+    let place = await auditTrail.placeOf(cursor);
     while (!signal.aborted) {
-      // It is put back only where the database was.
+      // Only a restored database has a chain that ends before the reader's place.
       if (place && auditTrail.headPosition < place.position) {
-        place = await placeIn(deps, formatCursor(place));
+        place = await auditTrail.placeOf(formatCursor(place));
       }
       if (!place) {
         yield { type: 'resync', cursor: '' };
-        checkpoints.beginAnew();
-        place = await placeIn(deps, '');
+        checkpoints.restart();
+        place = await auditTrail.placeOf('');
         continue;
       }
       if (auditTrail.headPosition > place.position) {
-        const page = await pageAfter(deps, place, filters);
-        for (const event of page.events)
+        const page = await auditTrail.pageAfter(place, filters);
+        for (const event of page.events) {
           yield { type: 'event', cursor: formatCursor(event), event };
+        }
         place = page.end;
         if (!place) continue;
       }
@@ -72,47 +69,31 @@ export async function* watchAuditEvents(
   }
 }
 
-function placeIn(
-  { database, keyring }: WatchAuditEventsDeps,
-  cursor: string,
-): Promise<ChainPlace | undefined> {
-  return database.read((em) => placeOf(em, keyring, cursor));
-}
-
-function pageAfter(
-  { database, keyring, auditTrail }: WatchAuditEventsDeps,
-  after: ChainPlace,
-  filters: AuditFilters,
-): Promise<ChainPage> {
-  const range = { after, until: auditTrail.headPosition };
-  return database.read((em) => readChain(em, keyring, range, filters));
-}
-
-/** When a reader is told that it hears: when it has caught up, and every few seconds. */
+/** Decides when a reader gets a checkpoint: once it has caught up, and every few seconds after that. */
 class Checkpoints {
-  readonly #deps: WatchAuditEventsDeps;
+  readonly #needs: Needs;
   #hasCaughtUp = false;
   #dueAt = 0;
 
-  constructor(deps: WatchAuditEventsDeps) {
-    this.#deps = deps;
+  constructor(needs: Needs) {
+    this.#needs = needs;
     this.#putOff();
   }
 
-  /** How long until the next one (ms), or until it is thought of again. */
+  /** The time (ms) until the next one, or until a skipped one is considered again. */
   get dueMs(): number {
     const ms = this.#dueAt - performance.now();
     return ms > 0 ? ms + 1 : STALE_RETRY_MS;
   }
 
-  beginAnew(): void {
+  restart(): void {
     this.#hasCaughtUp = false;
   }
 
-  /** Whether to tell of one now. A replica that does not hear says nothing, so that readers notice. */
+  /** Returns whether one is due now. A stale replica sends none, so that its readers notice. */
   isDue(caughtUp: boolean): boolean {
     const isFirst = caughtUp && !this.#hasCaughtUp;
-    if (this.#deps.auditTrail.isStale || !(isFirst || performance.now() >= this.#dueAt))
+    if (this.#needs.auditTrail.isStale || !(isFirst || performance.now() >= this.#dueAt))
       return false;
     this.#hasCaughtUp ||= caughtUp;
     this.#putOff();
@@ -120,6 +101,6 @@ class Checkpoints {
   }
 
   #putOff(): void {
-    this.#dueAt = performance.now() + this.#deps.limits.checkpointMs;
+    this.#dueAt = performance.now() + this.#needs.limits.checkpointMs;
   }
 }

@@ -1,8 +1,6 @@
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { Outbox } from '../mail/outbox.ts';
-import { Jobs } from '../platform/jobs.ts';
-import { noCaller } from '../platform/no-caller.ts';
+import { operator } from '../platform/caller.ts';
 import { type AdminCreated, createAdmin } from '../users/create-admin.ts';
 import { EXIT, type Io, print } from './io.ts';
 import { onDatabase, printAnswer } from './on-database.ts';
@@ -11,13 +9,12 @@ export const ADMIN_USAGE = `  admin     look after administrators, in the databa
               create --email ADDRESS            make somebody an administrator
 `;
 
-/** Makes somebody an administrator, without asking the service. Gives the exit code. */
+/** Makes somebody an administrator without asking the service. Returns the exit code. */
 export async function adminCommand(io: Io, args: readonly string[]): Promise<number> {
   const asked = parse(args);
   if (!asked) return print(io.err, `Usage: countersign admin …\n\n${ADMIN_USAGE}`, EXIT.usage);
   return onDatabase(io, async (on) => {
-    const deps = { ...on, outbox: new Outbox(new Jobs(on.database, on.log), on.keyring) };
-    const created = await createAdmin(deps, noCaller(), asked.email);
+    const created = await createAdmin(on, operator(), asked.email);
     return printAnswer(io, { json: created, text: said(created, asked.email) }, asked.json);
   });
 }

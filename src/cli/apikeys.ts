@@ -1,22 +1,21 @@
 import { parseArgs } from 'node:util';
 import { Account } from '../accounts/account.entity.ts';
 import { canonicalEmail } from '../accounts/email.ts';
+import type { KeyOwner } from '../api-keys/api-key.repository.ts';
 import { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
-import type { ApiKeyView, KeyActor, KeyOwner } from '../api-keys/api-key-view.ts';
+import type { ApiKeyView } from '../api-keys/api-key-view.ts';
 import { createApiKey } from '../api-keys/create-api-key.ts';
 import { listApiKeys } from '../api-keys/list-api-keys.ts';
 import { revokeApiKey } from '../api-keys/revoke-api-key.ts';
+import { operator } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
-import { noCaller } from '../platform/no-caller.ts';
-import { RevocationFeed } from '../revocations/revocation-feed.ts';
-import { KeySet } from '../signing-keys/key-set.ts';
 import { EXIT, type Io, print } from './io.ts';
 import { type Answer, type OnDatabase, onDatabase, printAnswer } from './on-database.ts';
 
 export const API_KEYS_USAGE = `  apikeys   look after API keys, in the database that the service uses
               create OWNER --name TEXT [--scope PERMISSION]… [--cidr NETWORK]… [--expires 90d]
-                        make a key; its secret is printed, and can't be had again
+                        make a key; its secret is printed this once
               list OWNER                        those that were not revoked
               revoke KEY_ID                     for ever; 66: there is no such key
               OWNER is --email ADDRESS or --service-account ID
@@ -36,10 +35,7 @@ type Values = {
 };
 type Command = (deps: Deps, values: Values, keyId: string) => Promise<Answer>;
 
-/** The operator, who may do everything. */
-const OPERATOR: KeyActor = { accountId: undefined, permissions: [] };
-
-/** Looks after API keys without asking the service, which may be down. Gives the exit code. */
+/** Looks after API keys without asking the service, which may be down. Returns the exit code. */
 export async function apiKeysCommand(io: Io, args: readonly string[]): Promise<number> {
   const asked = parse(args);
   if (!asked) return print(io.err, `Usage: countersign apikeys …\n\n${API_KEYS_USAGE}`, EXIT.usage);
@@ -84,15 +80,14 @@ function isUuidOrNone(...[keyId, values]: [string, { 'service-account'?: string 
 
 type Deps = ReturnType<typeof depsOf>;
 
-function depsOf({ config, ...on }: OnDatabase) {
-  const keys = new KeySet(on.database, on.keyring);
-  const revocations = new RevocationFeed({ ...config, ...on, keys });
-  return { ...on, revocations, apiKeyMemory: new ApiKeyMemory({ ...on, revocations }) };
+function depsOf(on: OnDatabase) {
+  const { sql: database, log, hints, revocations } = on;
+  return { ...on, apiKeyMemory: new ApiKeyMemory({ database, log, hints, revocations }) };
 }
 
 async function ownerOf({ database }: Deps, values: Values): Promise<KeyOwner> {
   if (values.email === '') return { type: 'service_account', id: values['service-account'] };
-  const account = await database.read((em) =>
+  const account = await database.read(operator(), (em) =>
     em.findOne(Account, {
       canonicalEmail: canonicalEmail(values.email),
       state: { $ne: 'deleted' },
@@ -112,7 +107,7 @@ const create: Command = async (deps, values) => {
     expiresAt: values.expires === '' ? undefined : addMs(deps.clock.now(), days * DAY_MS),
   };
   const owner = await ownerOf(deps, values);
-  const made = await createApiKey(deps, noCaller(), OPERATOR, settings, owner);
+  const made = await createApiKey(deps, operator(), { settings, owner });
   return { json: made, text: `${line(made.apiKey)}${made.secret}\n` };
 };
 
@@ -123,7 +118,7 @@ const list: Command = async (deps, values) => {
   for (let pageToken = ''; ; ) {
     const request = { userId: '', serviceAccountId: '', ...owner, showRevoked: false };
     const asked = { ...request, pageSize: PAGE, pageToken };
-    const page = await listApiKeys(deps, noCaller(), OPERATOR, asked);
+    const page = await listApiKeys(deps, operator(), asked);
     apiKeys.push(...page.apiKeys);
     pageToken = page.nextPageToken;
     if (pageToken === '') break;
@@ -132,7 +127,7 @@ const list: Command = async (deps, values) => {
 };
 
 const revoke: Command = async (deps, _values, keyId) => {
-  await revokeApiKey(deps, noCaller(), OPERATOR, keyId);
+  await revokeApiKey(deps, operator(), keyId);
   return { json: { apiKeyId: keyId, revoked: true }, text: `revoked ${keyId}\n` };
 };
 

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { parsePlace } from '../audit/chain-ends.ts';
 import { type AuditChainResult, verifyAuditChain } from '../audit/verify-audit-chain.ts';
+import { operator } from '../platform/caller.ts';
 import { EXIT, type Io, print } from './io.ts';
 import { type OnDatabase, onDatabase, printAnswer } from './on-database.ts';
 
@@ -9,12 +10,12 @@ const HEAD = /^[0-9]{1,15}:[0-9a-f]{64}$/;
 export const AUDIT_USAGE = `  audit     look after the audit log, in the database that the service uses
               verify [--known HEAD]
                         check that no event was changed, removed or put in; 65: one was. HEAD is
-                        what an earlier check ended at, which the chain must still have
+                        the head that an earlier check printed, which the chain must still hold
 `;
 
 /**
  * `countersign audit verify`: checks the chain of audit events on the database itself. Its progress goes
- * to standard error. Gives the exit code.
+ * to standard error. Returns the exit code.
  */
 export async function auditCommand(io: Io, args: readonly string[]): Promise<number> {
   const asked = parse(args);
@@ -48,9 +49,9 @@ async function verify(
   on: OnDatabase,
   known: ReturnType<typeof parsePlace> | undefined,
 ): Promise<AuditChainResult> {
-  const deps = { ...on, verifying: new Set<symbol>() };
-  const { signal } = new AbortController();
-  for await (const event of verifyAuditChain(deps, { known, onlyAfterKnown: false }, signal)) {
+  const needs = { ...on, verifying: new Set<symbol>() };
+  const request = { known, onlyAfterKnown: false };
+  for await (const event of verifyAuditChain(needs, operator(), request)) {
     if (event.type === 'result') return event;
     const percent = Math.floor((100 * event.position) / Math.max(event.headPosition, 1));
     io.err(`${String(percent).padStart(3)} %  position ${event.position}\n`);

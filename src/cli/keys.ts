@@ -1,7 +1,5 @@
 import { parseArgs } from 'node:util';
-import { noCaller } from '../platform/no-caller.ts';
-import { RevocationFeed } from '../revocations/revocation-feed.ts';
-import { KeySet } from '../signing-keys/key-set.ts';
+import { operator } from '../platform/caller.ts';
 import { listSigningKeys } from '../signing-keys/list-signing-keys.ts';
 import { revokeSigningKey } from '../signing-keys/revoke-signing-key.ts';
 import { rotateSigningKey } from '../signing-keys/rotate-signing-key.ts';
@@ -12,25 +10,25 @@ import { type Answer, type OnDatabase, onDatabase, printAnswer } from './on-data
 export const KEYS_USAGE = `  keys      look after the signing keys, in the database that the service uses
               list                              next, active, retired, revoked
               rotate [--active KEY_ID] [--force]
-                        have the next key sign; 75: it is too new, and --force is not given
+                        make the next key sign; 75: it is too new, and --force is missing
               revoke KEY_ID --reason TEXT
                         refuse what a key signed, at once; 66: there is no such key
 `;
 
 type Values = { json: boolean; active: string; force: boolean; reason: string };
-type KeysCommand = (deps: Deps, values: Values, keyId: string) => Promise<Answer>;
+type KeysCommand = (on: OnDatabase, values: Values, keyId: string) => Promise<Answer>;
 
-/** Looks after the signing keys without asking the service, which may be down. Gives the exit code. */
+/** Looks after the signing keys without asking the service, which may be down. Returns the exit code. */
 export async function keysCommand(io: Io, args: readonly string[]): Promise<number> {
   const asked = parse(args);
   if (!asked) return print(io.err, `Usage: countersign keys …\n\n${KEYS_USAGE}`, EXIT.usage);
   return onDatabase(io, async (on) => {
-    const answer = await asked.run(keysDeps(on), asked.values, asked.keyId);
+    const answer = await asked.run(on, asked.values, asked.keyId);
     return printAnswer(io, answer, asked.values.json);
   });
 }
 
-/** An id may begin with a hyphen, and is no option then. */
+/** An id may begin with a hyphen, and then is not an option. */
 const HYPHENED_ID = /^-[\w-]{42}$/;
 
 function parse(args: readonly string[]) {
@@ -56,29 +54,26 @@ function parse(args: readonly string[]) {
   }
 }
 
-type Deps = ReturnType<typeof keysDeps>;
-
-function keysDeps({ config, ...on }: OnDatabase) {
-  const keys = new KeySet(on.database, on.keyring);
-  const revocations = new RevocationFeed({ ...config, ...on, keys });
-  return { ...config, ...on, keys, revocations };
-}
-
-const list: KeysCommand = async (deps) => {
-  const signingKeys = await listSigningKeys(deps);
+const list: KeysCommand = async (on) => {
+  const signingKeys = await listSigningKeys(needs(on), operator());
   return { json: { signingKeys }, text: signingKeys.map(line).join('') };
 };
 
-const rotate: KeysCommand = async (deps, { active, force }) => {
-  const json = await rotateSigningKey(deps, noCaller(), { activeKeyId: active, force });
+const rotate: KeysCommand = async (on, { active, force }) => {
+  const json = await rotateSigningKey(needs(on), operator(), { activeKeyId: active, force });
   const done = json.rotated ? 'rotated' : 'nothing to do: that key had been replaced before';
   return { json, text: `${done}\n${line(json.nextKey)}${line(json.activeKey)}` };
 };
 
-const revoke: KeysCommand = async (deps, { reason }, keyId) => {
-  const json = await revokeSigningKey(deps, noCaller(), { keyId, reason });
+const revoke: KeysCommand = async (on, { reason }, keyId) => {
+  const json = await revokeSigningKey(needs(on), operator(), { keyId, reason });
   return { json, text: `${line(json.activeKey)}${line(json.revokedKey)}` };
 };
+
+/** What the use cases of signing keys need. */
+function needs({ config, ...on }: OnDatabase) {
+  return { ...config, ...on };
+}
 
 function line(key: SigningKeyView): string {
   const { keyId, algorithm, state } = key;

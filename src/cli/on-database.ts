@@ -1,58 +1,76 @@
 import { type Config, readConfig } from '../config.ts';
+import { Outbox } from '../mail/outbox.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
+import { Jobs } from '../platform/jobs.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { masterKeyIn } from '../platform/master-key.ts';
 import { type Hints, noHints } from '../platform/redis-hints.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { openDatabase } from '../schema.ts';
+import { KeySet } from '../signing-keys/key-set.ts';
+import { Database } from '../unit-of-work/database.ts';
 import { EXIT, type Io, print } from './io.ts';
 
-/** What a command gives, for scripts and for people. */
+/** The result of a command, for scripts and for people. */
 export type Answer = { json: unknown; text: string };
 
+/** Everything that commands may need of the service. */
 export type OnDatabase = {
   config: Config;
-  database: SqlDatabase;
+  sql: SqlDatabase;
+  database: Database;
   keyring: Keyring;
   clock: Clock;
   log: Log;
   /** None: replicas look at the tables several times a second, and workers at their queues. */
   hints: Hints;
+  keys: KeySet;
+  revocations: RevocationFeed;
 };
 
-/** Nobody waits for a command as for a call. */
+/** A command may wait longer for the database than a call. */
 const LIMITS = { statementTimeoutMs: 30_000, acquireTimeoutMs: 10_000 };
 
 /**
- * Has a command work on the database that the service uses, without asking the service, which may be
- * down. Gives the exit code: that of `work`, or that of the failure it ended with.
+ * Runs a command on the database that the service uses, without asking the service, which may be down.
+ * Returns the exit code: that of `work`, or that of the failure it ended with.
  */
 export async function onDatabase(
   io: Io,
-  work: (deps: OnDatabase) => Promise<number>,
+  work: (on: OnDatabase) => Promise<number>,
 ): Promise<number> {
   const given = readConfig(io.env, io.readFile);
   const config = { ...given, database: { ...given.database, ...LIMITS } };
   const log = createLog('silent');
-  const database = await openDatabase(config, log);
+  const sql = await openDatabase(config, log);
   try {
-    if ((await database.pendingMigrations()).length > 0) {
+    if ((await sql.pendingMigrations()).length > 0) {
       const text = 'the schema is not up to date: run `countersign migrate`\n';
       return print(io.err, text, EXIT.failed);
     }
-    const keyring = new Keyring(config.masterKeys ?? masterKeyIn(config.dataDir));
-    return await work({ config, database, keyring, clock: systemClock, log, hints: noHints });
+    return await work(connect(config, sql, log));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return print(io.err, `${error.message}\n`, exitCode(error));
   } finally {
-    await database.close();
+    await sql.close();
   }
 }
 
-/** Prints what a command gives, in the form that it was asked for in. */
+function connect(config: Config, sql: SqlDatabase, log: Log): OnDatabase {
+  const keyring = new Keyring(config.masterKeys ?? masterKeyIn(config.dataDir));
+  const common = { sql, keyring, clock: systemClock, log, hints: noHints };
+  const keys = new KeySet(sql, keyring);
+  const revocations = new RevocationFeed({ ...config, ...common, database: sql, keys });
+  const outbox = new Outbox(new Jobs(sql, log), keyring);
+  const database = new Database(sql, systemClock, { outbox, revocations });
+  return { ...common, config, keys, revocations, database };
+}
+
+/** Prints the result of a command, as JSON or as text. */
 export function printAnswer(io: Io, { json, text }: Answer, asJson: boolean): number {
   return print(io.out, asJson ? `${JSON.stringify(json)}\n` : text, EXIT.ok);
 }

@@ -1,7 +1,8 @@
-import { noCaller } from '../platform/no-caller.ts';
-import { countUsers, type ExportDeps, exportUsers } from '../transfer/export-users.ts';
+import { operator } from '../platform/caller.ts';
+import { countUsers, exportUsers } from '../transfer/export-users.ts';
 import { type Format, fileHead, fileLine } from '../transfer/user-file.ts';
 import { EXIT, type Io } from './io.ts';
+import type { OnDatabase } from './on-database.ts';
 import { Progress } from './progress.ts';
 
 export type ExportArguments = {
@@ -12,18 +13,18 @@ export type ExportArguments = {
   json: boolean;
 };
 
-/** Writes all users to stdout, as fast as they are read there. Gives the exit code. */
+/** Writes all users to stdout, as fast as its reader takes them. Returns the exit code. */
 export async function exportCommand(
   io: Io,
-  deps: ExportDeps,
+  on: OnDatabase,
   args: ExportArguments,
 ): Promise<number> {
   const { format, json, ...filter } = args;
   const progress = new Progress(io);
-  const total = await countUsers(deps);
+  const total = await countUsers(on, operator());
   let rows = 0;
   await io.write(fileHead(format));
-  for await (const users of exportUsers(deps, noCaller(), { ...filter, actor: undefined })) {
+  for await (const users of exportUsers(on, operator(), filter)) {
     rows += users.length;
     await io.write(users.map((user) => fileLine(format, user)).join(''));
     if (!json) progress.at(rows, rows / total);

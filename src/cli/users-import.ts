@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { createReadStream, type WriteStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
-import { noCaller } from '../platform/no-caller.ts';
+import { operator } from '../platform/caller.ts';
 import { type Counts, countsOf } from '../transfer/import-batch.ts';
 import type { Fault, RowResult } from '../transfer/import-row.ts';
-import { type ImportDeps, importUsers } from '../transfer/import-users.ts';
+import { importUsers } from '../transfer/import-users.ts';
 import { requireUtf8, UnreadableFile } from '../transfer/text-lines.ts';
 import { FORMATS, type Format, faultRecord, readUsers } from '../transfer/user-file.ts';
 import { EXIT, type Io, print } from './io.ts';
+import type { OnDatabase } from './on-database.ts';
 import { Progress } from './progress.ts';
 
 export type ImportArguments = {
@@ -17,18 +18,18 @@ export type ImportArguments = {
   format: string;
   dryRun: boolean;
   update: boolean;
-  /** Where refused rows are listed. Empty: on stderr. */
+  /** The file that lists refused rows. Empty: stderr. */
   refused: string;
   json: boolean;
 };
 
-/** So many refused rows are shown on stderr; a file takes them all. */
+/** Refused rows shown on stderr, at most; a file takes them all. */
 const SHOWN = 100;
 
-/** Imports a file. Gives the exit code: 65 where rows were refused, or the file can't be read. */
+/** Imports a file. Returns the exit code: 65 if rows were refused or the file can't be read. */
 export async function importCommand(
   io: Io,
-  deps: ImportDeps,
+  on: OnDatabase,
   args: ImportArguments,
 ): Promise<number> {
   const format = formatOf(args);
@@ -38,7 +39,7 @@ export async function importCommand(
   const run = new ImportRun(io, args, size);
   try {
     await requireUtf8(args.file);
-    await run.import(deps, format);
+    await run.import(on, format);
     return run.summary();
   } catch (error) {
     run.stopped();
@@ -54,7 +55,7 @@ export function formatOf({ format, file }: { format: string; file: string }): Fo
   return FORMATS.find((each) => each === name.replace('.', ''));
 }
 
-/** In bytes. Undefined: there is no such file. */
+/** The size in bytes; undefined if there is no such file. */
 async function sizeOf(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() ? found.size : undefined;
@@ -76,15 +77,19 @@ class ImportRun {
     this.#progress = new Progress(io);
   }
 
-  async import(deps: ImportDeps, format: Format): Promise<void> {
+  async import(on: OnDatabase, format: Format): Promise<void> {
     const { file, dryRun, update, refused } = this.#args;
-    // Refused rows may say what is somebody's own.
+    // Refused rows may hold personal data.
     if (refused !== '') this.#refusedFile = (await open(refused, 'w', 0o600)).createWriteStream();
-    const caller = noCaller();
-    const settings = { importId: caller.requestId, importer: undefined, dryRun, update };
+    const settings = { dryRun, update };
     const stream = createReadStream(file);
     try {
-      for await (const results of importUsers(deps, caller, readUsers(stream, format), settings)) {
+      for await (const results of importUsers(
+        on,
+        operator(),
+        readUsers(stream, format),
+        settings,
+      )) {
         await this.#take(results);
         if (!this.#args.json) this.#progress.at(this.#rows, stream.bytesRead / this.#size);
       }
@@ -99,13 +104,13 @@ class ImportRun {
       this.#counts[outcome as keyof Counts] += count;
     }
     for (const result of results) {
-      if (result.outcome === 'refused') await this.#tellRefused(result.place, result.fault);
+      if (result.outcome === 'refused') await this.#reportRefused(result.place, result.fault);
     }
   }
 
   #shown = 0;
 
-  async #tellRefused(line: number, fault: Fault): Promise<void> {
+  async #reportRefused(line: number, fault: Fault): Promise<void> {
     const record = `${JSON.stringify(faultRecord(line, fault))}\n`;
     if (this.#refusedFile) {
       if (!this.#refusedFile.write(record)) {
@@ -137,11 +142,11 @@ class ImportRun {
     return counts.refused > 0 ? EXIT.badData : EXIT.ok;
   }
 
-  /** What was committed stays: it can be gone on with. */
+  /** What was committed stays: the import can be continued. */
   stopped(): void {
     this.#progress.clear();
     if (this.#rows === 0) return;
-    this.#io.err(`stopped after ${this.#rows} rows; the same command again goes on\n`);
+    this.#io.err(`stopped after ${this.#rows} rows; run the same command again to continue\n`);
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,7 @@
 import { parseArgs } from 'node:util';
 import { rolesIn } from '../access/role.repository.ts';
-import type { ImportDeps } from '../transfer/import-users.ts';
 import { EXIT, type Io, print } from './io.ts';
-import { onDatabase } from './on-database.ts';
+import { type OnDatabase, onDatabase } from './on-database.ts';
 import { exportCommand } from './users-export.ts';
 import { formatOf, importCommand } from './users-import.ts';
 
@@ -14,16 +13,16 @@ export const USERS_USAGE = `  users     move users between systems, in the datab
                         all users, to standard output
 `;
 
-type Command = (deps: ImportDeps) => Promise<number>;
+type Command = (on: OnDatabase) => Promise<number>;
 
-/** Moves users without asking the service, which may be down or up. Gives the exit code. */
+/** Moves users without asking the service, which may be down or up. Returns the exit code. */
 export async function usersCommand(io: Io, args: readonly string[]): Promise<number> {
   const command = parse(io, args);
   if (!command) return print(io.err, `Usage: countersign users …\n\n${USERS_USAGE}`, EXIT.usage);
-  return onDatabase(io, async ({ database, clock }) => {
+  return onDatabase(io, async (on) => {
     // The service may never have started on this database.
-    await database.transaction((em) => rolesIn(em).seed(clock.now()));
-    return command({ database, clock });
+    await on.sql.transaction((em) => rolesIn(em).seed(on.clock.now()));
+    return command(on);
   });
 }
 
@@ -55,7 +54,7 @@ function parseImport(io: Io, args: string[]): Command | undefined {
   const [file, ...more] = positionals;
   if (file === undefined || more.length > 0) return undefined;
   const { 'dry-run': dryRun, ...others } = values;
-  return (deps) => importCommand(io, deps, { ...others, dryRun, file });
+  return (on) => importCommand(io, on, { ...others, dryRun, file });
 }
 
 const STATES = { '': undefined, active: 'active', suspended: 'suspended' } as const;
@@ -74,5 +73,5 @@ function parseExport(io: Io, args: string[]): Command | undefined {
   const format = formatOf({ format: values.format || 'ndjson', file: '' });
   if (!format || !Object.hasOwn(STATES, values.state)) return undefined;
   const state = STATES[values.state as keyof typeof STATES];
-  return (deps) => exportCommand(io, deps, { json, role, passwordHashes, format, state });
+  return (on) => exportCommand(io, on, { json, role, passwordHashes, format, state });
 }

@@ -1,10 +1,10 @@
 import type { Readiness } from '../platform/readiness.ts';
 import { type Endpoint, json } from './sidecar.ts';
 
-/** Whether the process is alive: it answers, so it is. */
+/** Answers as long as the process is alive. */
 export const healthzEndpoint: Endpoint = () => json(200, { status: 'ok' });
 
-/** Whether the replica should get calls: 200 when ready or degraded, else 503. */
+/** Says whether the replica should get calls: 200 if it is ready or degraded, else 503. */
 export function readyzEndpoint(look: () => Promise<Readiness>): Endpoint {
   return async () => {
     const readiness = await look();

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer as createHttp1Server, type IncomingMessage, type Server } from 'node:http';
+import { createServer as createHttp1Server, type Server } from 'node:http';
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -15,16 +15,16 @@ import {
 } from 'node:net';
 import type { Address, TlsFiles } from '../platform/net.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
-import { guardHttp2, http2Options } from '../rpc/grpc/http2-guard.ts';
-import { LIMITS, LINGER_MS, type Limits } from '../rpc/limits.ts';
+import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
+import { LIMITS, type Limits } from '../rpc/limits.ts';
+import { guardHttp1, http1Settings } from './http1-guard.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
 
-const KEEP_ALIVE_MS = 75_000;
 /** The first bytes of HTTP/2 with prior knowledge, RFC 9113 section 3.4. */
 const HTTP2_PREFACE = 'PRI';
 
-/** What serves HTTP/1.1: of its own, or beside HTTP/2 on the same connections. */
+/** What serves HTTP/1.1: a server of its own, or the one that serves HTTP/2 as well. */
 type Http1 = Pick<Server, 'close' | 'closeIdleConnections'>;
 
 /** HTTP/1.1 and HTTP/2 on one port: by ALPN with TLS, by the first bytes without. */
@@ -46,7 +46,7 @@ export class HttpServer {
       const options = { ...http2Options(limits), ...readTls(tls), allowHTTP1: true };
       const server = Object.assign(createSecureServer(options, onRequest), http1Settings(limits));
       this.#listening = server;
-      // The types do not know that it closes idle connections too.
+      // Its type lacks `closeIdleConnections`, which it has.
       this.#http1 = server as object as Http1;
       this.#reload = () => server.setSecureContext(readTls(tls));
       this.#track(server);
@@ -64,10 +64,10 @@ export class HttpServer {
 
   #plain(http1: Server, http2: Http2Server): TcpServer {
     this.#track(http2);
-    // It never listens by itself; this has it watch its connections' timeouts all the same.
+    // It never listens by itself; this event starts the timer that checks its connections' timeouts.
     http1.emit('listening');
     return createTcpServer((socket) => {
-      // Who connects and says nothing is not waited for.
+      // A caller who connects and sends nothing is not waited for.
       socket.setTimeout(this.#limits.headersTimeoutMs, () => socket.destroy());
       socket.on('error', () => socket.destroy());
       let start = Buffer.alloc(0);
@@ -96,7 +96,7 @@ export class HttpServer {
     });
   }
 
-  /** Gives the port it got. */
+  /** Returns the port that it listens on. */
   listen({ host, port }: Address): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#listening.once('error', reject);
@@ -106,7 +106,7 @@ export class HttpServer {
     });
   }
 
-  /** Takes the certificate files as they are now, for connections from now on. */
+  /** Reads the certificate files again, for new connections. */
   reloadTls(): void {
     this.#reload();
   }
@@ -116,7 +116,7 @@ export class HttpServer {
     const closed = new Promise<void>((resolve) => this.#listening.close(() => resolve()));
     this.#http1.close();
     for (const session of this.#sessions) session.close();
-    // HTTP/1.1 has no way to tell the client: its connections are closed when they become idle.
+    // HTTP/1.1 can't tell the client to leave: its connections are closed when they become idle.
     const idle = setInterval(() => this.#http1.closeIdleConnections(), 50);
     const timer = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
@@ -125,32 +125,6 @@ export class HttpServer {
     clearInterval(idle);
     clearTimeout(timer);
   }
-}
-
-/** Properties, not options: a TLS server does not take them as such. */
-function http1Settings(limits: Limits) {
-  return {
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    connectionsCheckingInterval: limits.headersTimeoutMs / 2,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveTimeoutBuffer: 1000,
-  };
-}
-
-/** Ends what Node would leave open for as long as its caller likes (W02). */
-function guardHttp1(req: IncomingMessage, res: NodeResponse, limits: Limits): void {
-  const { socket } = req;
-  // Written to after its caller has gone: it would end the process.
-  res.on('error', () => {});
-  // Until the next request on this connection, which says it again.
-  socket.setTimeout(limits.streamIdleMs);
-  const drop = () => {
-    if (!req.complete) socket.destroy();
-  };
-  res.once('finish', () => {
-    if (!req.complete) setTimeout(drop, LINGER_MS).unref();
-  });
 }
 
 function readTls({ certFile, keyFile, clientCaFile }: TlsFiles) {

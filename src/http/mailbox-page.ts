@@ -7,7 +7,7 @@ export function mailboxJsonEndpoint(mailbox: Mailbox): Endpoint {
   return async () => json(200, await mailbox.list());
 }
 
-/** The same for people. Shows the text of each mail; its links can be opened. */
+/** The same as a page for people, on which the links in mails can be opened. */
 export function mailboxPageEndpoint(mailbox: Mailbox): Endpoint {
   return async () => {
     const mails = await mailbox.list();

@@ -9,9 +9,8 @@ export type OriginSettings = { allowedHosts: readonly string[]; corsOrigins: rea
 const AUTHORITY = /^(?:[\w.-]{1,255}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
 /**
- * Refuses requests that name no host, or one that we don't serve (DNS rebinding), and answers CORS
- * preflights for the origins that may call. The returned function says whether it has answered the
- * request.
+ * Refuses requests that name no host, or one that is not served here (DNS rebinding), and answers CORS
+ * preflights from the origins that may call. The returned function returns whether it has answered.
  */
 export function originGuard({
   allowedHosts,
@@ -23,7 +22,7 @@ export function originGuard({
     const authority = String(req.headers[':authority'] ?? req.headers.host ?? '');
     if (!isAuthority(authority)) return refused(res, 400);
     if (hosts.size > 0 && !hosts.has(hostOf(authority))) return refused(res, 421);
-    // Also where the answer names no origin: a cache must not give it to one that may have it.
+    // Even if the answer names no origin: a cache must not serve it to an origin that may call.
     if (origins.size > 0) res.setHeader('vary', 'origin');
     const origin = req.headers.origin;
     if (origin === undefined || !origins.has(origin)) return false;

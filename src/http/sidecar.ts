@@ -1,6 +1,6 @@
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
 
-/** An answer of an HTTP endpoint. */
+/** The answer of an HTTP endpoint. */
 export type Answer = {
   status: number;
   type: string;
@@ -8,7 +8,7 @@ export type Answer = {
   headers?: Readonly<Record<string, string>>;
 };
 
-/** An HTTP endpoint: GET (and so HEAD) only. */
+/** An HTTP endpoint, for GET and HEAD only. */
 export type Endpoint = (req: NodeRequest) => Answer | Promise<Answer>;
 
 const SECURITY_HEADERS = {
@@ -56,7 +56,7 @@ function send(req: NodeRequest, res: NodeResponse, answer: Answer): void {
     'content-type': type,
   };
   for (const [name, value] of Object.entries(all)) res.setHeader(name, value);
-  // A 304 has no body; its length would be taken for that of the answer it stands for.
+  // A 304 has no body: a length would be taken for that of the answer it stands for.
   if (status !== 304) res.setHeader('content-length', Buffer.byteLength(body));
   res.end(req.method === 'HEAD' ? '' : body);
 }
@@ -66,7 +66,7 @@ export function json(status: number, value: unknown): Answer {
   return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` };
 }
 
-/** An HTML page. `script`, where it has one, is the only one that may run in it. */
+/** An HTML page. Only `script` may run in it, if there is one. */
 export function page(body: string, script?: { text: string; sha256: string }): Answer {
   const policy = [
     "default-src 'none'",

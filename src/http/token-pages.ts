@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Endpoint, page } from './sidecar.ts';
 
-/** The token is in the fragment, which browsers keep to themselves; the page posts it on a click. */
+/** The token is in the fragment, which browsers do not send; the page posts it on a click. */
 const SCRIPT = `
 const token = new URLSearchParams(location.hash.slice(1)).get('token');
 const form = document.querySelector('form');
@@ -38,8 +38,8 @@ type TokenPage = {
 };
 
 /**
- * Where the links of mails lead, by path. They ask for a click, since mail scanners open links: an
- * opened link alone uses no token.
+ * The pages that links in mails lead to, by path. They ask for a click, since mail scanners open links:
+ * to open a link does not use up its token.
  */
 export const tokenPages: readonly [string, Endpoint][] = [
   [
@@ -78,7 +78,7 @@ export const tokenPages: readonly [string, Endpoint][] = [
     '/secure-account',
     tokenPage({
       title: "This wasn't me",
-      text: 'This signs everybody out of your account, undoes what the mail told of, and mails you a link to set a new password. The old password stops working.',
+      text: 'This signs everybody out of your account, undoes the change that the mail is about, and mails you a link to set a new password. The old password stops working.',
       button: 'Secure my account',
       method: '/countersign.v1.AuthService/SecureAccount',
       done: 'Your account is secured. A mail with a link to set a new password is on its way.',

@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import { type Endpoint, json } from './sidecar.ts';
 
-/** Envoy and Istio ask again after 5 to 20 minutes; a key is public for 20 before it signs. */
+/** Envoy and Istio ask again after 5 to 20 minutes; a key is public for 20 minutes before it signs. */
 const JWKS_MAX_AGE_SECONDS = 300;
 
-/** The public halves of the signing keys, RFC 7517, with what caches need. */
+/** The public halves of the signing keys, RFC 7517, with the headers that caches need. */
 export function jwksEndpoint(keys: KeySet): Endpoint {
   return (req) => {
     const answer = json(200, keys.jwks);
@@ -18,8 +18,8 @@ export function jwksEndpoint(keys: KeySet): Endpoint {
 }
 
 /**
- * Where to find the keys of an issuer: OpenID Connect Discovery 1.0, section 4, and RFC 8414. Tokens
- * are issued by AuthService, not by OAuth endpoints, so that the document names none.
+ * Tells where the keys of the issuer are: OpenID Connect Discovery 1.0, section 4, and RFC 8414. It
+ * names no OAuth endpoints, since tokens are issued by AuthService.
  */
 export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
   const document = {

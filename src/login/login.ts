@@ -1,140 +1,130 @@
-import { accountsIn, type SignInRecord } from '../accounts/account.repository.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import type { AuditQueue } from '../audit/audit-queue.ts';
 import { countFailure } from '../passwords/count-failure.ts';
 import type { PasswordHasher } from '../passwords/password-hasher.ts';
-import { type RenewHashDeps, renewHash } from '../passwords/renew-hash.ts';
+import { renewHash } from '../passwords/renew-hash.ts';
 import { isLocked, signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import { untilRefusal } from '../platform/even-time.ts';
-import type { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import type { IssuedTokens } from '../sessions/open-session.ts';
-import { completeSignIn, type SignInDeps } from './complete-sign-in.ts';
-import { challengeFor, type MfaChallenge } from './mfa-challenge.ts';
-import { invalidCredentials, notAdmitted } from './refusals.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import { refusingInEvenTime } from '../platform/even-time.ts';
+import type { Log } from '../platform/log.ts';
+import type { IssuedTokens, TokenIssuer } from '../sessions/token-issuer.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import { completeSignIn } from './complete-sign-in.ts';
+import { issueMfaChallenge, type MfaChallenge } from './mfa-challenge.ts';
+import { failedSignIn, invalidCredentials, notAdmitted, refuseSignIn } from './refusals.ts';
 import { lockForSignIn } from './sign-in-state.ts';
-
-export type LoginDeps = SignInDeps &
-  RenewHashDeps & { database: SqlDatabase; passwords: PasswordHasher; auditQueue: AuditQueue };
 
 export type Login = { email: string; password: string; deviceLabel: string };
 
 export type LoginOutcome = { tokens: IssuedTokens } | { challenge: MfaChallenge };
 
-/** Returned rather than thrown, so that what it leaves commits. */
-type Refused = { failure: Failure; isOutdated?: boolean };
+/** A checked password: the account if the address has one, and the hash that was checked. */
+type Checked = {
+  accountId: string | undefined;
+  passwordHash: string | undefined;
+  matches: boolean;
+  needsRehash: boolean;
+};
 
 /**
  * Signs in by password: opens a session, or asks for the account's second factor.
  *
- * A wrong password, an unknown address and a lock are refused alike, in even time (C04, C05). Only who
- * knows the password learns that the account is suspended or its address unverified. Refusals are
- * audited off the path, sign-ins in their own transaction. A hash of another kind or cost than ours is
- * replaced (C03).
+ * A wrong password, an unknown address and a lock are refused alike, in even time (C04, C05). Only
+ * someone who knows the password learns that the account is suspended or its address unverified. The
+ * audit events of refusals are queued; those of sign-ins commit with them. A hash of another kind or
+ * cost than ours is renewed (C03).
  */
 export async function login(
-  deps: LoginDeps,
+  needs: {
+    database: Database;
+    keyring: Keyring;
+    log: Log;
+    passwords: PasswordHasher;
+    tokenIssuer: TokenIssuer;
+    auditQueue: AuditQueue;
+    requireVerifiedEmail: boolean;
+  },
   caller: Caller,
   request: Login,
 ): Promise<LoginOutcome> {
-  const checked = await deps.passwords.verify(
-    () => find(deps, caller, request.email),
-    request.password,
-    caller.signal,
-  );
-  const { account, passwordHash, needsRehash, checkedAt } = checked;
-  const outcome = await decide(deps, caller, request, checked);
-  deps.outbox.wake();
-  if ('failure' in outcome) {
-    // A sign-in beside this one may have renewed the hash: once more, with the new one.
-    if (outcome.isOutdated && needsRehash) return login(deps, caller, request);
-    const { failure } = outcome;
-    if (failure.kind === 'unauthenticated') await untilRefusal(checkedAt, caller.signal);
-    throw refused(deps, caller, account?.id, failure);
-  }
-  if (needsRehash && account) {
-    await renewHash(deps, account.id, passwordHash, request.password, caller.signal);
+  const { database, keyring, passwords, auditQueue } = needs;
+  const { email, password, deviceLabel } = request;
+  const find = () => findHash(database, caller, email);
+  const checked = await passwords.verify(find, password, caller.signal);
+  const { accountId, passwordHash: hash, matches } = checked;
+  const outcome = await refusingInEvenTime(checked.checkedAt, caller.signal, async () => {
+    if (accountId === undefined) {
+      const failure = invalidCredentials();
+      auditQueue.add(caller, failedSignIn(failure));
+      throw failure;
+    }
+    return database.transaction(caller, (tx) =>
+      matches
+        ? admit(tx, needs, { ...checked, accountId }, deviceLabel)
+        : refuse(tx, keyring, auditQueue, accountId),
+    );
+  });
+  // A sign-in at the same time has renewed the hash: check the password against the new one.
+  if (outcome === 'outdated') return login(needs, caller, request);
+  if (checked.needsRehash && accountId !== undefined && hash !== undefined) {
+    await renewHash(needs, caller, { accountId, password, hash });
   }
   return outcome;
 }
 
-type Found = { account: SignInRecord | undefined; passwordHash: string | undefined };
-
-async function decide(
-  deps: LoginDeps,
-  caller: Caller,
-  { deviceLabel }: Login,
-  { account, passwordHash, matches }: Found & { matches: boolean },
-): Promise<LoginOutcome | Refused> {
-  if (!account) return { failure: invalidCredentials() };
-  return deps.database.transaction(
-    (em) =>
-      matches
-        ? admit(em, deps, caller, account.id, passwordHash, deviceLabel)
-        : refuse(em, deps, caller, account.id),
-    caller.signal,
-  );
-}
-
 /**
- * Lets the owner in with what the account is at this moment: it may have been locked or suspended, or
- * its password changed, while the presented one was being checked. Whoever does that locks the account
- * first.
+ * Lets the owner in by the account's present state: it may have been locked or suspended, or its
+ * password changed, during the check of the password. Whoever changes these locks the account first.
+ * Returns `outdated` if the hash is no longer the one that was checked and might have been renewed.
  */
 async function admit(
-  em: EntityManager,
-  deps: LoginDeps,
-  caller: Caller,
-  accountId: string,
-  passwordHash: string | undefined,
+  tx: Transaction,
+  needs: {
+    keyring: Keyring;
+    tokenIssuer: TokenIssuer;
+    auditQueue: AuditQueue;
+    requireVerifiedEmail: boolean;
+  },
+  { accountId, passwordHash, needsRehash }: Checked & { accountId: string },
   deviceLabel: string,
-): Promise<LoginOutcome | Refused> {
-  const device = { deviceLabel, userAgent: caller.userAgent };
-  const state = await lockForSignIn(em, accountId, device);
-  if (!state || state.passwordHash !== passwordHash) {
-    return { failure: invalidCredentials(), isOutdated: true };
+): Promise<LoginOutcome | 'outdated'> {
+  const { keyring, auditQueue, requireVerifiedEmail } = needs;
+  const device = { deviceLabel, userAgent: tx.caller.userAgent };
+  const state = await lockForSignIn(tx.em, accountId, device);
+  const isOutdated = state?.passwordHash !== passwordHash;
+  if (isOutdated && needsRehash) return 'outdated';
+  if (!state || isOutdated || isLocked(state, tx.now)) {
+    throw refuseSignIn(tx, auditQueue, invalidCredentials(), accountId);
   }
-  if (isLocked(state, deps.clock.now())) return { failure: invalidCredentials() };
   const { account, isNewDevice } = state;
-  const failure = notAdmitted(account, deps.requireVerifiedEmail);
-  if (failure) return { failure };
-  if (state.failures > 0) await signInLocksIn(em).forget(accountId, 'password');
-  if (state.hasTotp)
-    return { challenge: await challengeFor(em, deps, caller, account, deviceLabel) };
+  const failure = notAdmitted(account, requireVerifiedEmail);
+  if (failure) throw refuseSignIn(tx, auditQueue, failure, accountId);
+  if (state.failures > 0) await signInLocksIn(tx.em).forget(accountId, 'password');
+  if (state.hasTotp) {
+    return { challenge: await issueMfaChallenge(tx, keyring, accountId, deviceLabel) };
+  }
   const signIn = { account, amr: ['pwd'], deviceLabel, isNewDevice };
-  return { tokens: await completeSignIn(em, deps, caller, signIn) };
+  return { tokens: await completeSignIn(tx, needs, signIn) };
 }
 
-/** Counts a wrong password. */
+/** Counts a wrong password and refuses the sign-in. */
 async function refuse(
-  em: EntityManager,
-  deps: LoginDeps,
-  caller: Caller,
+  tx: Transaction,
+  keyring: Keyring,
+  auditQueue: AuditQueue,
   accountId: string,
-): Promise<Refused> {
-  const account = await accountsIn(em).lockLive({ id: accountId });
-  if (account) await countFailure(em, deps, caller, account, 'password');
-  return { failure: invalidCredentials() };
+): Promise<never> {
+  const account = await accountsIn(tx.em).lockLive({ id: accountId });
+  if (account) await countFailure(tx, keyring, account, 'password');
+  throw refuseSignIn(tx, auditQueue, invalidCredentials(), accountId);
 }
 
-/** Notes a refused sign-in, off the path, and gives what the caller is told. */
-function refused(
-  { auditQueue }: LoginDeps,
-  caller: Caller,
-  subject: string | undefined,
-  failure: Failure,
-): Failure {
-  const { reason } = failure;
-  auditQueue.add(caller, { type: 'sign_in.failed', subject, outcome: 'failure', reason });
-  return failure;
-}
-
-async function find({ database }: LoginDeps, caller: Caller, email: string): Promise<Found> {
-  const account = await database.read(
-    (em) => accountsIn(em).findForSignIn(canonicalEmail(email)),
-    caller.signal,
+async function findHash(database: Database, caller: Caller, email: string) {
+  const account = await database.read(caller, (em) =>
+    accountsIn(em).findForSignIn(canonicalEmail(email)),
   );
-  return { account, passwordHash: account?.passwordHash ?? undefined };
+  return { accountId: account?.id, passwordHash: account?.passwordHash ?? undefined };
 }

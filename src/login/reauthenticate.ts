@@ -1,92 +1,95 @@
 import { LockMode } from '@mikro-orm/core';
+import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
-import { type CheckOwnPasswordDeps, checkOwnPassword } from '../passwords/check-own-password.ts';
+import type { RelyingParty } from '../passkeys/relying-party.ts';
+import { checkOwnPassword } from '../passwords/check-own-password.ts';
+import type { PasswordHasher } from '../passwords/password-hasher.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { issueAccessToken } from '../sessions/access-token.ts';
-import type { SessionDeps } from '../sessions/open-session.ts';
-import type { Own } from '../sessions/principal.ts';
-import { Session } from '../sessions/session.entity.ts';
+import type { Session } from '../sessions/session.entity.ts';
+import { sessionsIn } from '../sessions/session.repository.ts';
+import type { AccessToken, TokenIssuer, TokenSettings } from '../sessions/token-issuer.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { invalidCredentials } from './refusals.ts';
-import { checkSecondFactor, type SecondFactor, type SecondFactorDeps } from './second-factor.ts';
-
-export type ReauthenticateDeps = SessionDeps & SecondFactorDeps & CheckOwnPasswordDeps;
+import { checkSecondFactor, type SecondFactor, secondFactorRefused } from './second-factor.ts';
 
 export type Proof = { kind: 'password'; password: string } | SecondFactor;
 
-export type FreshToken = { accessToken: string; expiresAt: Date; sessionId: string };
+export type FreshToken = AccessToken & { sessionId: string };
 
 /**
- * Has the caller prove again who they are, and notes the time in their session, so that methods that
- * ask for a recent sign-in let them in (C10). The session's refresh token stays as it is.
+ * Lets callers prove again who they are, and notes the time in their session, so that methods that
+ * require a recent sign-in accept them (C10). The session's refresh token stays as it is.
  *
  * Throws `INVALID_CREDENTIALS`, `MFA_CODE_INVALID`, `ACCOUNT_LOCKED`.
  */
 export async function reauthenticate(
-  deps: ReauthenticateDeps,
+  needs: {
+    database: Database;
+    keyring: Keyring;
+    passwords: PasswordHasher;
+    relyingParty: RelyingParty;
+    tokens: TokenSettings;
+    tokenIssuer: TokenIssuer;
+  },
   caller: Caller,
-  own: Own,
   proof: Proof,
 ): Promise<FreshToken> {
   if (proof.kind === 'password') {
-    const matched = await checkOwnPassword(deps, caller, own.accountId, proof.password);
+    const matched = await checkOwnPassword(needs, caller, proof.password);
     if (matched === undefined) throw invalidCredentials();
   }
-  const outcome = await deps.database.transaction(
-    (em) => renew(em, deps, caller, own, proof),
-    caller.signal,
-  );
-  deps.outbox.wake();
-  if ('failure' in outcome) throw outcome.failure;
-  return outcome;
+  return needs.database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const proved = await prove(tx, needs, account, proof);
+    const session = await lockOwnSession(tx, needs.tokens.sessionIdleTtlMs);
+    session.authTime = tx.now;
+    session.amr = [...new Set([...session.amr, ...proved])];
+    tx.audit({
+      type: 'session.reauthenticated',
+      subject: account.id,
+      details: { session_id: session.id, amr: proved },
+    });
+    const token = await needs.tokenIssuer.issueAccessToken({
+      sessionId: session.id,
+      accountId: account.id,
+      roles: account.roles,
+      emailVerified: account.isVerified,
+      amr: session.amr,
+      authTime: tx.now,
+      expiresAt: session.expiresAt,
+    });
+    return { ...token, sessionId: session.id };
+  });
 }
 
-async function renew(
-  em: EntityManager,
-  deps: ReauthenticateDeps,
-  caller: Caller,
-  { accountId, sessionId }: Own,
+/** Checks the proof, unless it is a password, which has been checked. Returns its `amr` (RFC 8176). */
+async function prove(
+  tx: Transaction,
+  needs: { keyring: Keyring; relyingParty: RelyingParty },
+  account: Account,
   proof: Proof,
-): Promise<FreshToken | { failure: Failure }> {
-  const account = await accountsIn(em).lockOwn(accountId);
-  const proved =
-    proof.kind === 'password'
-      ? { amr: ['pwd'] }
-      : await checkSecondFactor(em, deps, caller, account, proof);
-  if ('failure' in proved) {
-    recordAudit(em, deps, caller, {
-      type: 'account.code_refused',
-      actor: accountId,
-      subject: accountId,
-      outcome: 'failure',
-      reason: proved.failure.reason,
-    });
-    return proved;
-  }
-  const lockMode = LockMode.PESSIMISTIC_WRITE;
-  const session = await em.findOne(Session, { id: sessionId, account: accountId }, { lockMode });
-  const now = deps.clock.now();
-  if (!session?.isLive(now, deps.tokens.sessionIdleTtlMs)) {
-    throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the session has been ended');
-  }
-  session.authTime = now;
-  session.amr = [...new Set([...session.amr, ...proved.amr])];
-  recordAudit(em, deps, caller, {
-    type: 'session.reauthenticated',
-    actor: accountId,
-    subject: accountId,
-    details: { session_id: sessionId, amr: proved.amr },
-  });
-  const token = await issueAccessToken(deps, {
-    sessionId,
-    accountId,
-    roles: account.roles,
-    emailVerified: account.isVerified,
-    amr: session.amr,
-    authTime: now,
-    expiresAt: session.expiresAt,
-  });
-  return { ...token, sessionId };
+): Promise<string[]> {
+  if (proof.kind === 'password') return ['pwd'];
+  const proved = await checkSecondFactor(tx, needs, account, proof);
+  if (proved) return proved;
+  const failure = secondFactorRefused(proof);
+  const { reason } = failure;
+  tx.audit({ type: 'account.code_refused', subject: account.id, outcome: 'failure', reason });
+  throw tx.refusal(failure);
+}
+
+/** The caller's session, locked until the transaction ends. Throws `TOKEN_REVOKED` if it has ended. */
+async function lockOwnSession(
+  { em, caller, now }: Transaction,
+  idleTtlMs: number,
+): Promise<Session> {
+  const session = await sessionsIn(em).findOne(
+    { id: caller.sessionId, account: caller.subject },
+    { lockMode: LockMode.PESSIMISTIC_WRITE },
+  );
+  if (session?.isLive(now, idleTtlMs)) return session;
+  throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the session has ended; sign in again');
 }

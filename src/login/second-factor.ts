@@ -1,98 +1,88 @@
 import type { Account } from '../accounts/account.entity.ts';
-import { recordAudit } from '../audit/record.ts';
-import type { NoticeDeps } from '../one-time-tokens/notices.ts';
-import { type VerifyPasskeyDeps, verifyPasskey } from '../passkeys/verify-passkey.ts';
+import { passkeyRefused } from '../passkeys/passkey-refused.ts';
+import type { RelyingParty } from '../passkeys/relying-party.ts';
+import { readPasskeyClaim, verifyPasskey } from '../passkeys/verify-passkey.ts';
 import { countFailure } from '../passwords/count-failure.ts';
 import { isLocked, signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
-import type { Caller } from '../platform/caller.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
 import { useRecoveryCode } from '../second-factors/recovery-codes.ts';
 import { useTotpCode } from '../second-factors/use-totp-code.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 
 export type SecondFactor =
   | { kind: 'totp'; code: string }
   | { kind: 'recovery_code'; code: string }
   | { kind: 'passkey'; credentialJson: string };
 
-export type SecondFactorDeps = NoticeDeps & VerifyPasskeyDeps;
-
-/** How the factor was proved (RFC 8176), or what the caller is told. */
-export type CheckedFactor = { amr: string[] } | { failure: Failure };
-
 /**
- * Checks a second factor of an account that the transaction has locked. A refusal is returned, so that
- * what it leaves commits: the count of wrong codes, and the lock that may come of it.
+ * Checks a second factor of an account that the transaction has locked. Returns how it was proved (RFC
+ * 8176), or undefined if it is wrong. Refuse the call by `tx.refusal` then, so that the count of wrong
+ * codes commits, and the lock that may come of it.
  */
 export async function checkSecondFactor(
-  em: EntityManager,
-  deps: SecondFactorDeps,
-  caller: Caller,
+  tx: Transaction,
+  needs: { keyring: Keyring; relyingParty: RelyingParty },
   account: Account,
   factor: SecondFactor,
-): Promise<CheckedFactor> {
+): Promise<string[] | undefined> {
   switch (factor.kind) {
     case 'totp':
-      return checkTotp(em, deps, caller, account, factor.code);
+      return checkTotp(tx, needs.keyring, account, factor.code);
     case 'recovery_code':
-      return checkRecoveryCode(em, deps, caller, account, factor.code);
+      return checkRecoveryCode(tx, needs.keyring, account.id, factor.code);
     case 'passkey':
-      return checkPasskey(em, deps, caller, account, factor.credentialJson);
+      return checkPasskey(tx, needs, account.id, factor.credentialJson);
   }
+}
+
+/** The refusal of a wrong second factor. */
+export function secondFactorRefused({ kind }: SecondFactor): Failure {
+  if (kind === 'passkey') return passkeyRefused();
+  return new Failure('unauthenticated', 'MFA_CODE_INVALID', 'the code is not valid');
 }
 
 async function checkTotp(
-  em: EntityManager,
-  deps: SecondFactorDeps,
-  caller: Caller,
+  tx: Transaction,
+  keyring: Keyring,
   account: Account,
   code: string,
-): Promise<CheckedFactor> {
-  const locks = signInLocksIn(em);
+): Promise<string[] | undefined> {
+  const locks = signInLocksIn(tx.em);
   const state = await locks.stateOf(account.id, 'code');
-  // A lock is not mentioned: it would tell that the code was not even looked at.
-  if (isLocked(state, deps.clock.now())) return { failure: wrongCode() };
-  if (!(await useTotpCode(em, deps, account.id, code))) {
-    await countFailure(em, deps, caller, account, 'code');
-    return { failure: wrongCode() };
+  // The caller is not told of a lock: it would reveal that the code was not even checked.
+  if (isLocked(state, tx.now)) return undefined;
+  if (!(await useTotpCode(tx, keyring, account.id, code))) {
+    await countFailure(tx, keyring, account, 'code');
+    return undefined;
   }
   if (state.failures > 0) await locks.forget(account.id, 'code');
-  return { amr: ['otp', 'mfa'] };
+  return ['otp', 'mfa'];
 }
 
-/** Recovery codes can't be guessed, so that neither a lock nor a count keeps their owner out. */
+/** Recovery codes can't be guessed, so no lock or count keeps their owner out. */
 async function checkRecoveryCode(
-  em: EntityManager,
-  deps: SecondFactorDeps,
-  caller: Caller,
-  account: Account,
+  tx: Transaction,
+  keyring: Keyring,
+  accountId: string,
   code: string,
-): Promise<CheckedFactor> {
-  if (!(await useRecoveryCode(em, deps, account.id, code, deps.clock.now()))) {
-    return { failure: wrongCode() };
-  }
-  await signInLocksIn(em).forget(account.id, 'code');
-  recordAudit(em, deps, caller, {
-    type: 'account.recovery_code_used',
-    actor: account.id,
-    subject: account.id,
-  });
-  return { amr: ['otp', 'mfa'] };
+): Promise<string[] | undefined> {
+  if (!(await useRecoveryCode(tx, keyring, accountId, code))) return undefined;
+  await signInLocksIn(tx.em).forget(accountId, 'code');
+  tx.audit({ type: 'account.recovery_code_used', actor: accountId, subject: accountId });
+  return ['otp', 'mfa'];
 }
 
 async function checkPasskey(
-  em: EntityManager,
-  deps: SecondFactorDeps,
-  caller: Caller,
-  { id: accountId }: Account,
+  tx: Transaction,
+  needs: { keyring: Keyring; relyingParty: RelyingParty },
+  accountId: string,
   credentialJson: string,
-): Promise<CheckedFactor> {
-  const verified = await verifyPasskey(em, deps, caller, { credentialJson, accountId });
-  if ('refused' in verified) return { failure: verified.refused };
-  await signInLocksIn(em).forget(accountId, 'code');
-  return { amr: verified.amr };
-}
-
-function wrongCode(): Failure {
-  return new Failure('unauthenticated', 'MFA_CODE_INVALID', 'the code is not valid');
+): Promise<string[] | undefined> {
+  const claim = await readPasskeyClaim(tx.em, credentialJson);
+  if (claim?.owner !== accountId) return undefined;
+  const verified = await verifyPasskey(tx, needs, claim);
+  if (!verified) return undefined;
+  await signInLocksIn(tx.em).forget(accountId, 'code');
+  return verified.amr;
 }

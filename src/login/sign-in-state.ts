@@ -1,15 +1,6 @@
+import { accountsIn, type SignInAccount } from '../accounts/account.repository.ts';
 import type { LockState } from '../passwords/sign-in-lock.repository.ts';
 import { type EntityManager, query, timestamp } from '../platform/sql.ts';
-
-/** What a sign-in has to know of its account. */
-export type SignInAccount = {
-  id: string;
-  email: string;
-  displayName: string;
-  state: string;
-  isVerified: boolean;
-  roles: string[];
-};
 
 /** What decides about a sign-in by password. */
 export type SignInState = LockState & {
@@ -30,22 +21,16 @@ type Row = {
 export type Device = { deviceLabel: string; userAgent: string };
 
 /**
- * Locks a live account until the transaction ends, and reads what decides about its sign-in. In two
- * statements: one that waits for a lock sees what it joins as it was before it waited. A device is new
- * where the account has sessions, none of which is of a program and label like these.
+ * Locks a live account until the transaction ends, and reads what decides about its sign-in. That takes
+ * two statements: one that waits for a lock sees the joined tables as they were before it waited. A
+ * device is new if the account has sessions, none of which has the same program and label.
  */
 export async function lockForSignIn(
   em: EntityManager,
   accountId: string,
   device: Device,
 ): Promise<SignInState | undefined> {
-  const [account] = await query<SignInAccount>(
-    em,
-    `select id, email, display_name as "displayName", state, roles,
-       email_verified_at is not null as "isVerified"
-     from accounts where id = $1 and state <> 'deleted' for update`,
-    [accountId],
-  );
+  const account = await accountsIn(em).lockForSignIn(accountId);
   if (!account) return undefined;
   const [row] = await query<Row>(
     em,

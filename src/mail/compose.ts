@@ -1,6 +1,6 @@
 export type RenderedMail = { subject: string; text: string; html: string };
 
-/** A mail of paragraphs, in text and in HTML. Links are paragraphs of their own. */
+/** Renders a mail of paragraphs, as text and as HTML. A link is a paragraph of its own. */
 export function compose(subject: string, paragraphs: (string | URL)[]): RenderedMail {
   const html = paragraphs.map((paragraph) => {
     const content = escapeHtml(String(paragraph));
@@ -15,19 +15,19 @@ export function compose(subject: string, paragraphs: (string | URL)[]): Rendered
   };
 }
 
-/** Spaces and controls of all kinds, and what turns the direction of the text around it. */
+/** White space, control characters, and the characters that change the direction of text. */
 const LAYOUT = /[\s\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gu;
 
-/** People's own words stay on their line, so that they can't pretend to be a paragraph of ours. */
+/** Puts text that people typed on one line, so that it can't pass for a paragraph of ours. */
 export function oneLine(text: string): string {
   return text.replace(LAYOUT, ' ').trim();
 }
 
 /**
- * A name, unless mail programs would make a link of it: anybody can have us write to anybody, and is
- * not to choose where our mail leads.
+ * Returns the name, or an empty text if mail programs would make a link of it: anyone can make us write
+ * to any address, and must not choose where our mail leads.
  */
-export function namable(name: string): string {
+export function unlessLink(name: string): string {
   return /:\/\/|\bwww\.|[^\s.]\.[a-z]{2,}/iu.test(name) ? '' : name;
 }
 
@@ -40,8 +40,8 @@ export function escapeHtml(text: string): string {
     .replaceAll("'", '&#39;');
 }
 
-/** What people named, in quotation marks after a space, where it can be shown. */
+/** Returns a name in quotation marks after a space, or an empty text if it must not be shown. */
 export function quoted(text: string): string {
-  const line = namable(oneLine(text));
+  const line = unlessLink(oneLine(text));
   return line === '' ? '' : ` “${line}”`;
 }

@@ -5,7 +5,7 @@ import { renderMail } from './templates.ts';
 const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKET_TIMEOUT_MS = 20_000;
 
-/** A mail as it leaves. `id` is the same when it is delivered again. */
+/** A rendered mail. `id` is the same if the mail is delivered again. */
 type OutgoingMail = {
   id: string;
   from: string;
@@ -15,33 +15,28 @@ type OutgoingMail = {
   html: string;
 };
 
-/** Hands mail over. Throws where that failed, and is then called again with the same id. */
 export type MailTransport = {
+  /** Hands a mail over. If it throws, it is called again later with the same id. */
   deliver(mail: OutgoingMail, signal: AbortSignal): Promise<void>;
   setUrl(url: string): void;
   close(): void;
 };
 
-export type DeliverDeps = {
-  outbox: Outbox;
-  transport: MailTransport;
-  from: string;
-  publicUrl: string;
-};
-
-/** Performs a job of the mail queue. */
+/** Performs a job of the mail queue: renders its mail and hands it to the transport. */
 export async function deliverMail(
-  deps: DeliverDeps,
+  needs: { outbox: Outbox; transport: MailTransport; from: string; publicUrl: string },
   body: string,
   jobId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const mail = deps.outbox.unseal(body);
-  const rendered = renderMail(mail, deps.publicUrl);
-  await deps.transport.deliver({ id: jobId, from: deps.from, to: mail.to, ...rendered }, signal);
+  const { outbox, transport, from, publicUrl } = needs;
+  const mail = outbox.unseal(body);
+  await transport.deliver({ id: jobId, from, to: mail.to, ...renderMail(mail, publicUrl) }, signal);
 }
 
-/** Mail by SMTP. The `Message-ID` is the job's id, so that a second delivery can be recognised. */
+/**
+ * Delivers mail by SMTP. The `Message-ID` is the job's id, which makes a second delivery recognisable.
+ */
 export function smtpTransport(url: string): MailTransport {
   let transporter = createSmtp(url);
   return {

@@ -2,7 +2,7 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MailTransport } from './deliver.ts';
 
-const SHOWN = 200;
+const LISTED = 200;
 
 export type MailboxEntry = {
   id: string;
@@ -13,7 +13,7 @@ export type MailboxEntry = {
   sent_at: string;
 };
 
-/** Where mail goes in the embedded default: a file that only this user can read. */
+/** The embedded default's destination for mail: a file that only this user can read. */
 export class Mailbox implements MailTransport {
   readonly #path: string;
   readonly #now: () => Date;
@@ -25,18 +25,18 @@ export class Mailbox implements MailTransport {
 
   async deliver({ id, to, subject, text, html }: Parameters<MailTransport['deliver']>[0]) {
     const entry = { id, to, subject, text, html, sent_at: this.#now().toISOString() };
-    // The line break in front ends whatever a process that died left half-written.
+    // The line break in front ends a line that a crash left half-written.
     await appendFile(this.#path, `\n${JSON.stringify(entry)}\n`, { mode: 0o600 });
   }
 
-  /** The last mails, newest first; of a mail that was delivered twice, one. */
+  /** Returns the last mails, the newest first. A mail that was delivered twice is listed once. */
   async list(): Promise<MailboxEntry[]> {
     const text = await readFile(this.#path, 'utf8').catch((error) => {
       if (error.code === 'ENOENT') return '';
       throw error;
     });
-    // What follows the last line break is being written, or was when the process died.
-    const lines = text.split('\n').slice(0, -1).filter(Boolean).slice(-SHOWN);
+    // Text after the last line break is still being written, or was cut off by a crash.
+    const lines = text.split('\n').slice(0, -1).filter(Boolean).slice(-LISTED);
     const byId = new Map(lines.flatMap(parse).map((entry) => [entry.id, entry]));
     return [...byId.values()].reverse();
   }

@@ -1,33 +1,24 @@
 import type { Account } from '../accounts/account.entity.ts';
-import type { Outbox } from '../mail/outbox.ts';
-import type { Notice } from '../mail/templates.ts';
-import type { EntityManager } from '../platform/sql.ts';
+import type { Notice } from '../mail/notice-text.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { Undo } from './one-time-token.entity.ts';
-import { issueOneTimeToken, type OneTimeTokenDeps } from './one-time-token.ts';
-
-export type NoticeDeps = OneTimeTokenDeps & { outbox: Outbox };
+import { issueOneTimeToken } from './one-time-token.ts';
 
 /**
- * Tells an account's owner of something that a thief may have done, with a link that
- * AuthService.SecureAccount takes, and which then undoes `undo` too (E06). In the transaction of what
- * it tells of, which has locked the account. `to` is where it goes, where that is not the account's
- * address any more.
+ * Mails an account's owner about a change that a thief may have made, with a link for
+ * AuthService.SecureAccount, which also undoes `undo` (E06). For the transaction that makes the change
+ * and has locked the account. `to` is the address to mail, by default the account's.
  */
 export async function sendNotice(
-  em: EntityManager,
-  deps: NoticeDeps,
+  tx: Transaction,
+  keyring: Keyring,
   account: Pick<Account, 'id' | 'email' | 'displayName'>,
   notice: Notice,
   { undo, to = account.email }: { undo?: Undo; to?: string } = {},
 ): Promise<void> {
-  const { token } = await issueOneTimeToken(
-    em,
-    deps,
-    account.id,
-    'secure_account',
-    undo ? { undo } : {},
-  );
-  const happenedAt = deps.clock.now().toISOString();
+  const details = undo ? { undo } : {};
+  const { token } = await issueOneTimeToken(tx, keyring, account.id, 'secure_account', { details });
   const { displayName } = account;
-  await deps.outbox.send(em, { ...notice, to, displayName, token, happenedAt });
+  await tx.mail({ ...notice, to, displayName, token, happenedAt: tx.now.toISOString() });
 }

@@ -12,7 +12,7 @@ const OneTimeTokenSchema = defineEntity({
       .$type<TokenPurpose>(),
     secretHash: p.uint8array(),
     keyVersion: p.smallint(),
-    /** What the token is about, beside its account. */
+    /** What the token is about, apart from its account. */
     details: p.json().$type<TokenDetails>().nullable(),
     createdAt: p.datetime().columnType('timestamptz'),
     expiresAt: p.datetime().columnType('timestamptz').index('mailed_tokens_expires_at'),
@@ -31,13 +31,13 @@ const OneTimeTokenSchema = defineEntity({
 export type TokenDetails = {
   /** `change_email`: the address that the token was mailed to. */
   newEmail?: string;
-  /** `mfa_challenge`: what the sign-in said of its device. */
+  /** `mfa_challenge`: the label of the device that signs in. */
   deviceLabel?: string;
-  /** `secure_account`: what is to be undone. */
+  /** `secure_account`: the change to undo. */
   undo?: Undo;
 };
 
-/** What the notice told of, and its reader may not have done. */
+/** A change that a notice told of, which its reader may not have made. */
 export type Undo = { email?: string; totp?: true; passkey?: string };
 
 export type TokenPurpose =
@@ -48,8 +48,8 @@ export type TokenPurpose =
   | 'mfa_challenge';
 
 /**
- * What a mailed link or a sign-in challenge proves, as a keyed hash. An account has one live token for
- * each purpose; notices, each of which can be answered, are the exception.
+ * The secret of a mailed link or a sign-in challenge, as a keyed hash. An account has one live token
+ * for each purpose, except `secure_account`: every notice can be answered.
  */
 export class OneTimeToken extends OneTimeTokenSchema.class {}
 OneTimeTokenSchema.setClass(OneTimeToken);

@@ -2,15 +2,16 @@ import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { OneTimeToken, type TokenPurpose } from './one-time-token.entity.ts';
 
+/** Rows deleted in one statement. */
 const BATCH = 1000;
 
 export class OneTimeTokenRepository extends Repository<OneTimeToken> {
-  /** Makes the account's live token for a purpose void, as if it had been used. */
+  /** Makes the account's live tokens for a purpose void, as if they had been used. */
   async voidLive(account: string, purpose: TokenPurpose, now: Date): Promise<void> {
     await this.nativeUpdate({ account, purpose, usedAt: null }, { usedAt: now });
   }
 
-  /** Makes every live token of the account void, but for those of notices: they take it back. */
+  /** Makes every live token of the account void, except those of notices: they take it back. */
   async voidSignInTokens(account: string, now: Date): Promise<void> {
     await this.nativeUpdate(
       { account, usedAt: null, purpose: { $ne: 'secure_account' } },
@@ -18,13 +19,13 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
     );
   }
 
-  /** The same, and those of notices that are newer than `since`. */
+  /** The same, and also those of notices that are newer than `since`. */
   async voidSince(account: string, since: Date, now: Date): Promise<void> {
     await this.voidSignInTokens(account, now);
     await this.nativeUpdate({ account, usedAt: null, createdAt: { $gt: since } }, { usedAt: now });
   }
 
-  /** Uses a token up. Of several calls for one token, exactly one gets true. */
+  /** Uses a token up. Of several calls for one token, exactly one returns true. */
   async use(id: string, now: Date): Promise<boolean> {
     const used = await this.nativeUpdate(
       { id, usedAt: null, expiresAt: { $gt: now } },
@@ -33,7 +34,7 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
     return used === 1;
   }
 
-  /** Deletes some of the tokens that expired before `limit`. Says whether there may be more. */
+  /** Deletes some of the tokens that expired before `limit`. Returns whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from mailed_tokens where id in
@@ -44,7 +45,7 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
   }
 }
 
-/** The one time tokens that a connection or a transaction sees. */
+/** The one-time tokens that a connection or a transaction sees. */
 export function oneTimeTokensIn(em: EntityManager): OneTimeTokenRepository {
   return new OneTimeTokenRepository(em, OneTimeToken);
 }

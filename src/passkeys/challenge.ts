@@ -1,5 +1,5 @@
 import { hash, randomBytes } from 'node:crypto';
-import { addMs, type Clock } from '../platform/clock.ts';
+import { addMs } from '../platform/clock.ts';
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
 import type { Challenge } from './used-challenge.repository.ts';
 
@@ -13,23 +13,22 @@ const NONCE_BYTES = 16;
 const MAC_BYTES = 32;
 const HEAD_BYTES = VERSION_BYTES + EXPIRY_BYTES + NONCE_BYTES;
 
-export type ChallengeDeps = { keyring: Keyring; clock: Clock };
-
-/** What a challenge is for, and whose passkey is to answer. No account: that of whoever signs in. */
+/** What a challenge is for, and whose passkey may answer; without an account, anyone's. */
 export type ChallengeUse = {
   purpose: 'registration' | 'authentication';
   accountId: string | undefined;
 };
 
 /**
- * Makes a challenge for an authenticator to sign. It carries its own expiry under a MAC that is bound
- * to its use, so that nothing is stored until it is answered: anybody may ask for any number of them.
+ * Creates a challenge for an authenticator to sign. It carries its own expiry under a MAC that is bound
+ * to its use, so that nothing is stored until it is answered: anyone may ask for any number of them.
  */
 export function issueChallenge(
-  { keyring, clock }: ChallengeDeps,
+  keyring: Keyring,
   use: ChallengeUse,
+  now: Date,
 ): { bytes: Uint8Array<ArrayBuffer>; expiresAt: Date } {
-  const expiresAt = addMs(clock.now(), CHALLENGE_TTL_MS);
+  const expiresAt = addMs(now, CHALLENGE_TTL_MS);
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt8(keyring.current);
   head.writeUIntBE(expiresAt.getTime(), VERSION_BYTES, EXPIRY_BYTES);
@@ -38,14 +37,15 @@ export function issueChallenge(
   return { bytes: new Uint8Array([...head, ...mac]), expiresAt };
 }
 
-/** Reads a challenge that was made for this use. Undefined where it wasn't, or has expired. */
+/** Reads a challenge that was made for this use. Undefined if it was not, or if it has expired. */
 export function readChallenge(
-  { keyring, clock }: ChallengeDeps,
+  keyring: Keyring,
   presented: string,
   use: ChallengeUse,
+  now: Date,
 ): Challenge | undefined {
   const bytes = Buffer.from(presented, 'base64url');
-  // One challenge has one spelling, or it could be answered twice.
+  // A challenge must have one spelling only, or it could be answered twice.
   if (bytes.length !== HEAD_BYTES + MAC_BYTES || bytes.toString('base64url') !== presented) {
     return undefined;
   }
@@ -55,7 +55,7 @@ export function readChallenge(
   const expected = challengeMac(keyring, use, head, version);
   if (!equalInConstantTime(expected, bytes.subarray(HEAD_BYTES))) return undefined;
   const expiresAt = new Date(bytes.readUIntBE(VERSION_BYTES, EXPIRY_BYTES));
-  if (expiresAt <= clock.now()) return undefined;
+  if (expiresAt <= now) return undefined;
   return { hash: hash('sha256', bytes, 'buffer'), expiresAt };
 }
 

@@ -1,13 +1,13 @@
 import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simplewebauthn/server';
 import { z } from 'zod';
 
-/** WebAuthn section 4: a credential id has 1023 bytes at most. */
+/** Of base64url: WebAuthn section 4 allows a credential id 1023 bytes. */
 const MAX_ID_CHARACTERS = 1364;
 
 const base64url = z.string().regex(/^[\w-]+$/);
 const credentialId = base64url.max(MAX_ID_CHARACTERS);
 
-/** WebAuthn section 5.8.4. What else a client names is dropped. */
+/** WebAuthn section 5.8.4. Other names are dropped. */
 const transports = z.enum(['usb', 'nfc', 'ble', 'smart-card', 'hybrid', 'internal']);
 
 const common = { id: credentialId, rawId: credentialId, type: z.literal('public-key') };
@@ -37,15 +37,15 @@ const authentication = z.object({
 
 const clientData = z.object({
   challenge: base64url,
-  // Pages in frames of another origin are not asked for passkeys by us.
+  // We never ask for passkeys from within another origin's page.
   crossOrigin: z.literal(false).optional(),
   topOrigin: z.undefined().optional(),
 });
 
-/** What an authenticator answered, with the challenge that it says it answers: none of it verified. */
+/** What an authenticator answered, and the challenge that it claims to answer. Nothing is verified. */
 export type Answer<Response> = { response: Response; challenge: string };
 
-/** Reads a `RegistrationResponseJSON` (WebAuthn section 5.1.9). Undefined where it is none. */
+/** Reads a `RegistrationResponseJSON` (WebAuthn section 5.1.9). Undefined if it is malformed. */
 export function readRegistration(json: string): Answer<RegistrationResponseJSON> | undefined {
   const parsed = registration.safeParse(parseJson(json));
   if (!parsed.success) return undefined;
@@ -57,7 +57,7 @@ export function readRegistration(json: string): Answer<RegistrationResponseJSON>
   });
 }
 
-/** Reads an `AuthenticationResponseJSON` (WebAuthn section 5.1.9). Undefined where it is none. */
+/** Reads an `AuthenticationResponseJSON` (WebAuthn section 5.1.9). Undefined if it is malformed. */
 export function readAuthentication(json: string): Answer<AuthenticationResponseJSON> | undefined {
   const parsed = authentication.safeParse(parseJson(json));
   if (!parsed.success) return undefined;

@@ -1,13 +1,12 @@
 import type { Caller } from '../platform/caller.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import type { Passkey } from './passkey.entity.ts';
 import { passkeysIn } from './passkey.repository.ts';
 
-/** The account's passkeys, the oldest first. */
+/** Returns the caller's passkeys, the oldest first. */
 export function listPasskeys(
-  { database }: { database: SqlDatabase },
+  { database }: { database: Database },
   caller: Caller,
-  accountId: string,
 ): Promise<Passkey[]> {
-  return database.read((em) => passkeysIn(em).listOf(accountId), caller.signal);
+  return database.read(caller, (em) => passkeysIn(em).listOf(caller.subject));
 }

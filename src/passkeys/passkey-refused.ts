@@ -1,23 +1,23 @@
 import { Failure } from '../platform/failure.ts';
 
 /**
- * What is said of an answer to a sign-in that is not right, whatever is wrong with it: unknown
- * credential, signature, challenge, origin.
+ * The refusal of a wrong answer at a sign-in, the same whatever is wrong with it: the credential, the
+ * signature, the challenge or the origin.
  */
 export function passkeyRefused(): Failure {
   return new Failure(
     'unauthenticated',
     'MFA_CODE_INVALID',
-    "the passkey's answer is not right, or its challenge was used or has expired",
+    "the passkey's answer is wrong, or its challenge has been used or has expired; try again",
   );
 }
 
-/** The same of a registration. */
+/** The refusal of a wrong answer at a registration. */
 export function registrationRefused(): Failure {
   return new Failure(
     'invalid',
     'MFA_CODE_INVALID',
-    "the authenticator's answer is not right, or its challenge was used or has expired",
-    { fields: [{ path: 'credential_json', description: 'is not a right answer' }] },
+    "the authenticator's answer is wrong, or its challenge has been used or has expired; try again",
+    { fields: [{ path: 'credential_json', description: 'is not a correct answer' }] },
   );
 }

@@ -7,11 +7,11 @@ const PasskeySchema = defineEntity({
   properties: {
     id: p.uuid().primary(),
     account: () => accountColumn().index('passkeys_account'),
-    /** What the authenticator calls it, in base64url. */
+    /** The authenticator's name for it, in base64url. */
     credentialId: p.text().unique('passkeys_credential_id'),
-    /** In COSE form, RFC 9052. */
+    /** In COSE form (RFC 9052). */
     publicKey: p.uint8array(),
-    /** How often it has signed, where the authenticator counts; 0 where it doesn't. */
+    /** How often it has signed; 0 if the authenticator does not count. */
     counter: p.bigint('number'),
     transports: p.array().columnType('text[]'),
     /** Whether it may exist on several devices (WebAuthn's backup eligibility). */
@@ -22,6 +22,6 @@ const PasskeySchema = defineEntity({
   },
 });
 
-/** A passkey or security key of an account: the public half of it. */
+/** The public half of an account's passkey or security key. */
 export class Passkey extends PasskeySchema.class {}
 PasskeySchema.setClass(Passkey);

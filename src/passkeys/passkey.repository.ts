@@ -1,8 +1,9 @@
+import { Failure } from '../platform/failure.ts';
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { Passkey } from './passkey.entity.ts';
 
-/** An account has no more than these. */
+/** How many an account may have. */
 export const MAX_PASSKEYS = 20;
 
 type NewPasskey = {
@@ -24,7 +25,7 @@ export class PasskeyRepository extends Repository<Passkey> {
     return this.find({ account }, { orderBy: { createdAt: 'asc', id: 'asc' } });
   }
 
-  /** Whose passkey this is, by what its authenticator calls it. */
+  /** The id of the account that has the passkey with this credential id, if one has. */
   async findOwner(credentialId: string): Promise<string | undefined> {
     const rows = await this.query<{ owner: string }>(
       'select account_id as owner from passkeys where credential_id = $1',
@@ -33,7 +34,7 @@ export class PasskeyRepository extends Repository<Passkey> {
     return rows[0]?.owner;
   }
 
-  /** Stores a new passkey. Says whether it did: not where any account has this credential. */
+  /** Stores a new passkey, unless an account has this credential already. Returns whether it did. */
   async insertNew(passkey: NewPasskey): Promise<boolean> {
     const inserted = await this.query(
       `insert into passkeys (id, account_id, credential_id, public_key, counter, transports, synced,
@@ -54,9 +55,23 @@ export class PasskeyRepository extends Repository<Passkey> {
     );
     return inserted.length === 1;
   }
+
+  /** Deletes a passkey of an account that the transaction has locked, if it still exists. */
+  async forget(account: string, id: string): Promise<void> {
+    await this.nativeDelete({ id, account });
+  }
 }
 
 /** The passkeys that a connection or a transaction sees. */
 export function passkeysIn(em: EntityManager): PasskeyRepository {
   return new PasskeyRepository(em, Passkey);
+}
+
+export function noSuchPasskey(): Failure {
+  return new Failure('not_found', 'NOT_FOUND', 'the account has no such passkey');
+}
+
+export function tooManyPasskeys(): Failure {
+  const message = `the account has ${MAX_PASSKEYS} passkeys, the most it may have; delete one first`;
+  return new Failure('precondition', 'TOO_MANY', message);
 }

@@ -1,12 +1,12 @@
 const LOOPBACK = new Set(['127.0.0.1', '[::1]']);
 
-/** To whom passkeys belong and where they may be used. WebAuthn section 4, "Relying Party". */
+/** The service that passkeys are bound to, and where they may be used (WebAuthn section 4). */
 export type RelyingParty = {
   /** The domain that authenticators bind passkeys to. */
   id: string;
-  /** What authenticators show. */
+  /** The name that authenticators show. */
   name: string;
-  /** The origins that clients may name, each as they spell it. */
+  /** The origins that clients may name, spelled as clients spell them. */
   origins: readonly string[];
 };
 
@@ -16,8 +16,8 @@ type Settings = {
 };
 
 /**
- * The relying party of a configuration. Browsers have no passkeys for addresses, so that a service at
- * a loopback address goes by `localhost`, where it can be reached as well.
+ * Returns the relying party of a configuration. Browsers refuse passkeys for IP addresses, so a service
+ * at a loopback address is named `localhost`, where it can be reached as well.
  */
 export function relyingParty({ passkeys, corsOrigins }: Settings, publicUrl: string): RelyingParty {
   const url = new URL(publicUrl);

@@ -1,25 +1,21 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
-import { Failure } from '../platform/failure.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { Passkey } from './passkey.entity.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Passkey } from './passkey.entity.ts';
+import { noSuchPasskey, passkeysIn } from './passkey.repository.ts';
 
-/** Gives one of the account's passkeys another name. Throws `NOT_FOUND`. */
+/** Gives one of the caller's passkeys another name. Throws `NOT_FOUND`. */
 export async function renamePasskey(
-  deps: { database: SqlDatabase; clock: Clock },
+  { database }: { database: Database },
   caller: Caller,
-  accountId: string,
   { passkeyId, displayName }: { passkeyId: string; displayName: string },
 ): Promise<Passkey> {
-  return deps.database.transaction(async (em) => {
-    const passkey = await em.findOne(Passkey, { id: passkeyId, account: accountId });
+  return database.transaction(caller, async (tx) => {
+    const passkey = await passkeysIn(tx.em).findOne({ id: passkeyId, account: caller.subject });
     if (!passkey) throw noSuchPasskey();
     if (passkey.displayName === displayName) return passkey;
-    recordAudit(em, deps, caller, {
+    tx.audit({
       type: 'passkey.renamed',
-      actor: accountId,
-      subject: accountId,
+      subject: caller.subject,
       details: { passkey_id: passkeyId },
       personal: {
         before: { display_name: passkey.displayName },
@@ -27,11 +23,7 @@ export async function renamePasskey(
       },
     });
     passkey.displayName = displayName;
-    await em.flush();
+    await tx.em.flush();
     return passkey;
-  }, caller.signal);
-}
-
-export function noSuchPasskey(): Failure {
-  return new Failure('not_found', 'NOT_FOUND', 'the account has no such passkey');
+  });
 }

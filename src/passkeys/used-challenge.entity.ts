@@ -6,7 +6,7 @@ const UsedChallengeSchema = defineEntity({
   properties: {
     /** SHA-256 of the challenge. */
     challengeHash: p.uint8array().primary(),
-    /** When the challenge is refused without looking here. */
+    /** From then on the challenge is refused without a look at this table. */
     expiresAt: p.datetime().columnType('timestamptz').index('used_passkey_challenges_expires_at'),
   },
 });

@@ -2,15 +2,16 @@ import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { UsedChallenge } from './used-challenge.entity.ts';
 
-/** A challenge of ours that has not expired. Whether it was used, the table knows. */
+/** A challenge of ours that has not expired. The table knows whether it has been used. */
 export type Challenge = { hash: Buffer; expiresAt: Date };
 
+/** Rows deleted in one statement. */
 const BATCH = 1000;
 
 export class UsedChallengeRepository extends Repository<UsedChallenge> {
   /**
-   * Uses a challenge up. Of several calls for one challenge, exactly one gets true: the others wait
-   * for its transaction, and get true only if that is rolled back.
+   * Uses a challenge up. Of several calls for one challenge, exactly one returns true: the others wait
+   * for its transaction, and return true only if that is rolled back.
    */
   async use({ hash, expiresAt }: Challenge): Promise<boolean> {
     const used = await this.query(
@@ -21,7 +22,7 @@ export class UsedChallengeRepository extends Repository<UsedChallenge> {
     return used.length === 1;
   }
 
-  /** Deletes some of the challenges that expired before `limit`. Says whether there may be more. */
+  /** Deletes some of the challenges that expired before `limit`. Returns whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from used_passkey_challenges where challenge_hash in

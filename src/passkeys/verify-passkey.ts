@@ -4,89 +4,83 @@ import {
 } from '@simplewebauthn/server';
 import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
-import type { Caller } from '../platform/caller.ts';
-import { packUuid } from '../platform/crypto.ts';
-import type { Failure } from '../platform/failure.ts';
+import { type Keyring, packUuid } from '../platform/crypto.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import { type ChallengeDeps, readChallenge } from './challenge.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import { readChallenge } from './challenge.ts';
 import { type Answer, readAuthentication } from './credential-json.ts';
-import { Passkey } from './passkey.entity.ts';
+import type { Passkey } from './passkey.entity.ts';
 import { passkeysIn } from './passkey.repository.ts';
-import { passkeyRefused } from './passkey-refused.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { type Challenge, usedChallengesIn } from './used-challenge.repository.ts';
 
-export type VerifyPasskeyDeps = ChallengeDeps & { relyingParty: RelyingParty };
-
-export type PasskeyProof = {
-  /** What `navigator.credentials.get` gave, as JSON. */
-  credentialJson: string;
-  /** Whose passkey it has to be. Undefined: that of whoever signs in. */
-  accountId?: string;
-};
+/** An authenticator's answer, and the account whose passkey it names. Nothing is verified. */
+export type PasskeyClaim = { answer: Answer<AuthenticationResponseJSON>; owner: string };
 
 /** `account` is locked; `amr` is by RFC 8176. */
-export type VerifiedPasskey = { account: Account; passkeyId: string; amr: string[] };
-
-/** `accountId` is whose passkey it seemed to be, for the audit. */
-export type RefusedPasskey = { refused: Failure; accountId: string | undefined };
+export type VerifiedPasskey = { account: Account; amr: string[] };
 
 /**
- * Verifies a passkey's answer to a challenge of ours (WebAuthn section 7.2) in the transaction of
- * `em`, which then has the account locked, the challenge used up (C06) and the passkey's counter
- * noted. The account may be suspended or unverified.
- *
- * A refusal is returned, `MFA_CODE_INVALID` as `unauthenticated` whatever is wrong: return it from the
- * transaction and throw it afterwards, since a counter that went backwards leaves a trace. Any other
- * refusal has written nothing.
+ * Reads what `navigator.credentials.get` returned, as JSON, and finds whose passkey it names. Undefined
+ * if it is malformed or no account has the passkey.
  */
-export async function verifyPasskey(
+export async function readPasskeyClaim(
   em: EntityManager,
-  deps: VerifyPasskeyDeps,
-  caller: Caller,
-  proof: PasskeyProof,
-): Promise<VerifiedPasskey | RefusedPasskey> {
-  const answer = readAuthentication(proof.credentialJson);
+  credentialJson: string,
+): Promise<PasskeyClaim | undefined> {
+  const answer = readAuthentication(credentialJson);
   const owner = answer && (await passkeysIn(em).findOwner(answer.response.id));
-  const refused = { refused: passkeyRefused(), accountId: owner };
-  if (!answer || !owner) return refused;
-  if (proof.accountId !== undefined && proof.accountId !== owner) return refused;
-  const challenge = challengeFor(deps, answer, owner);
-  if (!challenge) return refused;
-  const account = await accountsIn(em).lockLive({ id: owner });
-  const credentialId = answer.response.id;
-  // Only now: it may have been deleted before the account was locked.
-  const passkey = account && (await em.findOne(Passkey, { credentialId, account: owner }));
-  const counter = passkey && (await signedCounter(deps, passkey, answer));
-  if (!account || !passkey || counter === undefined || counter === null) return refused;
-  if (!(await usedChallengesIn(em).use(challenge))) return refused;
-  if (passkey.counter > 0 && counter <= passkey.counter) {
-    recordReversal(em, deps, caller, passkey, counter);
-    return refused;
-  }
-  passkey.counter = counter;
-  passkey.lastUsedAt = deps.clock.now();
-  return { account, passkeyId: passkey.id, amr: [passkey.synced ? 'swk' : 'hwk', 'user', 'mfa'] };
+  return answer && owner ? { answer, owner } : undefined;
 }
 
-/** The challenge that was answered, where the owner of the passkey was to answer it. */
-function challengeFor(
-  deps: VerifyPasskeyDeps,
+/**
+ * Verifies a passkey's answer to a challenge of ours (WebAuthn section 7.2), locks the account, uses
+ * the challenge up (C06) and stores the passkey's counter. The account may be suspended or unverified.
+ *
+ * Returns undefined if anything is wrong. Refuse the call by `tx.refusal` then: a counter that went
+ * backwards leaves an audit event.
+ */
+export async function verifyPasskey(
+  tx: Transaction,
+  { keyring, relyingParty }: { keyring: Keyring; relyingParty: RelyingParty },
+  { answer, owner }: PasskeyClaim,
+): Promise<VerifiedPasskey | undefined> {
+  const challenge = answeredChallenge(tx.now, keyring, answer, owner);
+  if (!challenge) return undefined;
+  const account = await accountsIn(tx.em).lockLive({ id: owner });
+  const credentialId = answer.response.id;
+  // Read only now: it may have been deleted before the account was locked.
+  const passkey = account && (await passkeysIn(tx.em).findOne({ credentialId, account: owner }));
+  const counter = passkey && (await signedCounter(relyingParty, passkey, answer));
+  if (!account || !passkey || counter === undefined || counter === null) return undefined;
+  if (!(await usedChallengesIn(tx.em).use(challenge))) return undefined;
+  if (passkey.counter > 0 && counter <= passkey.counter) {
+    auditReversal(tx, passkey, owner, counter);
+    return undefined;
+  }
+  passkey.counter = counter;
+  passkey.lastUsedAt = tx.now;
+  return { account, amr: [passkey.synced ? 'swk' : 'hwk', 'user', 'mfa'] };
+}
+
+/** The challenge that was answered, if it was meant for the owner of the passkey. */
+function answeredChallenge(
+  now: Date,
+  keyring: Keyring,
   { response, challenge }: Answer<AuthenticationResponseJSON>,
   owner: string,
 ): Challenge | undefined {
   const { userHandle } = response.response;
   if (userHandle !== undefined && userHandle !== packUuid(owner)) return undefined;
-  const forOwner = readChallenge(deps, challenge, { purpose: 'authentication', accountId: owner });
-  // Who is not asked for one of their credentials has to say whose this one is: section 7.2, step 6.
-  if (forOwner || userHandle === undefined) return forOwner;
-  return readChallenge(deps, challenge, { purpose: 'authentication', accountId: undefined });
+  const read = (accountId: string | undefined) =>
+    readChallenge(keyring, challenge, { purpose: 'authentication', accountId }, now);
+  // An answer to an open challenge has to say whose passkey it comes from: section 7.2, step 6.
+  return read(owner) ?? (userHandle === undefined ? undefined : read(undefined));
 }
 
-/** The counter that a right answer carries. Undefined where the answer is not right. */
+/** The counter that a correct answer carries. Undefined if the answer is not correct. */
 async function signedCounter(
-  { relyingParty }: VerifyPasskeyDeps,
+  relyingParty: RelyingParty,
   passkey: Passkey,
   { response, challenge }: Answer<AuthenticationResponseJSON>,
 ): Promise<number | undefined> {
@@ -97,7 +91,7 @@ async function signedCounter(
       expectedOrigin: [...relyingParty.origins],
       expectedRPID: relyingParty.id,
       requireUserVerification: true,
-      // The library compares counters before signatures: ours are compared afterwards.
+      // The library compares counters before it checks the signature; we compare them afterwards.
       credential: {
         id: passkey.credentialId,
         publicKey: new Uint8Array(passkey.publicKey),
@@ -105,25 +99,20 @@ async function signedCounter(
       },
     });
     const synced = authenticationInfo.credentialDeviceType === 'multiDevice';
-    // Whether it may leave its device is settled at registration: section 7.2, step 19.
+    // Registration settles whether a passkey may leave its device: section 7.2, step 19.
     return verified && synced === passkey.synced ? authenticationInfo.newCounter : undefined;
   } catch {
-    // The library throws at everything that is not right; it touches nothing but its arguments.
+    // The library throws for every wrong answer. It touches nothing but its arguments.
     return undefined;
   }
 }
 
-/** Two authenticators hold the key, and one of them was not given it by its owner. */
-function recordReversal(
-  em: EntityManager,
-  deps: VerifyPasskeyDeps,
-  caller: Caller,
-  passkey: Passkey,
-  counter: number,
-): void {
-  recordAudit(em, deps, caller, {
+/** Two authenticators hold the key, and the owner gave it to only one of them. */
+function auditReversal(tx: Transaction, passkey: Passkey, owner: string, counter: number): void {
+  tx.audit({
     type: 'passkey.counter_reversed',
-    subject: passkey.account as string,
+    actor: null,
+    subject: owner,
     outcome: 'failure',
     reason: 'MFA_CODE_INVALID',
     details: { passkey_id: passkey.id, known_counter: passkey.counter, counter },

@@ -2,12 +2,12 @@ import { type RegistrationResponseJSON, verifyRegistrationResponse } from '@simp
 import { decodeAttestationObject } from '@simplewebauthn/server/helpers';
 import type { RelyingParty } from './relying-party.ts';
 
-/** EdDSA, ES256, RS256 (Windows Hello), as COSE numbers them. The first is preferred. */
+/** COSE's numbers for EdDSA, ES256 and RS256 (Windows Hello), the preferred one first. */
 export const ALGORITHMS = [-8, -7, -257];
 
 const MAX_KEY_BYTES = 2048;
 
-/** What is kept of a new passkey. */
+/** What is stored of a new passkey. */
 export type RegisteredCredential = {
   credentialId: string;
   publicKey: Uint8Array;
@@ -17,8 +17,8 @@ export type RegisteredCredential = {
 };
 
 /**
- * Verifies what an authenticator made (WebAuthn section 7.1): challenge, origin, relying party, user
- * verification. Undefined where it is not right.
+ * Verifies a new credential (WebAuthn section 7.1): its challenge, origin, relying party and user
+ * verification. Undefined if anything is wrong.
  */
 export async function verifyRegistration(
   relyingParty: RelyingParty,
@@ -46,14 +46,14 @@ export async function verifyRegistration(
       synced: registrationInfo.credentialDeviceType === 'multiDevice',
     };
   } catch {
-    // The library throws at everything that is not right; it touches nothing but its arguments.
+    // The library throws for every wrong answer. It touches nothing but its arguments.
     return undefined;
   }
 }
 
 /**
- * Whether the answer names no certificates. We ask for no attestation, so that browsers strip it; what
- * comes nevertheless would have the library check certificates of the caller's making, and fetch the
+ * Whether the answer names no certificates. We ask for no attestation, so browsers strip it. An answer
+ * that still has one would make the library check certificates of the caller's choice, and fetch the
  * revocation lists that they name.
  */
 function hasPlainAttestation({ response }: RegistrationResponseJSON): boolean {

@@ -11,19 +11,19 @@ import { errorFields, type Log } from '../platform/log.ts';
 const TIMEOUT_MS = 1000;
 const FAILURES_TO_OPEN = 5;
 const HALF_OPEN_AFTER_MS = 10_000;
-/** Answers have some 2,000 lines of 40 bytes. */
+/** An answer has some 2,000 lines of 40 bytes. */
 const MAX_BYTES = 1024 * 1024;
-/** The last 35 of the 40 hex digits of a SHA-1, and how often it was seen. */
+/** The last 35 of the 40 hex digits of a SHA-1, and how often that password was seen. */
 const LINE = /^([0-9A-F]{35}):(\d+)$/i;
 
 /**
  * Looks passwords up among breached ones by the range protocol of Pwned Passwords
- * (https://haveibeenpwned.com/API/v3#PwnedPasswords): the server learns five hex digits of the
- * password's SHA-1, which it shares with a millionth of all passwords, and not from the length of its
- * answer which they were (`Add-Padding`).
+ * (https://haveibeenpwned.com/API/v3#PwnedPasswords). The server learns five hex digits of the
+ * password's SHA-1, which a millionth of all passwords share; whoever watches the connection can't even
+ * tell those from the length of the answer (`Add-Padding`).
  *
- * A server that fails or is silent for a second finds nothing. After five failures in a row it is
- * left alone for `halfOpenAfterMs` (W13).
+ * If the server fails or does not answer within a second, the password counts as not breached. After
+ * five failures in a row the server is not asked for `halfOpenAfterMs` (W13).
  */
 export class BreachedPasswords {
   readonly #url: string;
@@ -39,15 +39,15 @@ export class BreachedPasswords {
     });
   }
 
-  /** Whether the password, normalised already, is known to be breached. Throws only when `signal` does. */
+  /** Whether the normalised password is known to be breached. Throws only the reason of `signal`. */
   async includes(password: string, signal: AbortSignal): Promise<boolean> {
     const digest = createHash('sha1').update(password).digest('hex').toUpperCase();
     try {
-      // Not with the caller's signal: who goes away says nothing about the server.
+      // Without the caller's signal: a caller who leaves says nothing about the server.
       const counts = await this.#breaker.execute(() => this.#range(digest.slice(0, 5)));
       return (counts.get(digest.slice(5)) ?? 0) > 0;
     } catch (error) {
-      // What the breaker refuses has been logged when it failed.
+      // The failures that opened the breaker have been logged.
       if (!(error instanceof BrokenCircuitError)) this.#logFailure(error);
       return false;
     } finally {
@@ -75,7 +75,7 @@ export class BreachedPasswords {
   }
 }
 
-/** An answer that is not of the protocol. The message quotes nothing of it. */
+/** An answer that breaks the protocol. The message quotes nothing of it. */
 class UnusableAnswer extends Error {
   override readonly name = 'UnusableAnswer';
 }
@@ -95,7 +95,7 @@ function parse(text: string): Map<string, number> {
   const counts = new Map<string, number>();
   for (const line of text.trim().split(/\r?\n/)) {
     const [, suffix, count] = LINE.exec(line) ?? [];
-    if (suffix === undefined) throw new UnusableAnswer('not of the protocol');
+    if (suffix === undefined) throw new UnusableAnswer('malformed');
     counts.set(suffix.toUpperCase(), Number(count));
   }
   return counts;

@@ -1,79 +1,56 @@
-import { Account } from '../accounts/account.entity.ts';
 import { accountGone, accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
-import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
+import { sendNotice } from '../one-time-tokens/notices.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
-import type { Own } from '../sessions/principal.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Failure } from '../platform/failure.ts';
+import { invalidField } from '../platform/invalid-field.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { checkOwnPassword } from './check-own-password.ts';
-import {
-  hashNewPassword,
-  lastPasswords,
-  type NewPasswordDeps,
-  setPassword,
-} from './new-password.ts';
-import { passwordHistoryIn } from './password-history.repository.ts';
-
-export type ChangePasswordDeps = NewPasswordDeps &
-  NoticeDeps &
-  EndSessionsDeps & { database: SqlDatabase };
-
-export type ChangePassword = { currentPassword: string; newPassword: string };
+import type { NewPasswords } from './new-passwords.ts';
+import { passwordsIn } from './password-credential.repository.ts';
+import type { PasswordHasher } from './password-hasher.ts';
 
 /**
- * Changes the caller's password by the current one. Their other sessions end, mailed reset links and
- * sign-ins under way become void, and they are told by mail (C07).
+ * Changes the caller's password, for which they have to give the current one. Their other sessions
+ * end, mailed reset links and sign-ins in progress become void, and a mail tells the owner (C07).
  *
  * Throws `INVALID_CREDENTIALS`, `ACCOUNT_LOCKED`, `PASSWORD_TOO_WEAK`, `PASSWORD_REUSED`.
  */
 export async function changePassword(
-  deps: ChangePasswordDeps,
+  needs: {
+    database: Database;
+    keyring: Keyring;
+    passwords: PasswordHasher;
+    newPasswords: NewPasswords;
+  },
   caller: Caller,
-  own: Own,
-  { currentPassword, newPassword }: ChangePassword,
+  { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
 ): Promise<void> {
-  const passwordHash = await checkOwnPassword(deps, caller, own.accountId, currentPassword);
-  if (passwordHash === undefined) throw wrongPassword();
-  const { account, last } = await deps.database.read(async (em) => {
-    const account = await em.findOne(Account, { id: own.accountId });
-    return { account, last: await lastPasswords(em, deps, own.accountId) };
-  }, caller.signal);
+  const { database, keyring, newPasswords } = needs;
+  const currentHash = await checkOwnPassword(needs, caller, currentPassword);
+  if (currentHash === undefined) throw wrongPassword();
+  const { account, last } = await database.read(caller, async (em) => ({
+    account: await accountsIn(em).findOne(caller.subject),
+    last: await newPasswords.last(em, caller.subject),
+  }));
   if (!account) throw accountGone();
-  const next = await hashNewPassword(deps, account, last, newPassword, caller.signal);
-  const afterCommit = await deps.database.transaction(
-    (em) => change(em, deps, caller, own, passwordHash, next),
-    caller.signal,
-  );
-  afterCommit();
-  deps.outbox.wake();
-}
-
-/** Unless the password was changed while this change was on its way: then it is by the wrong one. */
-async function change(
-  em: EntityManager,
-  deps: ChangePasswordDeps,
-  caller: Caller,
-  { accountId, sessionId }: Own,
-  from: string,
-  to: string,
-): Promise<() => void> {
-  const account = await accountsIn(em).lockOwn(accountId);
-  if ((await passwordHistoryIn(em).current(accountId)) !== from) throw wrongPassword();
-  await setPassword(em, deps, account, to);
-  await oneTimeTokensIn(em).voidSignInTokens(accountId, deps.clock.now());
-  const event = { type: 'account.password_changed', actor: accountId, subject: accountId } as const;
-  recordAudit(em, deps, caller, event);
-  await sendNotice(em, deps, account, { template: 'password_changed' });
-  return endSessions(em, deps, caller, accountId, 'password_changed', { except: sessionId });
+  const newHash = await newPasswords.hash(account, last, newPassword, caller.signal);
+  await database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    // If the password has changed meanwhile, the caller knows an old one.
+    const hash = await passwordsIn(tx.em).hashOf(account.id);
+    if (hash !== currentHash) throw wrongPassword();
+    await newPasswords.set(tx, account, newHash);
+    await oneTimeTokensIn(tx.em).voidSignInTokens(account.id, tx.now);
+    tx.audit({ type: 'account.password_changed', subject: account.id });
+    await sendNotice(tx, keyring, account, { template: 'password_changed' });
+    await endSessions(tx, account.id, 'password_changed', { except: caller.sessionId });
+  });
 }
 
 function wrongPassword(): Failure {
   const description = 'is not the password of the account';
-  return new Failure('invalid', 'INVALID_CREDENTIALS', `the current password ${description}`, {
-    fields: [{ path: 'current_password', description }],
-  });
+  return invalidField('current_password', description, 'INVALID_CREDENTIALS');
 }

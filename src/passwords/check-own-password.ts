@@ -1,55 +1,47 @@
 import { accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
-import type { NoticeDeps } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { accountLocked, countFailure } from './count-failure.ts';
+import { passwordsIn } from './password-credential.repository.ts';
 import type { PasswordHasher } from './password-hasher.ts';
-import { passwordHistoryIn } from './password-history.repository.ts';
 import { isLocked, signInLocksIn } from './sign-in-lock.repository.ts';
 
-export type CheckOwnPasswordDeps = NoticeDeps & {
-  database: SqlDatabase;
-  passwords: PasswordHasher;
-};
-
 /**
- * Whether a signed-in caller knows the account's password: gives the hash that it matched, or nothing
- * where it is wrong, which is counted as it is at sign-in (C05): a thief of an access token guesses no
- * better than anybody.
+ * Checks whether a signed-in caller knows their password. Returns the hash that it matches, undefined
+ * if it is wrong. A wrong password counts as it does at sign-in (C05): whoever steals an access token
+ * can guess no faster than anyone else.
  *
- * Throws `ACCOUNT_LOCKED` after too many wrong ones, without a look at the password.
+ * Throws `ACCOUNT_LOCKED` after too many wrong ones, without looking at the password.
  */
 export async function checkOwnPassword(
-  deps: CheckOwnPasswordDeps,
+  needs: { database: Database; keyring: Keyring; passwords: PasswordHasher },
   caller: Caller,
-  accountId: string,
   password: string,
 ): Promise<string | undefined> {
+  const { database, keyring, passwords } = needs;
   const find = () =>
-    deps.database.read(async (em) => {
-      const state = await signInLocksIn(em).stateOf(accountId, 'password');
-      if (isLocked(state, deps.clock.now())) throw accountLocked(state, deps.clock.now());
-      return { passwordHash: await passwordHistoryIn(em).current(accountId) };
-    }, caller.signal);
-  const { passwordHash, matches } = await deps.passwords.verify(find, password, caller.signal);
-  const state = await deps.database.transaction(async (em) => {
-    const account = await accountsIn(em).lockOwn(accountId);
+    database.read(caller, async (em, now) => {
+      const state = await signInLocksIn(em).stateOf(caller.subject, 'password');
+      if (isLocked(state, now)) throw accountLocked(state, now);
+      return { passwordHash: await passwordsIn(em).hashOf(caller.subject) };
+    });
+  const { passwordHash, matches } = await passwords.verify(find, password, caller.signal);
+  return database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
     if (!matches) {
-      recordAudit(em, deps, caller, {
+      tx.audit({
         type: 'account.password_refused',
-        actor: accountId,
-        subject: accountId,
+        subject: account.id,
         outcome: 'failure',
         reason: 'INVALID_CREDENTIALS',
       });
-      await countFailure(em, deps, caller, account, 'password');
+      await countFailure(tx, keyring, account, 'password');
+      return undefined;
     }
-    // Guesses that were checked beside this one may have locked it meanwhile.
-    return signInLocksIn(em).stateOf(accountId, 'password');
-  }, caller.signal);
-  deps.outbox.wake();
-  if (!matches) return undefined;
-  if (isLocked(state, deps.clock.now())) throw accountLocked(state, deps.clock.now());
-  return passwordHash;
+    // Wrong guesses at the same time may have locked it meanwhile.
+    const state = await signInLocksIn(tx.em).stateOf(account.id, 'password');
+    if (isLocked(state, tx.now)) throw accountLocked(state, tx.now);
+    return passwordHash;
+  });
 }

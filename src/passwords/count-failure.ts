@@ -1,49 +1,47 @@
 import type { Account } from '../accounts/account.entity.ts';
-import { recordAudit } from '../audit/record.ts';
-import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
-import type { Caller } from '../platform/caller.ts';
+import { sendNotice } from '../one-time-tokens/notices.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { GuessableFactor } from './sign-in-lock.entity.ts';
 import { FOR_GOOD, isLocked, type LockState, signInLocksIn } from './sign-in-lock.repository.ts';
 
 /**
- * Counts a wrong password or code of an account (C05), in a transaction that has locked the account
- * and commits although the caller is refused. Where that locks the factor, the owner is told, once for
- * each lock.
+ * Counts a wrong password or code of an account that the transaction has locked (C05). Refuse the call
+ * by `tx.refusal`, so that the count commits. If the count locks the factor, a mail tells the owner,
+ * once for each lock.
  */
 export async function countFailure(
-  em: EntityManager,
-  deps: NoticeDeps,
-  caller: Caller,
+  tx: Transaction,
+  keyring: Keyring,
   account: Account,
   factor: GuessableFactor,
 ): Promise<void> {
-  const now = deps.clock.now();
-  const state = await signInLocksIn(em).countFailure(account.id, factor, now);
-  if (!state || !isLocked(state, now)) return;
-  recordAudit(em, deps, caller, {
+  const state = await signInLocksIn(tx.em).countFailure(account.id, factor, tx.now);
+  if (!state || !isLocked(state, tx.now)) return;
+  tx.audit({
     type: 'account.locked',
+    actor: null,
     subject: account.id,
     outcome: 'failure',
     reason: 'ACCOUNT_LOCKED',
     details: { factor, failures: state.failures, until: state.lockedUntil?.toISOString() },
   });
   const notice = { template: 'account_locked' as const, factor, forGood: isForGood(state) };
-  await sendNotice(em, deps, account, notice);
+  await sendNotice(tx, keyring, account, notice);
 }
 
 function isForGood({ lockedUntil }: LockState): boolean {
   return lockedUntil !== undefined && lockedUntil >= FOR_GOOD;
 }
 
-/** What a caller who is known to be the account's owner is told while a lock lasts. */
+/** The refusal while a lock lasts, for a caller who is known to be the account's owner. */
 export function accountLocked(state: LockState, now: Date): Failure {
+  const tooMany = 'too many wrong passwords were given';
+  if (isForGood(state)) {
+    return new Failure('denied', 'ACCOUNT_LOCKED', `${tooMany}; reset the password by mail`);
+  }
   const retryAfterMs = (state.lockedUntil ?? now).getTime() - now.getTime();
-  return new Failure(
-    'denied',
-    'ACCOUNT_LOCKED',
-    'too many wrong passwords or codes were given; none is checked for now',
-    isForGood(state) ? {} : { retryAfterMs },
-  );
+  const message = `${tooMany}; try again later`;
+  return new Failure('denied', 'ACCOUNT_LOCKED', message, { retryAfterMs });
 }

@@ -5,18 +5,18 @@ import bcrypt from 'bcrypt';
 const derivePbkdf2 = promisify(pbkdf2);
 const deriveScrypt = promisify<string, Buffer, number, object, Buffer>(scrypt);
 
-/** Checks a password, as it is given, against the hash that it was made for. */
+/** Checks a password, exactly as given, against one hash. */
 export type Check = (password: string) => Promise<boolean>;
 
-/** Of 2^n rounds; 2^14 take about a second. */
+/** The binary logarithm of the rounds; 2^14 rounds take about a second. */
 const MAX_BCRYPT_COST = 14;
-/** 128·N·r, in bytes: what scrypt allocates. */
+/** What scrypt allocates: 128·N·r bytes. */
 const MAX_SCRYPT_BYTES = 256 * 1024 * 1024;
-/** N·r·p: four times what OWASP recommends at most; about a second and a half. */
+/** N·r·p: four times OWASP's highest recommendation, which takes about a second and a half. */
 const MAX_SCRYPT_WORK = 2 ** 22;
-/** Iterations times the blocks of the output: about a second and a half of SHA-512. */
+/** Iterations times blocks of output: about a second and a half of SHA-512. */
 const MAX_PBKDF2_WORK = 3_000_000;
-/** Bytes. Shorter ones would be matched by chance, longer ones nobody makes. */
+/** In bytes. Shorter ones could match by chance; no program makes longer ones. */
 const DERIVED = { min: 16, max: 64 };
 const SALT = { min: 4, max: 64 };
 const DIGESTS: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64 };
@@ -26,7 +26,7 @@ const BASE64 = '([A-Za-z0-9+/.]{1,88})={0,2}';
 const SCRYPT = new RegExp(
   `^\\$scrypt\\$ln=(\\d{1,2}),r=(\\d{1,3}),p=(\\d{1,3})\\$${BASE64}\\$${BASE64}$`,
 );
-/** PHC writes `i=29000,l=32`, passlib `29000`, and `pbkdf2` for `pbkdf2-sha1`. */
+/** PHC writes `i=29000,l=32`; passlib writes `29000`, and `pbkdf2` instead of `pbkdf2-sha1`. */
 const PBKDF2 = new RegExp(
   `^\\$pbkdf2(?:-(sha1|sha256|sha512))?\\$(?:i=)?(\\d{1,8})(?:,l=(\\d{1,3}))?\\$${BASE64}\\$${BASE64}$`,
 );
@@ -34,23 +34,23 @@ const PBKDF2 = new RegExp(
 const DJANGO = new RegExp(`^pbkdf2_(sha1|sha256)\\$(\\d{1,8})\\$([^$]{1,64})\\$${BASE64}$`);
 
 /**
- * How a hash is checked that another program made: bcrypt (`$2a$`, `$2b$`, `$2y$`), scrypt (RFC
- * 7914) and PBKDF2 (RFC 8018) as PHC strings, in passlib's spelling and in Django's. Undefined where
- * it is none of them, or would take more than about a second and a half to check.
+ * Returns the check for a hash that another program made: bcrypt (`$2a$`, `$2b$`, `$2y$`), or scrypt
+ * (RFC 7914) or PBKDF2 (RFC 8018) as a PHC string, in passlib's spelling or in Django's. Undefined if
+ * the hash is none of these, or would take more than about a second and a half to check.
  */
 export function foreignCheck(text: string): Check | undefined {
   return bcryptCheck(text) ?? scryptCheck(text) ?? pbkdf2Check(text) ?? djangoCheck(text);
 }
 
 /**
- * bcrypt reads 72 bytes: what a password has after them never counted where the hash was made, and
- * does not here. A NUL ends a password in some programs and not in others, so that none with one is
- * taken.
+ * bcrypt reads 72 bytes of a password: the rest never counted in the other program, and does not count
+ * here. A NUL ends the password in some programs but not in others, so a password with one never
+ * matches.
  */
 function bcryptCheck(text: string): Check | undefined {
   const cost = Number(BCRYPT.exec(text)?.[1] ?? Number.NaN);
   if (!(cost >= 4 && cost <= MAX_BCRYPT_COST)) return undefined;
-  // The three differ in bugs of programs long repaired; the library knows two of the names.
+  // The three names tell apart bugs that were fixed long ago; the library knows two of them.
   const hash = text.replace(/^\$2y/, '$2b');
   return async (password) => !password.includes('\0') && bcrypt.compare(password, hash);
 }
@@ -64,7 +64,7 @@ function scryptCheck(text: string): Check | undefined {
   if (cost.N < 2 || work === 0 || bytes > MAX_SCRYPT_BYTES || work > MAX_SCRYPT_WORK) {
     return undefined;
   }
-  // Twice the memory: room for p blocks beside the large one.
+  // Twice the memory leaves room for the p blocks beside the large one.
   const options = { ...cost, maxmem: 2 * bytes + 1024 * cost.r * cost.p };
   return comparison(decode(salt), decode(hash), (password, saltBytes, length) =>
     deriveScrypt(password, saltBytes, length, options),

@@ -6,12 +6,12 @@ const PasswordCredentialSchema = defineEntity({
   tableName: 'password_credentials',
   properties: {
     account: () => accountColumn().primary(),
-    /** A PHC string, `$argon2id$v=19$…`. */
+    /** `$argon2id$v=19$…` (PHC), or an imported hash: see `isSupportedHash`. */
     passwordHash: p.text(),
     changedAt: p.datetime().columnType('timestamptz'),
   },
 });
 
-/** The password of an account, hashed. An account without one can't sign in by password. */
+/** The hash of an account's password. An account without one can't sign in by password. */
 export class PasswordCredential extends PasswordCredentialSchema.class {}
 PasswordCredentialSchema.setClass(PasswordCredential);

@@ -2,41 +2,40 @@ import { hash as hashArgon2id, verify as verifyArgon2id } from '@node-rs/argon2'
 import argon2 from 'argon2';
 import { type Check, foreignCheck } from './foreign-hash.ts';
 
-/** Memory in KiB, and passes. */
+/** `memoryCost` is in KiB, `timeCost` in passes. */
 export type Argon2Settings = { memoryCost: number; timeCost: number };
 
-/** The parameters come in any order: the library's own is not that of the reference implementation. */
+/** The parameters may come in any order: libraries differ from the reference implementation. */
 const ARGON2 =
   /^\$argon2(id|i|d)(?:\$v=(16|19))?\$((?:[mtp]=\d{1,8},?){3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{16,86})$/;
-/** What `hashPassword` makes, and made before, with its parameters in another order. */
+/** What `hashPassword` makes; earlier versions wrote the parameters in another order. */
 const OURS =
   /^\$argon2id\$v=19\$m=\d{1,8},(?:t=\d{1,8},p=1|p=1,t=\d{1,8})\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/;
-/** In KiB: as much as scrypt may have. */
+/** In KiB: as much as is allowed for scrypt. */
 const MAX_MEMORY = 256 * 1024;
-/** KiB times passes: a GiB written is about a second. */
+/** KiB times passes: writing a GiB takes about a second. */
 const MAX_WORK = 1024 * 1024;
 const MAX_LANES = 16;
 
 /**
- * Whether a hash that comes from elsewhere is of a kind that sign-ins can check, and of a cost that
- * they can bear: about a second and a half and 256 MiB at most. Argon2 (RFC 9106) in each variant,
- * bcrypt, scrypt and PBKDF2; see `foreignCheck` for how they are written.
+ * Whether sign-ins can check an imported hash, in about a second and a half and 256 MiB at most: Argon2
+ * (RFC 9106) in every variant, bcrypt, scrypt or PBKDF2. See `foreignCheck` for how they are written.
  */
 export function isSupportedHash(text: string): boolean {
-  return hasBearableArgon2(text) || foreignCheck(text) !== undefined;
+  return isAffordableArgon2(text) || foreignCheck(text) !== undefined;
 }
 
-/** An argon2id PHC string for a password, which is normalised (NFKC) first. */
+/** Hashes a password, normalised by NFKC, to an argon2id PHC string. */
 export function hashPassword(password: string, settings: Argon2Settings): Promise<string> {
   return hashArgon2id(bytesOf(normalise(password)), { parallelism: 1, ...settings });
 }
 
 /**
- * Whether the password is the one that was hashed; undefined where the hash is of no kind that can
- * be checked. The password is tried normalised, as our own hashes are made, and against hashes that
- * we would make differently (`needsRehash`) also as typed, since whoever made those may not have
- * normalised. Argon2 is checked at any cost: what is stored was let in by `isSupportedHash`, or made
- * by us, with settings that may have been higher than they are.
+ * Whether the password is the one that was hashed; undefined if the hash is of no kind that can be
+ * checked. The password is tried normalised, as our own hashes are made. Against a hash that we would
+ * make differently (`needsRehash`) it is also tried as typed, since another program may not normalise.
+ * Argon2 is checked at any cost: `isSupportedHash` let the hash in, or we made it, perhaps with higher
+ * settings than today's.
  */
 export async function matchesHash(
   password: string,
@@ -50,7 +49,7 @@ export async function matchesHash(
   return password !== normalised && needsRehash(hash, settings) && check(password);
 }
 
-/** Whether a hash is not what `hashPassword` would make with these settings. */
+/** Whether `hashPassword` would make a hash of another kind or cost with these settings. */
 export function needsRehash(hash: string, { memoryCost, timeCost }: Argon2Settings): boolean {
   const found = parseArgon2(hash);
   if (found?.type !== 'id' || found.version !== '19') return true;
@@ -58,9 +57,9 @@ export function needsRehash(hash: string, { memoryCost, timeCost }: Argon2Settin
 }
 
 /**
- * Hashes of the kind that we make are checked by a library that has code for the processor at hand and
- * takes half the time (docs/decisions/0009-passwords.md); all other argon2 by the reference
- * implementation, which takes every form that there is.
+ * Our own kind of hash is checked by a library with code for the processor at hand, in half the time
+ * (docs/decisions/0009-passwords.md); any other argon2 by the reference implementation, which knows
+ * every form.
  */
 function checkOf(hash: string): Check | undefined {
   if (!parseArgon2(hash)) return foreignCheck(hash);
@@ -68,7 +67,7 @@ function checkOf(hash: string): Check | undefined {
   return (password) => argon2.verify(hash, password);
 }
 
-/** UTF-8, with a lone surrogate as U+FFFD: the same for both libraries. */
+/** UTF-8 with U+FFFD for lone surrogates, so that both libraries hash the same bytes. */
 function bytesOf(password: string): Buffer {
   return Buffer.from(password);
 }
@@ -81,7 +80,7 @@ function parseArgon2(hash: string) {
   return isValid ? { type, version, memory, passes, lanes } : undefined;
 }
 
-function hasBearableArgon2(text: string): boolean {
+function isAffordableArgon2(text: string): boolean {
   const found = parseArgon2(text);
   if (!found) return false;
   const { memory, passes, lanes } = found;

@@ -3,15 +3,15 @@ import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
-/** A second or two of work per core: who would wait longer is told to come back. */
+/** A second or two of work per core; whoever would wait longer is told to come back. */
 const ADMITTED_PER_SLOT = 60;
-/** libuv's pool has four threads; token checks, files and DNS need the others. */
+/** Of the four threads in libuv's pool; token checks, files and DNS need the others. */
 const MAX_SLOTS = 2;
 
 /**
- * Hashes passwords with argon2id (RFC 9106) and checks them against hashes of every kind, in a lane
- * of its own: a few at once, some waiting, the rest refused with `OVERLOADED`, so that sign-ins can't
- * starve token checks (C12).
+ * Hashes passwords with argon2id (RFC 9106) and checks them against hashes of every kind, in a lane of
+ * its own: a few at once, some waiting, the rest refused as `OVERLOADED`, so that sign-ins can't starve
+ * token checks (C12).
  */
 export class PasswordHasher {
   readonly #settings: Argon2Settings;
@@ -24,18 +24,21 @@ export class PasswordHasher {
     this.#settings = settings;
   }
 
-  /** A PHC string for a password, which is normalised (NFKC) first. */
+  /** Hashes a password, normalised by NFKC, to a PHC string. */
   hash(password: string, signal: AbortSignal): Promise<string> {
     return this.#admit(() => this.#inLane(signal, () => hashPassword(password, this.#settings)));
   }
 
   /**
-   * Whether the password is the one whose hash `find` gives, and if so whether the hash is not what
-   * `hash` would make now. Without a hash, because there is no such account, or with one of an unknown
-   * kind, it takes the time of one of ours and is wrong (C04); hashes from elsewhere take the time
-   * that they take, until they are renewed. `checkedAt` is when its turn came, by `performance.now`:
-   * from then on its duration depends on the account. Who is refused for the crowd is refused before `find`, so
-   * that it is not the database that a flood of sign-ins takes from others.
+   * Finds a hash and checks whether the password matches it. `needsRehash` says that it matches and
+   * that `hash` would make another kind of hash today.
+   *
+   * Without a hash (there is no such account) or with one of an unknown kind, nothing matches, after as
+   * long as one of our own hashes takes (C04). Imported hashes take their own time until they are
+   * renewed. `checkedAt` is when the check began, by `performance.now()`: the time from then on depends
+   * on the account.
+   *
+   * Throws `OVERLOADED` before `find` is called, so that a flood of sign-ins can't use up the database.
    */
   verify<T extends { passwordHash: string | undefined }>(
     find: () => Promise<T>,
@@ -55,7 +58,7 @@ export class PasswordHasher {
     });
   }
 
-  /** Whether the password is one of those that were hashed: one admission, a turn for each hash. */
+  /** Whether the password matches any of these hashes: one admission, a turn for each check. */
   matchesAny(password: string, hashes: readonly string[], signal: AbortSignal): Promise<boolean> {
     return this.#admit(async () => {
       for (const hash of hashes) {
@@ -85,9 +88,14 @@ export class PasswordHasher {
 
   async #admit<T>(work: () => Promise<T>): Promise<T> {
     if (this.#admitted >= this.#slots * ADMITTED_PER_SLOT) {
-      throw new Failure('exhausted', 'OVERLOADED', 'too many passwords are waiting to be checked', {
-        retryAfterMs: 2000,
-      });
+      throw new Failure(
+        'exhausted',
+        'OVERLOADED',
+        'too many passwords are waiting to be checked; try again later',
+        {
+          retryAfterMs: 2000,
+        },
+      );
     }
     this.#admitted += 1;
     try {

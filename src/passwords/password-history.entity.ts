@@ -14,6 +14,6 @@ const PasswordHistorySchema = defineEntity({
   indexes: [{ name: 'password_history_account', properties: ['account', 'id'] }],
 });
 
-/** A password that an account had before, hashed, so that it is not chosen again (C02). */
+/** The hash of a password that an account had before, so that it can't be set again (C02). */
 export class PasswordHistory extends PasswordHistorySchema.class {}
 PasswordHistorySchema.setClass(PasswordHistory);

@@ -1,59 +1,57 @@
-import { Failure } from '../platform/failure.ts';
+import { invalidField } from '../platform/invalid-field.ts';
 import type { BreachedPasswords } from './breached-passwords.ts';
 import type { PasswordStrength, Strength } from './password-strength.ts';
 
 const MAX_CODE_POINTS = 128;
-/** Of a password without the account's own words; less is tried through in no time. */
+/** In code points, without the account's own words; anything shorter is guessed in no time. */
 const MIN_REST = 8;
 /** Shorter words are part of too many good passwords. */
 const MIN_WORD = 4;
-/** A name may have a hundred words; the comparison needs not all of them. */
+/** A name may have a hundred words; the comparison does not need them all. */
 const MAX_WORDS = 20;
-/** Of zxcvbn's 0 to 4. See docs/decisions/0009-passwords.md. */
+/** On zxcvbn's scale of 0 to 4. See docs/decisions/0009-passwords.md. */
 const MIN_SCORE = 2;
 
-type PolicyDeps = {
+type PolicyParts = {
   /** In code points after NFKC. */
   minLength: number;
   strength: PasswordStrength;
   breached: BreachedPasswords | undefined;
 };
 
-/** What a password is judged by, beside itself. */
+/** What a password is judged by, apart from the password itself. */
 export type PasswordContext = {
   /** The password's path in the request. */
   field: string;
-  /** What belongs to the account: its address, its display name. */
+  /** The account's address and display name. */
   ownWords: readonly string[];
   signal: AbortSignal;
 };
 
 /**
- * Decides which passwords are good enough (C01): of `minLength` to 128 code points after NFKC, any
- * of them, in any composition, and not easy to guess for who knows lists of passwords, the habits of
- * people, and the account (NIST SP 800-63B-4, 3.1.1.2).
+ * Decides which passwords are good enough (C01): those of `minLength` to 128 code points after NFKC, of
+ * any kind and composition, that are not easy to guess for someone who knows the account, lists of
+ * passwords, and how people choose them (NIST SP 800-63B-4, 3.1.1.2).
  */
 export class PasswordPolicy {
   readonly #minLength: number;
   readonly #strength: PasswordStrength;
   readonly #breached: BreachedPasswords | undefined;
 
-  constructor({ minLength, strength, breached }: PolicyDeps) {
+  constructor({ minLength, strength, breached }: PolicyParts) {
     this.#minLength = minLength;
     this.#strength = strength;
     this.#breached = breached;
   }
 
   /**
-   * Throws `PASSWORD_TOO_WEAK` with the field and why; `OVERLOADED` when too many passwords wait to be
-   * judged; `DEPENDENCY_UNAVAILABLE` when the judging failed.
+   * Throws `PASSWORD_TOO_WEAK` with the field and the reason, `OVERLOADED` if too many passwords wait
+   * to be judged, and `DEPENDENCY_UNAVAILABLE` if judging fails.
    */
   async check(password: string, { field, ownWords, signal }: PasswordContext): Promise<void> {
     const description = await this.#objection(password.normalize('NFKC'), ownWords, signal);
     if (description === undefined) return;
-    throw new Failure('invalid', 'PASSWORD_TOO_WEAK', `the password ${description}`, {
-      fields: [{ path: field, description }],
-    });
+    throw invalidField(field, description, 'PASSWORD_TOO_WEAK');
   }
 
   async #objection(
@@ -80,7 +78,7 @@ function weaknessOf({ isCommon, score, warning, suggestions }: Strength): string
   return ['is easy to guess.', warning, ...suggestions.slice(0, 2)].filter(Boolean).join(' ');
 }
 
-/** Addresses, their parts, and the words of all of it, in lower case, the longest first. */
+/** The texts, the parts of addresses, and all their words, in lower case, the longest first. */
 function wordsOf(texts: readonly string[]): string[] {
   const words = texts
     .map((text) => text.normalize('NFKC').toLowerCase())
@@ -89,7 +87,7 @@ function wordsOf(texts: readonly string[]): string[] {
   return [...new Set(words)].sort((a, b) => b.length - a.length).slice(0, MAX_WORDS);
 }
 
-/** Whether little remains of a password without these words, and what stands between words. */
+/** Whether little of a password is left without these words and what stands between words. */
 function isMadeOf(password: string, words: readonly string[]): boolean {
   const whole = password.toLowerCase();
   const rest = words.reduce((text, word) => text.replaceAll(word, ' '), whole);

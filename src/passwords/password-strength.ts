@@ -3,44 +3,44 @@ import { Worker } from 'node:worker_threads';
 import { BulkheadRejectedError, bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure, unavailable } from '../platform/failure.ts';
 
-/** What an estimate says of a password. */
+/** The estimate of a password. */
 export type Strength = {
-  /** Whether it is, in any case of its letters, on a list of common passwords. */
+  /** Whether it is on a list of common passwords, as typed or in lower case. */
   isCommon: boolean;
-  /** zxcvbn's: 0 (fewer than a thousand guesses) to 4 (more than ten thousand million). */
+  /** On zxcvbn's scale: 0 (fewer than a thousand guesses) to 4 (more than ten billion). */
   score: number;
-  /** Why it is easy to guess, a sentence; '' where nothing particular is. */
+  /** One sentence that says why it is easy to guess; empty if there is no particular reason. */
   warning: string;
-  /** What would make it better, a sentence each. */
+  /** Sentences that each say what would make it better. */
   suggestions: string[];
 };
 
-/** What the worker is asked. */
+/** What the worker thread is asked. */
 export type StrengthQuestion = { password: string; ownWords: readonly string[] };
 
-/** At 8 ms each, and 75 ms for the slowest there is: the last waits a second and a half at worst. */
+/** An estimate takes 8 ms, the slowest 75 ms: the last one waits a second and a half at worst. */
 const MAX_WAITING = 20;
-/** Twenty times what loading and the slowest password take together: who is silent for so long hangs. */
+/** Twenty times what loading and the slowest password take: a thread that takes longer hangs. */
 const MAX_MS = 10_000;
-/** The dictionaries take 40 of them. Without a limit garbage would take a hundred more. */
+/** The dictionaries take 40 MB. Without a limit, garbage would take a hundred more. */
 const MAX_HEAP_MB = 96;
-/** The program runs from its sources, and as what they were compiled to. */
+/** The program runs from its sources and in compiled form. */
 const WORKER = import.meta.url.endsWith('.ts')
   ? './password-strength-worker.ts'
   : './password-strength-worker.js';
 
 /**
- * Estimates how hard passwords are to guess, one at a time and in a thread of its own: neither
- * loading the dictionaries (a quarter of a second, once, at the first question) nor a hostile
- * password holds up the calls of others (C12).
+ * Estimates how hard passwords are to guess, one at a time, in a thread of its own: neither loading the
+ * dictionaries (a quarter of a second, once, at the first question) nor a hostile password delays other
+ * calls (C12).
  */
 export class PasswordStrength {
   readonly #lane = bulkhead(1, MAX_WAITING);
   #worker: Worker | undefined;
 
   /**
-   * `password` and `ownWords` are normalised already. Throws `OVERLOADED` when too many wait, and
-   * `DEPENDENCY_UNAVAILABLE` when the thread fails or is silent; the next question starts another.
+   * Takes a normalised password and normalised words. Throws `OVERLOADED` if too many wait, and
+   * `DEPENDENCY_UNAVAILABLE` if the thread fails or hangs; the next question starts another thread.
    */
   async judge(
     password: string,
@@ -52,13 +52,18 @@ export class PasswordStrength {
     } catch (error) {
       if (error instanceof TaskCancelledError && signal.aborted) throw signal.reason;
       if (!(error instanceof BulkheadRejectedError)) throw error;
-      throw new Failure('exhausted', 'OVERLOADED', 'too many passwords are waiting to be judged', {
-        retryAfterMs: 2000,
-      });
+      throw new Failure(
+        'exhausted',
+        'OVERLOADED',
+        'too many passwords are waiting to be judged; try again later',
+        {
+          retryAfterMs: 2000,
+        },
+      );
     }
   }
 
-  /** Ends the thread. A question after that starts another. */
+  /** Ends the thread. Any later question starts another. */
   async close(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
@@ -68,19 +73,19 @@ export class PasswordStrength {
   async #ask(question: StrengthQuestion): Promise<Strength> {
     this.#worker ??= start();
     const worker = this.#worker;
-    const silence = AbortSignal.timeout(MAX_MS);
+    const timeout = AbortSignal.timeout(MAX_MS);
     const ended = new AbortController();
     const onExit = () => ended.abort();
     worker.once('exit', onExit);
     worker.ref();
     try {
       worker.postMessage(question);
-      const signal = AbortSignal.any([silence, ended.signal]);
+      const signal = AbortSignal.any([timeout, ended.signal]);
       const [strength] = await once(worker, 'message', { signal });
       return strength as Strength;
     } catch (error) {
       await this.close();
-      throw unavailable('the judging of passwords', error);
+      throw unavailable('the check of password strength', error);
     } finally {
       worker.off('exit', onExit);
       worker.unref();
@@ -88,14 +93,14 @@ export class PasswordStrength {
   }
 }
 
-/** A thread that knows nothing of the environment, and keeps no process alive that asks it nothing. */
+/** Starts a thread without environment variables that does not keep the process alive. */
 function start(): Worker {
   const worker = new Worker(new URL(WORKER, import.meta.url), {
     env: {},
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: 8 },
   });
-  // An error without a listener would end the process; who waits for an answer gets it from `once`.
+  // An error without a listener would end the process; `once` passes it on to whoever is waiting.
   worker.on('error', () => {});
   worker.unref();
   return worker;

@@ -1,34 +1,25 @@
+import type { Caller } from '../platform/caller.ts';
 import { errorFields, type Log } from '../platform/log.ts';
-import { query } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { passwordsIn } from './password-credential.repository.ts';
 import type { PasswordHasher } from './password-hasher.ts';
 
-export type RenewHashDeps = { database: SqlDatabase; passwords: PasswordHasher; log: Log };
+/** A password that has just matched a hash of an older kind or cost. */
+type CheckedPassword = { accountId: string; password: string; hash: string };
 
 /**
- * Hashes the password of an account as passwords are hashed now, and stores that in the place of
- * `checkedHash`, against which the password has just been found right; when another hash is stored
- * by then, nothing happens. Never throws: the sign-in has succeeded, and the next one tries again.
+ * Hashes a password that has just been checked with the present settings, and stores that hash instead
+ * of the one that it was checked against. Does nothing if another hash has been stored meanwhile.
+ * Never throws: the sign-in has succeeded, and the next one tries again.
  */
 export async function renewHash(
-  { database, passwords, log }: RenewHashDeps,
-  accountId: string,
-  checkedHash: string | undefined,
-  password: string,
-  signal: AbortSignal,
+  { database, passwords, log }: { database: Database; passwords: PasswordHasher; log: Log },
+  caller: Caller,
+  { accountId, password, hash }: CheckedPassword,
 ): Promise<void> {
   try {
-    const hash = await passwords.hash(password, signal);
-    await database.transaction(
-      (em) =>
-        query(
-          em,
-          `update password_credentials set password_hash = $1
-           where account_id = $2 and password_hash = $3`,
-          [hash, accountId, checkedHash],
-        ),
-      signal,
-    );
+    const newHash = await passwords.hash(password, caller.signal);
+    await database.transaction(caller, (tx) => passwordsIn(tx.em).rehash(accountId, hash, newHash));
   } catch (error) {
     const fields = { component: 'passwords', ...errorFields(error), stack: undefined };
     log.info({ ...fields, subject: accountId }, 'a password hash was not renewed');

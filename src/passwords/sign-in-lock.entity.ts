@@ -7,7 +7,7 @@ const SignInLockSchema = defineEntity({
   properties: {
     account: () => accountColumn().primary(),
     factor: p.enum(['password', 'code']).$type<GuessableFactor>().primary(),
-    /** Wrong ones in a row. */
+    /** How many wrong ones were given in a row. */
     failures: p.integer(),
     lockedUntil: p.datetime().columnType('timestamptz').nullable(),
   },
@@ -16,6 +16,6 @@ const SignInLockSchema = defineEntity({
 /** What can be guessed: a password, or a code of six digits. */
 export type GuessableFactor = 'password' | 'code';
 
-/** How often in a row a factor of an account was wrong, and until when it is not checked (C05). */
+/** How often in a row a factor of an account was wrong, and until when it is locked (C05). */
 export class SignInLock extends SignInLockSchema.class {}
 SignInLockSchema.setClass(SignInLock);

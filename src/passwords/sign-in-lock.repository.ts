@@ -2,12 +2,12 @@ import { Repository } from '../platform/repository.ts';
 import { type EntityManager, timestamp } from '../platform/sql.ts';
 import { type GuessableFactor, SignInLock } from './sign-in-lock.entity.ts';
 
-/** Wrong ones in a row that are forgiven. */
+/** So many wrong ones in a row lock nothing yet. */
 const FREE_FAILURES = 4;
-/** After so many, only a reset or an administrator helps. */
+/** So many in a row lock the factor until a reset, or until an administrator unlocks it. */
 const FINAL_FAILURES = 10;
 const FIRST_LOCK_SECONDS = 15 * 60;
-/** Until when a lock lasts that time does not lift. */
+/** The end of a lock that does not end by itself. */
 export const FOR_GOOD = new Date('9999-12-31T00:00:00Z');
 
 export type LockState = { failures: number; lockedUntil: Date | undefined };
@@ -16,9 +16,9 @@ type Row = { failures: number; lockedUntil: string | null };
 
 export class SignInLockRepository extends Repository<SignInLock> {
   /**
-   * Counts a wrong password or code, in one statement, so that replicas and racers count as one. The
-   * fifth in a row locks for 15 minutes, each further one for twice as long, the tenth for good.
-   * Gives the state after it, or nothing where a lock was in force already: then nothing is counted.
+   * Counts a wrong password or code in one statement, so that no two calls count as one. The fifth in a
+   * row locks for 15 minutes, each further one for twice as long, and the tenth for good. Returns the
+   * new state, or undefined if a lock was in force already: then nothing is counted.
    */
   async countFailure(
     accountId: string,
@@ -43,7 +43,7 @@ export class SignInLockRepository extends Repository<SignInLock> {
     return rows[0] && stateOf(rows[0]);
   }
 
-  /** The state of a factor of an account. */
+  /** How often in a row a factor was wrong, and until when it is locked. */
   async stateOf(accountId: string, factor: GuessableFactor): Promise<LockState> {
     const rows = await this.query<Row>(
       `select failures, locked_until as "lockedUntil" from sign_in_locks
@@ -53,13 +53,13 @@ export class SignInLockRepository extends Repository<SignInLock> {
     return stateOf(rows[0]);
   }
 
-  /** Forgets the failures of a factor, after the right one. */
+  /** Forgets the failures and the lock of a factor. */
   async forget(account: string, factor: GuessableFactor): Promise<void> {
     await this.nativeDelete({ account, factor });
   }
 }
 
-/** The sign in locks that a connection or a transaction sees. */
+/** The sign-in locks that a connection or a transaction sees. */
 export function signInLocksIn(em: EntityManager): SignInLockRepository {
   return new SignInLockRepository(em, SignInLock);
 }
@@ -71,7 +71,7 @@ function stateOf(row: Row | undefined): LockState {
   };
 }
 
-/** Whether the factor is not to be checked now. */
+/** Whether the factor is locked now, and so must not be checked. */
 export function isLocked({ lockedUntil }: LockState, now: Date): boolean {
   return lockedUntil !== undefined && lockedUntil > now;
 }

@@ -1,18 +1,41 @@
-/** The call that a use case serves: what it may need to know of where it came from. */
+import { v7 as uuidv7 } from 'uuid';
+
+/** Who makes a call, and how: everything that a use case may know about the call it serves. */
 export type Caller = {
   requestId: string;
-  /** The address of the caller, as a trusted proxy says where there is one; empty: the command line. */
+  /** The client's address, as a trusted proxy reports it if there is one; empty for the operator. */
   ipAddress: string;
   userAgent: string;
-  /** Fires when the caller has gone or its deadline has passed. */
+  /** Fires when the caller is gone or its deadline has passed. */
   signal: AbortSignal;
-  /** Whose credential came with the call, where a valid one came. */
-  principal?:
-    | {
-        subject: string;
-        type: 'user' | 'service_account';
-        /** The API key that the credential is or came from. */
-        apiKeyId?: string | undefined;
-      }
-    | undefined;
+  /** `operator`: the service itself or its command line, which may do everything. */
+  kind: 'anonymous' | 'user' | 'service_account' | 'operator';
+  /** The id of the user or service account whose credential came with the call; empty if none. */
+  subject: string;
+  /** The caller's session. Empty for an API key, or a token that one was exchanged for. */
+  sessionId: string;
+  /** The API key that the credential is, or came from; empty if none. */
+  apiKeyId: string;
+  /** What the credential allows, by its owner's roles and its own scopes. */
+  permissions: readonly string[];
 };
+
+/** Returns the caller for the command line, or for the service itself at its start. */
+export function operator(): Caller {
+  return {
+    requestId: uuidv7(),
+    ipAddress: '',
+    userAgent: 'countersign',
+    signal: new AbortController().signal,
+    kind: 'operator',
+    subject: '',
+    sessionId: '',
+    apiKeyId: '',
+    permissions: [],
+  };
+}
+
+/** Returns whether the caller holds a permission. The operator holds them all. */
+export function holds({ kind, permissions }: Caller, permission: string): boolean {
+  return kind === 'operator' || permissions.includes(permission);
+}

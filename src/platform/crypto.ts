@@ -15,23 +15,23 @@ const SEAL_TAG_BYTES = 16;
 
 /**
  * The master key in all its versions, and the keys derived from it (HKDF-SHA-256, RFC 5869), one for
- * each purpose. New secrets use the current version; older versions still open what they closed.
+ * each purpose. New secrets use the current version; older versions still open what they sealed.
  */
 export class Keyring {
   #current = 0;
   #masters: ReadonlyMap<number, Buffer> = new Map();
-  /** As key objects: node takes six times as long over an HMAC whose key is a buffer. */
+  /** Key objects, since an HMAC whose key is a buffer takes node six times as long. */
   readonly #derived = new Map<string, KeyObject>();
 
   /**
-   * `masters` maps versions (1 to 255) to 32-byte keys; the first is the current one. Any other may
-   * be newer: replicas are given a key to open with before the first of them closes with it.
+   * `masters` maps versions (1 to 255) to 32-byte keys; the first is the current one. The others may be
+   * newer: every replica gets a key to open with before the first one seals with it.
    */
   constructor(masters: ReadonlyMap<number, Buffer>) {
     this.replace(masters);
   }
 
-  /** Takes another set of master keys, as the constructor does. */
+  /** Replaces the master keys. `masters` is as for the constructor. */
   replace(masters: ReadonlyMap<number, Buffer>): void {
     const [current] = masters.keys();
     if (current === undefined) throw new Error('there is no master key');
@@ -40,7 +40,7 @@ export class Keyring {
     this.#derived.clear();
   }
 
-  /** The version that new secrets are made under. */
+  /** The version that new secrets are sealed with. */
   get current(): number {
     return this.#current;
   }
@@ -49,7 +49,7 @@ export class Keyring {
     return [...this.#masters.keys()];
   }
 
-  /** The key for a purpose, 32 bytes. Throws `UnknownKeyVersion` for a version we don't hold. */
+  /** Returns the 32-byte key for a purpose. Throws `UnknownKeyVersion` for a version not held. */
   #key(purpose: string, version: number): KeyObject {
     const name = `${version}/${purpose}`;
     let key = this.#derived.get(name);
@@ -67,18 +67,18 @@ export class Keyring {
     return this.#masters.has(version);
   }
 
-  /** HMAC-SHA-256 of `data` under the purpose's key: 32 bytes. */
+  /** Returns the HMAC-SHA-256 of `data` under the purpose's key: 32 bytes. */
   mac(purpose: string, data: Uint8Array | string, version = this.current): Buffer {
     return createHmac('sha256', this.#key(purpose, version)).update(data).digest();
   }
 
-  /** 32 bytes derived from `secret` (HKDF with the purpose's key as salt). Needs both to compute. */
+  /** Returns 32 bytes derived from `secret` (HKDF with the purpose's key as salt). */
   derive(purpose: string, secret: Uint8Array, version = this.current): Buffer {
     const salt = this.#key(purpose, version).export();
     return Buffer.from(hkdfSync('sha256', secret, salt, purpose, 32));
   }
 
-  /** Encrypts (AES-256-GCM). The result carries the key version, and opens for the same purpose only. */
+  /** Encrypts (AES-256-GCM). The result holds the key's version and opens only for the same purpose. */
   seal(purpose: string, plaintext: Uint8Array | string): Buffer {
     const header = Buffer.alloc(SEAL_HEADER_BYTES);
     header.writeUInt16BE(this.current);
@@ -89,23 +89,19 @@ export class Keyring {
     return Buffer.concat([header, iv, cipher.getAuthTag(), body]);
   }
 
-  /** The version of the master key under which something was sealed. */
+  /** Returns the version of the master key that something was sealed with. */
   versionOf(sealed: Uint8Array): number {
     return Buffer.from(sealed).readUInt16BE();
   }
 
-  /** The plaintext of what `seal` made. Throws where it was altered or the key is not held. */
+  /** Returns the plaintext of what `seal` returned. Throws if it was altered or the key is not held. */
   open(purpose: string, sealed: Uint8Array): Buffer {
     const bytes = Buffer.from(sealed);
     const header = bytes.subarray(0, SEAL_HEADER_BYTES);
     const iv = bytes.subarray(SEAL_HEADER_BYTES, SEAL_HEADER_BYTES + SEAL_IV_BYTES);
     const bodyAt = SEAL_HEADER_BYTES + SEAL_IV_BYTES + SEAL_TAG_BYTES;
-    const decipher = createDecipheriv(
-      'aes-256-gcm',
-      this.#key(purpose, this.versionOf(bytes)),
-      iv,
-      { authTagLength: SEAL_TAG_BYTES },
-    );
+    const key = this.#key(purpose, this.versionOf(bytes));
+    const decipher = createDecipheriv('aes-256-gcm', key, iv, { authTagLength: SEAL_TAG_BYTES });
     decipher.setAAD(header);
     decipher.setAuthTag(bytes.subarray(bodyAt - SEAL_TAG_BYTES, bodyAt));
     try {
@@ -116,15 +112,15 @@ export class Keyring {
   }
 }
 
-/** What was sealed does not open: under another master key than ours, or it was altered. */
+/** Sealed data does not open: it was sealed with another master key than ours, or altered. */
 class WrongMasterKey extends Error {
   constructor(cause: unknown) {
-    super('the master key is not the one that this was sealed under', { cause });
+    super('this was sealed with another master key, or altered since', { cause });
     this.name = 'WrongMasterKey';
   }
 }
 
-/** A secret was made under a version of the master key that this process was not given. */
+/** A secret was made with a version of the master key that this process does not have. */
 class UnknownKeyVersion extends Error {
   constructor(version: number) {
     super(`version ${version} of the master key is not configured`);
@@ -132,17 +128,17 @@ class UnknownKeyVersion extends Error {
   }
 }
 
-/** Whether two byte strings are equal, in a time that depends on their lengths only. */
+/** Returns whether two byte strings are equal, in a time that depends on their lengths only. */
 export function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** A UUID's 16 bytes in base64url: 22 characters. */
+/** Returns a UUID's 16 bytes in base64url: 22 characters. */
 export function packUuid(uuid: string): string {
   return Buffer.from(uuid.replaceAll('-', ''), 'hex').toString('base64url');
 }
 
-/** The UUID that `packUuid` packed, or undefined where the text is nothing it makes. */
+/** Returns the UUID that `packUuid` packed, or undefined if the text is not its output. */
 export function unpackUuid(text: string): string | undefined {
   if (!/^[\w-]{22}$/.test(text)) return undefined;
   const hex = Buffer.from(text, 'base64url').toString('hex');

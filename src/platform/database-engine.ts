@@ -2,7 +2,7 @@ import type { MigrationObject, Options } from '@mikro-orm/core';
 import type { Log } from './log.ts';
 
 export type DatabaseOptions = {
-  /** Undefined: the embedded database in `dataDir`. */
+  /** Undefined for the embedded database in `dataDir`. */
   url: string | undefined;
   dataDir: string;
   minFreeBytes: number;
@@ -10,19 +10,19 @@ export type DatabaseOptions = {
   migrations: MigrationObject[];
   poolMax: number;
   acquireTimeoutMs: number;
-  /** 0: no limit, for migrations. */
+  /** 0 for no limit: migrations have none. */
   statementTimeoutMs: number;
   idleTimeoutMs: number;
   log: Log;
 };
 
-/** How a database is opened: the ORM's options for it, and what to do with it afterwards. */
+/** A kind of database: the ORM's options for it, and the operations that the ORM does not have. */
 export type Engine = {
   kind: 'postgresql' | 'embedded';
   options: Partial<Options>;
-  /** Connections made from now on use this URL; open ones are kept until they are idle. */
+  /** New connections use this URL from now on; open ones are kept until they are idle. */
   setUrl(url: string): void;
-  /** Runs SQL of one statement, or of several without parameters, outside any transaction. */
+  /** Runs one SQL statement, or several without parameters, outside any transaction. */
   script(sql: string, parameters: unknown[]): Promise<{ rows: unknown[] }>;
   release(): Promise<void>;
 };

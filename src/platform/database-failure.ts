@@ -1,10 +1,10 @@
 import { Failure, unavailable } from './failure.ts';
 
 /** Connection exceptions, by class of SQLSTATE (PostgreSQL, appendix A). */
-const AWAY = /^(08|57P|53|58|XX)/;
-/** Cancelled by a timeout; failed over to a replica; raced with another transaction. */
-const PASSING = new Set(['57014', '25006', '40001', '40P01', '55P03', '28P01', '28000', '3D000']);
-const SOCKET = new Set([
+const DISCONNECTED = /^(08|57P|53|58|XX)/;
+/** Temporary conditions: cancelled by a timeout, failed over, in conflict with another transaction. */
+const TEMPORARY = new Set(['57014', '25006', '40001', '40P01', '55P03', '28P01', '28000', '3D000']);
+const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',
@@ -17,9 +17,9 @@ const SOCKET = new Set([
 ]);
 
 /**
- * What a caller is told of a database error: a failure of ours keeps its words; a database that is
- * away, frozen or overloaded is `unavailable` or `exhausted`. Anything else is returned as it is: a
- * bug, which the error interceptor shows as an internal error.
+ * Translates a database error for the caller: a `Failure` is kept, and a database that is unreachable,
+ * frozen or overloaded becomes `unavailable` or `exhausted`. Anything else is returned as it is: a bug,
+ * which the error interceptor shows as an internal error.
  */
 export function databaseFailure(error: unknown, kind: 'postgresql' | 'embedded'): unknown {
   if (error instanceof Failure || !(error instanceof Error)) return error;
@@ -28,7 +28,7 @@ export function databaseFailure(error: unknown, kind: 'postgresql' | 'embedded')
     if (code === '25006' && kind === 'embedded') return storageFull(error);
     if (/timeout exceeded when trying to connect/.test(cause.message)) return exhausted(error);
     if (code === '53300') return exhausted(error);
-    if (AWAY.test(code) || PASSING.has(code) || SOCKET.has(code)) {
+    if (DISCONNECTED.test(code) || TEMPORARY.has(code) || SOCKET_ERRORS.has(code)) {
       return unavailable('the database', error);
     }
     if (
@@ -46,7 +46,7 @@ function* chain(error: Error): Generator<Error & { code?: unknown }> {
   for (let at: unknown = error; at instanceof Error; at = at.cause ?? previous(at)) yield at;
 }
 
-/** MikroORM's exceptions keep what they were made of under this name. */
+/** MikroORM's exceptions hold the error that they wrap under this name. */
 function previous(error: Error): unknown {
   return (error as { previous?: unknown }).previous;
 }
@@ -55,7 +55,7 @@ function exhausted(cause: Error): Failure {
   return new Failure(
     'exhausted',
     'OVERLOADED',
-    'every database connection is in use',
+    'every database connection is in use; try again in a moment',
     { retryAfterMs: 1000 },
     cause,
   );
@@ -65,7 +65,7 @@ function storageFull(cause: Error): Failure {
   return new Failure(
     'exhausted',
     'STORAGE_FULL',
-    'the disk of the embedded database is nearly full; nothing is written until there is room',
+    'the disk of the embedded database is nearly full; nothing can be written until space is freed',
     { retryAfterMs: 30_000 },
     cause,
   );

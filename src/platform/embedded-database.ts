@@ -10,7 +10,7 @@ import { errorFields } from './log.ts';
 
 const FREE_SPACE_CHECK_MS = 1000;
 
-/** The data directory belongs to another process that is running. */
+/** Another running process holds the data directory. */
 class DataDirectoryInUse extends Error {
   constructor(path: string) {
     super(`the data directory ${path} is in use by another Countersign process`);
@@ -19,14 +19,16 @@ class DataDirectoryInUse extends Error {
 }
 
 /**
- * Opens PostgreSQL in this process (PGlite) on the files in `dataDir/postgres`. One process at a
- * time; while the disk has less than `minFreeBytes` left, the database is read-only.
+ * Opens PostgreSQL in this process (PGlite) on the files in `dataDir/postgres`, for one process at a
+ * time. While the disk has less than `minFreeBytes` left, the database is read-only.
+ *
+ * Throws `DataDirectoryInUse` if another process has it open.
  */
 export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
   const directory = join(options.dataDir, 'postgres');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory(directory);
-  // Loaded only here: 25 MB of WebAssembly that a replica on PostgreSQL has no use for.
+  // Imported only here: 25 MB of WebAssembly that a replica on PostgreSQL does not need.
   const { PGlite } = await import('@electric-sql/pglite');
   const { pg_trgm } = await import('@electric-sql/pglite/contrib/pg_trgm');
   const { PgliteDriver } = await import('@mikro-orm/pglite');
@@ -61,7 +63,8 @@ function guardFreeSpace(
     if (enough === writable || pglite.closed) return;
     await pglite.exec(`set default_transaction_read_only = ${enough ? 'off' : 'on'}`);
     writable = enough;
-    options.log.warn({ component: 'database', writable }, 'room on the disk of the database');
+    const message = writable ? 'the disk has room again' : 'the disk is nearly full: read-only';
+    options.log.warn({ component: 'database', writable }, message);
   };
   const checkAndLog = () =>
     check().catch((error) => {
@@ -71,8 +74,8 @@ function guardFreeSpace(
 }
 
 /**
- * Holds the directory by listening on a socket named after it: the system lets go of it with the
- * process, however the process ends. In the temporary directory, since a socket's path is short.
+ * Holds the directory by listening on a socket named after it: the system releases it with the process,
+ * however that ends. The socket is in the temporary directory, since its path must be short.
  */
 async function lockDirectory(directory: string): Promise<Server> {
   const digest = createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 16);

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Failure } from './failure.ts';
 
-/** Far longer than what the branches of one method differ by, and hardly noticed by a person. */
+/** Far longer than the branches of one method differ by, and hardly noticeable to a person. */
 const STEP_MS = 100;
-/** Longer, since password hashes of other systems take their own time to check. */
+/** Longer, because imported password hashes take their own time to check. */
 const REFUSAL_STEP_MS = 250;
 
 /**
- * Does `work` and settles as it does, though only at the end of a step of time: whoever measures a
- * call learns from its duration nothing of what there was to do (C04).
+ * Runs `work` and settles as it does, but only at the end of a step of time, so that the duration of a
+ * call reveals nothing about what there was to do (C04).
  */
 export async function inEvenTime<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   const startedAt = performance.now();
@@ -19,12 +20,24 @@ export async function inEvenTime<T>(work: () => Promise<T>, signal: AbortSignal)
 }
 
 /**
- * Waits before a sign-in is refused until a step of time has passed since the check of its password
- * began: how long it waited for its turn tells of the crowd, and what came then would tell of the
- * account. Whoever is let in knows already that it exists, and waits for nothing.
+ * Runs `work`, which decides about a sign-in whose password has been checked. If it throws an
+ * `unauthenticated` failure, waits for the end of a step of time first. Steps begin with the check, at
+ * `checkedAt`: the time from then on depends on the account, whereas the time before depends on how
+ * many others were waiting. Whoever is let in knows that the account exists, and does not wait.
  */
-export function untilRefusal(checkedAt: number, signal: AbortSignal): Promise<void> {
-  return endOfStep(checkedAt, REFUSAL_STEP_MS, signal);
+export async function refusingInEvenTime<T>(
+  checkedAt: number,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Failure && error.kind === 'unauthenticated') {
+      await endOfStep(checkedAt, REFUSAL_STEP_MS, signal);
+    }
+    throw error;
+  }
 }
 
 async function endOfStep(startedAt: number, stepMs: number, signal: AbortSignal): Promise<void> {

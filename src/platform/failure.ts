@@ -1,4 +1,4 @@
-/** What kind of failure it is; `rpc/` maps each kind to one status code. */
+/** The kind of a failure. `rpc/` maps each kind to one status code. */
 export type FailureKind =
   | 'invalid'
   | 'unauthenticated'
@@ -14,7 +14,7 @@ export type FailureKind =
   | 'cancelled'
   | 'internal';
 
-/** Why it failed: the names of `countersign.v1.ErrorReason` without their prefix. */
+/** The reason of a failure: the names of `countersign.v1.ErrorReason` without their prefix. */
 export type Reason =
   | 'INVALID_REQUEST'
   | 'CREDENTIALS_MISSING'
@@ -57,17 +57,17 @@ export type Reason =
   | 'INTERNAL';
 
 export type FailureDetails = {
-  /** How long the caller should wait before trying again. */
+  /** How long (ms) the caller should wait before trying again. */
   retryAfterMs?: number;
   /** The fields at fault, by their path in the request. */
   fields?: readonly { path: string; description: string }[];
-  /** Facts for programs, beside the reason. Nothing secret. */
+  /** Facts for programs, beside the reason. Must hold nothing secret. */
   metadata?: Readonly<Record<string, string>>;
 };
 
 /**
- * A failure that the caller is told about. The message and details are shown to them as they are;
- * the cause is only logged. Everything else that is thrown is a bug and shown as an internal error.
+ * A failure for the caller, who sees its message and details as they are; the cause is only logged.
+ * Anything else that is thrown is a bug, which the caller sees as an internal error.
  */
 export class Failure extends Error {
   readonly kind: FailureKind;
@@ -89,12 +89,12 @@ export class Failure extends Error {
   }
 }
 
-/** The failure of something we depend on. It says nothing about the caller's credential. */
+/** Returns the failure of a dependency. It says nothing about the caller's credential. */
 export function unavailable(what: string, cause?: unknown): Failure {
   return new Failure(
     'unavailable',
     'DEPENDENCY_UNAVAILABLE',
-    `${what} is not available right now`,
+    `${what} is not available right now; try again in a moment`,
     { retryAfterMs: 1000 },
     cause,
   );

@@ -2,22 +2,22 @@ import { errorFields, type Log } from './log.ts';
 import type { Hints } from './redis-hints.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
-/** S09 promises less than a quarter of a second to 99 of 100, without Redis too. */
+/** S09 promises 99 of 100 revocations within a quarter of a second, also without Redis. */
 const POLL_MS = 150;
 const LEAST_OVERLAP_MS = 10_000;
-/** Without a look at the table for this long, memory alone is not trusted any more. */
+/** After this long without a look at the table, memory alone is no longer trusted. */
 const STALE_AFTER_MS = 10_000;
 
 export type FollowedTableDeps = { database: SqlDatabase; log: Log; hints: Hints };
 
 /**
- * This replica's memory of a table, which is the record. It looks at the table seven times a second, and
- * at once where another replica hints that it has changed something.
+ * This replica's memory of a table, which stays the record. It looks at the table seven times a second,
+ * and at once if another replica hints that it has changed something.
  */
 export abstract class FollowedTable {
   /**
-   * Rows become visible when they commit, which may be this much later (ms) than they were stamped:
-   * a transaction and then its commit are each given the database's time limit.
+   * Rows become visible when they commit, which may be this much later (ms) than their time stamp: a
+   * transaction and its commit each have the database's time limit.
    */
   readonly overlapMs: number;
   readonly #name: string;
@@ -32,10 +32,10 @@ export abstract class FollowedTable {
     this.overlapMs = Math.max(LEAST_OVERLAP_MS, 2 * deps.database.limitMs);
   }
 
-  /** Reads what there is, and follows the table from then on. */
+  /** Reads the table, and follows it from then on. */
   async start(): Promise<void> {
     await this.lookAfresh();
-    // It may be started again, where what is started after it failed.
+    // It is started again if something that starts after it failed.
     this.stop();
     this.#deps.hints.subscribe(this.#channel, this.lookSoon);
     this.#timer = setInterval(() => void this.#tryTo(() => this.look()), POLL_MS).unref();
@@ -49,7 +49,7 @@ export abstract class FollowedTable {
     return performance.now() - this.#lookedAt > STALE_AFTER_MS;
   }
 
-  /** Brings memory up to date; several at once share one look. */
+  /** Brings memory up to date. Several calls at once share one look. */
   look(): Promise<void> {
     const startedAt = performance.now();
     this.#looking ??= this.readChanges()
@@ -62,19 +62,19 @@ export abstract class FollowedTable {
     return this.#looking;
   }
 
-  /** Looks at the table as it is now: a look that is under way may have missed what has just come. */
+  /** Looks at the table as it is now: a look that is under way may have missed the latest change. */
   async lookAfresh(): Promise<void> {
     await this.#looking?.catch(() => {});
     await this.look();
   }
 
-  /** The same for whoever does not wait for it, and where it may fail: the next look comes. */
+  /** The same without throwing: if it fails, the next look comes soon. */
   readonly lookSoon = (): Promise<void> => this.#tryTo(() => this.lookAfresh());
 
-  /** Reads what has changed since the last time into memory. */
+  /** Reads the changes since the last time into memory. */
   protected abstract readChanges(): Promise<void>;
 
-  /** After a change has committed: the other replicas are told to look. */
+  /** Makes the other replicas look. For use after a change has committed. */
   protected tellOthers(): void {
     this.#deps.hints.publish(this.#channel);
   }
@@ -87,7 +87,7 @@ export abstract class FollowedTable {
     try {
       await look();
     } catch (error) {
-      this.#deps.log.debug({ component: this.#name, ...errorFields(error) }, 'not followed');
+      this.#deps.log.debug({ component: this.#name, ...errorFields(error) }, 'table not read');
     }
   }
 }

@@ -8,18 +8,19 @@ const SCHEMA = 'jobs';
 const RETRY = { retryLimit: 300, retryBackoff: true, retryDelay: 5, retryDelayMax: 1800 };
 const KEEP_FINISHED_SECONDS = 24 * 3600;
 const WORKER_POLL_SECONDS = 1;
-/** Jobs that a replica performs at once; while there are as many, it takes the next without delay. */
+/** How many jobs a replica performs at once. After a full batch it takes the next without delay. */
 const BATCH = 10;
-/** After this, a job whose replica has gone is performed by another; it must have ended by then. */
+/** A job must end within this time. After that, another replica performs it again. */
 const JOB_TIMEOUT_SECONDS = 60;
 const STOP_TIMEOUT_MS = 5000;
 
-/** A kind of work that is done later. `perform` may run more than once for one job. */
+/** Performs a job of a queue. It may be called more than once for one job. */
 export type JobHandler = (data: string, jobId: string, signal: AbortSignal) => Promise<void>;
 
 /**
- * The outbox: work enqueued in a business transaction happens if and only if that commits, at least
- * once, and on any replica. The data of a job is a string that means nothing without the master key.
+ * The queues of jobs (outbox): a job that a transaction enqueues is performed if and only if the
+ * transaction commits, at least once, and on any replica. Its data is a string that is meaningless
+ * without the master key.
  */
 export class Jobs {
   readonly #boss: PgBoss;
@@ -31,7 +32,7 @@ export class Jobs {
     this.#boss = new PgBoss({
       schema: SCHEMA,
       db: { executeSql: (sql, values) => database.script(sql, values) },
-      // Only `countersign migrate` and the embedded default make and change its tables.
+      // Only `countersign migrate` and the embedded default create and change its tables.
       migrate: false,
       createSchema: false,
       schedule: false,
@@ -41,7 +42,7 @@ export class Jobs {
     });
   }
 
-  /** Makes or updates the queue's tables and the named queues. */
+  /** Creates or updates the tables of the queues, and the named queues. */
   static async migrate(database: SqlDatabase, queues: readonly string[]): Promise<void> {
     const boss = new PgBoss({
       schema: SCHEMA,
@@ -65,7 +66,7 @@ export class Jobs {
     await this.#boss.start();
   }
 
-  /** Has this replica perform the jobs of a queue. A handler that throws is called again later. */
+  /** Makes this replica perform the jobs of a queue. A handler that throws is called again later. */
   async work(queue: string, handler: JobHandler): Promise<void> {
     const options = {
       pollingIntervalSeconds: WORKER_POLL_SECONDS,
@@ -91,12 +92,12 @@ export class Jobs {
       return { id: job.id, status: 'completed' };
     } catch (error) {
       this.#log.warn({ component: 'jobs', job: queue, ...errorFields(error) }, 'job failed');
-      // The queue keeps the output in its table: nothing of the foreign error goes there.
+      // The queue's table keeps the output, so nothing of the error goes there.
       return { id: job.id, status: 'failed' };
     }
   }
 
-  /** Enqueues in the transaction of `em`: the job exists when that has committed. */
+  /** Enqueues a job in the transaction of `em`: it exists once that has committed. */
   async enqueue(em: EntityManager, queue: string, body: string): Promise<void> {
     const db = {
       executeSql: async (sql: string, values: unknown[] = []) => ({

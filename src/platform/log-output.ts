@@ -2,12 +2,12 @@ import { type DestinationStream, levels, pino, symbols } from 'pino';
 
 export const INFO = levels.values['info'] ?? 0;
 
-/** Where lines go. `lastLevel` is the level of the line that is being written. */
+/** A destination of lines. `lastLevel` is the level of the line that is being written. */
 export type Output = DestinationStream & { lastLevel?: number };
 
 /**
- * Writes the lines of one turn of the event loop together: a write of its own for each costs a call
- * more than to make the line. What is worse than `info` does not wait: it may be the last.
+ * Writes the lines of one turn of the event loop together: a separate write costs more than making the
+ * line. A line above `info` does not wait: it may be the last before a crash.
  */
 export class StandardOutput implements DestinationStream {
   readonly [symbols.needsMetadataGsym] = true;
@@ -32,7 +32,7 @@ export class StandardOutput implements DestinationStream {
 let lastMs = 0;
 let lastTime = '';
 
-/** The time as a pino field; made once for all lines of a millisecond. */
+/** Returns the time as a pino field. It is made once for all lines of a millisecond. */
 export function isoTime(): string {
   const now = Date.now();
   if (now !== lastMs) {

@@ -3,8 +3,8 @@ import { type AnsweredCall, answeredLine } from './call-line.ts';
 import { INFO, isoTime, type Output, StandardOutput } from './log-output.ts';
 
 /**
- * Every field that a log line may have. A field that is not here is dropped, so that nobody logs a
- * request, a token or an address by logging an object that holds one.
+ * Every field that a log line may have. Other fields are dropped, so logging an object can't leak a
+ * request, a token or an address that it holds.
  */
 const FIELDS = [
   'action',
@@ -54,13 +54,13 @@ export type Log = {
   [Level in 'debug' | 'info' | 'warn' | 'error']: (fields: LogFields, message: string) => void;
 };
 
-/** A log that calls are written to. */
+/** A log that answered calls are written to as well. */
 export type CallLog = Log & {
-  /** The line of a call that was answered, at `info`. */
+  /** Writes the line of a call that was answered, at `info`. */
   answered(call: AnsweredCall): void;
 };
 
-/** A logger that writes JSON lines of the allowed fields to `destination` (standard output). */
+/** Creates a log that writes JSON lines to `destination` (by default standard output). */
 export function createLog(level: string, destination?: DestinationStream): CallLog {
   const output: Output = destination ?? new StandardOutput();
   const logger = pino(
@@ -97,8 +97,8 @@ function allowed(fields: LogFields): Record<string, unknown> {
 }
 
 /**
- * An error and what caused it, as log fields. The messages of foreign errors can quote what was sent
- * (SQL with its values, an SMTP dialogue), so of those only name, code and constraint are kept.
+ * Returns an error and its causes as log fields. Messages of libraries can quote data (SQL with its
+ * values, an SMTP dialogue), so only name, code and constraint are kept.
  */
 export function errorFields(error: unknown): LogFields {
   const causes: string[] = [];

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 const KEY_BYTES = 32;
 
 /**
- * The master key of the embedded default: made once, in a file that only this user can read. Of
- * several processes that make it at once, the first one's stays.
+ * Returns the master key of the embedded default. The first call creates it, in a file that only this
+ * user can read; if several processes do so at once, the first one's key stays.
  */
 export function masterKeyIn(dataDir: string): ReadonlyMap<number, Buffer> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });

@@ -1,19 +1,19 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
 
-const REMEMBERED = 10_000;
+const MAX_REMEMBERED = 10_000;
 
 /**
- * A set of addresses, from a list of addresses and CIDRs. It remembers what it said of the last
- * addresses: callers stay the same, and every call asks.
+ * A set of addresses, from a list of addresses and CIDRs. It remembers its answers for the latest
+ * addresses, since every call asks and callers stay the same.
  */
 export class Networks {
   readonly #blocks = new BlockList();
   readonly #known: LRUCache<string, boolean>;
 
-  /** `remembered`: of how many addresses it remembers what it said. */
-  constructor(networks: readonly string[], remembered = REMEMBERED) {
-    this.#known = new LRUCache({ max: remembered });
+  /** `maxRemembered` is the number of addresses whose answers it remembers. */
+  constructor(networks: readonly string[], maxRemembered = MAX_REMEMBERED) {
+    this.#known = new LRUCache({ max: maxRemembered });
     for (const network of networks) {
       const [address = '', prefix] = network.split('/');
       const family = isIPv4(address) ? 'ipv4' : 'ipv6';

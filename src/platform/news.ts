@@ -3,20 +3,25 @@ import { Failure } from './failure.ts';
 const RETRY_AFTER_MS = 1000;
 
 /**
- * One of those who wait for news on this replica: it has a place among `listeners`, whose owner calls
- * them when there is some.
+ * A reader that waits for news on this replica: it is one of `listeners`, whose owner calls them when
+ * there is news.
  */
 export class NewsReader {
   readonly #listeners: Set<() => void>;
   readonly #signal: AbortSignal;
   #resume: (() => void) | undefined;
 
-  /** Throws `OVERLOADED` where there are `max` already. Whoever makes one has it `leave`. */
+  /** Throws `OVERLOADED` if there are `max` readers already. The creator must call `leave`. */
   constructor(listeners: Set<() => void>, max: number, signal: AbortSignal) {
     if (listeners.size >= max) {
-      throw new Failure('exhausted', 'OVERLOADED', 'too many watch this replica; try another', {
-        retryAfterMs: RETRY_AFTER_MS,
-      });
+      throw new Failure(
+        'exhausted',
+        'OVERLOADED',
+        'this replica has too many readers; try another one',
+        {
+          retryAfterMs: RETRY_AFTER_MS,
+        },
+      );
     }
     this.#listeners = listeners;
     this.#signal = signal;
@@ -29,7 +34,7 @@ export class NewsReader {
     this.#signal.removeEventListener('abort', this.#wake);
   }
 
-  /** Resolves when there may be something to tell, after `ms`, or when there is nobody to tell it to. */
+  /** Resolves when there may be news, after `ms`, or when the signal fires. */
   async wait(ms: number): Promise<void> {
     if (this.#signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,13 +1,14 @@
 import { equalInConstantTime, type Keyring } from './crypto.ts';
-import { Failure } from './failure.ts';
+import type { Failure } from './failure.ts';
+import { invalidField } from './invalid-field.ts';
 
 const PURPOSE = 'page-token';
 const TAG_BYTES = 16;
 const FORMAT = /^(\d{1,3})\.([\w-]*)\.([\w-]{22})$/;
 
 /**
- * A page token (AIP-158): where the next page of a query begins, which only we can write. `query` is
- * everything else that the request asked for, so that the token leads on in no other query.
+ * Returns a page token (AIP-158): the position where the next page of a query begins, authenticated.
+ * `query` is everything else that the request asked for: the token is valid in no other query.
  */
 export function pageToken(keyring: Keyring, query: readonly string[], position: string): string {
   const version = keyring.current;
@@ -15,7 +16,10 @@ export function pageToken(keyring: Keyring, query: readonly string[], position: 
   return `${version}.${encoded}.${tag(keyring, query, position, version).toString('base64url')}`;
 }
 
-/** The position in a page token, or undefined for the first page. Throws `INVALID_REQUEST`. */
+/**
+ * Returns the position in a page token, or undefined for the first page. Throws `INVALID_REQUEST` for a
+ * token of another query.
+ */
 export function pagePosition(
   keyring: Keyring,
   query: readonly string[],
@@ -37,8 +41,8 @@ function tag(keyring: Keyring, query: readonly string[], position: string, versi
 }
 
 function foreignToken(): Failure {
-  const description = 'is not one that this query gave';
-  return new Failure('invalid', 'INVALID_REQUEST', `the page token ${description}`, {
-    fields: [{ path: 'page_token', description }],
-  });
+  return invalidField(
+    'page_token',
+    'was not returned by this query; start again from the first page',
+  );
 }

@@ -1,12 +1,12 @@
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import type { DatabaseOptions, Engine } from './database-engine.ts';
-import { errorFields } from './log.ts';
+import { errorFields, type Log } from './log.ts';
 
 const BACKGROUND_POOL_MAX = 2;
 const BACKGROUND_TIMEOUT_MS = 30_000;
 
-/** Opens a PostgreSQL server: a pool for calls, and a small one for background work. */
+/** Opens a PostgreSQL database: a pool for calls, and a small one for background work. */
 export function openPostgres(options: DatabaseOptions, url: string): Engine {
   const pools: pg.Pool[] = [];
   let current = url;
@@ -21,15 +21,7 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
     pool.on('release', (_error, client) => discardIfBusy(client as unknown as PoolClient));
     pools.push(pool);
   };
-  const background = new pg.Pool({
-    ...common,
-    ...timeouts(BACKGROUND_TIMEOUT_MS),
-    max: BACKGROUND_POOL_MAX,
-    connectionTimeoutMillis: BACKGROUND_TIMEOUT_MS,
-  });
-  background.on('error', (error) => {
-    options.log.warn({ component: 'database', ...errorFields(error) }, 'connection lost');
-  });
+  const background = backgroundPool(common, options.log);
   adopt(background);
   return {
     kind: 'postgresql',
@@ -56,7 +48,20 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
   };
 }
 
-/** What the types of `pg` leave out of its clients. */
+function backgroundPool(common: pg.PoolConfig, log: Log): pg.Pool {
+  const pool = new pg.Pool({
+    ...common,
+    ...timeouts(BACKGROUND_TIMEOUT_MS),
+    max: BACKGROUND_POOL_MAX,
+    connectionTimeoutMillis: BACKGROUND_TIMEOUT_MS,
+  });
+  pool.on('error', (error) => {
+    log.warn({ component: 'database', ...errorFields(error) }, 'connection lost');
+  });
+  return pool;
+}
+
+/** The part of a client that the types of `pg` do not declare. */
 type PoolClient = { readyForQuery: boolean; connection: { stream: { destroy(): void } } };
 
 /** The server ends a statement after `limitMs`; the client stops waiting a little later. */
@@ -70,8 +75,9 @@ function timeouts(limitMs: number) {
 }
 
 /**
- * `pg` gives a client back to the pool although its query timed out and is still under way; the
- * next user would wait behind it. On a connection whose peer is gone that would be for ever.
+ * Closes the connection of a client whose query is still running. `pg` returns a client to the pool
+ * when its query times out, and the next user would wait for that query: forever, if the server is
+ * gone.
  */
 function discardIfBusy(client: PoolClient): void {
   if (!client.readyForQuery) client.connection.stream.destroy();

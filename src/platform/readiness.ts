@@ -1,9 +1,9 @@
-/** What the service needs, and whether it is there. */
+/** Something that the service needs, and how to find out whether it is available. */
 export type Check = {
   name: string;
-  /** Whether the service can't do its work without it; otherwise it is degraded. */
+  /** Whether the service can't work without it. If not required, the service is only degraded. */
   required: boolean;
-  /** Throws, or gives a reason, where it is not. */
+  /** Returns the problem, or undefined if there is none. May throw, which is a problem too. */
   check(): Promise<string | undefined>;
 };
 
@@ -12,7 +12,7 @@ export type Readiness = {
   checks: Record<string, string>;
 };
 
-/** Looks at everything at once. Never throws; names what is missing without quoting its errors. */
+/** Runs all checks at once. Never throws; names what is missing without quoting its errors. */
 export async function readiness(checks: readonly Check[]): Promise<Readiness> {
   const results = await Promise.all(
     checks.map(async ({ name, required, check }) => {

@@ -2,21 +2,21 @@ import { errorFields, type Log } from './log.ts';
 import { connectRedis, type RedisClient, setRedisCredentials } from './redis.ts';
 
 /**
- * Tells other replicas to look at something now. A hint carries nothing and may be lost; whoever
- * listens also looks by itself from time to time.
+ * Asks other replicas to look at something now. A hint carries no data and may be lost, so listeners
+ * also look by themselves from time to time.
  */
 export type Hints = {
   publish(channel: string): void;
   subscribe(channel: string, listener: () => void): void;
-  /** Connections from now on use the credentials of this URL. */
+  /** New connections use the credentials of this URL from now on. */
   setUrl(url: string): void;
   close(): void;
 };
 
-/** For one replica without Redis: nobody else is there to be told. */
+/** For replicas without Redis: no hints are sent, and none arrive. */
 export const noHints: Hints = { publish() {}, subscribe() {}, setUrl() {}, close() {} };
 
-/** Hints by Redis publish/subscribe. `client` publishes; listening takes a connection of its own. */
+/** Sends hints by Redis publish/subscribe. `client` publishes; listening needs its own connection. */
 export function redisHints(client: RedisClient, url: string, log: Log): Hints {
   const listeners = new Map<string, () => void>();
   let subscriber: RedisClient | undefined;
@@ -37,7 +37,7 @@ export function redisHints(client: RedisClient, url: string, log: Log): Hints {
       if (!subscriber) {
         subscriber = connectRedis(url, log);
         subscriber.on('message', (name: string) => listeners.get(name)?.());
-        // After every connection, the first and those after an outage: what was missed is looked up.
+        // After every connection, also those after an outage, since hints may have been missed.
         subscriber.on('ready', () => {
           listen([...listeners.keys()]);
           for (const each of listeners.values()) each();

@@ -8,8 +8,8 @@ const COMMAND_TIMEOUT_MS = 250;
 const RETRY_MAX_MS = 1000;
 
 /**
- * Fails fast in every case: nothing is queued while Redis is away, a command has 250 ms, and none is
- * sent twice. One that timed out may still have run, so that commands must be idempotent.
+ * Fails fast in every case: nothing is queued while Redis is unreachable, a command has 250 ms, and
+ * none is sent twice. A command that timed out may still have run, so commands must be idempotent.
  */
 const FAIL_FAST = {
   enableOfflineQueue: false,
@@ -23,8 +23,8 @@ const FAIL_FAST = {
 
 /**
  * Connects to `redis://`, `rediss://`, `redis+sentinel://host:port,…/service-name` or
- * `redis+cluster://host:port,…`, in the background: the client is returned at once, and commands
- * fail until it is connected.
+ * `redis+cluster://host:port,…` in the background: the client is returned at once, and commands fail
+ * until it is connected.
  */
 export function connectRedis(url: string, log: Log): RedisClient {
   const client = createClient(url);
@@ -35,8 +35,8 @@ export function connectRedis(url: string, log: Log): RedisClient {
 }
 
 /**
- * Has connections from now on use the user and password of this URL; open ones stay, as they are
- * authenticated already. Other hosts need a restart.
+ * Makes new connections use the user and password of this URL. Open ones stay: they are authenticated
+ * already. A change of hosts needs a restart.
  */
 export function setRedisCredentials(client: RedisClient, url: string): void {
   const options = client instanceof Cluster ? client.options.redisOptions : client.options;
@@ -51,7 +51,7 @@ function createClient(url: string): RedisClient {
   const { protocol, hosts, path, ...rest } = parseRedisUrl(url);
   const credentials = credentialsOf(rest);
   if (protocol === 'redis+cluster:') {
-    // A cluster has these two for itself, not for each of its nodes.
+    // A cluster has these two options itself, not for each of its nodes.
     const { retryStrategy: _, enableOfflineQueue: __, ...commands } = FAIL_FAST;
     return new Cluster(hosts, {
       redisOptions: { ...commands, ...credentials },
@@ -65,7 +65,7 @@ function createClient(url: string): RedisClient {
   return new Redis(url, FAIL_FAST);
 }
 
-/** The parts of a Redis URL that may name several hosts, which `URL` does not take. */
+/** Parses a Redis URL. It may name several hosts, which `URL` does not accept. */
 export function parseRedisUrl(url: string): {
   protocol: string;
   username: string;
@@ -74,7 +74,7 @@ export function parseRedisUrl(url: string): {
   path: string;
 } {
   const match = /^([a-z+]+:)\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/]+)(?:\/(.*))?$/.exec(url);
-  if (!match) throw new Error('the Redis URL is malformed');
+  if (!match) throw new Error('the Redis URL is malformed; write redis://host:port');
   const [, protocol = '', username = '', password = '', authority = '', path = ''] = match;
   const hosts = authority.split(',').map((item) => {
     const [host = '', port] = item.split(':');

@@ -3,16 +3,19 @@ import { Migrator } from '@mikro-orm/migrations';
 import type { DatabaseOptions, Engine } from './database-engine.ts';
 import { databaseFailure } from './database-failure.ts';
 import { openEmbedded } from './embedded-database.ts';
-import { unavailable } from './failure.ts';
+import { lock } from './locks.ts';
 import { openPostgres } from './postgres-database.ts';
 import { type EntityManager, query } from './sql.ts';
+import { withinTimeLimit } from './time-limit.ts';
 
-/** The one way to the database: everything that is asked of it goes through `read` or `transaction`. */
+/** The database. Calls use `read` and `transaction`, background jobs `script`. */
 export class SqlDatabase {
   readonly kind: Engine['kind'];
   readonly #orm: MikroORM;
   readonly #engine: Engine;
-  /** How long a transaction or a statement may take before its caller is told (ms). 0: for ever. */
+  /**
+   * How long (ms) a transaction or a statement may take before its caller gets an error. 0: no limit.
+   */
   readonly limitMs: number;
   #migrated = false;
 
@@ -36,9 +39,9 @@ export class SqlDatabase {
         snapshot: false,
         silent: true,
       },
-      // Repositories are made per call from a fork; the global one is never used.
+      // Every call gets a fork of its own; the global entity manager is never used.
       allowGlobalContext: false,
-      // Migrations alone make triggers.
+      // Only migrations create triggers.
       schemaGenerator: { ignoreSchema: ['jobs'], ignoreTriggers: true },
       ensureDatabase: false,
       debug: false,
@@ -48,28 +51,36 @@ export class SqlDatabase {
   }
 
   /**
-   * Runs `work` in one transaction, which commits when it returns and rolls back when it throws.
+   * Runs `work` in one transaction, which commits if it returns and rolls back if it throws. After the
+   * commit it runs `committed`, even if the caller has stopped waiting by then.
    *
-   * Fails with `unavailable` when the database does not answer within the statement timeout, or when
-   * `signal` (the caller's deadline or departure) fires; what was not committed by then is rolled
-   * back. Whoever must leave a trace of a refusal returns the refusal and throws it afterwards.
+   * Throws `unavailable` if the database does not answer within the statement timeout, and the reason
+   * of `signal` if it fires (the caller is gone, or its deadline has passed). A transaction that has
+   * not committed by then is rolled back.
    */
-  transaction<T>(work: (em: EntityManager) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#bounded(signal, (expired) =>
-      this.#fork().transactional(async (em) => {
-        const result = await work(em as EntityManager);
+  transaction<T>(
+    work: (em: EntityManager) => Promise<T>,
+    { signal, committed }: { signal?: AbortSignal; committed?: (result: T) => void } = {},
+  ): Promise<T> {
+    return this.#withinLimit(signal, async (expired) => {
+      const result = await this.#fork().transactional(async (em) => {
+        const done = await work(em as EntityManager);
         expired.throwIfAborted();
-        return result;
-      }),
-    );
+        return done;
+      });
+      committed?.(result);
+      return result;
+    });
   }
 
-  /** Runs `work` without a transaction: for single statements. Bounded like `transaction`. */
+  /** Runs `work` without a transaction, for single statements. Has the time limit of `transaction`. */
   read<T>(work: (em: EntityManager) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#bounded(signal, () => work(this.#fork()));
+    return this.#withinLimit(signal, () => work(this.#fork()));
   }
 
-  /** Background work that takes its time: SQL on connections of its own, outside any transaction. */
+  /**
+   * Runs SQL of background work on separate connections, outside any transaction, without the limit.
+   */
   async script(sql: string, parameters: unknown[] = []): Promise<{ rows: unknown[] }> {
     try {
       return await this.#engine.script(sql, parameters);
@@ -82,55 +93,33 @@ export class SqlDatabase {
     return this.#orm.em.fork() as unknown as EntityManager;
   }
 
-  /**
-   * A frozen database must not freeze its callers: the answer is given when the time is up, and the
-   * work left behind ends by its own timeouts.
-   */
-  async #bounded<T>(
+  async #withinLimit<T>(
     signal: AbortSignal | undefined,
     work: (expired: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    signal?.throwIfAborted();
-    const expiry = new AbortController();
-    const { promise: expired, reject } = Promise.withResolvers<never>();
-    const expire = (reason: unknown) => {
-      expiry.abort(reason);
-      reject(reason);
-    };
-    const onAbort = () => expire(signal?.reason);
-    const timer =
-      this.limitMs > 0
-        ? setTimeout(() => expire(unavailable('the database')), this.limitMs)
-        : undefined;
-    signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      const running = work(expiry.signal);
-      running.catch(() => {});
-      return await Promise.race([running, expired]);
+      return await withinTimeLimit(this.limitMs, signal, work);
     } catch (error) {
       throw error === signal?.reason ? error : databaseFailure(error, this.kind);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
     }
   }
 
-  /** Applies the migrations that are missing, one replica at a time. Gives their names. */
+  /** Applies the missing migrations, one replica at a time. Returns their names. */
   async migrate(): Promise<string[]> {
     const apply = async () => (await this.#orm.migrator.up()).map((migration) => migration.name);
     if (this.kind === 'embedded') return apply();
     return this.transaction(async (em) => {
-      await query(em, 'select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
+      await lock(em, 'migrations');
       return apply();
     });
   }
 
-  /** The names of migrations that this program knows and the database has not had. */
+  /** Returns the names of the migrations that the database has not had yet. */
   async pendingMigrations(): Promise<string[]> {
     try {
       if (this.#migrated) return [];
       const pending = await this.#orm.migrator.getPending();
-      // The schema only moves forward.
+      // Migrations are never undone.
       this.#migrated = pending.length === 0;
       return pending.map((migration) => migration.name);
     } catch (error) {
@@ -138,7 +127,7 @@ export class SqlDatabase {
     }
   }
 
-  /** Throws `unavailable` where the database does not answer. */
+  /** Throws `unavailable` if the database does not answer. */
   async ping(): Promise<undefined> {
     await this.read((em) => query(em, 'select 1'));
   }
@@ -147,7 +136,7 @@ export class SqlDatabase {
     this.#engine.setUrl(url);
   }
 
-  /** The SQL that would make the schema what the entities say: empty when the migrations agree. */
+  /** Returns the SQL that would make the schema match the entities; empty if the migrations do. */
   async schemaDifference(): Promise<string> {
     return this.#orm.schema.getUpdateSchemaSQL({ wrap: false, safe: false });
   }
@@ -157,6 +146,3 @@ export class SqlDatabase {
     await this.#engine.release();
   }
 }
-
-// Any constant will do, as long as every version of the program uses the same one.
-const MIGRATION_LOCK = 727_274_001;

@@ -14,7 +14,7 @@ export async function query<Row>(
   return result.rows as Row[];
 }
 
-/** A `timestamptz` in a row that `query` returned, to the millisecond: the ORM reads them as text. */
+/** Parses a `timestamptz` of a row that `query` returned, which is text. Precise to the millisecond. */
 export function timestamp(text: string): Date {
   return new Date(text);
 }

@@ -1,4 +1,4 @@
-/** What sessions and tokens are revoked for, as watchers and the audit trail are told. */
+/** Why sessions and tokens are revoked, as watchers and the audit trail read it. */
 export type RevocationCause =
   | 'logout'
   | 'refresh_token_reused'

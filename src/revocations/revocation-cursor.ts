@@ -3,7 +3,7 @@ const BYTES = 9;
 
 /**
  * A place in the feed, opaque to readers: a byte for the version, and microseconds since 1970 by the
- * database's clock. It says the same to every replica.
+ * database's clock. It means the same to every replica.
  */
 export function formatCursor(micros: number): string {
   const bytes = Buffer.alloc(BYTES);
@@ -12,11 +12,11 @@ export function formatCursor(micros: number): string {
   return bytes.toString('base64url');
 }
 
-/** The microseconds of a cursor; undefined where it is none of ours. */
+/** The microseconds of a cursor, or undefined if it is malformed. */
 export function parseCursor(text: string): number | undefined {
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.length !== BYTES || bytes[0] !== VERSION) return undefined;
-  // Decoding takes more than encoding makes: another alphabet, whatever follows.
+  // Decoding is lenient: only the spelling that encoding yields is accepted.
   if (bytes.toString('base64url') !== text) return undefined;
   const micros = Number(bytes.readBigUInt64BE(1));
   return Number.isSafeInteger(micros) ? micros : undefined;

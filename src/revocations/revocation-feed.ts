@@ -1,7 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { addMs, type Clock } from '../platform/clock.ts';
-import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
+import { FollowedTable } from '../platform/followed-table.ts';
+import type { Log } from '../platform/log.ts';
+import type { Hints } from '../platform/redis-hints.ts';
 import type { EntityManager } from '../platform/sql.ts';
+import type { SqlDatabase } from '../platform/sql-database.ts';
 import { revocationsIn } from './revocation.repository.ts';
 import type { RevocationCause } from './revocation-cause.ts';
 import type { RevocationLog } from './revocation-log.ts';
@@ -9,19 +12,19 @@ import { RevocationMemory } from './revocation-memory.ts';
 import type { CheckedToken } from './revocation-set.ts';
 import type { RevocationTarget } from './revocation-target.ts';
 
-/** So many of those who read are woken at once. */
+/** How many watchers are woken before other calls get their turn. */
 const WOKEN_AT_ONCE = 50;
-/** From reading somebody's roles to the time in the token that is issued by them, at most. */
+/** From reading a subject's roles to the `iat` of the token issued by them, at most. */
 const ISSUING_MS = 1000;
-/** How far a clock may be off, either way: that of a replica from the true time. */
+/** How far a replica's clock may be off the true time, either way. */
 const CLOCK_OFF_MS = 5 * 60_000;
-/**
- * How much longer a revocation is kept than a token lasts. Whoever issued the token may be ahead,
- * whoever revoked it behind; who forgets is ahead, and who still takes the token is behind.
- */
+/** How much longer than a token: those who issue, revoke, forget and accept may all be off. */
 const MARGIN_MS = 4 * CLOCK_OFF_MS;
 
-export type FeedDeps = FollowedTableDeps & {
+type FeedParts = {
+  database: SqlDatabase;
+  log: Log;
+  hints: Hints;
   clock: Clock;
   /** The signing keys of this replica. */
   keys: { drop(keyId: string): void };
@@ -30,24 +33,24 @@ export type FeedDeps = FollowedTableDeps & {
 
 /** This replica's memory of revocations, in step with the table. */
 export class RevocationFeed extends FollowedTable {
-  /** How long a revocation stays on record (ms) that says nothing else: until the last token it can concern has expired. */
+  /** How long a revocation stays on record by default (ms): until its last token has expired. */
   readonly keptMs: number;
   /** When the last look was taken: microseconds by the database's clock. */
   lookedAtMicros = 0;
   /** Called when the log has grown. */
   readonly listeners = new Set<() => void>();
-  /** The same, for what else of this replica follows; it is not counted among those who watch. */
+  /** The same for other memories of this replica, which do not count as watchers. */
   readonly followers = new Set<() => void>();
-  readonly #deps: FeedDeps;
+  readonly #parts: FeedParts;
   readonly #memory = new RevocationMemory();
 
-  constructor(deps: FeedDeps) {
-    super('revocations', deps);
-    this.#deps = deps;
-    this.keptMs = deps.accessTokenTtlMs + MARGIN_MS;
+  constructor(parts: FeedParts) {
+    super('revocations', parts);
+    this.#parts = parts;
+    this.keptMs = parts.accessTokenTtlMs + MARGIN_MS;
   }
 
-  /** What watchers read. */
+  /** The revocations in force, for watchers. */
   get log(): RevocationLog {
     return this.#memory.log;
   }
@@ -57,15 +60,15 @@ export class RevocationFeed extends FollowedTable {
     return this.#memory.set.covers(token);
   }
 
-  /** Whether all tokens of a key have been. */
+  /** Whether all tokens of a signing key have been revoked, as far as this replica has seen. */
   coversKey(keyId: string): boolean {
     return this.#memory.set.coversKey(keyId);
   }
 
   /**
-   * Writes revocations in the transaction of their cause, and gives what to do once that has
-   * committed: this replica refuses their tokens at once, the others are told to look. They stay on
-   * record for `keptMs`.
+   * Writes revocations in the transaction of their cause. They stay on record for `keptMs`. Returns
+   * what to run once that has committed: this replica then refuses their tokens and tells the others
+   * to look.
    */
   async revoke(
     em: EntityManager,
@@ -73,7 +76,7 @@ export class RevocationFeed extends FollowedTable {
     cause: RevocationCause,
     keptMs = this.keptMs,
   ): Promise<() => void> {
-    const expiresAt = addMs(this.#deps.clock.now(), keptMs);
+    const expiresAt = addMs(this.#parts.clock.now(), keptMs);
     await revocationsIn(em).record(targets, cause, expiresAt);
     return () => {
       for (const target of targets) this.#memory.set.add(target, expiresAt.getTime());
@@ -83,15 +86,15 @@ export class RevocationFeed extends FollowedTable {
   }
 
   /**
-   * Revokes what was issued to whoever has a role, in the transaction that changes it. Those whose
-   * tokens have all expired are left out.
+   * Revokes what was issued to the holders of a role, in the transaction that changes it. Leaves out
+   * holders whose tokens have all expired. Returns what to run after the commit.
    */
   async revokeHolders(
     em: EntityManager,
     role: string,
     cause: RevocationCause,
   ): Promise<() => void> {
-    const now = this.#deps.clock.now();
+    const now = this.#parts.clock.now();
     const activeSince = addMs(now, -this.keptMs);
     const until = { notBefore: addMs(now, ISSUING_MS), activeSince };
     await revocationsIn(em).recordHolders(role, until, cause, addMs(now, this.keptMs));
@@ -102,25 +105,17 @@ export class RevocationFeed extends FollowedTable {
   }
 
   /**
-   * Revokes what was issued to somebody who may do less from now on, in the transaction that says so;
-   * and what is being issued at this moment, by what was so before.
+   * Revokes what was issued to a subject that may do less from now on, in the transaction that records
+   * so, and what is being issued at this moment by the earlier state. Returns what to run after the
+   * commit.
    */
   revokeSubject(em: EntityManager, id: string, cause: RevocationCause): Promise<() => void> {
-    const notBefore = addMs(this.#deps.clock.now(), ISSUING_MS);
+    const notBefore = addMs(this.#parts.clock.now(), ISSUING_MS);
     return this.revoke(em, [{ kind: 'subject', id, notBefore }], cause);
   }
 
-  /** Revokes what was issued in these sessions. */
-  revokeSessions(
-    em: EntityManager,
-    sessionIds: readonly string[],
-    cause: RevocationCause,
-  ): Promise<() => void> {
-    return this.revoke(em, sessionIds.map(sessionTarget), cause);
-  }
-
   protected override async readChanges(): Promise<void> {
-    const { database, clock } = this.#deps;
+    const { database, clock } = this.#parts;
     const since = this.lookedAtMicros - this.overlapMs * 1000;
     const { lookedAtMicros, found } = await database.read((em) =>
       revocationsIn(em).look(since, clock.now()),
@@ -133,7 +128,7 @@ export class RevocationFeed extends FollowedTable {
     void this.#wakeListeners();
   }
 
-  /** Some at a time, so that calls are answered in between however many there are. */
+  /** Wakes some at a time, so that calls are answered in between however many there are. */
   async #wakeListeners(): Promise<void> {
     let woken = 0;
     for (const listener of [...this.listeners]) {
@@ -143,16 +138,14 @@ export class RevocationFeed extends FollowedTable {
     }
   }
 
-  /** A revoked key is to sign and be published no more, as soon as its tokens are refused. */
+  /** Stops this replica from signing with revoked keys and publishing them. */
   #dropKeys(targets: readonly RevocationTarget[]): void {
-    for (const { kind, id } of targets) if (kind === 'signing_key') this.#deps.keys.drop(id);
+    for (const { kind, id } of targets) if (kind === 'signing_key') this.#parts.keys.drop(id);
   }
 
-  /** Deletes some of the rows that no valid token can concern. Says whether there may be more. */
+  /** Deletes some of the rows whose tokens have all expired. Returns whether there may be more. */
   forgetExpired(): Promise<boolean> {
-    const { database, clock } = this.#deps;
+    const { database, clock } = this.#parts;
     return database.read((em) => revocationsIn(em).forgetExpired(clock.now()));
   }
 }
-
-const sessionTarget = (id: string): RevocationTarget => ({ kind: 'session', id });

@@ -1,23 +1,23 @@
 import type { RecordedRevocation } from './revocation-target.ts';
 
-/** A revocation with its place in the order in which this replica saw them. */
+/** A revocation, with its place in the order in which this replica saw them. */
 export type SeenRevocation = RecordedRevocation & { seq: number };
 
 /**
- * The revocations in force, in the order in which this replica saw them: what its watchers read, each
- * at a place of its own. It is held once, however many read it and however slow they are.
+ * The revocations in force, in the order in which this replica saw them. Its watchers read it, each
+ * from its own place; it is held once, however many they are and however slow.
  */
 export class RevocationLog {
   #seen: SeenRevocation[] = [];
   readonly #rowIds = new Set<string>();
   #lastSeq = 0;
 
-  /** The place of the newest one; 0 before the first. */
+  /** The place of the newest revocation; 0 if there is none yet. */
   get lastSeq(): number {
     return this.#lastSeq;
   }
 
-  /** Says whether it is new: looks at the table overlap. */
+  /** Adds a revocation and returns true, unless it was added before: looks at the table overlap. */
   add(revocation: RecordedRevocation): boolean {
     if (this.#rowIds.has(revocation.rowId)) return false;
     this.#rowIds.add(revocation.rowId);
@@ -26,7 +26,7 @@ export class RevocationLog {
     return true;
   }
 
-  /** The first one after a place. */
+  /** The first revocation after a place. */
   after(seq: number): SeenRevocation | undefined {
     let low = 0;
     let high = this.#seen.length;
@@ -38,7 +38,7 @@ export class RevocationLog {
     return this.#seen[low];
   }
 
-  /** Forgets what no valid token can concern any more. */
+  /** Forgets the revocations whose tokens have all expired. */
   forgetExpired(nowMs: number): void {
     const inForce = this.#seen.filter(({ expiresAt }) => expiresAt.getTime() > nowMs);
     if (inForce.length === this.#seen.length) return;

@@ -4,13 +4,15 @@ import type { RecordedRevocation } from './revocation-target.ts';
 
 const SWEEP_MS = 5000;
 
-/** What a replica knows of the revocations in force: for token checks, and for those who watch. */
+/** The revocations in force, as a replica knows them: for token checks and for watchers. */
 export class RevocationMemory {
   readonly set = new RevocationSet();
   readonly log = new RevocationLog();
   #sweptAt = Number.NEGATIVE_INFINITY;
 
-  /** Takes what a look found, and forgets what has expired by `nowMs`. Says whether some of it is new. */
+  /**
+   * Adds what a look found, and forgets what has expired by `nowMs`. Returns whether anything is new.
+   */
   take(found: readonly RecordedRevocation[], nowMs: number): boolean {
     const { lastSeq } = this.log;
     for (const each of found) {

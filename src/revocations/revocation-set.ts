@@ -1,6 +1,6 @@
 import type { RevocationTarget } from './revocation-target.ts';
 
-/** What a check asks of a token. */
+/** The parts of a token by which it may be revoked. */
 export type CheckedToken = {
   sessionId: string;
   tokenId: string;
@@ -11,9 +11,9 @@ export type CheckedToken = {
   keyId: string;
 };
 
-/** The revocations in force, in memory: what every token check of this replica asks. */
+/** The revocations in force, in memory: every token check of this replica asks it. */
 export class RevocationSet {
-  /** Ids, each with the time (ms) at which the last token that it concerns has expired. */
+  /** Ids, each with the time (ms) when the last token that it concerns has expired. */
   readonly #expiries = {
     session: new Map<string, number>(),
     token: new Map<string, number>(),
@@ -21,7 +21,7 @@ export class RevocationSet {
     api_key: new Map<string, number>(),
     signing_key: new Map<string, number>(),
   };
-  /** Account ids, each with the moment (seconds, with their fraction) before which its tokens fell. */
+  /** Subjects' ids, each with the moment (seconds, with a fraction) before which tokens are revoked. */
   readonly #notBefore = new Map<string, number>();
 
   add(target: RevocationTarget, expiresAtMs: number): void {
@@ -33,11 +33,11 @@ export class RevocationSet {
   }
 
   /**
-   * Whether a token is revoked. It allocates nothing.
+   * Whether a token is revoked. Allocates nothing.
    *
-   * `iat` is in whole seconds. An account's tokens are revoked if it lies before the moment, so that
-   * those of the moment's own second are, whether they were issued before it or after: no revoked
-   * token passes, and a token issued from the next full second on is never refused.
+   * `iat` is in whole seconds. A subject's token is revoked if its `iat` is before the moment. This
+   * covers all tokens of the moment's own second, issued before it or after: no revoked token passes,
+   * and no token from the next full second on is refused.
    */
   covers(token: CheckedToken): boolean {
     const { session, token: tokens, signing_key: keys, api_key: apiKeys } = this.#expiries;
@@ -49,12 +49,12 @@ export class RevocationSet {
     return notBefore !== undefined && token.issuedAt < notBefore;
   }
 
-  /** Whether all tokens of a key are revoked. */
+  /** Whether all tokens of a signing key are revoked. */
   coversKey(keyId: string): boolean {
     return this.#expiries.signing_key.has(keyId);
   }
 
-  /** Forgets what no valid token can concern any more. */
+  /** Forgets the revocations whose tokens have all expired. */
   forgetExpired(nowMs: number): void {
     for (const expiries of Object.values(this.#expiries)) {
       for (const [id, expiresAt] of expiries) if (expiresAt <= nowMs) expiries.delete(id);

@@ -1,12 +1,13 @@
 /**
- * Which tokens a revocation concerns: those with this `sid`, this `jti`, of this `sub` issued before a
- * moment, exchanged for this API key, or signed by the key with this `kid`.
+ * The tokens that a revocation concerns: those with this `sid` or `jti`, those that an API key was
+ * exchanged for, those signed by the key with this `kid`, or those of this `sub` issued before a
+ * moment.
  */
 export type RevocationTarget =
   | { kind: 'session' | 'token' | 'api_key' | 'signing_key'; id: string }
   | { kind: 'subject'; id: string; notBefore: Date };
 
-/** A revocation as the table has it. */
+/** A revocation in the table. */
 export type RecordedRevocation = {
   rowId: string;
   target: RevocationTarget;

@@ -4,13 +4,14 @@ import { formatCursor, parseCursor } from './revocation-cursor.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
 import type { SeenRevocation } from './revocation-log.ts';
 
-/** How soon a checkpoint that had to be left out is thought of again. */
+/** How soon a checkpoint that had to be left out is tried again. */
 const STALE_RETRY_MS = 250;
 
-/** How readers of the feed are served: times in milliseconds. */
+/** How readers of the feed are served. Times are in milliseconds. */
 type WatchLimits = { checkpointMs: number; maxWatchers: number; watcherBacklog: number };
 
-export type RevocationWatchDeps = {
+/** What serving readers of the feed needs. */
+export type WatchParts = {
   clock: Clock;
   revocations: Pick<
     RevocationFeed,
@@ -19,7 +20,7 @@ export type RevocationWatchDeps = {
   limits: WatchLimits;
 };
 
-/** What a reader is told. `cursor` is where it stands then; empty: at the beginning. */
+/** What a reader receives. `cursor` is its place afterwards; empty: the beginning. */
 export type WatchEvent =
   | { type: 'revocation'; cursor: string; revocation: SeenRevocation }
   | { type: 'checkpoint'; cursor: string; caughtUp: boolean }
@@ -27,51 +28,51 @@ export type WatchEvent =
 
 /** One reader's place in the log of revocations. */
 export class RevocationWatcher {
-  readonly #deps: RevocationWatchDeps;
+  readonly #parts: WatchParts;
   readonly #reader: NewsReader;
-  /** The place of the last one looked at, and of the last one that was there at the beginning. */
+  /** The place of the revocation looked at last, and of the last one that existed at the beginning. */
   #seq = 0;
   #firstSeq = 0;
-  /** What was there at the beginning and is not after this has been told before (microseconds). */
+  /** Revocations that existed at the beginning, stamped up to this, were sent before (microseconds). */
   #since = 0;
-  /** No revocation told so far was stamped after this (microseconds). */
+  /** No revocation sent so far was stamped after this (microseconds). */
   #cursor = 0;
   #resync = false;
   #caughtUp = false;
   #checkpointAt = 0;
 
-  /** Throws `OVERLOADED` where there are too many already. Whoever makes one has it `leave`. */
-  constructor(deps: RevocationWatchDeps, signal: AbortSignal) {
-    this.#deps = deps;
-    this.#reader = new NewsReader(deps.revocations.listeners, deps.limits.maxWatchers, signal);
+  /** Throws `OVERLOADED` if there are too many readers already. Call `leave` in the end. */
+  constructor(parts: WatchParts, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#reader = new NewsReader(parts.revocations.listeners, parts.limits.maxWatchers, signal);
   }
 
   leave(): void {
     this.#reader.leave();
   }
 
-  /** Goes to where a cursor leads; the replica has just looked. */
+  /** Goes to the place of a cursor, right after the replica has looked at the table. */
   begin(cursor: string): void {
-    const { log } = this.#deps.revocations;
+    const { log } = this.#parts.revocations;
     const micros = cursor === '' ? 0 : this.#place(cursor);
     this.#resync = micros === undefined;
     this.#cursor = micros ?? 0;
-    // Rows appear a little out of order: one from before the cursor may have come after it.
-    this.#since = this.#cursor - this.#deps.revocations.overlapMs * 1000;
+    // Rows appear a little out of order: one stamped before the cursor may have appeared after it.
+    this.#since = this.#cursor - this.#parts.revocations.overlapMs * 1000;
     this.#seq = 0;
     this.#firstSeq = log.lastSeq;
     this.#caughtUp = false;
   }
 
-  /** The microseconds of a cursor that lies within what is kept, and not in the future. */
+  /** The microseconds of a cursor; undefined if it lies in the future or before what is kept. */
   #place(cursor: string): number | undefined {
-    const { lookedAtMicros, keptMs } = this.#deps.revocations;
+    const { lookedAtMicros, keptMs } = this.#parts.revocations;
     const micros = parseCursor(cursor);
     if (micros === undefined || micros > lookedAtMicros) return undefined;
     return micros < lookedAtMicros - keptMs * 1000 ? undefined : micros;
   }
 
-  /** What there is to tell now, if anything. */
+  /** The next event to send now, if there is one. */
   next(): WatchEvent | undefined {
     if (this.#resync) {
       this.#resync = false;
@@ -81,23 +82,23 @@ export class RevocationWatcher {
   }
 
   #nextRevocation(): WatchEvent | undefined {
-    const { clock, revocations } = this.#deps;
+    const { clock, revocations } = this.#parts;
     const now = clock.now().getTime();
     for (;;) {
       const revocation = revocations.log.after(this.#seq);
       if (!revocation) return undefined;
       this.#seq = revocation.seq;
       const { seq, createdAtMicros, expiresAt } = revocation;
-      const toldBefore = seq <= this.#firstSeq && createdAtMicros <= this.#since;
-      if (toldBefore || expiresAt.getTime() <= now) continue;
+      const wasSent = seq <= this.#firstSeq && createdAtMicros <= this.#since;
+      if (wasSent || expiresAt.getTime() <= now) continue;
       this.#cursor = Math.max(this.#cursor, createdAtMicros);
       return { type: 'revocation', cursor: formatCursor(this.#cursor), revocation };
     }
   }
 
-  /** A replica that does not hear says nothing, so that its readers notice. */
+  /** Undefined also while this replica does not follow the table, so that its readers notice. */
   #nextCheckpoint(): WatchEvent | undefined {
-    const { revocations, limits } = this.#deps;
+    const { revocations, limits } = this.#parts;
     const now = performance.now();
     if ((this.#caughtUp && now < this.#checkpointAt) || revocations.isStale) return undefined;
     const caughtUp = !this.#caughtUp;
@@ -107,17 +108,17 @@ export class RevocationWatcher {
     return { type: 'checkpoint', cursor: formatCursor(this.#cursor), caughtUp };
   }
 
-  /** Resolves when there may be something to tell, or nobody to tell it to. */
+  /** Resolves when there may be an event to send, or when the reader has gone. */
   async wait(): Promise<void> {
     const dueMs = this.#checkpointAt - performance.now();
     await this.#reader.wait(this.#caughtUp && dueMs > 0 ? dueMs + 1 : STALE_RETRY_MS);
   }
 
-  /** Has a reader begin anew who has let more pass than is kept for it. */
+  /** Makes a reader begin again that has fallen behind by more than is kept for it. */
   noteSlow(): void {
-    const { log } = this.#deps.revocations;
+    const { log } = this.#parts.revocations;
     const missed = log.lastSeq - Math.max(this.#seq, this.#firstSeq);
-    if (missed <= this.#deps.limits.watcherBacklog) return;
+    if (missed <= this.#parts.limits.watcherBacklog) return;
     this.begin('');
     this.#resync = true;
   }

@@ -12,17 +12,17 @@ const RevocationSchema = defineEntity({
     /** Of a subject: its tokens issued before this moment. */
     notBefore: p.datetime().columnType('timestamptz').nullable(),
     cause: p.text(),
-    /** By the database's clock, which all replicas share: the order in which they follow. */
+    /** By the database's clock, which all replicas share: they follow in this order. */
     createdAt: p
       .datetime()
       .columnType('timestamptz')
       .defaultRaw('clock_timestamp()')
       .index('revocations_created_at'),
-    /** When the last token that it concerns has expired, and it can be forgotten. */
+    /** When the last token that it concerns has expired, so that the row can be deleted. */
     expiresAt: p.datetime().columnType('timestamptz').index('revocations_expires_at'),
   },
 });
 
-/** Something whose tokens are refused from now on although they verify. */
+/** Says which tokens are refused although their signatures verify. */
 export class Revocation extends RevocationSchema.class {}
 RevocationSchema.setClass(Revocation);

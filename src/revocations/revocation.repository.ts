@@ -5,7 +5,7 @@ import { Revocation } from './revocation.entity.ts';
 import type { RecordedRevocation, RevocationTarget } from './revocation-target.ts';
 
 const FORGET_BATCH = 1000;
-/** More than that an operator's change does not wait for. */
+/** Of how many holders of a role the tokens are revoked in one statement, while an operator waits. */
 const MAX_HOLDERS = 10_000;
 
 type Row = {
@@ -20,7 +20,7 @@ type Row = {
   expiresAt: string;
 };
 
-/** What a look at the table gave, and when it was taken: microseconds by the database's clock. */
+/** What a look at the table found, and when: microseconds by the database's clock. */
 export type RevocationLook = { lookedAtMicros: number; found: RecordedRevocation[] };
 
 const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
@@ -34,16 +34,16 @@ const LOOK = `
     on r.created_at > to_timestamp($1::bigint / 1000000.0) and r.expires_at > $2
   order by r.created_at, r.id`;
 
-/** The SQL of revocations. */
+/** The statements on revocations. */
 export class RevocationRepository extends Repository<Revocation> {
-  /** The revocations in force that were stamped after a moment (microseconds), the oldest first. */
+  /** Finds the revocations in force that were stamped after a moment (microseconds), oldest first. */
   async look(sinceMicros: number, now: Date): Promise<RevocationLook> {
     const rows = await this.query<Row>(LOOK, [Math.max(Math.floor(sinceMicros), 0), now]);
     const found = rows.map(recorded).filter((each) => each !== undefined);
     return { lookedAtMicros: Number(rows[0]?.lookedAt), found };
   }
 
-  /** Puts revocations on record in the transaction of their cause. */
+  /** Records revocations in the transaction of their cause. */
   async record(
     targets: readonly RevocationTarget[],
     cause: string,
@@ -62,8 +62,8 @@ export class RevocationRepository extends Repository<Revocation> {
   }
 
   /**
-   * Revokes what was issued before a moment to whoever has a role and has refreshed since `activeSince`,
-   * in one statement. Of more than 10,000 who have the role, to so many of them.
+   * Revokes what was issued before a moment to the holders of a role who have refreshed since
+   * `activeSince`, in one statement: to 10,000 users and 10,000 service accounts at most.
    */
   async recordHolders(
     role: string,
@@ -86,7 +86,7 @@ export class RevocationRepository extends Repository<Revocation> {
     );
   }
 
-  /** Deletes some of the rows that no valid token can concern. Says whether there may be more. */
+  /** Deletes some of the rows whose tokens have all expired. Returns whether there may be more. */
   async forgetExpired(now: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from revocations where id in
@@ -115,7 +115,7 @@ function recorded(row: Row): RecordedRevocation | undefined {
   );
 }
 
-/** Of a newer version's kinds this one knows nothing. */
+/** Undefined for a kind that only a newer version of the program knows. */
 function targetOf({ kind, target: id, notBefore, createdAt }: Row): RevocationTarget | undefined {
   switch (kind) {
     case 'session':

@@ -1,29 +1,24 @@
-import {
-  type RevocationWatchDeps,
-  RevocationWatcher,
-  type WatchEvent,
-} from './revocation-watcher.ts';
+import { RevocationWatcher, type WatchEvent, type WatchParts } from './revocation-watcher.ts';
 
-/** A reader who took this long over one event, and has fallen behind, has missed the rest. */
+/** A reader that takes this long over one event may have fallen too far behind. */
 const SLOW_MS = 1000;
 
 /**
- * Tells of every revocation for as long as `signal` lets it: what is in force, or what came after
- * `cursor`, then what comes (S09). A cursor that leads nowhere is answered with `resync` and
- * everything in force.
+ * Yields every revocation until `signal` fires: first those in force, or those after `cursor`, then new
+ * ones as they come (S09). An invalid cursor is answered with `resync` and everything in force.
  *
  * Each event is made when its reader asks for it, from what the replica knows then; between reads a
- * reader costs one place in the log. Throws `OVERLOADED` where the replica has as many readers as it
- * takes, and `DEPENDENCY_UNAVAILABLE` where it can't get a fresh look at the table to begin with.
+ * reader costs one place in the log. Throws `OVERLOADED` if the replica has as many readers as it
+ * accepts, and `DEPENDENCY_UNAVAILABLE` if it can't read the table to begin with.
  */
 export async function* watchRevocations(
-  deps: RevocationWatchDeps,
+  needs: WatchParts,
   cursor: string,
   signal: AbortSignal,
 ): AsyncGenerator<WatchEvent> {
-  const watcher = new RevocationWatcher(deps, signal);
+  const watcher = new RevocationWatcher(needs, signal);
   try {
-    await deps.revocations.lookAfresh();
+    await needs.revocations.lookAfresh();
     watcher.begin(cursor);
     while (!signal.aborted) {
       const event = watcher.next();
@@ -31,9 +26,9 @@ export async function* watchRevocations(
         await watcher.wait();
         continue;
       }
-      const toldAt = performance.now();
+      const sentAt = performance.now();
       yield event;
-      if (performance.now() - toldAt > SLOW_MS) watcher.noteSlow();
+      if (performance.now() - sentAt > SLOW_MS) watcher.noteSlow();
     }
   } finally {
     watcher.leave();

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { isIPv4, isIPv6 } from 'node:net';
 import {
   type ConnectError,
   type ContextKey,
@@ -11,31 +10,32 @@ import type { Caller } from '../platform/caller.ts';
 import type { Failure } from '../platform/failure.ts';
 import { Networks } from '../platform/networks.ts';
 import type { Principal } from '../sessions/principal.ts';
+import { forwardedAddress, plainAddress } from './caller-address.ts';
 
-/** What is known of one call, whichever listener it came in by. The interceptors fill it in. */
+/** What is known of one call, whichever listener it arrived at. The interceptors fill it in. */
 export type Call = {
   readonly requestId: string;
   readonly traceId: string | undefined;
   readonly ipAddress: string;
-  /** Whether nobody stands between us and that address whom we can't trust to name it. */
+  /** Whether no stranger stands between us and that address, who could have made it up. */
   readonly addressIsCertain: boolean;
   readonly startedAt: number;
-  /** The `authorization` header, as it came, or what `x-api-key` says in the form of one. */
+  /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
-  /** Whether the interceptors have had it: otherwise the listener completes and logs its answer. */
+  /** Whether it has reached the interceptors: if not, the listener completes and logs its answer. */
   intercepted: boolean;
-  /** How long it may take, where it is limited: by its caller or by us. */
+  /** How long it may take, if its caller or the service limits it. */
   timeLimitMs: number | undefined;
-  /** The error that the listener answered with by itself, over the heads of the interceptors. */
+  /** The error with which the listener itself answered, past the interceptors. */
   answered: ConnectError | undefined;
   principal: Principal | undefined;
-  /** Why the credential that came with the call was refused, if one came. */
+  /** Why its credential was refused, if it has one that was. */
   refusal: Failure | undefined;
 };
 
 const callKey = createContextKey<Call | undefined>(undefined, { description: 'call' });
 
-/** What interceptors and handlers may leave for each other, which is a call and rarely more. */
+/** What interceptors and handlers may leave for each other: the call, and rarely anything else. */
 class CallValues implements ContextValues {
   readonly #call: Call;
   #others: ContextValues | undefined;
@@ -67,26 +67,37 @@ export function contextOf(call: Call): ContextValues {
 
 export function callOf(values: ContextValues): Call {
   const call = values.get(callKey);
-  if (!call) throw new Error('a call came by a listener that did not begin it');
+  if (!call) throw new Error('the listener did not begin this call');
   return call;
 }
 
-/** The part of a call that use cases may know. */
+const NO_PERMISSIONS: readonly string[] = [];
+
+/** Who makes the call, as use cases know it. */
 export function callerOf(context: {
   values: ContextValues;
   requestHeader: Headers;
   signal: AbortSignal;
 }): Caller {
   const { requestId, ipAddress, principal } = callOf(context.values);
-  const userAgent = context.requestHeader.get('user-agent') ?? '';
-  return { requestId, ipAddress, userAgent, signal: context.signal, principal };
+  return {
+    requestId,
+    ipAddress,
+    userAgent: context.requestHeader.get('user-agent') ?? '',
+    signal: context.signal,
+    kind: principal?.type ?? 'anonymous',
+    subject: principal?.subject ?? '',
+    sessionId: principal?.sessionId ?? '',
+    apiKeyId: principal?.apiKeyId ?? '',
+    permissions: principal?.permissions ?? NO_PERMISSIONS,
+  };
 }
 
 const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
 /** W3C Trace Context, section 3.2. */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
-/** Begins calls: gives each its request id, its trace, and the address that it comes from. */
+/** Begins calls: finds each one's request id, its trace, and the address that it comes from. */
 export class CallFactory {
   readonly #trustedProxies: Networks;
 
@@ -104,7 +115,9 @@ export class CallFactory {
       requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
       ipAddress:
-        forwarded !== undefined && proxied ? this.#client(forwarded, connection) : connection,
+        forwarded !== undefined && proxied
+          ? forwardedAddress(forwarded, connection, this.#trustedProxies)
+          : connection,
       addressIsCertain: proxied || (forwarded === undefined && header('forwarded') === undefined),
       startedAt: performance.now(),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
@@ -115,25 +128,8 @@ export class CallFactory {
       refusal: undefined,
     };
   }
-
-  /** The last address in the list that no trusted proxy of ours has: who spoke to them. */
-  #client(forwarded: string, connection: string): string {
-    let client = connection;
-    for (const hop of forwarded.split(',').reverse()) {
-      const address = plainAddress(hop.trim());
-      if (!isIPv4(address) && !isIPv6(address)) return client;
-      client = address;
-      if (!this.#trustedProxies.includes(address)) return client;
-    }
-    return client;
-  }
 }
 
 function apiKeyCredential(secret: string | undefined): string | undefined {
   return secret === undefined ? undefined : `ApiKey ${secret}`;
-}
-
-/** An IPv4 address that came mapped into IPv6 (RFC 4291, section 2.5.5.2) as itself. */
-function plainAddress(address: string): string {
-  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }

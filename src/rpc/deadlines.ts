@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS } from './limits.ts';
 
-/** What a 32-bit timer can wait; a longer one would fire at once. In `grpc-timeout` it has 8 digits. */
+/** Timers are 32 bits wide and fire at once for longer waits, which 8 digits of hours can ask for. */
 const MAX_STREAM_DEADLINE_MS = 24 * 3600_000;
 
 const GRPC_UNITS = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 } as const;
 
 /**
- * The milliseconds in a `grpc-timeout` header, or undefined where it is not what the
- * protocol says. grpc-js takes more than that.
+ * The milliseconds in a `grpc-timeout` header, or undefined if it is not as the protocol defines it.
+ * grpc-js is less strict.
  */
 export function grpcTimeout(text: string): number | undefined {
   const match = /^(\d{1,8})([HMSmun])$/.exec(text);
@@ -16,9 +16,8 @@ export function grpcTimeout(text: string): number | undefined {
 }
 
 /**
- * Writes into a call's headers the deadline that it gets: a stream has the time that its caller names,
- * if any; a unary call never waits for longer than our own limit. One that can't be read stays, to be
- * refused. Gives the time.
+ * Writes the deadline that a call gets into its headers, and returns it in milliseconds. A header that
+ * can't be read stays as it is, so that Connect refuses the call.
  */
 export function limitConnectDeadline(
   headers: IncomingHttpHeaders,
@@ -34,7 +33,10 @@ export function limitConnectDeadline(
   return limited;
 }
 
-/** How long a call may take whose caller names so many milliseconds, or none. */
+/**
+ * How long a call may take, in milliseconds: as long as its caller says. A unary call has a default,
+ * and never gets more than our own limit.
+ */
 export function timeLimit(streaming: boolean, namedMs: number | undefined): number | undefined {
   if (!streaming) return Math.min(namedMs ?? DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS);
   return namedMs === undefined ? undefined : Math.min(namedMs, MAX_STREAM_DEADLINE_MS);

@@ -3,11 +3,11 @@ import { Failure } from '../platform/failure.ts';
 const SLICES = 10;
 
 /**
- * Gives up a reader who has taken nothing for `limitMs` (W02): rejects with `OVERLOADED`. The time is
- * counted in slices, each of which lets input through: a process that was busy itself, and neither
- * sent nor heard anything, does not take its readers for slow.
+ * Waits until a reader has taken what is there for it. Rejects with `OVERLOADED` if the reader takes
+ * nothing for `limitMs` (W02). The time is counted in slices, and input is handled between them: if
+ * this process itself is busy for a while, and neither sends nor receives, its readers do not pay.
  */
-export function orTooSlow<T>(drained: Promise<T>, limitMs: number): Promise<T> {
+export function drainedInTime<T>(drained: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     let left = SLICES;
     const timer = setInterval(() => {
@@ -22,7 +22,7 @@ export function orTooSlow<T>(drained: Promise<T>, limitMs: number): Promise<T> {
 }
 
 function tooSlow(): Failure {
-  return new Failure('exhausted', 'OVERLOADED', 'what there was to read has not been taken', {
-    retryAfterMs: 1000,
-  });
+  const text =
+    'the reader of this stream has taken nothing for too long; call again and keep reading';
+  return new Failure('exhausted', 'OVERLOADED', text, { retryAfterMs: 1000 });
 }

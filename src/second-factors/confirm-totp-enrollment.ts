@@ -1,71 +1,57 @@
 import { accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
-import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
+import { sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import { type EndSessionsDeps, endSessions } from '../sessions/end-sessions.ts';
-import type { Own } from '../sessions/principal.ts';
-import type { TotpDeps } from './begin-totp-enrollment.ts';
+import { invalidField } from '../platform/invalid-field.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { replaceRecoveryCodes } from './recovery-codes.ts';
 import { totpStep } from './totp.ts';
-import { TotpCredential } from './totp-credential.entity.ts';
-import { TOTP_PURPOSE } from './use-totp-code.ts';
-
-export type ConfirmTotpDeps = TotpDeps & NoticeDeps & EndSessionsDeps;
+import { TOTP_PURPOSE, totpCredentialsIn } from './totp-credential.repository.ts';
 
 /**
- * Turns the second factor on, by a code that proves that the app has the secret. The other sessions
- * end: they were opened without it. Gives the recovery codes, this once.
+ * Turns the second factor on by a code, which proves that the app has the secret. The caller's other
+ * sessions end, because they were opened without it. Returns the recovery codes, only here.
  *
- * Throws `MFA_CODE_INVALID` for a wrong code, which can be tried again, and `MFA_STATE` where no
- * enrolment has begun or one is complete.
+ * Throws `MFA_CODE_INVALID` for a wrong code, after which the caller may try again, and `MFA_STATE` if
+ * no enrolment has begun or one is complete.
  */
 export async function confirmTotpEnrollment(
-  deps: ConfirmTotpDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  own: Own,
   code: string,
 ): Promise<string[]> {
-  const { codes, afterCommit } = await deps.database.transaction(async (em) => {
-    const account = await accountsIn(em).lockOwn(own.accountId);
-    await confirm(em, deps, account.id, code);
-    const codes = await replaceRecoveryCodes(em, deps, account.id);
-    recordAudit(em, deps, caller, {
-      type: 'account.mfa_enabled',
-      actor: account.id,
-      subject: account.id,
-      details: { factor: 'totp' },
-    });
-    await sendNotice(em, deps, account, { template: 'mfa_enabled' }, { undo: { totp: true } });
-    const afterCommit = await endSessions(em, deps, caller, account.id, 'mfa_enabled', {
-      except: own.sessionId,
-    });
-    return { codes, afterCommit };
-  }, caller.signal);
-  afterCommit();
-  deps.outbox.wake();
-  return codes;
+  return database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    await confirm(tx, keyring, account.id, code);
+    const codes = await replaceRecoveryCodes(tx.em, keyring, account.id);
+    tx.audit({ type: 'account.mfa_enabled', subject: account.id, details: { factor: 'totp' } });
+    const undo = { totp: true } as const;
+    await sendNotice(tx, keyring, account, { template: 'mfa_enabled' }, { undo });
+    await endSessions(tx, account.id, 'mfa_enabled', { except: caller.sessionId });
+    return codes;
+  });
 }
 
 async function confirm(
-  em: EntityManager,
-  { keyring, clock }: ConfirmTotpDeps,
+  { em, now }: Transaction,
+  keyring: Keyring,
   account: string,
   code: string,
 ): Promise<void> {
-  const credential = await em.findOne(TotpCredential, { account });
+  const credential = await totpCredentialsIn(em).findOne({ account });
   if (!credential || credential.confirmedAt) {
-    throw new Failure('precondition', 'MFA_STATE', 'no enrolment is under way');
+    const message = 'no enrolment is in progress; begin one first';
+    throw new Failure('precondition', 'MFA_STATE', message);
   }
   const secret = keyring.open(TOTP_PURPOSE, credential.secretSealed);
-  const step = totpStep(secret, code, clock.now());
+  const step = totpStep(secret, code, now);
   if (step === undefined) {
-    throw new Failure('invalid', 'MFA_CODE_INVALID', 'the code is not one that the app shows now', {
-      fields: [{ path: 'code', description: 'is not valid' }],
-    });
+    throw invalidField('code', 'is not one that the app shows now', 'MFA_CODE_INVALID');
   }
-  credential.confirmedAt = clock.now();
-  // The code that confirms is used up: it signs nobody in.
+  credential.confirmedAt = now;
+  // This uses the code up, so that it can't sign anyone in.
   credential.lastStep = step;
 }

@@ -13,6 +13,6 @@ const RecoveryCodeSchema = defineEntity({
   },
 });
 
-/** One of the codes that can stand in for the authenticator app, once each. */
+/** The hash of a code that replaces the authenticator app once. */
 export class RecoveryCode extends RecoveryCodeSchema.class {}
 RecoveryCodeSchema.setClass(RecoveryCode);

@@ -2,53 +2,51 @@ import { randomBytes } from 'node:crypto';
 import { v7 as uuidv7 } from 'uuid';
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import { RecoveryCode } from './recovery-code.entity.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import { recoveryCodesIn } from './recovery-code.repository.ts';
 
 const CODES = 10;
-/** Letters and digits that nobody mistakes for each other: 32 of them, 5 bits each. */
+/** 32 letters and digits that no one mistakes for each other: 5 bits each. */
 const ALPHABET = '23456789abcdefghijkmnpqrstuvwxyz';
 /** 130 bits (C06). */
 const CHARACTERS = 26;
 const GROUP = /.{1,5}/g;
 
-/** Replaces an account's recovery codes. They are returned once; the database keeps keyed hashes. */
+/** Replaces an account's recovery codes and returns them; the database keeps only keyed hashes. */
 export async function replaceRecoveryCodes(
   em: EntityManager,
-  { keyring }: { keyring: Keyring },
+  keyring: Keyring,
   account: string,
 ): Promise<string[]> {
-  await em.nativeDelete(RecoveryCode, { account });
   const codes = Array.from({ length: CODES }, randomCode);
   const rows = codes.map((code) => {
     const id = uuidv7();
     const keyVersion = keyring.current;
     return { id, account, codeHash: hash(keyring, account, code, keyVersion), keyVersion };
   });
-  await em.insertMany(RecoveryCode, rows);
+  await recoveryCodesIn(em).replace(account, rows);
   return codes.map((code) => code.match(GROUP)?.join('-') ?? code);
 }
 
 /**
- * Uses one of an account's recovery codes up, however it is spaced and hyphenated. Of several calls
- * with one code, exactly one gets true.
+ * Uses up one of an account's recovery codes, however it is spaced and hyphenated. Of several calls
+ * with one code, exactly one returns true.
  */
 export async function useRecoveryCode(
-  em: EntityManager,
-  { keyring }: { keyring: Keyring },
+  { em, now }: Transaction,
+  keyring: Keyring,
   account: string,
   presented: string,
-  now: Date,
 ): Promise<boolean> {
   const code = presented.toLowerCase().replace(/[\s-]/g, '');
-  const left = await em.find(RecoveryCode, { account, usedAt: null });
-  const found = left.find(
+  const codes = recoveryCodesIn(em);
+  const unused = await codes.listUnused(account);
+  const found = unused.find(
     ({ codeHash, keyVersion }) =>
       keyring.has(keyVersion) &&
       equalInConstantTime(hash(keyring, account, code, keyVersion), codeHash),
   );
-  if (!found) return false;
-  const used = await em.nativeUpdate(RecoveryCode, { id: found.id, usedAt: null }, { usedAt: now });
-  return used === 1;
+  return found !== undefined && codes.use(found.id, now);
 }
 
 function hash(keyring: Keyring, account: string, code: string, version: number): Buffer {

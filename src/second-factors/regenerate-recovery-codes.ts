@@ -1,28 +1,22 @@
 import { accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
 import { sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import { type DisableTotpDeps, mfaIsOff } from './disable-totp.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { mfaIsOff } from './disable-totp.ts';
 import { replaceRecoveryCodes } from './recovery-codes.ts';
 import { totpCredentialsIn } from './totp-credential.repository.ts';
 
-/** Makes new recovery codes and voids those before. Throws `MFA_STATE` where the factor is off. */
+/** Replaces the caller's recovery codes by new ones. Throws `MFA_STATE` if the factor is off. */
 export async function regenerateRecoveryCodes(
-  deps: DisableTotpDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  accountId: string,
 ): Promise<string[]> {
-  const codes = await deps.database.transaction(async (em) => {
-    const account = await accountsIn(em).lockOwn(accountId);
-    if (!(await totpCredentialsIn(em).findConfirmed(accountId))) throw mfaIsOff();
-    recordAudit(em, deps, caller, {
-      type: 'account.recovery_codes_replaced',
-      actor: accountId,
-      subject: accountId,
-    });
-    await sendNotice(em, deps, account, { template: 'recovery_codes_replaced' });
-    return replaceRecoveryCodes(em, deps, accountId);
-  }, caller.signal);
-  deps.outbox.wake();
-  return codes;
+  return database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    if (!(await totpCredentialsIn(tx.em).findConfirmed(account.id))) throw mfaIsOff();
+    tx.audit({ type: 'account.recovery_codes_replaced', subject: account.id });
+    await sendNotice(tx, keyring, account, { template: 'recovery_codes_replaced' });
+    return replaceRecoveryCodes(tx.em, keyring, account.id);
+  });
 }

@@ -1,14 +1,14 @@
 import { Secret, TOTP } from 'otpauth';
 
-/** RFC 6238's and every authenticator app's defaults. */
+/** The defaults of RFC 6238 and of every authenticator app. */
 const PERIOD_SECONDS = 30;
 const OPTIONS = { algorithm: 'SHA1', digits: 6, period: PERIOD_SECONDS } as const;
-/** RFC 4226, section 4: 160 bits are recommended. */
+/** RFC 4226, section 4, recommends 160 bits. */
 export const SECRET_BYTES = 20;
-/** Codes of one step before and after are taken: RFC 6238, section 5.2. */
+/** Codes of the step before and the step after are accepted: RFC 6238, section 5.2. */
 const WINDOW_STEPS = 1;
 
-/** The secret as people type it (base32), and as apps scan it. */
+/** Returns the secret as people type it (base32), and as the URI that apps scan. */
 export function totpUri(
   secret: Uint8Array,
   issuer: string,
@@ -19,8 +19,8 @@ export function totpUri(
 }
 
 /**
- * The time step that a code of six digits belongs to, or undefined where it is of none of the three
- * around `now`. A step must be used up by who takes its code: RFC 6238, section 5.2.
+ * Returns the time step that a code of six digits belongs to; undefined if it is none of the three
+ * steps around `now`. Whoever accepts the code has to use the step up: RFC 6238, section 5.2.
  */
 export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
   const totp = new TOTP({ ...OPTIONS, secret: secretOf(secret) });

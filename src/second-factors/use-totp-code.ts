@@ -1,19 +1,16 @@
-import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { EntityManager } from '../platform/sql.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { totpStep } from './totp.ts';
-import { totpCredentialsIn } from './totp-credential.repository.ts';
-
-export const TOTP_PURPOSE = 'totp-secret';
+import { TOTP_PURPOSE, totpCredentialsIn } from './totp-credential.repository.ts';
 
 /**
- * Whether a code is one that the account's authenticator app shows about now, and newer than the last
- * that was taken. It works once: of several calls with one code, exactly one gets true (C09). A secret
- * under an older master key is sealed anew on the way (S11).
+ * Whether the account's authenticator app shows this code about now, and it is newer than the last
+ * accepted one. It works once: of several calls with one code, exactly one returns true (C09). A secret
+ * under an older master key is sealed again under the present one (S11).
  */
 export async function useTotpCode(
-  em: EntityManager,
-  { keyring, clock }: { keyring: Keyring; clock: Clock },
+  { em, now }: Transaction,
+  keyring: Keyring,
   account: string,
   code: string,
 ): Promise<boolean> {
@@ -21,7 +18,7 @@ export async function useTotpCode(
   const credential = await credentials.findConfirmed(account);
   if (!credential) return false;
   const secret = keyring.open(TOTP_PURPOSE, credential.secretSealed);
-  const step = totpStep(secret, code, clock.now());
+  const step = totpStep(secret, code, now);
   if (step === undefined || !(await credentials.useStep(account, step))) return false;
   if (keyring.versionOf(credential.secretSealed) !== keyring.current) {
     const secretSealed = keyring.seal(TOTP_PURPOSE, secret);

@@ -1,38 +1,29 @@
 import { v7 as uuidv7 } from 'uuid';
-import { type Actor, requireAll } from '../access/actor.ts';
-import { heldNow } from '../access/held-now.ts';
-import type { RoleDeps } from '../access/role-view.ts';
-import { recordAudit } from '../audit/record.ts';
+import { requireNow } from '../access/held-now.ts';
 import type { Caller } from '../platform/caller.ts';
-import { ServiceAccount } from './service-account.entity.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { ServiceAccount } from './service-account.entity.ts';
+import { serviceAccountsIn } from './service-account.repository.ts';
 
-type NewServiceAccount = { displayName: string; description: string };
-
-/** Creates a service account, which has no role yet. */
+/** Creates a service account without any role. Throws `PERMISSION_DENIED`. */
 export function createServiceAccount(
-  deps: Pick<RoleDeps, 'database' | 'clock'>,
+  { database }: { database: Database },
   caller: Caller,
-  actor: Actor,
-  { displayName, description }: NewServiceAccount,
+  { displayName, description }: { displayName: string; description: string },
 ): Promise<ServiceAccount> {
-  return deps.database.transaction(async (em) => {
-    requireAll(await heldNow(em, actor), ['service_accounts.write']);
-    const now = deps.clock.now();
-    const created = em.create(ServiceAccount, {
+  return database.transaction(caller, async (tx) => {
+    await requireNow(tx, ['service_accounts.write']);
+    const created = serviceAccountsIn(tx.em).create({
       id: uuidv7(),
       displayName,
       description,
       roles: [],
       state: 'active',
-      createdAt: now,
-      updatedAt: now,
+      createdAt: tx.now,
+      updatedAt: tx.now,
     });
-    recordAudit(em, deps, caller, {
-      type: 'service_account.created',
-      actor: actor.id,
-      subject: created.id,
-    });
-    await em.persist(created).flush();
+    tx.audit({ type: 'service_account.created', subject: created.id });
+    await tx.em.persist(created).flush();
     return created;
-  }, caller.signal);
+  });
 }

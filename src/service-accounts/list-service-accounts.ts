@@ -1,31 +1,28 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { pagePosition, pageToken } from '../platform/page-token.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { ServiceAccount } from './service-account.entity.ts';
+import { type PageRequest, readPage } from '../platform/page.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { ServiceAccount } from './service-account.entity.ts';
+import { serviceAccountsIn } from './service-account.repository.ts';
 
-const DEFAULT_PAGE_SIZE = 50;
-const QUERY = ['service_accounts'];
-
-/** Service accounts, the newest first. Throws `INVALID_REQUEST` for a page token that is not ours. */
+/** Lists service accounts, newest first. Throws `INVALID_REQUEST` for a foreign page token. */
 export async function listServiceAccounts(
-  { database, keyring }: { database: SqlDatabase; keyring: Keyring },
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  request: { pageSize: number; pageToken: string },
+  request: PageRequest,
 ): Promise<{ serviceAccounts: ServiceAccount[]; nextPageToken: string }> {
-  const before = pagePosition(keyring, QUERY, request.pageToken);
-  const limit = request.pageSize || DEFAULT_PAGE_SIZE;
-  const found = await database.read(
-    (em) =>
-      em.find(
-        ServiceAccount,
-        { state: { $ne: 'deleted' }, ...(before === undefined ? {} : { id: { $lt: before } }) },
-        { orderBy: { id: 'desc' }, limit: limit + 1 },
+  const { items: serviceAccounts, nextPageToken } = await readPage(
+    keyring,
+    ['service_accounts'],
+    request,
+    (before, limit) =>
+      database.read(caller, (em) =>
+        serviceAccountsIn(em).find(
+          { state: { $ne: 'deleted' }, ...(before === undefined ? {} : { id: { $lt: before } }) },
+          { orderBy: { id: 'desc' }, limit },
+        ),
       ),
-    caller.signal,
+    (account) => account.id,
   );
-  const serviceAccounts = found.slice(0, limit);
-  const last = serviceAccounts.at(-1);
-  const nextPageToken = found.length > limit && last ? pageToken(keyring, QUERY, last.id) : '';
   return { serviceAccounts, nextPageToken };
 }

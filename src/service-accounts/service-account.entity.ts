@@ -23,6 +23,6 @@ const ServiceAccountSchema = defineEntity({
 
 type ServiceAccountState = 'active' | 'suspended' | 'deleted';
 
-/** A program that acts by API keys of its own. A deleted one keeps its row, for the audit log. */
+/** A program that acts with its own API keys. A deleted one keeps its row, for the audit log. */
 export class ServiceAccount extends ServiceAccountSchema.class {}
 ServiceAccountSchema.setClass(ServiceAccount);

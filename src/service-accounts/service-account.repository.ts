@@ -4,8 +4,9 @@ import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { ServiceAccount } from './service-account.entity.ts';
 
+/** The statements on service accounts. */
 export class ServiceAccountRepository extends Repository<ServiceAccount> {
-  /** The service account with this id, unless it was deleted, locked until the transaction ends. */
+  /** The service account with this id unless it was deleted, locked until the transaction ends. */
   lockLive(id: string): Promise<ServiceAccount | null> {
     return this.findOne(
       { id, state: { $ne: 'deleted' } },

@@ -1,44 +1,31 @@
-import { recordAudit } from '../audit/record.ts';
-import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { EntityManager } from '../platform/sql.ts';
 import type { RevocationCause } from '../revocations/revocation-cause.ts';
-import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { sessionsIn } from './session.repository.ts';
 
-export type EndSessionsDeps = { clock: Clock; revocations: RevocationFeed };
-
-/** Who ends them, where that is not their owner, and which one stays. */
-type Ending = { actor?: string | undefined; except?: string | undefined };
-
 /**
- * Ends all sessions of an account, but for `except`, in the transaction of what is the cause. Gives
- * what to do once that has committed: from then on this replica refuses their tokens, and the others
- * do within a second (S09).
+ * Ends all sessions of an account, except `except`, in the transaction of their cause, and returns
+ * how many there were. From the commit on this replica refuses their tokens, and the others do within
+ * a second (S09). `actor` is who ends them: by default whoever calls, or the owner if nobody is
+ * signed in.
  */
-export async function endAllSessions(
-  em: EntityManager,
-  deps: EndSessionsDeps,
-  caller: Caller,
+export async function endSessions(
+  tx: Transaction,
   accountId: string,
   cause: RevocationCause,
-  { actor = accountId, except }: Ending = {},
-): Promise<{ count: number; afterCommit: () => void }> {
-  const now = deps.clock.now();
-  const sessionIds = await sessionsIn(em).endAll(accountId, cause, now, except);
-  if (sessionIds.length > 0) {
-    recordAudit(em, deps, caller, {
-      type: 'sessions.ended',
-      actor,
-      subject: accountId,
-      details: { cause, session_ids: sessionIds },
-    });
-  }
-  const afterCommit = await deps.revocations.revokeSessions(em, sessionIds, cause);
-  return { count: sessionIds.length, afterCommit };
-}
-
-/** The same, for whoever does not ask how many there were. */
-export async function endSessions(...of: Parameters<typeof endAllSessions>): Promise<() => void> {
-  return (await endAllSessions(...of)).afterCommit;
+  { except, actor }: { except?: string | undefined; actor?: string } = {},
+): Promise<number> {
+  const ids = await sessionsIn(tx.em).endAll(accountId, cause, tx.now, except);
+  if (ids.length === 0) return 0;
+  const isAnonymous = tx.caller.kind === 'anonymous';
+  tx.audit({
+    type: 'sessions.ended',
+    actor: actor ?? (isAnonymous ? accountId : undefined),
+    subject: accountId,
+    details: { cause, session_ids: ids },
+  });
+  await tx.revoke(
+    ids.map((id) => ({ kind: 'session', id })),
+    cause,
+  );
+  return ids.length;
 }

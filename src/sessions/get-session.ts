@@ -1,33 +1,20 @@
-import type { Caller } from '../platform/caller.ts';
-import type { ListSessionsDeps } from './list-sessions.ts';
-import {
-  liveSessions,
-  noSuchSession,
-  type SessionReader,
-  type SessionView,
-} from './session-view.ts';
+import { type Caller, holds } from '../platform/caller.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { noSuchSession, type SessionView, sessionViewsIn } from './session-view.repository.ts';
 
 /**
- * One live session: the caller's own, or with `sessions.read` anybody's. Throws `NOT_FOUND`, which tells
- * nobody whether somebody else has it (S10).
+ * Returns a live session: the caller's own, or with `sessions.read` anyone's. Throws `NOT_FOUND`, which
+ * does not reveal whether the session is someone else's (S10).
  */
 export async function getSession(
-  { database, clock, tokens }: ListSessionsDeps,
+  { database, tokens }: { database: Database; tokens: { sessionIdleTtlMs: number } },
   caller: Caller,
-  reader: SessionReader,
   sessionId: string,
 ): Promise<SessionView> {
-  const everybodys = reader.permissions.includes('sessions.read');
-  const [session] = await database.read(
-    (em) =>
-      liveSessions(em, {
-        sessionId,
-        ...(everybodys ? {} : { accountId: reader.accountId }),
-        limit: 1,
-        now: clock.now(),
-        idleTtlMs: tokens.sessionIdleTtlMs,
-      }),
-    caller.signal,
+  const whose = holds(caller, 'sessions.read') ? {} : { accountId: caller.subject };
+  const idleTtlMs = tokens.sessionIdleTtlMs;
+  const [session] = await database.read(caller, (em, now) =>
+    sessionViewsIn(em).live({ ...whose, sessionId, limit: 1, now, idleTtlMs }),
   );
   if (!session) throw noSuchSession();
   return session;

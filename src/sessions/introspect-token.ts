@@ -18,8 +18,8 @@ export type IntrospectionQuery = {
 const INACTIVE: Introspection = { active: false, reason: 'INACTIVE' };
 
 /**
- * Says whether an access token is valid now and suffices. By RFC 7662, section 2.2, nothing more is
- * said of one that is not valid (A07). A failure to find out is thrown, never an answer.
+ * Returns whether an access token is valid now and sufficient. By RFC 7662, section 2.2, the answer
+ * says nothing more about a token that is not valid (A07). Throws if it can't find out.
  */
 export function introspectToken(
   verifier: AccessTokenVerifier,
@@ -40,7 +40,7 @@ function judge(principal: Principal, query: IntrospectionQuery): Introspection {
   if (!query.requiredScopes.every((scope) => principal.scopes.includes(scope))) {
     return { active: false, reason: 'SCOPE_MISSING', principal };
   }
-  // What the token carries counts for as long as its owner may do it.
+  // A scope of the token counts only while the token's owner holds the permission.
   const held = (name: string) => principal.permissions.includes(name);
   if (!query.requiredScopes.every(held) || !query.requiredPermissions.every(held)) {
     return { active: false, reason: 'PERMISSION_MISSING', principal };

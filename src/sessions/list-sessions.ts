@@ -1,67 +1,43 @@
-import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
+import { type Caller, holds } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
-import { pagePosition, pageToken } from '../platform/page-token.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import { liveSessions, type SessionReader, type SessionView } from './session-view.ts';
+import { type PageRequest, readPage } from '../platform/page.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import { type SessionView, sessionViewsIn } from './session-view.repository.ts';
 
-const DEFAULT_PAGE_SIZE = 50;
 const PERMISSION = 'sessions.read';
 
-export type ListSessionsDeps = {
-  database: SqlDatabase;
-  clock: Clock;
-  keyring: Keyring;
-  tokens: { sessionIdleTtlMs: number };
-};
-
-export type ListSessions = {
-  /** Empty: the caller's own. */
-  userId: string;
-  /** 0: the default. */
-  pageSize: number;
-  pageToken: string;
-};
-
 /**
- * The live sessions of the caller, or with `sessions.read` of anybody (S10), the newest first. A page
- * costs the same wherever it is.
+ * Lists the live sessions of the caller, or with `sessions.read` of anyone (S10), newest first. An
+ * empty `userId` stands for the caller.
  *
  * Throws `PERMISSION_DENIED`, and `INVALID_REQUEST` for a page token of another query.
  */
 export async function listSessions(
-  deps: ListSessionsDeps,
+  needs: { database: Database; keyring: Keyring; tokens: { sessionIdleTtlMs: number } },
   caller: Caller,
-  reader: SessionReader,
-  request: ListSessions,
+  request: PageRequest & { userId: string },
 ): Promise<{ sessions: SessionView[]; nextPageToken: string }> {
-  const accountId = request.userId === '' ? reader.accountId : request.userId.toLowerCase();
-  if (accountId !== reader.accountId && !reader.permissions.includes(PERMISSION)) {
-    const message = `the permission ${PERMISSION} is needed for the sessions of others`;
-    throw new Failure('denied', 'PERMISSION_DENIED', message, {
-      metadata: { permission: PERMISSION },
-    });
-  }
-  const query = ['sessions', accountId];
-  const before = pagePosition(deps.keyring, query, request.pageToken);
-  const limit = request.pageSize || DEFAULT_PAGE_SIZE;
-  const sessions = await deps.database.read(
-    (em) =>
-      liveSessions(em, {
-        accountId,
-        before,
-        limit: limit + 1,
-        now: deps.clock.now(),
-        idleTtlMs: deps.tokens.sessionIdleTtlMs,
-      }),
-    caller.signal,
+  const { database, keyring, tokens } = needs;
+  const accountId = request.userId === '' ? caller.subject : request.userId.toLowerCase();
+  if (accountId !== caller.subject && !holds(caller, PERMISSION)) throw permissionNeeded();
+  const idleTtlMs = tokens.sessionIdleTtlMs;
+  const { items: sessions, nextPageToken } = await readPage(
+    keyring,
+    ['sessions', accountId],
+    request,
+    (before, limit) =>
+      database.read(caller, (em, now) =>
+        sessionViewsIn(em).live({ accountId, before, limit, now, idleTtlMs }),
+      ),
+    (session) => session.sessionId,
   );
-  const page = sessions.slice(0, limit);
-  const last = page.at(-1);
-  const hasMore = sessions.length > limit && last !== undefined;
-  return {
-    sessions: page,
-    nextPageToken: hasMore ? pageToken(deps.keyring, query, last.sessionId) : '',
-  };
+  return { sessions, nextPageToken };
+}
+
+function permissionNeeded(): Failure {
+  const message = `the permission ${PERMISSION} is needed for the sessions of others`;
+  return new Failure('denied', 'PERMISSION_DENIED', message, {
+    metadata: { permission: PERMISSION },
+  });
 }

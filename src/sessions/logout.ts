@@ -1,46 +1,33 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { parseRefreshToken } from './refresh-secret.ts';
 import { sessionsIn } from './session.repository.ts';
 
-export type LogoutDeps = {
-  database: SqlDatabase;
-  clock: Clock;
-  keyring: Keyring;
-  revocations: RevocationFeed;
-};
-
 /**
- * Ends the session of a refresh token, of whatever generation, or else the session with the id that
- * `ownSession` gives. Idempotent: what is over, or was never ours, needs no ending.
+ * Ends the session of a refresh token of any generation, or the caller's own if `presented` is empty.
+ * Idempotent: does nothing if the session has ended, or if the token was never issued here.
  *
  * When it returns, the session's end is on record with its revocation and audit event, this replica
  * refuses its access tokens, and the others do within a second.
  */
 export async function logout(
-  deps: LogoutDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
   presented: string,
-  ownSession: () => string,
 ): Promise<void> {
   const sessionId =
-    presented === '' ? ownSession() : parseRefreshToken(deps.keyring, presented)?.sessionId;
-  if (sessionId === undefined) return;
-  const afterCommit = await deps.database.transaction(async (em) => {
-    const accountId = await sessionsIn(em).end(sessionId, 'logout', deps.clock.now());
+    presented === '' ? caller.sessionId : parseRefreshToken(keyring, presented)?.sessionId;
+  if (!sessionId) return;
+  await database.transaction(caller, async (tx) => {
+    const accountId = await sessionsIn(tx.em).end(sessionId, 'logout', tx.now);
     if (accountId === undefined) return;
-    recordAudit(em, deps, caller, {
+    tx.audit({
       type: 'session.ended',
       actor: accountId,
       subject: accountId,
       details: { session_id: sessionId, cause: 'logout' },
     });
-    await em.flush();
-    return deps.revocations.revokeSessions(em, [sessionId], 'logout');
-  }, caller.signal);
-  afterCommit?.();
+    await tx.revoke([{ kind: 'session', id: sessionId }], 'logout');
+  });
 }

@@ -1,28 +1,28 @@
-/** Who a verified access token or API key speaks for. Times are whole seconds since 1970. */
+/**
+ * The user or service account that a verified access token or API key speaks for. Times are whole
+ * seconds since 1970.
+ */
 export type Principal = {
   type: 'user' | 'service_account';
   subject: string;
-  /** Empty where there is none: an API key, or a token that one was exchanged for. */
+  /** Empty without a session: an API key, or a token that one was exchanged for. */
   sessionId: string;
-  /** The API key that the credential is, or was exchanged for; empty for sign-ins. */
+  /** The API key that the credential is or was exchanged for; empty for a sign-in. */
   apiKeyId: string;
   tokenId: string;
-  /** The `kid` of the key that signed its token. */
+  /** The `kid` of the key that signed the token. */
   keyId: string;
   emailVerified: boolean;
-  /** None for API keys: what those may do is in their scopes alone. */
+  /** None for an API key, which may do what its scopes say and nothing else. */
   roles: readonly string[];
-  /** The roles that its owner's permissions follow from. */
+  /** The roles of the owner, from which the owner's permissions follow. */
   ownerRoles: readonly string[];
   scopes: readonly string[];
   permissions: readonly string[];
   amr: readonly string[];
   audience: readonly string[];
-  /** 0 where nobody signed in. */
+  /** 0 if nobody signed in. */
   authTime: number;
   issuedAt: number;
   expiresAt: number;
 };
-
-/** Who calls, by the access token that they showed. */
-export type Own = { accountId: string; sessionId: string };

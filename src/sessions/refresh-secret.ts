@@ -12,9 +12,9 @@ const BODY_BYTES = HEADER_BYTES + SECRET_BYTES + TAG_BYTES;
  * version (1 byte), the generation (4 bytes), the secret (32 bytes) and a tag (16 bytes) in
  * base64url.
  *
- * The tag is a MAC over all of it under a key that only we hold. It proves, without the database,
- * that we issued this generation, so that a guess costs nothing and an old generation can be told
- * from a guess. It opens nothing: the live secret is compared with its keyed hash.
+ * The tag is a MAC over all of it, under a key that only the service holds. It proves without the
+ * database that the service issued this generation: a guess costs nothing, and an old generation is
+ * distinguished from a guess. It grants nothing: the live secret is compared with its keyed hash.
  */
 export type RefreshSecret = {
   sessionId: string;
@@ -35,7 +35,8 @@ export function firstRefreshSecret(keyring: Keyring, sessionId: string): Refresh
 
 /**
  * The generation after this one. It is derived (HKDF, RFC 5869) from the presented secret and a key
- * of ours: the same for every replica and every retry, and unknown to who holds only one of the two.
+ * of the service: the same on every replica and retry, and unknown to anyone who holds only one of
+ * the two.
  */
 export function successorOf(
   keyring: Keyring,
@@ -50,24 +51,26 @@ export function successorOf(
   };
 }
 
-/** What the database keeps of the live generation: HMAC-SHA-256 under a key of the given version. */
+/** What the database keeps of the live generation: HMAC-SHA-256 under the token's key version. */
 export function refreshHash(keyring: Keyring, token: RefreshSecret): Buffer {
   return keyring.mac('refresh-token/hash', token.secret, token.keyVersion);
 }
 
-/** The text that the client gets. */
+/** The text that the client receives. */
 export function formatRefreshToken(keyring: Keyring, token: RefreshSecret): string {
   const body = Buffer.concat([header(token), token.secret, tag(keyring, token)]);
   return `${PREFIX}${packUuid(token.sessionId)}.${body.toString('base64url')}`;
 }
 
-/** The token behind a text, or undefined where we did not issue it. Needs no database. */
+/**
+ * The token that a text stands for, or undefined if the service did not issue it. Needs no database.
+ */
 export function parseRefreshToken(keyring: Keyring, text: string): RefreshSecret | undefined {
   const [, packed = '', encoded = ''] = /^csr_([\w-]{22})\.([\w-]{71})$/.exec(text) ?? [];
   const sessionId = unpackUuid(packed);
   const body = Buffer.from(encoded, 'base64url');
   if (sessionId === undefined || body.length !== BODY_BYTES) return undefined;
-  // A token has one spelling: the last character's spare bits are not free.
+  // A token has one spelling: the spare bits of its last character must be zero.
   if (body.toString('base64url') !== encoded) return undefined;
   const token = {
     sessionId,

@@ -1,144 +1,131 @@
 import { LockMode } from '@mikro-orm/core';
 import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
-import { recordAudit } from '../audit/record.ts';
-import { type NoticeDeps, sendNotice } from '../one-time-tokens/notices.ts';
+import { sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
-import { equalInConstantTime } from '../platform/crypto.ts';
+import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import type { RevocationFeed } from '../revocations/revocation-feed.ts';
-import { type IssuedTokens, issueTokens, type SessionDeps } from './open-session.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import {
   parseRefreshToken,
   type RefreshSecret,
   refreshHash,
   successorOf,
 } from './refresh-secret.ts';
-import { Session } from './session.entity.ts';
-import { type RefreshedSession, sessionsIn } from './session.repository.ts';
+import type { Session } from './session.entity.ts';
+import { sessionsIn } from './session.repository.ts';
+import { type RefreshedSession, sessionRefreshesIn } from './session-refresh.repository.ts';
+import type { IssuedTokens, TokenIssuer } from './token-issuer.ts';
 
 /** How long a client that lost the answer may ask again (S06). */
 const GRACE_MS = 10_000;
 
-export type RefreshDeps = SessionDeps &
-  NoticeDeps & { database: SqlDatabase; revocations: RevocationFeed };
-
 /**
  * Exchanges a refresh token for the next pair of tokens, in one statement.
  *
- * A token has one successor (S05). Presented again within the grace time it gives the identical
- * successor, as long as that has not been used (S06); presented later it ends the session, which is
- * audited and mailed (S07). The roles are read anew, so that nothing survives that was taken away
- * (S08).
+ * A token has one successor (S05). Presented again within the grace time it yields the same successor,
+ * as long as that has not been used (S06). Presented later it ends the session, which is audited and
+ * mailed (S07). The roles are read again, so that nothing survives that was taken away (S08).
  */
 export async function refreshToken(
-  deps: RefreshDeps,
+  needs: {
+    database: Database;
+    keyring: Keyring;
+    tokens: { sessionIdleTtlMs: number };
+    tokenIssuer: TokenIssuer;
+  },
   caller: Caller,
   presented: string,
 ): Promise<IssuedTokens> {
-  const { database, clock, keyring, tokens } = deps;
+  const { database, keyring, tokens, tokenIssuer } = needs;
   const token = parseRefreshToken(keyring, presented);
   if (!token) throw refused('TOKEN_INVALID', 'the refresh token is not valid');
   const successor = successorOf(keyring, token);
-  const now = clock.now();
-  const session = await database.read(
-    (em) =>
-      sessionsIn(em).rotate({
-        sessionId: token.sessionId,
-        generation: token.generation,
-        hash: refreshHash(keyring, token),
-        keyVersion: token.keyVersion,
-        successor: { hash: refreshHash(keyring, successor), keyVersion: successor.keyVersion },
-        now,
-        idleSince: addMs(now, -tokens.sessionIdleTtlMs),
-      }),
-    caller.signal,
+  const session = await database.read(caller, (em, now) =>
+    sessionRefreshesIn(em).rotate({
+      sessionId: token.sessionId,
+      generation: token.generation,
+      hash: refreshHash(keyring, token),
+      keyVersion: token.keyVersion,
+      successor: { hash: refreshHash(keyring, successor), keyVersion: successor.keyVersion },
+      now,
+      idleSince: addMs(now, -tokens.sessionIdleTtlMs),
+    }),
   );
-  if (session) return issueTokens(deps, session, successor);
-  const verdict = await database.transaction((em) => judge(em, deps, caller, token), caller.signal);
-  verdict.afterCommit?.();
-  if (verdict.failure) throw verdict.failure;
-  return issueTokens(deps, verdict.session, verdict.successor);
+  if (session) return tokenIssuer.issueTokens(session, successor);
+  const repeated = await database.transaction(caller, (tx) => judge(tx, needs, token));
+  return tokenIssuer.issueTokens(repeated.session, repeated.successor);
 }
 
-type Verdict =
-  | { failure: Failure; afterCommit?: () => void }
-  | { failure?: never; afterCommit?: never; session: RefreshedSession; successor: RefreshSecret };
-
-/** Why a token was not the live one. The refusal is returned, so that what it leaves commits. */
+/**
+ * Finds out why a token was not the live one. Returns the session and the live token if the client asks
+ * again within the grace time, and throws the refusal of any other token.
+ */
 async function judge(
-  em: EntityManager,
-  deps: RefreshDeps,
-  caller: Caller,
+  tx: Transaction,
+  { keyring, tokens }: { keyring: Keyring; tokens: { sessionIdleTtlMs: number } },
   token: RefreshSecret,
-): Promise<Verdict> {
-  const { clock, tokens } = deps;
-  const now = clock.now();
-  const { account, session } = await lock(em, token.sessionId);
+): Promise<{ session: RefreshedSession; successor: RefreshSecret }> {
+  const { em, now } = tx;
+  const { account, session } = await lockWithAccount(em, token.sessionId);
   if (!session || token.generation > session.refreshGeneration) {
-    return { failure: refused('TOKEN_INVALID', 'the refresh token is not valid') };
+    throw refused('TOKEN_INVALID', 'the refresh token is not valid');
   }
-  if (session.endedAt) {
-    return { failure: refused('TOKEN_REVOKED', 'the session has been ended') };
-  }
+  if (session.endedAt) throw refused('TOKEN_REVOKED', 'the session has been ended');
   if (!session.isLive(now, tokens.sessionIdleTtlMs)) {
-    return { failure: refused('TOKEN_EXPIRED', 'the session is over; sign in again') };
+    throw refused('TOKEN_EXPIRED', 'the session is over; sign in again');
   }
-  const current = await sessionsIn(em).findRefreshed(session.id);
+  const current = await sessionRefreshesIn(em).findRefreshed(session.id);
   if (!current || token.generation === session.refreshGeneration) {
-    return { failure: refused('TOKEN_REVOKED', 'the account may not sign in') };
+    throw refused('TOKEN_REVOKED', 'the account may not sign in');
   }
-  const successor = successorOf(deps.keyring, token, session.refreshKeyVersion);
-  const isLive =
+  const successor = successorOf(keyring, token, session.refreshKeyVersion);
+  const isUnused =
     successor.generation === session.refreshGeneration &&
-    equalInConstantTime(refreshHash(deps.keyring, successor), session.refreshHash);
-  if (isLive && now <= addMs(session.refreshedAt, GRACE_MS)) return { session: current, successor };
-  return raiseAlarm(em, deps, caller, session, account);
-}
-
-/** The session with its account: first the account, as everybody does who changes its sessions. */
-async function lock(em: EntityManager, id: string) {
-  const found = await em.findOne(Session, { id });
-  if (!found) return { account: null, session: null };
-  const account = await accountsIn(em).lockLive({ id: found.account as string });
-  await em.refresh(found, { lockMode: LockMode.PESSIMISTIC_WRITE });
-  return { account, session: found };
-}
-
-/** Somebody holds a copy: the session ends for everybody who holds a token of it. */
-async function raiseAlarm(
-  em: EntityManager,
-  deps: RefreshDeps,
-  caller: Caller,
-  session: Session,
-  owner: Account | null,
-): Promise<Verdict> {
-  const accountId = session.account as string;
-  await sessionsIn(em).end(session.id, 'refresh_token_reused', deps.clock.now());
-  const afterCommit = await deps.revocations.revokeSessions(
-    em,
-    [session.id],
-    'refresh_token_reused',
+    equalInConstantTime(refreshHash(keyring, successor), session.refreshHash);
+  if (isUnused && now <= addMs(session.refreshedAt, GRACE_MS)) {
+    return { session: current, successor };
+  }
+  await raiseAlarm(tx, keyring, session, account);
+  throw tx.refusal(
+    refused(
+      'REFRESH_TOKEN_REUSED',
+      'the refresh token had been used before; the session has been ended',
+    ),
   );
-  recordAudit(em, deps, caller, {
+}
+
+/** Locks a session and its account: the account first, as everyone who changes its sessions does. */
+async function lockWithAccount(em: EntityManager, id: string) {
+  const session = await sessionsIn(em).findOne({ id });
+  if (!session) return { account: null, session: null };
+  const account = await accountsIn(em).lockLive({ id: session.account as string });
+  await em.refresh(session, { lockMode: LockMode.PESSIMISTIC_WRITE });
+  return { account, session };
+}
+
+/** Ends the session for everyone who holds a token of it, since one of them holds a copy. */
+async function raiseAlarm(
+  tx: Transaction,
+  keyring: Keyring,
+  { id, account, deviceLabel }: Session,
+  owner: Account | null,
+): Promise<void> {
+  const cause = 'refresh_token_reused';
+  await sessionsIn(tx.em).end(id, cause, tx.now);
+  await tx.revoke([{ kind: 'session', id }], cause);
+  tx.audit({
     type: 'session.refresh_token_reused',
-    subject: accountId,
+    actor: null,
+    subject: account as string,
     outcome: 'failure',
     reason: 'REFRESH_TOKEN_REUSED',
-    details: { session_id: session.id },
+    details: { session_id: id },
   });
-  const { deviceLabel } = session;
-  const notice = { template: 'refresh_token_reused', deviceLabel } as const;
-  if (owner) await sendNotice(em, deps, owner, notice);
-  await em.flush();
-  const failure = refused(
-    'REFRESH_TOKEN_REUSED',
-    'the refresh token had been used before; the session has been ended',
-  );
-  return { failure, afterCommit };
+  if (owner) await sendNotice(tx, keyring, owner, { template: cause, deviceLabel });
 }
 
 function refused(

@@ -1,54 +1,29 @@
-import { recordAudit } from '../audit/record.ts';
-import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-import type { EndSessionsDeps } from './end-sessions.ts';
-import { Session } from './session.entity.ts';
+import { type Caller, holds } from '../platform/caller.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { sessionsIn } from './session.repository.ts';
-import { noSuchSession, type SessionReader } from './session-view.ts';
-
-export type RevokeSessionDeps = EndSessionsDeps & { database: SqlDatabase };
+import { noSuchSession } from './session-view.repository.ts';
 
 /**
- * Ends one session: the caller's own, or with `sessions.revoke` anybody's (S10). Idempotent: one that
- * has ended stays so. When it returns, the end is on record with its revocation and audit event, this
- * replica refuses the session's tokens, and the others do within a second (S09).
+ * Ends one session: the caller's own, or with `sessions.revoke` anyone's (S10). Idempotent. When it
+ * returns, the end is on record with its revocation and audit event, this replica refuses the session's
+ * tokens, and the others do within a second (S09).
  *
- * Throws `NOT_FOUND`, also for a session of somebody else without the permission.
+ * Throws `NOT_FOUND`, also for someone else's session without the permission.
  */
 export async function revokeSession(
-  deps: RevokeSessionDeps,
+  { database }: { database: Database },
   caller: Caller,
-  reader: SessionReader,
   sessionId: string,
 ): Promise<void> {
-  const afterCommit = await deps.database.transaction(
-    (em) => end(em, deps, caller, reader, sessionId),
-    caller.signal,
-  );
-  afterCommit?.();
-}
-
-async function end(
-  em: EntityManager,
-  deps: RevokeSessionDeps,
-  caller: Caller,
-  reader: SessionReader,
-  sessionId: string,
-): Promise<(() => void) | undefined> {
-  const session = await em.findOne(Session, { id: sessionId });
-  const isTheirs = session?.account === reader.accountId;
-  if (!session || !(isTheirs || reader.permissions.includes('sessions.revoke'))) {
-    throw noSuchSession();
-  }
-  const cause = 'session_revoked';
-  const subject = await sessionsIn(em).end(sessionId, cause, deps.clock.now());
-  if (subject === undefined) return undefined;
-  recordAudit(em, deps, caller, {
-    type: 'session.ended',
-    actor: reader.accountId,
-    subject,
-    details: { session_id: sessionId, cause },
+  await database.transaction(caller, async (tx) => {
+    const sessions = sessionsIn(tx.em);
+    const session = await sessions.findOne({ id: sessionId });
+    const isOwn = session?.account === caller.subject;
+    if (!session || !(isOwn || holds(caller, 'sessions.revoke'))) throw noSuchSession();
+    const cause = 'session_revoked';
+    const subject = await sessions.end(sessionId, cause, tx.now);
+    if (subject === undefined) return;
+    tx.audit({ type: 'session.ended', subject, details: { session_id: sessionId, cause } });
+    await tx.revoke([{ kind: 'session', id: sessionId }], cause);
   });
-  return deps.revocations.revokeSessions(em, [sessionId], cause);
 }

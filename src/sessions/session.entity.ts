@@ -14,11 +14,11 @@ const SessionSchema = defineEntity({
     amr: p.array().columnType('text[]'),
     authTime: p.datetime().columnType('timestamptz'),
     createdAt: p.datetime().columnType('timestamptz'),
-    /** The absolute end, however often it is refreshed. */
+    /** When it ends, however often it is refreshed. */
     expiresAt: p.datetime().columnType('timestamptz').index('sessions_expires_at'),
     endedAt: p.datetime().columnType('timestamptz').nullable(),
     endCause: p.text().nullable(),
-    /** How often the refresh token has been exchanged: the number of its live generation. */
+    /** The number of the live generation: how often the refresh token has been exchanged. */
     refreshGeneration: p.integer(),
     /** The keyed hash of the live refresh token's secret. */
     refreshHash: p.uint8array(),
@@ -29,17 +29,14 @@ const SessionSchema = defineEntity({
 });
 
 /**
- * A sign-in that lasts. The session is its own refresh-token lineage: it holds the one generation
- * that is live, so that there can't be two (docs/decisions/0004-refresh-tokens.md).
+ * A lasting sign-in. The session is its own refresh-token lineage: it holds the one live generation, so
+ * that there can't be two (docs/decisions/0004-refresh-tokens.md).
  */
 export class Session extends SessionSchema.class {
   /** Whether it can still be refreshed. */
   isLive(now: Date, idleTtlMs: number): boolean {
-    return !this.endedAt && this.expiresAt > now && now.getTime() < this.idleEnd(idleTtlMs);
-  }
-
-  idleEnd(idleTtlMs: number): number {
-    return this.refreshedAt.getTime() + idleTtlMs;
+    const idleEnd = this.refreshedAt.getTime() + idleTtlMs;
+    return !this.endedAt && this.expiresAt > now && now.getTime() < idleEnd;
   }
 }
 SessionSchema.setClass(Session);

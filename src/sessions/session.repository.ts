@@ -1,54 +1,12 @@
 import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.repository.ts';
 import { Repository } from '../platform/repository.ts';
-import { type EntityManager, timestamp } from '../platform/sql.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import { Session } from './session.entity.ts';
 
-/** A refresh token's place in its session: what the database compares and replaces. */
-export type Rotation = {
-  sessionId: string;
-  generation: number;
-  hash: Uint8Array;
-  keyVersion: number;
-  successor: { hash: Uint8Array; keyVersion: number };
-  now: Date;
-  idleSince: Date;
-};
-
-/** A session and what its owner may do at this moment. */
-export type RefreshedSession = {
-  sessionId: string;
-  accountId: string;
-  amr: string[];
-  authTime: Date;
-  refreshedAt: Date;
-  expiresAt: Date;
-  roles: string[];
-  emailVerified: boolean;
-};
-
-type Row = Omit<RefreshedSession, 'authTime' | 'refreshedAt' | 'expiresAt'> & {
-  authTime: string;
-  refreshedAt: string;
-  expiresAt: string;
-};
-
-function refreshed(row: Row): RefreshedSession {
-  return {
-    ...row,
-    authTime: timestamp(row.authTime),
-    refreshedAt: timestamp(row.refreshedAt),
-    expiresAt: timestamp(row.expiresAt),
-  };
-}
-
+/** Rows deleted in one statement. */
 const BATCH = 1000;
 
-const OWNER = `
-  s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
-  s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
-  a.email_verified_at is not null as "emailVerified"`;
-
-/** A session that begins. */
+/** A session that is being opened. */
 export type NewSession = {
   id: string;
   accountId: string;
@@ -61,8 +19,9 @@ export type NewSession = {
   refresh: { generation: number; hash: Uint8Array; keyVersion: number };
 };
 
+/** The SQL of sessions. */
 export class SessionRepository extends Repository<Session> {
-  /** Inserts a session with its event, and notes the sign-in in its account: one round trip. */
+  /** Inserts a session with its audit event and notes the sign-in in its account, in one statement. */
   async open(session: NewSession, event: AuditEventRow): Promise<void> {
     const parameters = [
       session.id,
@@ -89,46 +48,7 @@ export class SessionRepository extends Repository<Session> {
     );
   }
 
-  /**
-   * Replaces the live refresh token by its successor, in one statement. Gives nothing where the
-   * presented one is not live, the session is over, or its owner may not sign in. Of several at
-   * once, one replaces it: the others wait for its row and then no longer match.
-   */
-  async rotate(rotation: Rotation): Promise<RefreshedSession | undefined> {
-    const rows = await this.query<Row>(
-      `update sessions s
-       set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
-           refresh_key_version = $6, refreshed_at = $7
-       from accounts a
-       where s.id = $1 and s.refresh_generation = $2 and s.refresh_hash = $3
-         and s.refresh_key_version = $4 and s.ended_at is null and s.expires_at > $7
-         and s.refreshed_at > $8 and a.id = s.account_id and a.state = 'active'
-       returning ${OWNER}`,
-      [
-        rotation.sessionId,
-        rotation.generation,
-        rotation.hash,
-        rotation.keyVersion,
-        rotation.successor.hash,
-        rotation.successor.keyVersion,
-        rotation.now,
-        rotation.idleSince,
-      ],
-    );
-    return rows.map(refreshed)[0];
-  }
-
-  /** The session with its owner, in the shape that `rotate` gives. */
-  async findRefreshed(sessionId: string): Promise<RefreshedSession | undefined> {
-    const rows = await this.query<Row>(
-      `select ${OWNER} from sessions s join accounts a on a.id = s.account_id
-       where s.id = $1 and a.state = 'active'`,
-      [sessionId],
-    );
-    return rows.map(refreshed)[0];
-  }
-
-  /** Ends a session that has not ended. Gives its owner's id, or nothing where it had. */
+  /** Ends a session and returns its owner's id; undefined if it does not exist or had ended before. */
   async end(sessionId: string, cause: string, now: Date): Promise<string | undefined> {
     const rows = await this.query<{ accountId: string }>(
       `update sessions set ended_at = $2, end_cause = $3
@@ -138,7 +58,7 @@ export class SessionRepository extends Repository<Session> {
     return rows[0]?.accountId;
   }
 
-  /** Ends all sessions of an account that have not ended, but for one. Gives their ids. */
+  /** Ends an account's sessions, except `except` and those that are over, and returns their ids. */
   async endAll(accountId: string, cause: string, now: Date, except?: string): Promise<string[]> {
     const rows = await this.query<{ id: string }>(
       `update sessions set ended_at = $2, end_cause = $3
@@ -149,7 +69,7 @@ export class SessionRepository extends Repository<Session> {
     return rows.map(({ id }) => id);
   }
 
-  /** Deletes some of the sessions that were over before `limit`. Says whether there may be more. */
+  /** Deletes some of the sessions that expired before `limit`. Returns whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from sessions where id in

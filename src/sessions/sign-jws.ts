@@ -9,11 +9,11 @@ const signInThread = promisify(sign) as (
 ) => Promise<Buffer>;
 
 /**
- * A JWS in compact form over a JSON payload, RFC 7515 section 7.1, by the algorithms of RFC 7518
- * section 3 and RFC 8037 section 3.1.
+ * Signs a JSON payload as a JWS in compact form (RFC 7515, section 7.1), with the algorithms of RFC
+ * 7518, section 3, and RFC 8037, section 3.1.
  *
- * Elliptic curves sign here and now, in 60 µs; handing that to a thread and back, as WebCrypto does,
- * costs more than the signature. RSA takes a millisecond, and goes to a thread.
+ * Elliptic curves sign on the main thread, in 60 µs: handing that to another thread, as WebCrypto
+ * does, costs more than the signature. RSA takes a millisecond, and goes to another thread.
  */
 export async function signJws(
   header: { alg: SigningAlgorithm; typ: string; kid: string },

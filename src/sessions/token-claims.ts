@@ -2,10 +2,10 @@ import type { Principal } from './principal.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
-/** The last second of the year 9999: what the API's timestamps can say. */
+/** The last second of the year 9999, the last that a protobuf timestamp can express. */
 const LATEST_SECONDS = 253_402_300_799;
 
-/** The claims of a JWT's payload (RFC 7519, section 7.2), or undefined where it holds none. */
+/** The claims of a JWT's payload (RFC 7519, section 7.2), or undefined if it is no JSON object. */
 export function parseClaims(payload: Uint8Array): Claims | undefined {
   try {
     const claims = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
@@ -16,8 +16,9 @@ export function parseClaims(payload: Uint8Array): Claims | undefined {
 }
 
 /**
- * The principal that the claims of an access token by RFC 9068 describe, signed by the key with this
- * id, or undefined where one is missing or odd (S04). Whose token it is and whether its time has come is not looked at here.
+ * The principal described by the claims of an access token (RFC 9068), or undefined if a claim is
+ * missing or malformed (S04). `keyId` names the key that signed it. Issuer and times are checked
+ * elsewhere.
  */
 export function principalOf(claims: Claims, keyId: string): Principal | undefined {
   const { sub, jti, iat, exp, scope } = claims;
@@ -49,14 +50,14 @@ type Origin = Pick<
   'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'ownerRoles' | 'amr' | 'authTime'
 >;
 
-/** What a token says of the sign-in that it comes from. */
+/** What a token says about the sign-in that it comes from. */
 function signIn({ sid, roles, amr, acr, auth_time: authTime }: Claims): Origin | undefined {
   if (!isTextList(roles)) return undefined;
   if (!isUuid(sid) || !isTextList(amr) || !isText(acr) || !isSeconds(authTime)) return undefined;
   return { type: 'user', sessionId: sid, apiKeyId: '', roles, ownerRoles: roles, amr, authTime };
 }
 
-/** What a token says of the API key that it was exchanged for: no sign-in stands behind it. */
+/** What a token says about the API key that it was exchanged for, without a sign-in. */
 function apiKey({ api_key_id: id, sub_type: type, sid, owner_roles: ownerRoles }: Claims) {
   if (!isTextList(ownerRoles)) return undefined;
   if (!isUuid(id) || (type !== 'user' && type !== 'service_account')) return undefined;

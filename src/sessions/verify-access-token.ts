@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
-import { ACCESS_TOKEN_TYPE, type TokenSettings } from './access-token.ts';
+import { ACCESS_TOKEN_TYPE } from './access-token.ts';
 import type { Principal } from './principal.ts';
 import { isSeconds, parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
@@ -17,34 +17,34 @@ const CLOCK_TOLERANCE_SECONDS = 5;
 /** A JWS in compact form, RFC 7515 section 3.1. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-export type VerifierDeps = {
+type VerifierParts = {
   clock: Clock;
   keys: Pick<KeySet, 'find' | 'has'>;
-  tokens: Pick<TokenSettings, 'issuer'>;
+  tokens: { issuer: string };
   revocations: Pick<RevocationFeed, 'isStale' | 'look' | 'covers' | 'coversKey'>;
   roles: Pick<RoleBook, 'isStale' | 'look' | 'permissionsOf' | 'version'>;
 };
 
-/** A principal, and the version of the role book by which its permissions were worked out. */
+/** A principal, and the version of the role book from which its permissions follow. */
 type Known = { principal: Principal; version: number };
 
 /**
- * Verifies access tokens. A token's signature is verified once; after that the token is known by its
- * digest, in a bounded cache. Time, revocations and roles are checked on every call.
+ * Verifies access tokens. A token's signature is verified once; after that a bounded cache knows the
+ * token by its digest. Time, revocations and roles are checked on every call.
  */
 export class AccessTokenVerifier {
-  readonly #deps: VerifierDeps;
+  readonly #parts: VerifierParts;
   readonly #known = new LRUCache<string, Known>({ max: CACHED_TOKENS });
 
-  constructor(deps: VerifierDeps) {
-    this.#deps = deps;
+  constructor(parts: VerifierParts) {
+    this.#parts = parts;
   }
 
   /**
-   * The principal of an access token that is valid now (S01).
+   * Returns the principal of an access token that is valid now (S01).
    *
-   * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED` or `TOKEN_REVOKED` as `unauthenticated`; failures of the
-   * database, where a key has to be looked up, pass as what they are.
+   * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED` or `TOKEN_REVOKED`. If a key has to be looked up and the
+   * database fails, throws that failure.
    */
   verify(token: string): Principal | Promise<Principal> {
     // Before any parsing or cryptography (S03).
@@ -59,9 +59,9 @@ export class AccessTokenVerifier {
     });
   }
 
-  /** Memory is trusted while it follows the database; after that the database is asked each time. */
+  /** Trusts memory while it follows the database; otherwise asks the database first. */
   #current(known: Known): Principal | Promise<Principal> {
-    const { revocations, roles } = this.#deps;
+    const { revocations, roles } = this.#parts;
     if (!revocations.isStale && !roles.isStale) return this.#live(known);
     return Promise.all([
       revocations.isStale && revocations.look(),
@@ -70,24 +70,24 @@ export class AccessTokenVerifier {
   }
 
   #live(known: Known): Principal {
-    if (known.version !== this.#deps.roles.version) this.#narrow(known);
+    if (known.version !== this.#parts.roles.version) this.#narrow(known);
     const { principal } = known;
-    const now = this.#deps.clock.now().getTime() / 1000;
+    const now = this.#parts.clock.now().getTime() / 1000;
     if (principal.expiresAt <= now) {
       throw new Failure('unauthenticated', 'TOKEN_EXPIRED', 'the access token has expired');
     }
-    if (this.#deps.revocations.covers(principal)) throw revokedToken();
-    // The time in a token forged with a key that was revoked outlasts the revocation.
-    if (!this.#deps.keys.has(principal.keyId)) throw invalidToken();
+    if (this.#parts.revocations.covers(principal)) throw revokedToken();
+    // A token forged with a revoked key may carry an expiry beyond the revocation's.
+    if (!this.#parts.keys.has(principal.keyId)) throw invalidToken();
     return principal;
   }
 
   /**
-   * Works out what the token's owner may do by what its roles allow now (S09). The principal stays the
-   * same object where that is no change: answers are kept for it.
+   * Limits the token's permissions to what the owner's roles allow now (S09). If nothing changes, the
+   * principal stays the same object, since answers are cached by it.
    */
   #narrow(known: Known): void {
-    const { roles } = this.#deps;
+    const { roles } = this.#parts;
     const { principal } = known;
     known.version = roles.version;
     const allowed = new Set(roles.permissionsOf(principal.ownerRoles));
@@ -97,7 +97,7 @@ export class AccessTokenVerifier {
   }
 
   async #verify(token: string): Promise<Principal> {
-    const { keys, tokens, revocations } = this.#deps;
+    const { keys, tokens, revocations } = this.#parts;
     const header = jwsHeader(token);
     const kid = header?.kid;
     if (!header || !isAccessTokenType(header.typ) || typeof kid !== 'string') throw invalidToken();
@@ -112,14 +112,14 @@ export class AccessTokenVerifier {
     return principal;
   }
 
-  /** Clocks differ a little; a token from further in the future is not one of ours. */
+  /** Allows for clocks that differ a little, and refuses a token from further in the future. */
   #checkBegun(time: unknown): void {
-    const latest = this.#deps.clock.now().getTime() / 1000 + CLOCK_TOLERANCE_SECONDS;
+    const latest = this.#parts.clock.now().getTime() / 1000 + CLOCK_TOLERANCE_SECONDS;
     if (!isSeconds(time) || time > latest) throw invalidToken();
   }
 }
 
-/** RFC 9068, section 4: with or without `application/`, which RFC 7515 lets issuers leave out. */
+/** With or without `application/`, which RFC 7515 lets issuers omit (RFC 9068, section 4). */
 function isAccessTokenType(typ: unknown): boolean {
   return (
     typeof typ === 'string' && typ.toLowerCase().replace('application/', '') === ACCESS_TOKEN_TYPE

@@ -1,7 +1,7 @@
 import { compactVerify, decodeProtectedHeader, errors, type JWSHeaderParameters } from 'jose';
 import type { VerificationKey } from '../signing-keys/verification-key.ts';
 
-/** The protected header of a JWS, which nobody has verified yet, or undefined where there is none. */
+/** The protected header of a JWS, not yet verified, or undefined if there is none. */
 export function jwsHeader(jws: string): JWSHeaderParameters | undefined {
   try {
     return decodeProtectedHeader(jws);
@@ -11,10 +11,10 @@ export function jwsHeader(jws: string): JWSHeaderParameters | undefined {
 }
 
 /**
- * The payload of a JWS in compact form (RFC 7515) that this key signed, or undefined.
+ * Returns the payload of a JWS in compact form (RFC 7515) if this key signed it, else undefined.
  *
- * The key decides the algorithm, never the token. Nothing in the header finds or brings a key, and a
- * header that names a critical extension is refused, since we know none (section 4.1.11).
+ * The key decides the algorithm, never the token. No header field leads to a key or carries one. A
+ * header that names a critical extension is refused, since none is supported (section 4.1.11).
  */
 export async function verifyJws(
   jws: string,
@@ -29,7 +29,10 @@ export async function verifyJws(
   }
 }
 
-/** Whether the signature has no other spelling: RFC 4648, section 3.5, on bits that mean nothing. */
+/**
+ * Whether the signature is in its only valid spelling: the spare bits are zero (RFC 4648, section
+ * 3.5).
+ */
 function isOneText(jws: string): boolean {
   const signature = jws.slice(jws.lastIndexOf('.') + 1);
   return Buffer.from(signature, 'base64url').toString('base64url') === signature;

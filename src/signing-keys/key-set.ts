@@ -15,10 +15,10 @@ import { type VerificationKey, verificationKey } from './verification-key.ts';
 export type Jwks = { keys: JWK[] };
 
 const CHANNEL = 'countersign:signing-keys';
-/** Guesses at ids have the keys read this often at most. */
+/** How often unknown ids make this replica read the keys, at most. */
 const MISS_INTERVAL_MS = 100;
 
-/** The signing keys in memory: what this replica signs, verifies and publishes with. */
+/** The signing keys in memory, with which this replica signs, verifies and publishes. */
 export class KeySet {
   readonly #database: SqlDatabase;
   readonly #keyring: Keyring;
@@ -26,7 +26,7 @@ export class KeySet {
   #signing: VerificationKey | undefined;
   #verification = new Map<string, VerificationKey>();
   #jwks: Jwks = { keys: [] };
-  /** Keys that were revoked since this replica started: no reading brings them back. */
+  /** Keys revoked since this replica started: no reading brings them back. */
   readonly #revoked = new Set<string>();
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
@@ -45,8 +45,8 @@ export class KeySet {
   }
 
   /**
-   * To be called when this replica has changed the keys, and committed that. It never fails: what could
-   * not be read now is read by who needs it next.
+   * To call after this replica has changed the keys and committed that. Never throws: if the keys can't
+   * be read now, whoever needs them next reads them.
    */
   async announce(): Promise<void> {
     this.#hints.publish(CHANNEL);
@@ -57,9 +57,9 @@ export class KeySet {
     await this.load().catch(() => {});
   }
 
-  /** Reads the keys from the database, as they are when this is called. */
+  /** Reads the keys from the database, as they are when this is called or later. */
   load(): Promise<void> {
-    // A reading that is under way may have missed what has just been changed: the next one has not.
+    // A reading in progress may have missed the latest change; the one after it does not.
     this.#waiting ??= this.#readNext();
     return this.#waiting;
   }
@@ -79,7 +79,7 @@ export class KeySet {
     const keys = all.filter(({ id }) => !this.#revoked.has(id));
     const published = keys.map((key) => publishedJwk(key));
     this.#jwks = { keys: published };
-    // Of a newer version's kinds of key, this one knows nothing.
+    // A newer version of the program may add kinds of keys that this one can't use.
     const usable = published.map(verificationKey).filter((key) => key !== undefined);
     this.#verification = new Map(usable.map((key) => [key.id, key]));
     const active = keys.find((key) => key.state === 'active');
@@ -93,8 +93,8 @@ export class KeySet {
   }
 
   /**
-   * Has this replica sign, verify and publish with a revoked key no more, from this moment on and
-   * whatever a reading that is under way brings, and looks for the key that has taken its place.
+   * Stops signing, verifying and publishing with a revoked key, from this moment on and whatever a
+   * reading in progress returns, and reads the key that has taken its place.
    */
   drop(id: string): void {
     if (this.#revoked.has(id)) return;
@@ -113,22 +113,22 @@ export class KeySet {
     return this.#jwks;
   }
 
-  /** The key that signs now, with its private half. Throws `unavailable` where none can be had. */
+  /** The key that signs now, with its private half. Throws `unavailable` if there is none. */
   async signingKey(): Promise<VerificationKey> {
     if (!this.#signing) await this.load();
     if (!this.#signing) throw unavailable('the signing key');
     return this.#signing;
   }
 
-  /** Whether this is the id of a key whose tokens are accepted. */
+  /** Whether a key with this id is known, whose tokens are accepted. */
   has(id: string): boolean {
     return this.#verification.has(id);
   }
 
   /**
-   * The public key with this `kid`. An id that is not known may be a key that another replica has
-   * just made, so that the keys are read again, for all who ask at about the same time. Throws
-   * `unavailable` while there are no keys to look in: that says nothing of the token.
+   * The public key with this `kid`. An unknown id may name a key that another replica has just added,
+   * so the keys are read again, once for all who ask at about the same time. Throws `unavailable`
+   * while there are no keys at all, which says nothing about the token.
    */
   async find(id: string): Promise<VerificationKey | undefined> {
     const known = this.#verification.get(id);
@@ -138,7 +138,7 @@ export class KeySet {
     return this.#verification.get(id);
   }
 
-  /** A reading that begins after this is called: what was signed by then has its key on record. */
+  /** Reads the keys after this is called: the key of any token signed by then is on record. */
   #loadForMiss(): Promise<void> {
     const waitMs = Math.max(this.#readAt + MISS_INTERVAL_MS - performance.now(), 0);
     this.#missed ??= sleep(waitMs).then(() => {

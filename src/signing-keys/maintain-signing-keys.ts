@@ -3,8 +3,6 @@ import type { Keyring } from '../platform/crypto.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import {
-  addSigningKey,
-  type GeneratedKey,
   generateSigningKey,
   isInUse,
   openPrivateKey,
@@ -13,42 +11,10 @@ import {
 } from './generate-signing-key.ts';
 import { leavesAt, readyAt } from './schedule.ts';
 import type { SigningAlgorithm, SigningKey, SigningKeyState } from './signing-key.entity.ts';
-import { signingKeysIn } from './signing-key.repository.ts';
+import { type GeneratedKey, signingKeysIn } from './signing-key.repository.ts';
 
-export type MaintainDeps = {
-  database: SqlDatabase;
-  keyring: Keyring;
-  clock: Clock;
-  signingAlg: SigningAlgorithm;
-  accessTokenTtlMs: number;
-};
-
-/**
- * Brings the signing keys to where they should be: one that signs, one that comes next, both sealed
- * under the current master key, and none whose tokens have all expired. Replicas that do this at once do it
- * one after another, under a lock, so that there is one set of keys however many start together (S12).
- *
- * A change of COUNTERSIGN_SIGNING_ALG takes effect once the new key has been public long enough for
- * every cache to have it. Gives true where something changed.
- */
-export async function maintainSigningKeys(deps: MaintainDeps): Promise<boolean> {
-  const settled = await deps.database.read(async (em) => {
-    const keys = await signingKeysIn(em).findAll();
-    return plan(keys, deps) === undefined;
-  });
-  if (settled) return false;
-  // Made before the lock is taken: an RSA key takes up to a second.
-  const spares = [await generateSigningKey(deps), await generateSigningKey(deps)];
-  return deps.database.transaction(async (em) => {
-    await signingKeysIn(em).lockForChange();
-    let changed = false;
-    for (let step = await next(em, deps); step; step = await next(em, deps)) {
-      await apply(em, deps, step, spares);
-      changed = true;
-    }
-    return changed;
-  });
-}
+/** What the keys should be like. */
+type Target = { keyring: Keyring; signingAlg: SigningAlgorithm; accessTokenTtlMs: number };
 
 type Step =
   | { do: 'create'; state: Exclude<SigningKeyState, 'retired'> }
@@ -56,70 +22,79 @@ type Step =
   | { do: 'remove'; key: SigningKey }
   | { do: 'reseal'; key: SigningKey };
 
-async function next(em: EntityManager, deps: MaintainDeps): Promise<Step | undefined> {
-  const keys = await signingKeysIn(em).findAll();
-  const step = plan(keys, deps);
-  // A replica with another master key must not change what the others sign with.
-  if (step) requireMasterKey(deps.keyring, keys);
-  return step;
+/**
+ * Brings the signing keys to where they should be: one that signs, one that comes next, both sealed
+ * under the current master key, and none whose tokens have all expired. Replicas do so one after
+ * another, under a lock, so that there is one set of keys however many start together (S12).
+ *
+ * A change of COUNTERSIGN_SIGNING_ALG takes effect once the new key has been public long enough to be
+ * in every cache. Returns whether anything changed.
+ */
+export async function maintainSigningKeys(needs: {
+  database: SqlDatabase;
+  clock: Clock;
+  keyring: Keyring;
+  signingAlg: SigningAlgorithm;
+  accessTokenTtlMs: number;
+}): Promise<boolean> {
+  const { database, clock } = needs;
+  const keys = await database.read((em) => signingKeysIn(em).findAll());
+  if (!nextStep(keys, needs, clock.now())) return false;
+  // Generated before the lock is taken: an RSA key takes up to a second.
+  const spares = [await generateSigningKey(needs), await generateSigningKey(needs)];
+  return database.transaction(async (em) => {
+    await signingKeysIn(em).lockForChange();
+    const now = clock.now();
+    let changed = false;
+    for (;;) {
+      const present = await signingKeysIn(em).findAll();
+      const step = nextStep(present, needs, now);
+      if (!step) return changed;
+      requireMasterKey(needs.keyring, present);
+      await take(em, needs, { step, now, spares });
+      changed = true;
+    }
+  });
 }
 
-/** The first thing that needs doing, if any. */
-function plan(keys: SigningKey[], deps: MaintainDeps): Step | undefined {
-  const now = deps.clock.now();
+/** The first thing that needs doing, if anything does. */
+function nextStep(keys: SigningKey[], target: Target, now: Date): Step | undefined {
+  const { keyring, signingAlg, accessTokenTtlMs } = target;
   const active = keys.find((key) => key.state === 'active');
-  const following = keys.find((key) => key.state === 'next');
+  const next = keys.find((key) => key.state === 'next');
   const expired = keys.find(
-    (key) =>
-      key.state === 'retired' &&
-      key.retiredAt &&
-      leavesAt(key.retiredAt, deps.accessTokenTtlMs) <= now,
+    ({ state, retiredAt }) =>
+      state === 'retired' && retiredAt && leavesAt(retiredAt, accessTokenTtlMs) <= now,
   );
   if (!active) return { do: 'create', state: 'active' };
-  if (!following) return { do: 'create', state: 'next' };
+  if (!next) return { do: 'create', state: 'next' };
   if (expired) return { do: 'remove', key: expired };
-  if (following.algorithm !== deps.signingAlg) return { do: 'remove', key: following };
-  if (active.algorithm !== deps.signingAlg && readyAt(following) <= now) {
-    return { do: 'promote', next: following, active };
+  if (next.algorithm !== signingAlg) return { do: 'remove', key: next };
+  if (active.algorithm !== signingAlg && readyAt(next) <= now) {
+    return { do: 'promote', next, active };
   }
-  const { keyring } = deps;
   const outdated = keys
     .filter(isInUse)
     .find((key) => keyring.versionOf(key.privateSealed) < keyring.current);
   return outdated && { do: 'reseal', key: outdated };
 }
 
-async function apply(
+async function take(
   em: EntityManager,
-  deps: MaintainDeps,
-  step: Step,
-  spares: GeneratedKey[],
+  target: Target,
+  { step, now, spares }: { step: Step; now: Date; spares: GeneratedKey[] },
 ): Promise<void> {
-  const now = deps.clock.now();
+  const { keyring } = target;
+  const keys = signingKeysIn(em);
   if (step.do === 'create') {
-    addSigningKey(em, spares.pop() ?? (await generateSigningKey(deps)), step.state, now);
+    keys.add(spares.pop() ?? (await generateSigningKey(target)), step.state, now);
   } else if (step.do === 'promote') {
-    await promote(em, step, now);
+    await keys.promote(step, now);
   } else if (step.do === 'reseal') {
-    step.key.privateSealed = deps.keyring.seal(
-      PRIVATE_KEY_PURPOSE,
-      openPrivateKey(deps.keyring, step.key),
-    );
+    const der = openPrivateKey(keyring, step.key);
+    step.key.privateSealed = keyring.seal(PRIVATE_KEY_PURPOSE, der);
   } else {
     em.remove(step.key);
   }
-  await em.flush();
-}
-
-/** Has the next key take over from the active one. */
-export async function promote(
-  em: EntityManager,
-  { active, next: following }: { active: SigningKey; next: SigningKey },
-  now: Date,
-): Promise<void> {
-  Object.assign(active, { state: 'retired', retiredAt: now });
-  // One at a time: there is never more than one active key.
-  await em.flush();
-  Object.assign(following, { state: 'active', activatedAt: now });
   await em.flush();
 }

@@ -1,125 +1,105 @@
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { unavailable } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
-import {
-  addSigningKey,
-  type GeneratedKey,
-  generateSigningKey,
-  requireMasterKey,
-} from './generate-signing-key.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import { generateSigningKey, requireMasterKey } from './generate-signing-key.ts';
 import type { KeySet } from './key-set.ts';
-import type { MaintainDeps } from './maintain-signing-keys.ts';
-import { RevokedSigningKey } from './revoked-signing-key.entity.ts';
-import { noSuchKey } from './rotate-signing-key.ts';
+import type { RevokedSigningKey } from './revoked-signing-key.entity.ts';
+import { revokedSigningKeysIn } from './revoked-signing-key.repository.ts';
 import { revocationKeptMs } from './schedule.ts';
-import { SigningKey } from './signing-key.entity.ts';
-import { signingKeysIn } from './signing-key.repository.ts';
+import type { SigningAlgorithm, SigningKey } from './signing-key.entity.ts';
+import { type GeneratedKey, noSuchSigningKey, signingKeysIn } from './signing-key.repository.ts';
 import { type SigningKeyView, viewOf, viewOfRevoked } from './signing-key-view.ts';
 
-export type RevokeSigningKeyDeps = MaintainDeps & {
-  keys: Pick<KeySet, 'announce'>;
-  revocations: {
-    /** Writes revocations in the transaction of their cause; gives what to do after its commit. */
-    revoke(
-      em: EntityManager,
-      targets: readonly { kind: 'signing_key'; id: string }[],
-      cause: 'signing_key_revoked',
-      keptMs: number,
-    ): Promise<() => void>;
-  };
-};
-
-export type KeyRevocation = {
-  /** Who asks: an account's id. Undefined: the command line. */
-  actor?: string | undefined;
-  keyId: string;
-  reason: string;
-};
+export type KeyRevocation = { keyId: string; reason: string };
 
 export type KeyRevoked = { revokedKey: SigningKeyView; activeKey: SigningKeyView };
 
-type Change = KeyRevoked & { afterCommit?: () => void };
-
 /**
- * Takes a key that somebody else may have out of use (S12): when it returns, this replica neither
- * signs nor publishes with it and refuses all its tokens, and the others do within a second (S09). Its
- * private half is erased. The next key takes over from an active one at once. Sessions go on.
- * Idempotent: a key that has been revoked stays so.
+ * Takes a key out of use that someone else may have (S12). When it returns, this replica neither
+ * signs nor publishes with it and refuses all its tokens, and the others do within a second (S09).
+ * Its private half is erased. If it was active, the next key takes over at once. Sessions go on.
+ * Idempotent.
  *
- * Throws `NOT_FOUND` where there is no such key.
+ * Throws `NOT_FOUND` if there is no such key.
  */
 export async function revokeSigningKey(
-  deps: RevokeSigningKeyDeps,
+  needs: {
+    database: Database;
+    keyring: Keyring;
+    keys: KeySet;
+    signingAlg: SigningAlgorithm;
+    accessTokenTtlMs: number;
+  },
   caller: Caller,
   revocation: KeyRevocation,
 ): Promise<KeyRevoked> {
-  const spares = [await generateSigningKey(deps), await generateSigningKey(deps)];
-  const { afterCommit, ...result } = await deps.database.transaction(
-    (em) => revoke(em, deps, caller, revocation, spares),
-    caller.signal,
-  );
-  afterCommit?.();
-  await deps.keys.announce();
-  return result;
+  const { database, keys } = needs;
+  const spares = [await generateSigningKey(needs), await generateSigningKey(needs)];
+  const revoked = await database.transaction(caller, (tx) => revoke(tx, needs, revocation, spares));
+  await keys.announce();
+  return revoked;
 }
 
 async function revoke(
-  em: EntityManager,
-  deps: RevokeSigningKeyDeps,
-  caller: Caller,
-  { actor, keyId, reason }: KeyRevocation,
+  tx: Transaction,
+  { keyring, accessTokenTtlMs }: { keyring: Keyring; accessTokenTtlMs: number },
+  { keyId, reason }: KeyRevocation,
   spares: GeneratedKey[],
-): Promise<Change> {
-  const repository = signingKeysIn(em);
+): Promise<KeyRevoked> {
+  const repository = signingKeysIn(tx.em);
   await repository.lockForChange();
   const keys = await repository.findAll();
   const key = keys.find(({ id }) => id === keyId);
-  if (!key) return { ...(await revokedBefore(em, keyId)), activeKey: await activeKey(em, deps) };
-  requireMasterKey(deps.keyring, keys);
+  if (!key) {
+    const revokedKey = viewOfRevoked(await revokedBefore(tx, keyId));
+    return { revokedKey, activeKey: viewOf(await activeKey(tx), accessTokenTtlMs) };
+  }
+  requireMasterKey(keyring, keys);
   const { state } = key;
-  const revoked = await moveAway(em, key, reason, deps.clock.now());
-  await fillGaps(em, keys, state, spares, deps.clock.now());
-  const active = await activeKey(em, deps);
-  recordAudit(em, deps, caller, {
+  const revoked = await moveAway(tx, key, reason);
+  await fillGaps(tx, keys, state, spares);
+  const active = await activeKey(tx);
+  tx.audit({
     type: 'signing_key.revoked',
-    actor,
-    details: { key_id: keyId, state, reason, active_key_id: active.keyId },
+    details: { key_id: keyId, state, reason, active_key_id: active.id },
   });
   const target = { kind: 'signing_key' as const, id: keyId };
-  const keptMs = revocationKeptMs(deps.accessTokenTtlMs);
-  const afterCommit = await deps.revocations.revoke(em, [target], 'signing_key_revoked', keptMs);
-  return { revokedKey: viewOfRevoked(revoked), activeKey: active, afterCommit };
+  await tx.revoke([target], 'signing_key_revoked', revocationKeptMs(accessTokenTtlMs));
+  return { revokedKey: viewOfRevoked(revoked), activeKey: viewOf(active, accessTokenTtlMs) };
 }
 
-async function revokedBefore(em: EntityManager, id: string) {
-  const key = await em.findOne(RevokedSigningKey, { id });
-  if (!key) throw noSuchKey();
-  return { revokedKey: viewOfRevoked(key) };
+async function revokedBefore({ em }: Transaction, id: string): Promise<RevokedSigningKey> {
+  const key = await revokedSigningKeysIn(em).findOne({ id });
+  if (!key) throw noSuchSigningKey();
+  return key;
 }
 
-/** Out of the table that all read, whatever their version. The private half goes with the row. */
-async function moveAway(em: EntityManager, key: SigningKey, reason: string, now: Date) {
+/**
+ * Moves a key out of the table that every version of the program reads. The private half goes with the
+ * row.
+ */
+async function moveAway({ em, now }: Transaction, key: SigningKey, reason: string) {
   const { id, algorithm, publicJwk, createdAt, activatedAt, retiredAt } = key;
   const publicParts = { id, algorithm, publicJwk, createdAt, activatedAt, retiredAt };
-  const revoked = em.create(RevokedSigningKey, { ...publicParts, revokedAt: now, reason });
+  const revoked = revokedSigningKeysIn(em).create({ ...publicParts, revokedAt: now, reason });
   em.remove(key);
   await em.flush();
   return revoked;
 }
 
-/** Has there be one key that signs and one that comes next, after a key in that state has gone. */
+/** Makes sure that one key signs and one comes next, after a key in the state `gone` was removed. */
 async function fillGaps(
-  em: EntityManager,
+  { em, now }: Transaction,
   keys: readonly SigningKey[],
   gone: SigningKey['state'],
   spares: GeneratedKey[],
-  now: Date,
 ): Promise<void> {
   if (gone === 'retired') return;
   const add = async (state: 'active' | 'next') => {
     const spare = spares.pop();
-    if (spare) addSigningKey(em, spare, state, now);
+    if (spare) signingKeysIn(em).add(spare, state, now);
     await em.flush();
   };
   if (gone === 'active') {
@@ -131,8 +111,8 @@ async function fillGaps(
   await add('next');
 }
 
-async function activeKey(em: EntityManager, deps: RevokeSigningKeyDeps): Promise<SigningKeyView> {
-  const active = await em.findOne(SigningKey, { state: 'active' });
+async function activeKey({ em }: Transaction): Promise<SigningKey> {
+  const active = await signingKeysIn(em).findOne({ state: 'active' });
   if (!active) throw unavailable('the signing key');
-  return viewOf(active, deps.accessTokenTtlMs);
+  return active;
 }

@@ -18,8 +18,8 @@ const RevokedSigningKeySchema = defineEntity({
 });
 
 /**
- * A key that was revoked, for operators to see. It has no private half any more, and stands apart from
- * the keys in use: no version of the program publishes or verifies by what is not among those.
+ * A revoked key, for operators to see, without its private half. It is kept apart from the keys in use:
+ * no version of the program publishes or verifies with a key that is not among those.
  */
 export class RevokedSigningKey extends RevokedSigningKeySchema.class {}
 RevokedSigningKeySchema.setClass(RevokedSigningKey);

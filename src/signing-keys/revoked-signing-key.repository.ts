@@ -3,13 +3,14 @@ import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { RevokedSigningKey } from './revoked-signing-key.entity.ts';
 
+/** How many revoked keys are shown, and for how long. */
 const SHOWN = 100;
 const KEPT_MS = 90 * 24 * 3600_000;
 const FORGET_BATCH = 1000;
 
-/** The SQL of keys that were revoked. */
+/** The statements on revoked signing keys. */
 export class RevokedSigningKeyRepository extends Repository<RevokedSigningKey> {
-  /** Those that are still shown, the last revoked first. */
+  /** The keys that are still shown, last revoked first. */
   newest(now: Date): Promise<RevokedSigningKey[]> {
     const since = addMs(now, -KEPT_MS);
     return this.find(
@@ -18,7 +19,7 @@ export class RevokedSigningKeyRepository extends Repository<RevokedSigningKey> {
     );
   }
 
-  /** Deletes some of those that are not shown any more. Says whether there may be more. */
+  /** Deletes some of the keys that are no longer shown. Returns whether there may be more. */
   async forgetOld(now: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from revoked_signing_keys where id in

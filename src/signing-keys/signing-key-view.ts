@@ -3,24 +3,24 @@ import type { RevokedSigningKey } from './revoked-signing-key.entity.ts';
 import { leavesAt, readyAt } from './schedule.ts';
 import type { SigningKey, SigningKeyState } from './signing-key.entity.ts';
 
-/** A key as operators are shown it: without its private half. */
+/** A key as operators see it, without its private half. */
 export type SigningKeyView = {
   keyId: string;
   algorithm: string;
   state: SigningKeyState | 'revoked';
   publicJwk: JWK;
   createdAt: Date;
-  /** Of a next key: from when it may sign. */
+  /** Of a next key: when it may begin to sign. */
   readyAt?: Date;
   activatedAt?: Date;
   retiredAt?: Date;
-  /** Of a retired key: when it is published no more. */
+  /** Of a retired key: when it stops being published. */
   leavesJwksAt?: Date;
   revokedAt?: Date;
   revocationReason?: string;
 };
 
-/** A public key as it is published: RFC 7517 with what finds it and says what it is for. */
+/** A public key as it is published (RFC 7517), with its id, algorithm and use. */
 export function publishedJwk(
   key: Pick<SigningKey, 'id' | 'algorithm' | 'publicJwk'>,
 ): JWK & { kid: string } {

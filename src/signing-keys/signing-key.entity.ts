@@ -34,8 +34,8 @@ const SigningKeySchema = defineEntity({
 });
 
 /**
- * `next` is published and signs nothing yet, `active` signs, `retired` is published until the last
- * token it signed has expired. Afterwards the row is gone.
+ * A `next` key is published but does not sign yet, the `active` one signs, and a `retired` one is
+ * published until the last token that it signed has expired. Then its row is deleted.
  */
 export type SigningKeyState = 'next' | 'active' | 'retired';
 

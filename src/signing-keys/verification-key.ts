@@ -2,15 +2,16 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { JWK } from 'jose';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from './signing-key.entity.ts';
 
-/** A public key and the one algorithm that it verifies. */
+/** A public key, and the one algorithm that it verifies. */
 export type VerificationKey = { id: string; algorithm: SigningAlgorithm; key: KeyObject };
 
 const RSA_BITS = new Set([2048, 3072, 4096]);
 const RSA_EXPONENT = 65_537n;
 
 /**
- * The key of a JWK (RFC 7517), or undefined where it is none that we would make: another type, curve
- * or use than its algorithm's, a point that is not on the curve, an odd size or exponent.
+ * The key of a JWK (RFC 7517), or undefined if the service would not generate such a key: if its
+ * type, curve or use is not its algorithm's, its point is not on the curve, or its size or exponent
+ * is unusual.
  */
 export function verificationKey(jwk: JWK): VerificationKey | undefined {
   const { kid, use = 'sig', key_ops: operations = ['verify'] } = jwk;

@@ -1,13 +1,14 @@
 import { type Incoming, keysOf } from './import-row.ts';
 
-/** Rows that are written in one transaction, at most: it ends well within the shortest time limit. */
+/** Rows written in one transaction, at most, so that it ends well within the shortest time limit. */
 const BATCH = 500;
-/** How long a batch waits for another row: whoever sends one at a time is to have its answer. */
+/** How long a batch waits for another row, so that a client that sends single rows gets its answers. */
 const PAUSE_MS = 25;
 
 /**
- * Rows in batches, read no faster than the batches are taken. A row that names the same account as one
- * before it begins a batch of its own, so that it finds what the other has made.
+ * Groups rows into batches, and reads them no faster than the batches are taken. A row that names the
+ * same account as an earlier row of the batch begins the next batch, so that it finds what that row
+ * wrote.
  */
 export async function* batches(rows: AsyncIterable<Incoming>): AsyncGenerator<Incoming[]> {
   const reading = rows[Symbol.asyncIterator]();
@@ -19,7 +20,7 @@ export async function* batches(rows: AsyncIterable<Incoming>): AsyncGenerator<In
       const keys = new Set(keysOf(first.value));
       const pause = pauseOf(PAUSE_MS);
       while (batch.length < BATCH) {
-        // What failed is told once the rows before it have been written.
+        // An error is thrown once the rows before it have been written.
         const got = await Promise.race([next.catch(() => undefined), pause.over]);
         if (!got || got.done || !addAll(keys, keysOf(got.value))) break;
         batch.push(got.value);
@@ -29,33 +30,33 @@ export async function* batches(rows: AsyncIterable<Incoming>): AsyncGenerator<In
       yield batch;
     }
   } finally {
-    // Not awaited: it ends when what it waits for does.
+    // Not awaited: it may only end with a row that is still awaited.
     void reading.return?.();
   }
 }
 
-/** Has the next item made while this one is being worked on: one, and no more. */
+/** Prepares the next item while this one is being worked on: one item, and no more. */
 export async function* ahead<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
-  const making = items[Symbol.asyncIterator]();
-  let next = making.next();
+  const preparing = items[Symbol.asyncIterator]();
+  let next = preparing.next();
   try {
     for (let item = await next; !item.done; item = await next) {
-      next = readOn(making);
+      next = readOn(preparing);
       yield item.value;
     }
   } finally {
-    void making.return?.();
+    void preparing.return?.();
   }
 }
 
-/** What goes wrong is told when it is awaited, which may be later. */
+/** Starts to read on. An error is thrown when the result is awaited, which may be later. */
 function readOn<T>(reading: AsyncIterator<T>): Promise<IteratorResult<T>> {
   const next = reading.next();
   next.catch(() => {});
   return next;
 }
 
-/** Adds them all, or none of them where one is there. */
+/** Adds all keys, or none of them if one is there already. Returns whether it did. */
 function addAll(keys: Set<string>, more: readonly string[]): boolean {
   if (more.some((key) => keys.has(key))) return false;
   for (const key of more) keys.add(key);

@@ -1,30 +1,25 @@
-import { type AuditEntry, recordAll } from '../audit/record.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
 import { type EntityManager, query, timestamp } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
-
-export type ExportDeps = { database: SqlDatabase; clock: Clock };
+import type { Database } from '../unit-of-work/database.ts';
 
 export type ExportSettings = {
-  /** Undefined: the operator at the command line. */
-  actor: string | undefined;
-  /** Undefined: users who are active, and users who are suspended. */
+  /** Undefined: both. */
   state: 'active' | 'suspended' | undefined;
-  /** Empty: with any. */
+  /** Empty: with any role. */
   role: string;
-  /** Only at the command line, whose user can read the database as well. */
+  /** Only for the operator, who can read the database as well. */
   passwordHashes: boolean;
 };
 
-/** A user as an import takes it, and what an import passes over. */
+/** A user with everything that an import accepts, and what it ignores. */
 export type ExportedUser = {
   userId: string;
   externalId: string;
   email: string;
   emailVerified: boolean;
   displayName: string;
-  /** Empty: there is none, or it was not asked for. */
+  /** Empty if there is none, or if it was not asked for. */
   passwordHash: string;
   roles: string[];
   state: 'active' | 'suspended';
@@ -32,45 +27,41 @@ export type ExportedUser = {
   lastLoginAt: Date | undefined;
 };
 
-/** Accounts that are looked at in one statement, whatever they are filtered by. */
+/** How many accounts one statement looks at, whatever the filter is. */
 const PAGE = 1000;
 
 /**
- * All users that a filter leaves, in pages, the oldest account first: read as fast as they are taken,
- * in constant memory. Who is created meanwhile comes last; a change meanwhile may be seen or not.
+ * Yields all users that match a filter in pages, oldest account first, as fast as they are taken and in
+ * constant memory. Users created meanwhile come last; changes made meanwhile may be included or not.
  *
- * That it was done, and by whom, is on record before the first user is handed out.
+ * The audit event of the export is on record before the first user is yielded.
  */
 export async function* exportUsers(
-  deps: ExportDeps,
+  { database }: { database: Database },
   caller: Caller,
   settings: ExportSettings,
 ): AsyncGenerator<ExportedUser[]> {
-  const { actor, state, role, passwordHashes } = settings;
+  const { state, role, passwordHashes } = settings;
   const details = { state: state ?? '', role, password_hashes: passwordHashes };
-  const event: AuditEntry = { type: 'users.exported', actor, details };
-  await deps.database.transaction((em) => recordAll(em, deps, caller, [event]), caller.signal);
+  await database.transaction(caller, async (tx) => tx.audit({ type: 'users.exported', details }));
   let after = '00000000-0000-0000-0000-000000000000';
   for (;;) {
-    const [users, last] = await deps.database.read(async (em) => {
+    const [users, last] = await database.read(caller, async (em) => {
       const end = await endOfPage(em, after);
       return [await readPage(em, after, end, settings), end] as const;
-    }, caller.signal);
+    });
     if (users.length > 0) yield users;
     if (last === undefined) return;
     after = last;
   }
 }
 
-/** How many users there are, about, for a bar that shows how far it has come. */
-export async function countUsers({ database }: Pick<ExportDeps, 'database'>): Promise<number> {
-  const [row] = await database.read((em) =>
-    query<{ n: number }>(em, `select count(*)::int as n from accounts where state <> 'deleted'`),
-  );
-  return row?.n ?? 0;
+/** Returns how many users there are about now, for a progress bar. */
+export function countUsers({ database }: { database: Database }, caller: Caller): Promise<number> {
+  return database.read(caller, (em) => accountsIn(em).count({ state: { $ne: 'deleted' } }));
 }
 
-/** The last id of a full page. Undefined: what is left fits into one. */
+/** The last id of a full page. Undefined if the rest fits into one page. */
 async function endOfPage(em: EntityManager, after: string): Promise<string | undefined> {
   const [row] = await query<{ id: string }>(
     em,

@@ -2,7 +2,7 @@ import { canonicalEmail } from '../accounts/email.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
 import type { ImportRow } from './import-row.ts';
 
-/** An account that is there, as far as an import has to know it. */
+/** An existing account, as far as an import has to know it. */
 export type FoundAccount = {
   id: string;
   externalId: string | null;
@@ -12,9 +12,9 @@ export type FoundAccount = {
   roles: string[];
   verified: boolean;
   passwordHash: string | null;
-  /** A sign-up that nobody has proved: see `Account.isUnclaimed`. */
+  /** A sign-up whose address nobody has proved: see `Account.isUnclaimed`. */
   unclaimed: boolean;
-  /** Made for somebody who has never signed in, nor chosen a password. */
+  /** Created for someone who has never signed in nor chosen a password. */
   unused: boolean;
 };
 
@@ -26,17 +26,17 @@ export type UpdatedAccount = {
   fields: string[];
   externalId?: string;
   displayName?: string;
-  /** The one before, where it changes. */
+  /** The previous one, if it changes. */
   oldDisplayName?: string;
   verified?: boolean;
   passwordHash?: string;
 };
 
-/** A sign-up that nobody has proved, as `Account.isUnclaimed` has it. */
+/** The condition of `Account.isUnclaimed`. */
 const UNCLAIMED = `email_verified_at is null and last_login_at is null and invited_at is null
   and state = 'active'`;
 
-/** The accounts that rows may be about, by an index each; locked where they are to be changed. */
+/** Finds the accounts that rows may name, by one index each, and locks them if `lock` says so. */
 export function findAccounts(
   em: EntityManager,
   rows: readonly ImportRow[],
@@ -63,7 +63,7 @@ export function findAccounts(
   );
 }
 
-/** Deletes sign-ups that nobody has proved until now. */
+/** Deletes those of these accounts that are still unclaimed. */
 export async function removeUnclaimed(em: EntityManager, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await query(em, `delete from accounts where id = any($1::uuid[]) and ${UNCLAIMED}`, [ids]);
@@ -71,8 +71,8 @@ export async function removeUnclaimed(em: EntityManager, ids: readonly string[])
 
 /**
  * Inserts accounts with their passwords in one statement, in the order of their addresses, so that two
- * imports never wait for each other in a circle. Leaves out those whose address or external id somebody
- * else has taken in this moment. Gives the ids of the others.
+ * imports never deadlock. Leaves out those whose address or external id someone else has just taken.
+ * Returns the ids of the others.
  */
 export async function insertAccounts(
   em: EntityManager,
@@ -135,7 +135,7 @@ export async function updateAccounts(
          external_id = coalesce(r."externalId", a.external_id),
          display_name = coalesce(r."displayName", a.display_name),
          email_verified_at = case when r.verified then $2::timestamptz else a.email_verified_at end,
-         -- The password is no younger than this: nobody has chosen it here.
+         -- As late as the password, which its owner has not chosen here: so the account stays unused.
          invited_at = case when r."passwordHash" is null then a.invited_at else $2 end,
          updated_at = $2
        from rows r where a.id = r.id

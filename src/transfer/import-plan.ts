@@ -1,17 +1,18 @@
 import { USER_ROLE } from '../access/permissions.ts';
 import { canonicalEmail } from '../accounts/email.ts';
+import type { Caller } from '../platform/caller.ts';
 import type { FoundAccount, NewAccount, UpdatedAccount } from './import-accounts.ts';
 import type { ImportRights } from './import-rights.ts';
 import { type Fault, type ImportRow, invalid, rolesOf } from './import-row.ts';
 
-/** What is to be done about a row. */
+/** What to do about a row. */
 export type Decision =
   | { type: 'create'; account: NewAccount; inPlaceOf: string | undefined }
   | { type: 'update'; change: UpdatedAccount }
   | { type: 'unchanged'; userId: string }
   | { type: 'refuse'; fault: Fault };
 
-/** The accounts that a batch may be about, by what names them. */
+/** The accounts that the rows of a batch may name, by their keys. */
 export type Found = {
   byExternalId: ReadonlyMap<string, FoundAccount>;
   byEmail: ReadonlyMap<string, FoundAccount>;
@@ -20,13 +21,12 @@ export type Found = {
 export type PlanOptions = {
   update: boolean;
   rights: ImportRights;
-  /** Undefined: the operator at the command line. */
-  importerId: string | undefined;
+  caller: Caller;
 };
 
 /**
- * Decides about a row by the accounts that are there: found by the external id, else by the address. A
- * sign-up that nobody has proved gives way, as it does to CreateUser.
+ * Decides about a row by the account that it names: by its external id, or else by its address. A
+ * sign-up whose address nobody has proved gives way, as it does to CreateUser.
  */
 export function decide(row: ImportRow, id: string, found: Found, options: PlanOptions): Decision {
   const byId = row.externalId === '' ? undefined : found.byExternalId.get(row.externalId);
@@ -48,36 +48,43 @@ function decideToCreate(
 ): Decision {
   const roles = rolesOf(row);
   const unknown = roles.find((role) => !rights.exists(role));
-  if (unknown !== undefined)
-    return refuse(invalid('roles', `has ${shown(unknown)}, which is none`));
+  if (unknown !== undefined) {
+    return refuse(invalid('roles', `has ${shown(unknown)}, which is no role`));
+  }
   const missing = rights.missingToGrant(roles);
   if (missing !== undefined) return refuse(denied('roles', missing));
   return { type: 'create', account: { id, row, roles }, inPlaceOf };
 }
 
-/** What ends sessions or takes rights away has methods of its own: an import does none of it. */
+/** An import never ends sessions or takes rights away: other methods do that. */
 function decideOnExisting(
   row: ImportRow,
   account: FoundAccount,
-  { update, rights, importerId }: PlanOptions,
+  { update, rights, caller }: PlanOptions,
 ): Decision {
   const unchanged: Decision = { type: 'unchanged', userId: account.id };
   if (!update) return unchanged;
-  const missing = account.id === importerId ? undefined : rights.missingToTouch(account.roles);
+  const missing = account.id === caller.subject ? undefined : rights.missingToTouch(account.roles);
   if (missing !== undefined) return refuse(denied('', missing));
-  const fault = immovable(row, account);
+  const fault = unchangeable(row, account);
   if (fault) return refuse(fault);
-  const change = changeOf(row, account, importerId === undefined);
+  const change = changeOf(row, account, caller.kind === 'operator');
   return change.fields.length === 0 ? unchanged : { type: 'update', change };
 }
 
-function immovable(row: ImportRow, account: FoundAccount): Fault | undefined {
+function unchangeable(row: ImportRow, account: FoundAccount): Fault | undefined {
   if (canonicalEmail(row.email) !== account.canonicalEmail)
-    return invalid('email', 'is not the address that the account has: UpdateUser changes it');
+    return invalid('email', 'is not the address of the account; use UpdateUser to change it');
   if (row.state !== undefined && row.state !== account.state)
-    return invalid('state', `is not the account's: SuspendUser and ReinstateUser change it`);
+    return invalid(
+      'state',
+      'is not the state of the account; use SuspendUser or ReinstateUser to change it',
+    );
   if (row.roles.length > 0 && !sameRoles(row.roles, account.roles))
-    return invalid('roles', `are not the account's: GrantRole and RevokeRole change them`);
+    return invalid(
+      'roles',
+      'are not the roles of the account; use GrantRole or RevokeRole to change them',
+    );
   return undefined;
 }
 
@@ -98,8 +105,8 @@ function changeOf(row: ImportRow, account: FoundAccount, isOperator: boolean): U
     change.displayName = row.displayName;
     change.oldDisplayName = account.displayName;
   }
-  // No administrator sets the password of somebody who is there (C08); and once its owner has been
-  // here, nobody else at all.
+  // No administrator sets the password of an existing account (C08), and once its owner has used it,
+  // not even the operator does.
   if (!isOperator || !account.unused) return change;
   if (row.emailVerified && !account.verified) {
     fields.push('email_verified');
@@ -117,7 +124,7 @@ function refuse(fault: Fault): Decision {
 }
 
 function denied(field: string, permission: string): Fault {
-  const message = `the permission ${permission} is needed: nobody gives or changes what is beyond them`;
+  const message = `the permission ${permission} is needed: callers change only what is within their own permissions`;
   return { reason: 'PERMISSION_DENIED', field, message };
 }
 

@@ -1,33 +1,44 @@
 import { USER_ROLE } from '../access/permissions.ts';
-import { canonicalEmail, checkEmail } from '../accounts/email.ts';
+import { checkEmail } from '../accounts/check-email.ts';
+import { canonicalEmail } from '../accounts/email.ts';
 import { isSupportedHash } from '../passwords/password-hash.ts';
 import { Failure, type Reason } from '../platform/failure.ts';
 
-/** An account as another system hands it over. Empty and undefined: not said. */
+/** An account as another system exports it. Empty and undefined mean: not given. */
 export type ImportRow = {
-  /** What the other system calls it: by this it is found again. */
+  /** The account's id in the other system, by which it is found again. */
   externalId: string;
   email: string;
   emailVerified: boolean;
   displayName: string;
-  /** As `isSupportedHash` takes it. */
+  /** In a form that `isSupportedHash` accepts. */
   passwordHash: string;
   roles: readonly string[];
   state: 'active' | 'suspended' | undefined;
   createdAt: Date | undefined;
 };
 
-/** Why a row is refused, and which of its fields is at fault: empty, where it is none alone. */
+/** Why a row is refused, and the field at fault; empty if it is no single field. */
 export type Fault = { reason: Reason; field: string; message: string };
 
-/** What has come in: a row, or what can't be read as one. `place` is the row's number or line. */
-export type Incoming = { place: number } & ({ row: ImportRow } | { fault: Fault });
+/** A row and its number or line. */
+export type NumberedRow = { place: number; row: ImportRow };
+
+/** What has come in: a row, or the fault of what can't be read as one. */
+export type Incoming = NumberedRow | { place: number; fault: Fault };
 
 /** What became of a row. */
 export type RowResult = { place: number } & (
   | { outcome: 'created' | 'updated' | 'unchanged'; userId: string }
   | { outcome: 'refused'; fault: Fault }
 );
+
+export type ImportSettings = {
+  /** Whether to report what would become of each row, and write nothing. */
+  dryRun: boolean;
+  /** Whether to change accounts that exist. */
+  update: boolean;
+};
 
 const MAX_EMAIL = 254;
 const MAX_NAME = 200;
@@ -36,33 +47,34 @@ const MAX_EXTERNAL_ID = 255;
 const MAX_ROLES = 10;
 const EARLIEST = Date.UTC(1970, 0, 1);
 
-/** The HTML standard's, as sign-ups take addresses. */
+/** The form that the HTML standard gives addresses, as for sign-ups. */
 const EMAIL =
   /^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: this looks for them.
 const CONTROL = /[\x00-\x1f\x7f]/;
 
+/** The fault of a field that is invalid. */
 export function invalid(field: string, message: string): Fault {
   return { reason: 'INVALID_REQUEST', field, message };
 }
 
-/** What no account may be made of, before anything else is looked at: undefined where it is well. */
+/** What is wrong with a row by itself; undefined if nothing is. */
 export function faultOf(row: ImportRow, now: Date): Fault | undefined {
   return (
     externalIdFault(row.externalId) ??
     emailFault(row.email) ??
     nameFault(row.displayName) ??
     (row.passwordHash !== '' && !isSupportedHash(row.passwordHash)
-      ? invalid('password_hash', 'is of no kind that is supported, or takes too long to check')
+      ? invalid('password_hash', 'is not a supported kind of hash, or takes too long to check')
       : undefined) ??
     (row.roles.length > MAX_ROLES
-      ? invalid('roles', `are more than ${MAX_ROLES}, which nobody has`)
+      ? invalid('roles', `are more than the ${MAX_ROLES} that an account may have`)
       : undefined) ??
     createdAtFault(row.createdAt, now)
   );
 }
 
-/** The roles that a new account gets: what everybody has, and what the row says. */
+/** The roles of a new account: the one that everyone has, and those of the row. */
 export function rolesOf({ roles }: ImportRow): string[] {
   return [...new Set([USER_ROLE, ...roles])];
 }
@@ -71,7 +83,7 @@ function externalIdFault(externalId: string): Fault | undefined {
   if ([...externalId].length > MAX_EXTERNAL_ID)
     return invalid('external_id', `is longer than ${MAX_EXTERNAL_ID} characters`);
   if (CONTROL.test(externalId) || !externalId.isWellFormed())
-    return invalid('external_id', 'has characters that are not printed');
+    return invalid('external_id', 'has control characters or half a surrogate pair');
   return undefined;
 }
 
@@ -89,11 +101,11 @@ function emailFault(email: string): Fault | undefined {
 }
 
 function nameFault(displayName: string): Fault | undefined {
-  // Measured in code units first: a name of a megabyte is not taken apart.
+  // Measured in code units first, so that a name of a megabyte is not taken apart.
   if (displayName.length > 2 * MAX_NAME || [...displayName].length > MAX_NAME)
     return invalid('display_name', `is longer than ${MAX_NAME} characters`);
   if (displayName.includes('\0') || !displayName.isWellFormed())
-    return invalid('display_name', 'has characters that are none: NUL or half a pair');
+    return invalid('display_name', 'has a NUL or half a surrogate pair');
   return undefined;
 }
 
@@ -104,7 +116,7 @@ function createdAtFault(createdAt: Date | undefined, now: Date): Fault | undefin
   return time > now.getTime() ? invalid('created_at', 'is in the future') : undefined;
 }
 
-/** What names a row: no two rows of one batch share any of it. */
+/** The keys by which a row names its account. No two rows of a batch share one. */
 export function keysOf(incoming: Incoming): string[] {
   if ('fault' in incoming) return [];
   const { externalId, email } = incoming.row;

@@ -1,18 +1,18 @@
 import { createReadStream } from 'node:fs';
 
-/** What a row may have, in bytes: as much as a message that carries one. */
+/** How long a row may be, in bytes: as long as a message that carries one. */
 export const MAX_LINE_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
-/** A line without its end; `text` is undefined where it is longer than is read. Lines count from 1. */
+/** A line without its end. `text` is undefined if it is too long. Lines are numbered from 1. */
 export type Line = { number: number; text: string | undefined };
 
-/** A file that is not text as we read it: what to say of it. */
+/** A file that can't be read, and what to tell its owner. */
 export class UnreadableFile extends Error {}
 
 /**
- * Holds that a file is UTF-8, from its beginning to its end, so that one that is not has written nothing
- * when that is found out. Throws `UnreadableFile`.
+ * Checks that a file is UTF-8 from its beginning to its end, so that nothing of it is imported if it is
+ * not. Throws `UnreadableFile`.
  */
 export async function requireUtf8(path: string): Promise<void> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -37,18 +37,18 @@ function refuseUtf16(start: Buffer): void {
   const mark = start.subarray(0, 2).toString('hex');
   if (mark !== 'fffe' && mark !== 'feff' && !start.subarray(0, 4).includes(0)) return;
   throw new UnreadableFile(
-    'the file is UTF-16, and only UTF-8 is read: convert it with `iconv -f UTF-16 -t UTF-8`',
+    'the file is UTF-16, and only UTF-8 can be read: convert it with `iconv -f UTF-16 -t UTF-8`',
   );
 }
 
 function notUtf8(from: number, to: number): UnreadableFile {
   return new UnreadableFile(
-    `the file is not UTF-8 (between its bytes ${from} and ${to}), and nothing else is read: ` +
+    `the file is not UTF-8 (between its bytes ${from} and ${to}), and only UTF-8 can be read: ` +
       'if it is Latin-1, convert it with `iconv -f LATIN1 -t UTF-8`',
   );
 }
 
-/** The lines of UTF-8 bytes, each read when it is asked for. A byte order mark is no part of them. */
+/** The lines of UTF-8 bytes, each read when it is asked for, without the byte order mark. */
 export async function* textLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Line> {
   let number = 1;
   let parts: Buffer[] = [];
@@ -69,7 +69,7 @@ export async function* textLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<
       from = end + 1;
     }
     length += chunk.byteLength - from;
-    // What is too long is counted, and not kept.
+    // A line that is too long is counted, but not kept.
     if (length <= MAX_LINE_BYTES) parts.push(chunk.subarray(from));
     else parts = [];
   }

@@ -7,15 +7,15 @@ import { FIELDS, readRecord, recordOf, unknownField } from './user-record.ts';
 export const FORMATS = ['ndjson', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
 
-/** As databases write them. */
+/** How databases write these. */
 const TRUE = ['true', 't', '1'];
 const FALSE = ['false', 'f', '0'];
 /** Between the roles in a cell. */
 const ROLES_SEPARATOR = ';';
 
 /**
- * The rows of a file, each with the number of its line, read when it is asked for. Throws
- * `UnreadableFile` for a CSV file whose first line does not name its columns.
+ * The rows of a file with their line numbers, each read when it is asked for. Throws `UnreadableFile`
+ * for a CSV file whose first line does not name its columns.
  */
 export function readUsers(chunks: AsyncIterable<Buffer>, format: Format): AsyncGenerator<Incoming> {
   const lines = textLines(chunks);
@@ -33,7 +33,7 @@ function parsed(text: string): ReturnType<typeof readRecord> {
   try {
     return readRecord(JSON.parse(text));
   } catch {
-    // What the parser says repeats what it read, which may be a secret.
+    // The parser's message would repeat what it read, which may be a secret.
     return { fault: invalid('', 'is not JSON') };
   }
 }
@@ -46,7 +46,7 @@ async function* csvRows(records: AsyncGenerator<CsvRecord>): AsyncGenerator<Inco
     const place = record.number;
     if ('problem' in record) yield { place, fault: invalid('', record.problem) };
     else if (record.cells.length !== columns.length) {
-      const message = `has ${record.cells.length} cells, and there are ${columns.length} columns`;
+      const message = `has ${record.cells.length} cells, but there are ${columns.length} columns`;
       yield { place, fault: invalid('', message) };
     } else yield { place, ...readCells(columns, record.cells) };
   }
@@ -57,14 +57,14 @@ function columnsOf(header: CsvRecord): string[] {
   const columns = header.cells.map((cell) => cell.trim());
   const [only = ''] = columns;
   if (columns.length === 1 && /[;\t]/.test(only)) {
-    throw new UnreadableFile('columns are separated by commas, and these are not');
+    throw new UnreadableFile('columns must be separated by commas, and these are not');
   }
   for (const [place, name] of columns.entries()) {
     const problem = unknownField(name);
     const isTwice = columns.indexOf(name) !== place;
     if (problem === undefined && !isTwice) continue;
     throw new UnreadableFile(
-      `the first line names the columns, and ${JSON.stringify(name.slice(0, 40))} ${problem ?? 'is there twice'}`,
+      `the first line must name the columns, and ${JSON.stringify(name.slice(0, 40))} ${problem ?? 'is there twice'}`,
     );
   }
   return columns;
@@ -89,7 +89,7 @@ function cellValue(name: string, cell: string): unknown {
   return FALSE.includes(text) ? false : cell;
 }
 
-/** What comes before the first user of a file. */
+/** The text before the first user of a file. */
 export function fileHead(format: Format): string {
   return format === 'csv' ? csvLine(FIELDS) : '';
 }
@@ -105,7 +105,7 @@ function cellOf(value: unknown): string {
   return Array.isArray(value) ? value.join(ROLES_SEPARATOR) : String(value ?? '');
 }
 
-/** A refused row, for programs. */
+/** A refused row, for programs to read. */
 export function faultRecord(line: number, { reason, field, message }: Fault) {
   return { line, reason, field, message };
 }

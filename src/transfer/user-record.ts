@@ -1,7 +1,7 @@
 import type { ExportedUser } from './export-users.ts';
 import { type Fault, type ImportRow, invalid } from './import-row.ts';
 
-/** What files call the fields of a user, in the order of columns. */
+/** The names of a user's fields in files, in the order of columns. */
 export const FIELDS = [
   'external_id',
   'email',
@@ -17,21 +17,21 @@ export const FIELDS = [
 
 type Field = (typeof FIELDS)[number];
 
-/** A user as a file has it. */
+/** A user in a file. */
 export type UserRecord = Partial<Record<Field, unknown>>;
 
 const KNOWN: ReadonlySet<string> = new Set(FIELDS);
 /** RFC 3339. */
 const TIME = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
-/** Whether a field is one that files have; else what to say of it. */
+/** What is wrong with the name of a field, if anything. */
 export function unknownField(name: string): string | undefined {
   if (KNOWN.has(name)) return undefined;
-  if (name === 'password') return 'is never imported: only its hash is, as `password_hash`';
+  if (name === 'password') return 'is never imported; give its hash as `password_hash`';
   return `is no field of a user; there are ${FIELDS.join(', ')}`;
 }
 
-/** The row that a record is, or the first thing in it that no row can have. `null` is as good as absent. */
+/** The row of a record, or the first fault in it. A field that is `null` counts as absent. */
 export function readRecord(record: unknown): { row: ImportRow } | { fault: Fault } {
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
     return { fault: invalid('', 'is not an object') };
@@ -46,7 +46,7 @@ export function readRecord(record: unknown): { row: ImportRow } | { fault: Fault
   return fault ? { fault } : { row: rowOf(fields) };
 }
 
-type Rule = [field: Field, isWell: (value: unknown) => boolean, otherwise: string];
+type Rule = [field: Field, isValid: (value: unknown) => boolean, otherwise: string];
 
 const isText = (value: unknown) => typeof value === 'string';
 const isTime = (value: unknown) =>
@@ -68,7 +68,7 @@ const RULES: readonly Rule[] = [
 ];
 
 function typeFault(fields: UserRecord): Fault | undefined {
-  const broken = RULES.find(([name, isWell]) => name in fields && !isWell(fields[name]));
+  const broken = RULES.find(([name, isValid]) => name in fields && !isValid(fields[name]));
   return broken && invalid(broken[0], broken[2]);
 }
 
@@ -86,7 +86,7 @@ function rowOf(fields: UserRecord): ImportRow {
   };
 }
 
-/** A user as a file gets it. What there is not is left out. */
+/** The record of a user, without the fields that are empty. */
 export function recordOf(user: ExportedUser): UserRecord {
   return {
     ...(user.externalId && { external_id: user.externalId }),

@@ -1,31 +1,29 @@
-import { type Actor, requireAll } from '../access/actor.ts';
-import { heldNow } from '../access/held-now.ts';
+import { requireNow } from '../access/held-now.ts';
 import { USER_ROLE } from '../access/permissions.ts';
-import { checkEmail } from '../accounts/email.ts';
+import { checkEmail } from '../accounts/check-email.ts';
 import type { User } from '../accounts/user.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { showUser } from './get-user.ts';
 import { invite } from './invite.ts';
-import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
 /**
- * Creates an account for somebody, who is mailed a link to set a password (C08). Called twice, by two
- * at once: one of them creates it.
+ * Creates an account for someone, who is mailed a link to set a password (C08). Of two calls at once,
+ * one creates it.
  *
- * Throws `EMAIL_TAKEN`, and `INVALID_REQUEST` for an address that looks like another one.
+ * Throws `EMAIL_TAKEN`, `INVALID_REQUEST` for an address that looks like another one, and
+ * `PERMISSION_DENIED`.
  */
 export async function createUser(
-  deps: UserDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  actor: Actor,
   { email, displayName }: { email: string; displayName: string },
 ): Promise<User> {
   checkEmail(email, 'email');
-  const user = await deps.database.transaction(async (em) => {
-    requireAll(await heldNow(em, actor), [USERS_WRITE]);
-    const invitation = { email, displayName, roles: [USER_ROLE], actor: actor.id };
-    return showUser(em, deps, await invite(em, deps, caller, invitation));
-  }, caller.signal);
-  deps.outbox.wake();
-  return user;
+  return database.transaction(caller, async (tx) => {
+    await requireNow(tx, ['users.write']);
+    const id = await invite(tx, keyring, { email, displayName, roles: [USER_ROLE] });
+    return showUser(tx.em, id, tx.now);
+  });
 }

@@ -1,26 +1,21 @@
 import { noSuchUser } from '../accounts/account.repository.ts';
 import { readUsers, type User } from '../accounts/user.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Database } from '../unit-of-work/database.ts';
 
-/** One user. Throws `NOT_FOUND`, also for one who was deleted. */
+/** Returns one user. Throws `NOT_FOUND`, also for a deleted one. */
 export function getUser(
-  deps: { database: SqlDatabase; clock: Clock },
+  { database }: { database: Database },
   caller: Caller,
   userId: string,
 ): Promise<User> {
-  return deps.database.read((em) => showUser(em, deps, userId), caller.signal);
+  return database.read(caller, (em, now) => showUser(em, userId, now));
 }
 
-/** The user as administrators see it, with what the transaction has written. */
-export async function showUser(
-  em: EntityManager,
-  { clock }: { clock: Clock },
-  userId: string,
-): Promise<User> {
-  const [user] = await readUsers(em, [userId.toLowerCase()], clock.now());
+/** Reads a user as administrators see it, with what the transaction has flushed. Throws `NOT_FOUND`. */
+export async function showUser(em: EntityManager, userId: string, now: Date): Promise<User> {
+  const [user] = await readUsers(em, [userId.toLowerCase()], now);
   if (!user) throw noSuchUser();
   return user;
 }

@@ -1,35 +1,27 @@
 import { v7 as uuidv7 } from 'uuid';
-import { Account } from '../accounts/account.entity.ts';
+import type { Account } from '../accounts/account.entity.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import { flushAddress, freeAddress } from '../accounts/take-address.ts';
-import { recordAudit } from '../audit/record.ts';
-import type { NoticeDeps } from '../one-time-tokens/notices.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
-import type { Caller } from '../platform/caller.ts';
-import type { EntityManager } from '../platform/sql.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 
 const INVITATION_TTL_MS = 24 * 3600_000;
 
-export type Invitation = {
-  email: string;
-  displayName: string;
-  roles: readonly string[];
-  /** Who invites: undefined for the operator of the service itself. */
-  actor?: string;
-};
+export type Invitation = { email: string; displayName: string; roles: readonly string[] };
 
 /**
- * Creates an account without a password, and mails its owner a link to set one, which nobody else ever
- * gets to know (C08). Gives its id. Throws `EMAIL_TAKEN`.
+ * Creates an account without a password and mails its owner a link to set one, which nobody else sees
+ * (C08). Returns the new account's id. Throws `EMAIL_TAKEN`.
  */
 export async function invite(
-  em: EntityManager,
-  deps: NoticeDeps,
-  caller: Caller,
-  { email, displayName, roles, actor }: Invitation,
+  tx: Transaction,
+  keyring: Keyring,
+  { email, displayName, roles }: Invitation,
 ): Promise<string> {
+  const { em, now } = tx;
   await freeAddress(em, email);
-  const now = deps.clock.now();
   const values = {
     id: uuidv7(),
     email,
@@ -43,26 +35,23 @@ export async function invite(
     lastLoginAt: null,
     invitedAt: now,
   };
-  const account = em.create(Account, values, { partial: true });
+  const account = accountsIn(em).create(values, { partial: true });
   em.persist(account);
   await flushAddress(em);
-  recordAudit(em, deps, caller, {
-    type: 'account.invited',
-    actor,
-    subject: account.id,
-    details: { roles },
-  });
-  await mailInvitation(em, deps, account);
+  tx.audit({ type: 'account.invited', subject: account.id, details: { roles } });
+  await mailInvitation(tx, keyring, account);
   return account.id;
 }
 
-/** Mails the owner of an account that the transaction holds a link to set the first password. */
+/**
+ * Mails a link to set the first password to the owner of an account that the transaction has locked.
+ */
 export async function mailInvitation(
-  em: EntityManager,
-  deps: NoticeDeps,
+  tx: Transaction,
+  keyring: Keyring,
   { id, email: to, displayName }: Account,
 ): Promise<void> {
-  const purpose = 'reset_password';
-  const { token } = await issueOneTimeToken(em, deps, id, purpose, undefined, INVITATION_TTL_MS);
-  await deps.outbox.send(em, { template: 'invitation', to, displayName, token });
+  const ttl = { ttlMs: INVITATION_TTL_MS };
+  const { token } = await issueOneTimeToken(tx, keyring, id, 'reset_password', ttl);
+  await tx.mail({ template: 'invitation', to, displayName, token });
 }

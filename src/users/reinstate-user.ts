@@ -1,32 +1,25 @@
-import type { Actor } from '../access/actor.ts';
 import { requireReach } from '../access/held-now.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import type { User } from '../accounts/user.ts';
-import { recordAudit } from '../audit/record.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { showUser } from './get-user.ts';
-import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
 /** Lets a suspended user sign in again. Idempotent. Throws `NOT_FOUND`, `PERMISSION_DENIED`. */
 export function reinstateUser(
-  deps: UserDeps,
+  { database }: { database: Database },
   caller: Caller,
-  actor: Actor,
   userId: string,
 ): Promise<User> {
-  return deps.database.transaction(async (em) => {
-    const account = await accountsIn(em).lockUser(userId);
-    await requireReach(em, actor, USERS_WRITE, account);
+  return database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockUser(userId);
+    await requireReach(tx, 'users.write', account);
     if (account.state === 'suspended') {
       account.state = 'active';
-      account.updatedAt = deps.clock.now();
-      recordAudit(em, deps, caller, {
-        type: 'account.reinstated',
-        actor: actor.id,
-        subject: account.id,
-      });
-      await em.flush();
+      account.updatedAt = tx.now;
+      tx.audit({ type: 'account.reinstated', subject: account.id });
+      await tx.em.flush();
     }
-    return showUser(em, deps, userId);
-  }, caller.signal);
+    return showUser(tx.em, account.id, tx.now);
+  });
 }

@@ -1,20 +1,16 @@
-import type { Actor } from '../access/actor.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import type { Caller } from '../platform/caller.ts';
-import { endAllSessions } from '../sessions/end-sessions.ts';
-import type { UserDeps } from './user-deps.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+import type { Database } from '../unit-of-work/database.ts';
 
-/** Ends all sessions of a user (S09). Gives how many have ended by this. Throws `NOT_FOUND`. */
-export async function revokeUserSessions(
-  deps: UserDeps,
+/** Ends all sessions of a user (S09), and returns how many it ended. Throws `NOT_FOUND`. */
+export function revokeUserSessions(
+  { database }: { database: Database },
   caller: Caller,
-  actor: Actor,
   userId: string,
 ): Promise<number> {
-  const { count, afterCommit } = await deps.database.transaction(async (em) => {
-    const { id } = await accountsIn(em).lockUser(userId);
-    return endAllSessions(em, deps, caller, id, 'session_revoked', { actor: actor.id });
-  }, caller.signal);
-  afterCommit();
-  return count;
+  return database.transaction(caller, async (tx) => {
+    const { id } = await accountsIn(tx.em).lockUser(userId);
+    return endSessions(tx, id, 'session_revoked');
+  });
 }

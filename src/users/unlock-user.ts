@@ -1,28 +1,25 @@
-import { type Actor, requireAll } from '../access/actor.ts';
-import { heldNow } from '../access/held-now.ts';
+import { requireNow } from '../access/held-now.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import type { User } from '../accounts/user.ts';
-import { recordAudit } from '../audit/record.ts';
-import { SignInLock } from '../passwords/sign-in-lock.entity.ts';
+import { signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import { showUser } from './get-user.ts';
-import { USERS_WRITE, type UserDeps } from './user-deps.ts';
 
-/** Forgets a user's wrong passwords and codes (C05). Idempotent. Throws `NOT_FOUND`. */
+/**
+ * Forgets a user's wrong passwords and codes, and lifts the locks for them (C05). Idempotent. Throws
+ * `NOT_FOUND`, `PERMISSION_DENIED`.
+ */
 export function unlockUser(
-  deps: UserDeps,
+  { database }: { database: Database },
   caller: Caller,
-  actor: Actor,
   userId: string,
 ): Promise<User> {
-  return deps.database.transaction(async (em) => {
-    const { id } = await accountsIn(em).lockUser(userId);
-    requireAll(await heldNow(em, actor), [USERS_WRITE]);
-    const forgotten = await em.nativeDelete(SignInLock, { account: id });
-    if (forgotten > 0) {
-      recordAudit(em, deps, caller, { type: 'account.unlocked', actor: actor.id, subject: id });
-      await em.flush();
-    }
-    return showUser(em, deps, id);
-  }, caller.signal);
+  return database.transaction(caller, async (tx) => {
+    const { id } = await accountsIn(tx.em).lockUser(userId);
+    await requireNow(tx, ['users.write']);
+    const forgotten = await signInLocksIn(tx.em).nativeDelete({ account: id });
+    if (forgotten > 0) tx.audit({ type: 'account.unlocked', subject: id });
+    return showUser(tx.em, id, tx.now);
+  });
 }

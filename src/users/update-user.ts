@@ -1,106 +1,81 @@
-import type { Actor } from '../access/actor.ts';
 import { requireReach } from '../access/held-now.ts';
 import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
-import { checkEmail } from '../accounts/email.ts';
+import { checkEmail } from '../accounts/check-email.ts';
 import { takeAddress } from '../accounts/take-address.ts';
-import { etagMismatch, notEditable } from '../accounts/update-me.ts';
 import type { User } from '../accounts/user.ts';
-import { recordAudit } from '../audit/record.ts';
 import { sendNotice } from '../one-time-tokens/notices.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
-import { Failure } from '../platform/failure.ts';
-import type { EntityManager } from '../platform/sql.ts';
+import type { Keyring } from '../platform/crypto.ts';
+import { invalidField } from '../platform/invalid-field.ts';
+import { fieldsToUpdate, requireEtag } from '../platform/update.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
+import type { Database } from '../unit-of-work/database.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import { showUser } from './get-user.ts';
-import { USERS_WRITE, type UserDeps } from './user-deps.ts';
-
-const EDITABLE: ReadonlySet<string> = new Set(['display_name', 'email', '*']);
 
 export type UpdateUser = {
   userId: string;
   displayName: string;
   email: string;
-  /** Empty: no matter which version of the account is changed. */
+  /** The version of the account to change; empty: any. */
   etag: string;
-  /** Field names (AIP-134). Empty: what can be changed and is not empty. */
+  /** Field names (AIP-134). Empty: those that can be changed and are not empty. */
   mask: readonly string[];
 };
 
-type Updated = { user: User; afterCommit?: (() => void) | undefined };
+/** The new values of the fields that are updated. */
+type Changes = { displayName?: string; email?: string };
 
 /**
- * Changes a user who may do no more than the actor. A new address has to be proved again; the old one
- * gets a link that takes it back (E06), and the sessions end.
+ * Changes a user who may do no more than the caller. A new address has to be proved again; the old
+ * one is mailed a link that takes it back (E06), and the sessions end.
  *
  * Throws `NOT_FOUND`, `INVALID_REQUEST`, `ETAG_MISMATCH`, `EMAIL_TAKEN`, `PERMISSION_DENIED`.
  */
 export async function updateUser(
-  deps: UserDeps,
+  { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  actor: Actor,
   request: UpdateUser,
 ): Promise<User> {
-  const { mask, userId, email, displayName } = request;
-  const wrong = mask.filter((name) => !EDITABLE.has(name));
-  if (wrong.length > 0) throw notEditable(wrong);
+  const { userId, etag } = request;
+  const { displayName, email } = changesIn(request);
+  return database.transaction(caller, async (tx) => {
+    const account = await accountsIn(tx.em).lockUser(userId);
+    await requireReach(tx, 'users.write', account);
+    const before = await showUser(tx.em, account.id, tx.now);
+    requireEtag(etag, before.etag);
+    const isRenaming = displayName !== undefined && displayName !== account.displayName;
+    const isMoving = email !== undefined && email !== account.email;
+    if (!isRenaming && !isMoving) return before;
+    account.updatedAt = tx.now;
+    if (isRenaming) rename(tx, account, displayName);
+    if (isMoving) await move(tx, keyring, account, email);
+    await tx.em.flush();
+    return showUser(tx.em, account.id, tx.now);
+  });
+}
+
+function changesIn({ mask, userId, displayName, email }: UpdateUser): Changes {
+  const values = { display_name: displayName, email };
+  const fields = fieldsToUpdate(mask, ['display_name', 'email'], (name) => values[name] !== '');
   if (userId === '') throw missing('user.user_id');
-  const isNamed = (field: string, value: string) =>
-    mask.length === 0 ? value !== '' : mask.includes(field) || mask.includes('*');
-  const changes = {
-    displayName: isNamed('display_name', displayName) ? displayName : undefined,
-    email: isNamed('email', email) ? email : undefined,
+  const changesEmail = fields.includes('email');
+  if (changesEmail && email === '') throw missing('user.email');
+  if (changesEmail) checkEmail(email, 'user.email');
+  return {
+    ...(fields.includes('display_name') && { displayName }),
+    ...(changesEmail && { email }),
   };
-  if (changes.email === '') throw missing('user.email');
-  if (changes.email !== undefined) checkEmail(changes.email, 'user.email');
-  const { user, afterCommit } = await deps.database.transaction(
-    (em) => change(em, deps, caller, actor, request, changes),
-    caller.signal,
-  );
-  afterCommit?.();
-  deps.outbox.wake();
-  return user;
 }
 
-type Changes = { displayName: string | undefined; email: string | undefined };
-
-async function change(
-  em: EntityManager,
-  deps: UserDeps,
-  caller: Caller,
-  actor: Actor,
-  { userId, etag }: UpdateUser,
-  { displayName, email }: Changes,
-): Promise<Updated> {
-  const account = await accountsIn(em).lockUser(userId);
-  await requireReach(em, actor, USERS_WRITE, account);
-  const before = await showUser(em, deps, userId);
-  if (etag !== '' && etag !== before.etag) throw etagMismatch();
-  const isRenaming = displayName !== undefined && displayName !== account.displayName;
-  const isMoving = email !== undefined && email !== account.email;
-  if (!isRenaming && !isMoving) return { user: before };
-  account.updatedAt = deps.clock.now();
-  if (isRenaming) rename(em, deps, caller, actor, account, displayName);
-  const afterCommit = isMoving ? await move(em, deps, caller, actor, account, email) : undefined;
-  await em.flush();
-  return { user: await showUser(em, deps, userId), afterCommit };
-}
-
-function rename(
-  em: EntityManager,
-  deps: UserDeps,
-  caller: Caller,
-  actor: Actor,
-  account: Account,
-  displayName: string,
-): void {
+function rename(tx: Transaction, account: Account, displayName: string): void {
   const before = account.displayName;
   account.displayName = displayName;
-  recordAudit(em, deps, caller, {
+  tx.audit({
     type: 'account.updated',
-    actor: actor.id,
     subject: account.id,
     details: { fields: ['display_name'] },
     personal: { before: { display_name: before }, after: { display_name: displayName } },
@@ -109,35 +84,25 @@ function rename(
 
 /** Gives the account another address, which its owner has yet to prove. */
 async function move(
-  em: EntityManager,
-  deps: UserDeps,
-  caller: Caller,
-  actor: Actor,
+  tx: Transaction,
+  keyring: Keyring,
   account: Account,
   email: string,
-): Promise<() => void> {
-  const now = deps.clock.now();
+): Promise<void> {
   const { email: oldEmail, id, displayName, isVerified } = account;
-  account.invitedAt ??= now;
-  await takeAddress(em, account, email, now, null);
-  await oneTimeTokensIn(em).voidSignInTokens(id, now);
-  recordAudit(em, deps, caller, {
-    type: 'account.email_changed',
-    actor: actor.id,
-    subject: id,
-    personal: { before: { email: oldEmail }, after: { email } },
-  });
+  account.invitedAt ??= tx.now;
+  await takeAddress(tx, account, email, null);
+  await oneTimeTokensIn(tx.em).voidSignInTokens(id, tx.now);
+  const personal = { before: { email: oldEmail }, after: { email } };
+  tx.audit({ type: 'account.email_changed', subject: id, personal });
   const notice = { template: 'email_changed' as const, newEmail: email };
   const undo = isVerified ? { undo: { email: oldEmail } } : {};
-  await sendNotice(em, deps, account, notice, { to: oldEmail, ...undo });
-  const { token } = await issueOneTimeToken(em, deps, id, 'verify_email');
-  await deps.outbox.send(em, { template: 'verify_email', to: email, displayName, token });
-  return endSessions(em, deps, caller, id, 'email_changed', { actor: actor.id });
+  await sendNotice(tx, keyring, account, notice, { to: oldEmail, ...undo });
+  const { token } = await issueOneTimeToken(tx, keyring, id, 'verify_email');
+  await tx.mail({ template: 'verify_email', to: email, displayName, token });
+  await endSessions(tx, id, 'email_changed');
 }
 
-function missing(path: string): Failure {
-  const description = 'has to be given';
-  return new Failure('invalid', 'INVALID_REQUEST', `${path} ${description}`, {
-    fields: [{ path, description }],
-  });
+function missing(path: string) {
+  return invalidField(path, 'is missing');
 }

@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import pg from 'pg';
 import { AuditQueue } from '../../src/audit/audit-queue.ts';
 import { readConfig } from '../../src/config.ts';
+import { operator } from '../../src/platform/caller.ts';
 import { createLog } from '../../src/platform/log.ts';
 import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
@@ -20,12 +21,7 @@ import {
   startService,
 } from '../harness.ts';
 
-const caller = {
-  requestId: 'audit-queue-test',
-  ipAddress: '192.0.2.1',
-  userAgent: '',
-  signal: new AbortController().signal,
-};
+const caller = { ...operator(), requestId: 'audit-queue-test', ipAddress: '192.0.2.1' };
 
 describe('The events that belong to no change', () => {
   let service: Service;

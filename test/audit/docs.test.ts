@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { AUDIT_EVENT_TYPES } from '../../src/audit/record.ts';
+import { AUDIT_EVENT_TYPES } from '../../src/audit/audit-entry.ts';
 
 describe('docs/audit.md', () => {
   it('lists every type of event that is written, and no other, each once', () => {

@@ -101,7 +101,7 @@ describe('The mails', () => {
         { template: 'account_locked', to, displayName: '', factor, forGood, happenedAt: 'now' },
         URL_,
       ).text;
-    assert.match(locked('password', false), /no password is taken for a while/);
+    assert.match(locked('password', false), /no password is accepted for a while/);
     assert.match(locked('password', true), /until you set a new password/);
     assert.match(locked('code', true), /recovery code or a passkey/);
     assert.doesNotMatch(locked('code', true), /new password or/);

@@ -77,8 +77,8 @@ describe('Passkey sign-in', () => {
         'select id from accounts where email = $1',
         [email],
       );
-      const deps = { keyring, clock: service.clock };
-      return (await issueOneTimeToken(em, deps, account?.id ?? '', 'mfa_challenge')).token;
+      const tx = { em, now: service.clock.now() };
+      return (await issueOneTimeToken(tx, keyring, account?.id ?? '', 'mfa_challenge')).token;
     });
   }
 

@@ -10,8 +10,8 @@ import {
 import { field as fieldRules } from '../../gen/buf/validate/validate_pb.ts';
 import { ErrorReasonSchema } from '../../gen/countersign/v1/error_reason_pb.ts';
 import { FieldBehavior, field_behavior } from '../../gen/google/api/field_behavior_pb.ts';
-import { REASONS } from '../../src/rpc/errors.ts';
 import { accessRule } from '../../src/rpc/interceptors/access.ts';
+import { REASONS } from '../../src/rpc/reasons.ts';
 import { everyMethod } from '../every-service.ts';
 
 const methods = await everyMethod();

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, afterEach, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, PROTOCOLS, type Service, startService } from '../harness.ts';
+import { eventually, type Service, startService } from '../harness.ts';
 import { Echo, EchoService } from './echo.ts';
 import {
   callHeaders,
@@ -20,6 +20,7 @@ import {
   SETTINGS,
   WINDOW_UPDATE,
 } from './frames.ts';
+import { describeBothPaths } from './unary-paths.ts';
 
 const UNARY = `/${EchoService.typeName}/Unary`;
 const CLIENT_STREAM = `/${EchoService.typeName}/ClientStream`;
@@ -34,8 +35,9 @@ const LIMIT_MS = 500;
 const uncaught: Error[] = [];
 const onUncaught = (error: Error) => uncaught.push(error);
 process.on('uncaughtExceptionMonitor', onUncaught);
+after(() => process.off('uncaughtExceptionMonitor', onUncaught));
 
-describe('callers who know the protocol too well', () => {
+describeBothPaths('callers who know the protocol too well', ({ env, fastPath, protocols }) => {
   let service: Service;
   let echo: Echo;
   let addresses: string[];
@@ -44,15 +46,15 @@ describe('callers who know the protocol too well', () => {
     echo = new Echo();
     service = await startService({
       services: [echo.service],
+      env,
       limits: { bodyTimeoutMs: LIMIT_MS / 2, headersTimeoutMs: LIMIT_MS, streamIdleMs: LIMIT_MS },
     });
-    addresses = [service.app.grpcAddress, service.app.httpAddress];
+    addresses = [service.app.grpcAddress];
+    if (fastPath === 'on') addresses.push(service.app.httpAddress);
   });
 
-  after(() => process.off('uncaughtExceptionMonitor', onUncaught));
-
   afterEach(async () => {
-    for (const protocol of PROTOCOLS) {
+    for (const protocol of protocols) {
       const { text } = await service.client(EchoService, protocol).unary({ text: 'well' });
       assert.equal(text, 'well', protocol);
     }
@@ -60,7 +62,7 @@ describe('callers who know the protocol too well', () => {
   });
 
   /** Does something on a connection to each listener, by an HTTP/2 client that knows no rules. */
-  async function onBoth(work: (raw: RawHttp2, type: string) => unknown): Promise<void> {
+  async function onEach(work: (raw: RawHttp2, type: string) => unknown): Promise<void> {
     for (const [index, address] of addresses.entries()) {
       const raw = await RawHttp2.to(address);
       await Promise.resolve(
@@ -71,7 +73,7 @@ describe('callers who know the protocol too well', () => {
 
   it('W01 survives every method, also CONNECT, which has no path', async () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'CONNECT', 'X']) {
-      await onBoth(async (raw, type) => {
+      await onEach(async (raw, type) => {
         const path: Record<string, string> =
           method === 'CONNECT' ? {} : { ':scheme': 'http', ':path': UNARY };
         const fields = { ':method': method, ...path, ':authority': 'a', 'content-type': type };
@@ -88,14 +90,14 @@ describe('callers who know the protocol too well', () => {
       hpack({ 'x-a': 'v'.repeat(3900) }).subarray(1),
     ]);
     const block = Buffer.concat([callHeaders(UNARY), large, Buffer.alloc(12_000, 0xbe)]);
-    await onBoth(async (raw) => {
+    await onEach(async (raw) => {
       raw.write(frame(HEADERS, END_HEADERS, 1, block));
       await eventually(() => raw.got(RST_STREAM, 1) || raw.got(HEADERS, 1) || raw.closed);
     });
   });
 
   it('W01 survives frames without content, and windows that overflow', async () => {
-    await onBoth(async (raw, type) => {
+    await onEach(async (raw, type) => {
       raw.call(1, UNARY, { 'content-type': type });
       raw.write(Buffer.concat(Array.from({ length: 5000 }, () => frame(DATA, 0, 1))));
       raw.write(frame(WINDOW_UPDATE, 0, 1, Buffer.from([0x7f, 0xff, 0xff, 0xff])));
@@ -106,7 +108,7 @@ describe('callers who know the protocol too well', () => {
   });
 
   it('W01 survives trailers in the middle of a message', async () => {
-    await onBoth(async (raw, type) => {
+    await onEach(async (raw, type) => {
       raw.call(1, UNARY, { 'content-type': type });
       raw.write(frame(DATA, 0, 1, Buffer.from([0, 0, 0, 0, 9, 1])));
       raw.write(frame(HEADERS, END_HEADERS | END_STREAM, 1, hpack({ 'x-trailer': 'yes' })));
@@ -132,7 +134,7 @@ describe('callers who know the protocol too well', () => {
   });
 
   it('W02 refuses streams above the limit, and closes the others when nothing comes of them', async () => {
-    await onBoth(async (raw, type) => {
+    await onEach(async (raw, type) => {
       const streams = Array.from({ length: 300 }, (_, i) => 2 * i + 1);
       for (const stream of streams) raw.call(stream, UNARY, { 'content-type': type });
       await eventually(() => streams.every((each) => raw.got(RST_STREAM, each)) || raw.closed);
@@ -141,40 +143,6 @@ describe('callers who know the protocol too well', () => {
       );
       assert.ok(raw.closed || refused.length >= 100, `${refused.length}`);
     });
-  });
-
-  it('W02 closes a stream whose reader does not read, and has its method stop', async () => {
-    await onBoth(async (raw, type) => {
-      raw.call(1, SERVER_STREAM, { 'content-type': type });
-      raw.write(frame(DATA, END_STREAM, 1, ENDLESS));
-      await eventually(() => echo.pulled > 0);
-      await eventually(() => raw.got(RST_STREAM, 1) && echo.ended === echo.begun);
-    });
-  });
-
-  it('W02 closes a stream whose reader gives it no window at all', async () => {
-    await onBoth(async (raw, type) => {
-      raw.write(frame(SETTINGS, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])));
-      const streams = [1, 3, 5, 7];
-      for (const stream of streams) {
-        raw.call(stream, CLIENT_STREAM, { 'content-type': type });
-        raw.write(frame(DATA, END_STREAM, stream, MESSAGE));
-      }
-      await eventually(() => streams.every((each) => raw.got(RST_STREAM, each)));
-    });
-  });
-
-  it('W02 lets a stream live on which something moves', async () => {
-    await onBoth(async (raw, type) => {
-      raw.call(1, `/${EchoService.typeName}/BidiStream`, { 'content-type': type });
-      for (let turn = 0; turn < 8; turn += 1) {
-        raw.write(frame(DATA, 0, 1, MESSAGE));
-        await sleep(LIMIT_MS / 3);
-      }
-      assert.equal(raw.got(RST_STREAM, 1) || raw.closed, false);
-      assert.equal(raw.received.filter(({ type, stream }) => type === DATA && stream).length, 8);
-    });
-    await eventually(() => echo.ended === echo.begun);
   });
 
   it('W02 says why it closes a call whose request does not come', async () => {
@@ -195,5 +163,42 @@ describe('callers who know the protocol too well', () => {
       const answer = (await Array.fromAsync(socket)).join('');
       assert.match(answer, /deadline_exceeded|grpc-status: 4/, type);
     }
+  });
+
+  // The rest is about streams, which the fast path never takes.
+  if (fastPath === 'off') return;
+
+  it('W02 closes a stream whose reader does not read, and has its method stop', async () => {
+    await onEach(async (raw, type) => {
+      raw.call(1, SERVER_STREAM, { 'content-type': type });
+      raw.write(frame(DATA, END_STREAM, 1, ENDLESS));
+      await eventually(() => echo.pulled > 0);
+      await eventually(() => raw.got(RST_STREAM, 1) && echo.ended === echo.begun);
+    });
+  });
+
+  it('W02 closes a stream whose reader gives it no window at all', async () => {
+    await onEach(async (raw, type) => {
+      raw.write(frame(SETTINGS, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0])));
+      const streams = [1, 3, 5, 7];
+      for (const stream of streams) {
+        raw.call(stream, CLIENT_STREAM, { 'content-type': type });
+        raw.write(frame(DATA, END_STREAM, stream, MESSAGE));
+      }
+      await eventually(() => streams.every((each) => raw.got(RST_STREAM, each)));
+    });
+  });
+
+  it('W02 lets a stream live on which something moves', async () => {
+    await onEach(async (raw, type) => {
+      raw.call(1, `/${EchoService.typeName}/BidiStream`, { 'content-type': type });
+      for (let turn = 0; turn < 8; turn += 1) {
+        raw.write(frame(DATA, 0, 1, MESSAGE));
+        await sleep(LIMIT_MS / 3);
+      }
+      assert.equal(raw.got(RST_STREAM, 1) || raw.closed, false);
+      assert.equal(raw.received.filter(({ type, stream }) => type === DATA && stream).length, 8);
+    });
+    await eventually(() => echo.ended === echo.begun);
   });
 });

@@ -2,18 +2,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
-import { afterEach, before, describe, it } from 'node:test';
+import { afterEach, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Child, spawnService } from '../child.ts';
-import {
-  atEnd,
-  clients,
-  createDatabase,
-  PROTOCOLS,
-  type Service,
-  startService,
-} from '../harness.ts';
+import { atEnd, clients, createDatabase, type Service, startService } from '../harness.ts';
 import {
   CONTINUATION,
   callHeaders,
@@ -28,6 +21,7 @@ import {
   RST_STREAM,
   SETTINGS,
 } from './frames.ts';
+import { describeBothPaths } from './unary-paths.ts';
 
 const METHOD = '/countersign.v1.SessionService/IntrospectToken';
 const GRPC = { 'content-type': 'application/grpc', te: 'trailers' };
@@ -35,7 +29,7 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const FLOOD = 5000;
 const GROWTH_BYTES = 100 * 1024 * 1024;
 
-describe('the wire, to hostile callers', () => {
+describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols }) => {
   let service: Child;
   let addresses: string[];
   let restingBytes: number;
@@ -47,9 +41,11 @@ describe('the wire, to hostile callers', () => {
       COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
       COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1',
       COUNTERSIGN_LOG_LEVEL: 'error',
+      ...env,
     });
     atEnd(() => service.end());
-    addresses = [service.grpcAddress, service.httpAddress];
+    addresses = [service.grpcAddress];
+    if (fastPath === 'on') addresses.push(service.httpAddress);
     for (let round = 0; round < 20; round += 1) await serves();
     restingBytes = residentBytes(service);
   });
@@ -57,7 +53,7 @@ describe('the wire, to hostile callers', () => {
   /** Whether good clients are served, by every protocol. */
   async function serves(): Promise<void> {
     const { client } = clients(service);
-    for (const protocol of PROTOCOLS) {
+    for (const protocol of protocols) {
       const answer = await client(SessionService, protocol).introspectToken({ token: 'x' });
       assert.equal(answer.active, false);
     }
@@ -218,16 +214,18 @@ function quietSession(address: string): ClientHttp2Session {
   return session;
 }
 
-describe('the limits of both listeners', () => {
+describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
   const LIMIT_MS = 400;
   let service: Service;
   let addresses: string[];
 
   before(async () => {
     service = await startService({
+      env,
       limits: { bodyTimeoutMs: LIMIT_MS, headersTimeoutMs: LIMIT_MS, streamIdleMs: LIMIT_MS * 2 },
     });
-    addresses = [service.app.grpcAddress, service.app.httpAddress];
+    addresses = [service.app.grpcAddress];
+    if (fastPath === 'on') addresses.push(service.app.httpAddress);
   });
 
   it('W02 are announced: streams at once, and the size of headers', async () => {
@@ -246,6 +244,7 @@ describe('the limits of both listeners', () => {
       [service.app.httpAddress, JSON_TYPE],
       [service.app.httpAddress, { 'content-type': 'application/grpc-web+proto' }],
     ] as const) {
+      if (!addresses.includes(address)) continue;
       for (const half of [undefined, Buffer.from([0, 0, 0])]) {
         const session = quietSession(address);
         const stream = session.request({ ':method': 'POST', ':path': METHOD, ...headers });
@@ -255,18 +254,6 @@ describe('the limits of both listeners', () => {
         assert.ok(await Promise.race([ended, sleep(10 * LIMIT_MS, false)]), String(headers));
         session.destroy();
       }
-    }
-  });
-
-  it('W02 end a connection of HTTP/1.1 whose request does not come', async () => {
-    const head = `POST ${METHOD} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n`;
-    for (const bytes of [head, `${head}{"tok`, 'POST / HT', '']) {
-      const { closed: ended } = await exchange(
-        service.app.httpAddress,
-        [Buffer.from(bytes)],
-        15_000,
-      );
-      assert.ok(ended, JSON.stringify(bytes.slice(0, 10)));
     }
   });
 
@@ -299,6 +286,20 @@ describe('the limits of both listeners', () => {
       assert.ok(await Promise.race([over, sleep(5000, false)]), address);
       assert.notEqual(stream.rstCode, constants.NGHTTP2_INTERNAL_ERROR);
       session.destroy();
+    }
+  });
+
+  if (fastPath === 'off') return;
+
+  it('W02 end a connection of HTTP/1.1 whose request does not come', async () => {
+    const head = `POST ${METHOD} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n`;
+    for (const bytes of [head, `${head}{"tok`, 'POST / HT', '']) {
+      const { closed: ended } = await exchange(
+        service.app.httpAddress,
+        [Buffer.from(bytes)],
+        15_000,
+      );
+      assert.ok(ended, JSON.stringify(bytes.slice(0, 10)));
     }
   });
 });

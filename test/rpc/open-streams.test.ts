@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect, createServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { keepFewStreams, OpenStreams } from '../../src/rpc/grpc/open-streams.ts';
+import { keepFewStreams } from '../../src/rpc/grpc/node-internals.ts';
+import { OpenStreams } from '../../src/rpc/grpc/open-streams.ts';
 
 describe('the open streams of a connection', () => {
   it('are found, counted, replaced and taken out in any order', () => {

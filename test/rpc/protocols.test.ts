@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { before, describe, it, mock } from 'node:test';
+import { before, it, mock } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { generateKeyPair, SignJWT } from 'jose';
@@ -8,24 +8,16 @@ import {
   SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import { UnaryRequestSchema } from '../gen/countersign/test/v1/echo_service_pb.ts';
-import {
-  PROTOCOLS,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { refusal, type Service, signedIn, signIn, sql, startService } from '../harness.ts';
 import { holds, observe, type Row } from './call-table.ts';
 import { Echo, EchoService } from './echo.ts';
-import { DIALECTS } from './wire.ts';
+import { describeBothPaths } from './unary-paths.ts';
 
 const { unary, recent, permitted, closed } = EchoService.method;
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 /** One table of calls; each row holds over every protocol, or the protocols differ. */
-describe('a call by gRPC, Connect and gRPC-Web', () => {
+describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dialects }) => {
   let service: Service;
   let fresh: string;
   let subject: string;
@@ -33,10 +25,10 @@ describe('a call by gRPC, Connect and gRPC-Web', () => {
   let old: string;
   let admin: string;
 
-  const holdsFor = (row: Partial<Row>) => holds(service, { method: unary, ...row });
+  const holdsFor = (row: Partial<Row>) => holds(service, { method: unary, dialects, ...row });
 
   before(async () => {
-    service = await startService({ services: [new Echo().service] });
+    service = await startService({ services: [new Echo().service], env });
     const person = await signedIn(service);
     expired = person.accessToken;
     service.clock.advance(11 * 60_000);
@@ -57,7 +49,7 @@ describe('a call by gRPC, Connect and gRPC-Web', () => {
   });
 
   it('gives generated clients the same answer and the same error', async () => {
-    for (const protocol of PROTOCOLS) {
+    for (const protocol of protocols) {
       const client = service.client(EchoService, protocol, fresh);
       assert.deepEqual((await client.unary({ text: 'hello' })).subject, subject, protocol);
       const refused = await refusal(client.unary({ text: 'x'.repeat(1001) }));
@@ -153,7 +145,7 @@ describe('a call by gRPC, Connect and gRPC-Web', () => {
   it('shows a bug as an internal error, and logs its cause under the request id', async () => {
     const body = create(UnaryRequestSchema, { failure: 'bug' });
     await holdsFor({ body, refused: { code: Code.Internal, reason: 'INTERNAL' } });
-    for (const dialect of DIALECTS) {
+    for (const dialect of dialects) {
       const { line, refused } = await observe(service, dialect, { method: unary, body });
       assert.equal(refused?.message, 'internal error');
       assert.equal(line['level'], 'error');
@@ -164,7 +156,7 @@ describe('a call by gRPC, Connect and gRPC-Web', () => {
 
   it('goes by the request id that it names, and by a new one where that is odd', async () => {
     const odd = ['a b', 'ä', '<script>', 'x'.repeat(129), '', 'a,b', 'a\tb'];
-    for (const dialect of DIALECTS) {
+    for (const dialect of dialects) {
       for (const id of odd) {
         const { got, line } = await observe(service, dialect, {
           method: unary,

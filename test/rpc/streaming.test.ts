@@ -6,6 +6,7 @@ import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect
 import { eventually, logLines, refusal, type Service, startService } from '../harness.ts';
 import { BUG, Echo, EchoService } from './echo.ts';
 import { DATA, frame, RawHttp2, RST_STREAM } from './frames.ts';
+import { describeBothPaths } from './unary-paths.ts';
 
 const SERVICE = EchoService.typeName;
 const CONTENT_TYPES = { grpc: 'application/grpc', connect: 'application/connect+proto' };
@@ -171,11 +172,11 @@ for (const protocol of ['grpc', 'connect'] as const) {
   });
 }
 
-describe('a replica that stops', () => {
-  for (const protocol of ['grpc', 'connect'] as const) {
+describeBothPaths('a replica that stops', ({ env, protocols }) => {
+  for (const protocol of protocols.filter((each) => each !== 'grpc-web')) {
     it(`W04 ends streams by ${protocol}, so that they go elsewhere, and finishes the calls in flight`, async () => {
       const echo = new Echo();
-      const service = await startService({ services: [echo.service] });
+      const service = await startService({ services: [echo.service], env });
       const client = streamingClient(service, protocol);
       const signal = AbortSignal.timeout(10_000);
       const streams = {
@@ -199,11 +200,11 @@ describe('a replica that stops', () => {
   }
 });
 
-describe('a replica that stops with a call that does not end', () => {
-  for (const protocol of ['grpc', 'connect'] as const) {
+describeBothPaths('a replica that stops with a call that does not end', (path) => {
+  for (const protocol of path.protocols.filter((each) => each !== 'grpc-web')) {
     it(`waits for its grace, and no longer, by ${protocol}`, async () => {
       const echo = new Echo();
-      const env = { COUNTERSIGN_SHUTDOWN_GRACE: '1s' };
+      const env = { ...path.env, COUNTERSIGN_SHUTDOWN_GRACE: '1s' };
       const service = await startService({ services: [echo.service], env });
       const client = streamingClient(service, protocol);
       const unary = client.unary({ failure: 'deaf', sleepMs: 6000 }).catch(ConnectError.from);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { before, it } from 'node:test';
 import { brotliCompressSync, deflateRawSync, gzipSync } from 'node:zlib';
 import { create, type DescMethod } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
@@ -11,6 +11,7 @@ import {
 import { type Service, startService } from '../harness.ts';
 import { holds, observe, type Row } from './call-table.ts';
 import { Echo, EchoService } from './echo.ts';
+import { describeBothPaths } from './unary-paths.ts';
 import { DIALECTS, type Dialect, encode, encodingHeader, isConnect } from './wire.ts';
 
 const { unary } = EchoService.method;
@@ -23,16 +24,19 @@ const compressed = (encoding: string) => (dialect: Dialect) => ({
   [encodingHeader(dialect)]: encoding,
 });
 
-describe('a request that can not be read, by gRPC, Connect and gRPC-Web', () => {
+describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web', (path) => {
   let service: Service;
-  const holdsFor = (row: Partial<Row>) => holds(service, { method: unary, ...row });
+  const holdsFor = ({ dialects = DIALECTS, ...row }: Partial<Row>) => {
+    const concerned = dialects.filter((dialect) => path.dialects.includes(dialect));
+    return holds(service, { method: unary, ...row, dialects: concerned });
+  };
   const json = (text: string) => ({
     body: Buffer.from(text),
     dialects: ['connect json'] as const,
   });
 
   before(async () => {
-    service = await startService({ services: [new Echo().service] });
+    service = await startService({ services: [new Echo().service], env: path.env });
   });
 
   it('is refused where its JSON is broken, of the wrong type, or has a field that is unknown', async () => {

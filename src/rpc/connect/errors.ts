@@ -18,12 +18,12 @@ const ENVELOPE_HEADER_BYTES = 5;
 const RPC_TYPE =
   /^application\/(?:json|proto|(connect)\+(?:json|proto)|(grpc-web)(?:\+\w+)?) *(?:;|$)/;
 
-/** Whether a content type is that of a call by Connect or gRPC-Web. */
+/** Whether a content type belongs to a call by Connect or gRPC-Web. */
 export function isRpc(contentType: string): boolean {
   return RPC_TYPE.test(contentType);
 }
 
-/** An error as the answer to a call of that content type. */
+/** The answer that tells the caller of an error, in the protocol of the call's content type. */
 export function errorAnswer(contentType: string, error: ConnectError): UniversalServerResponse {
   const [, connectStream, grpcWeb] = RPC_TYPE.exec(contentType) ?? [];
   if (connectStream) return stream(contentType, endOfStream(error));
@@ -32,8 +32,9 @@ export function errorAnswer(contentType: string, error: ConnectError): Universal
 }
 
 /**
- * An answer with the details that all our errors have. Connect reads a unary request before it runs
- * the interceptors, so that one it can't read gets a bare error; `complete` makes a whole one of it.
+ * An answer whose error, if it is one, has the details that all errors have. Connect reads a unary
+ * request before it runs the interceptors, and answers one that it can't read with a bare error, to
+ * which `complete` adds the details.
  */
 export async function completed(
   answer: UniversalServerResponse,

@@ -1,13 +1,14 @@
-import { Code, ConnectError, createConnectRouter, type Interceptor } from '@connectrpc/connect';
+import { Code, ConnectError, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { type CallLog, errorFields } from '../../platform/log.ts';
-import type { Call, CallFactory } from '../call.ts';
+import type { Call } from '../call.ts';
 import { limitConnectDeadline } from '../deadlines.ts';
-import { toConnectError, unknownMethod } from '../errors.ts';
+import { toConnectError } from '../errors.ts';
+import { unknownMethod } from '../failures.ts';
+import { headerText } from '../headers.ts';
 import { logCall } from '../interceptors/logging.ts';
-import type { Limits } from '../limits.ts';
-import type { Service } from '../services/service.ts';
+import type { Serving } from '../serving.ts';
 import { completed, errorAnswer, isRpc } from './errors.ts';
 import {
   type NodeRequest,
@@ -16,50 +17,45 @@ import {
   writeAnswer,
 } from './node-bridge.ts';
 
-export type ConnectListenerDeps = {
-  services: readonly Service[];
-  interceptors: Interceptor[];
-  calls: CallFactory;
-  log: CallLog;
-  limits: Limits;
-};
-
 /** The path of an RPC: `/package.Service/Method`. */
 const RPC_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
 
 /**
- * Serves the Connect and gRPC-Web protocols to Node requests. The returned function says whether the
- * request was a call, and answers it if so.
+ * Serves the Connect and gRPC-Web protocols to Node requests. The returned function answers a request
+ * that is a call, and returns whether it is one.
  */
 export function connectListener(
-  deps: ConnectListenerDeps,
+  serving: Serving,
 ): (req: NodeRequest, res: NodeResponse) => boolean {
-  const handlers = new Map(handlersOf(deps).map((each) => [each.requestPath, each]));
+  const handlers = new Map(handlersOf(serving).map((each) => [each.requestPath, each]));
   return (req, res) => {
     const path = (req.url ?? '').split('?', 1)[0] ?? '';
     const handler = handlers.get(path);
     if (!handler && !isUnknownCall(req, path)) return false;
-    const call = deps.calls.begin((name) => header(req, name), req.socket.remoteAddress);
+    const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);
     res.setHeader('x-request-id', call.requestId);
     const answered = handler
-      ? answer(handler, deps, call, req, res)
-      : writeAnswer(refuse(deps.log, call, req, path), res);
+      ? answer(handler, serving, call, req, res)
+      : writeAnswer(refuse(serving.log, call, req, path), res);
     answered.catch((error) => {
-      deps.log.debug({ request_id: call.requestId, ...errorFields(error) }, 'answer not delivered');
+      serving.log.debug(
+        { request_id: call.requestId, ...errorFields(error) },
+        'answer not delivered',
+      );
       res.destroy();
     });
     return true;
   };
 }
 
-function handlersOf({ services, interceptors, limits }: ConnectListenerDeps): UniversalHandler[] {
+function handlersOf({ services, interceptors, limits }: Serving): UniversalHandler[] {
   const router = createConnectRouter({
     grpc: false,
     interceptors,
     readMaxBytes: limits.maxMessageBytes,
     jsonOptions: { ignoreUnknownFields: false },
     acceptCompression: [compressionGzip, compressionBrotli],
-    // Answers hold tokens beside what callers chose: they are not compressed (BREACH).
+    // Not compressed: answers hold tokens beside text that callers chose (BREACH).
     compressMinBytes: 0xffffffff,
   });
   for (const { descriptor, implementation } of services) {
@@ -70,7 +66,7 @@ function handlersOf({ services, interceptors, limits }: ConnectListenerDeps): Un
 
 async function answer(
   handler: UniversalHandler,
-  { log, limits }: ConnectListenerDeps,
+  { log, limits }: Serving,
   call: Call,
   req: NodeRequest,
   res: NodeResponse,
@@ -101,7 +97,7 @@ function isUnknownCall(req: NodeRequest, path: string): boolean {
   return req.method === 'POST' && RPC_PATH.test(path) && isRpc(header(req, 'content-type') ?? '');
 }
 
-/** Refuses a call to a method that is not there, as gRPC would. */
+/** Refuses a call to an unknown method as gRPC does. */
 function refuse(log: CallLog, call: Call, req: NodeRequest, path: string): UniversalServerResponse {
   const error = new ConnectError(unknownMethod().message, Code.Unimplemented);
   return errorAnswer(
@@ -111,6 +107,5 @@ function refuse(log: CallLog, call: Call, req: NodeRequest, path: string): Unive
 }
 
 function header(req: NodeRequest, name: string): string | undefined {
-  const value = req.headers[name];
-  return Array.isArray(value) ? value.join(', ') : value;
+  return headerText(req.headers[name]);
 }

@@ -4,18 +4,20 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { Failure } from '../../platform/failure.ts';
 import { type Call, contextOf } from '../call.ts';
-import { orTooSlow } from '../slow-reader.ts';
+import { headersFrom } from '../headers.ts';
+import { drainedInTime } from '../slow-reader.ts';
 
 export type NodeRequest = IncomingMessage | Http2ServerRequest;
 export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 /**
- * A Node request as Connect's handlers take it. In place of connect-node's own, which throws on an
- * odd `:authority`, and destroys the connection of a request that it does not read to its end.
+ * A Node request in the form that Connect's handlers take. It replaces connect-node's own conversion,
+ * which throws on an odd `:authority`, and destroys the connection of a request that it does not read
+ * to its end.
  *
- * `gone` is aborted when the caller goes away, and whoever else ends the call aborts it too. The body
- * ends in DEADLINE_EXCEEDED where it takes longer than `bodyMs`: a caller who sends headers
- * and then nothing holds a stream for so long, and no longer.
+ * `gone` is aborted when the caller goes away or something else ends the call. The body ends in
+ * DEADLINE_EXCEEDED if it takes longer than `bodyMs`, so that a caller who sends headers and then
+ * nothing does not hold a stream for longer.
  */
 export function universalRequest(
   req: NodeRequest,
@@ -28,22 +30,13 @@ export function universalRequest(
   return {
     httpVersion: req.httpVersion,
     method: req.method ?? '',
-    // Nothing here goes by the host; what callers wrote there need not be one.
+    // Nothing here depends on the host, and what the caller wrote may not be one.
     url: new URL(req.url ?? '/', 'http://localhost').href,
-    header: headersOf(req),
+    header: headersFrom(req.headers),
     body: bodyOf(req, bodyMs),
     signal: gone.signal,
     contextValues: contextOf(call),
   };
-}
-
-function headersOf(req: NodeRequest): Headers {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(req.headers)) {
-    if (name.startsWith(':') || value === undefined) continue;
-    for (const each of [value].flat()) headers.append(name, each);
-  }
-  return headers;
 }
 
 async function* bodyOf(req: NodeRequest, limitMs: number | undefined): AsyncGenerator<Uint8Array> {
@@ -58,14 +51,14 @@ async function* bodyOf(req: NodeRequest, limitMs: number | undefined): AsyncGene
     for (;;) {
       const chunk = received(chunks);
       const { done, value } = await (timer ? Promise.race([chunk, over]) : chunk);
-      // One that its caller takes back ends like one that is complete, as node:http2 has it.
+      // To node:http2, a request that its caller cancels ends like a complete one.
       if (done && 'stream' in req && req.stream.aborted) throw callerGone();
       if (done) return;
       yield value;
     }
   } finally {
     clearTimeout(timer);
-    // Not awaited: it ends when what it waits for does.
+    // Not awaited: it may still wait for the next chunk.
     chunks.return?.().catch(() => {});
   }
 }
@@ -79,9 +72,9 @@ async function received(chunks: AsyncIterator<Uint8Array>) {
 }
 
 /**
- * Writes an answer as fast as its caller takes it. Where the caller goes away, what makes the answer
- * is told so, also while it waits for nothing but the caller. A call whose caller takes nothing for
- * as long as `stall` says is ended by its `gone`.
+ * Writes an answer as fast as its caller takes it. If the caller goes away, the source of the answer is
+ * told, even while only the caller is waited for. If the caller takes nothing for `stall.limitMs`,
+ * `stall.gone` ends the call.
  */
 export async function writeAnswer(
   answer: UniversalServerResponse,
@@ -90,7 +83,7 @@ export async function writeAnswer(
 ): Promise<void> {
   const chunks = answer.body?.[Symbol.asyncIterator]();
   try {
-    // Headers leave with the first bytes: until then the implementation may set some.
+    // Headers are sent with the first bytes: until then the implementation may set some.
     let next = await chunks?.next();
     writeHead(answer, res);
     for (; chunks && next && !next.done; next = await chunks.next()) {
@@ -111,18 +104,18 @@ function writeHead({ status, header }: UniversalServerResponse, res: NodeRespons
   res.statusCode = status;
 }
 
-/** The types tell the two kinds of response apart by overloads; the code does not. */
+/** The types of the two kinds of response differ in their overloads; the code does not. */
 function write(res: NodeResponse, bytes: Uint8Array): boolean {
   return (res as ServerResponse).write(bytes);
 }
 
-/** Where the reader takes nothing for too long, the call is ended: what follows is its last answer. */
+/** Ends the call if its reader takes nothing for too long; what is written next is its last answer. */
 async function taken(
   res: NodeResponse,
   stall: { limitMs: number; gone: AbortController } | undefined,
 ): Promise<void> {
   if (!stall) return drained(res);
-  await orTooSlow(drained(res), stall.limitMs).catch((error) => {
+  await drainedInTime(drained(res), stall.limitMs).catch((error) => {
     if (!(error instanceof Failure)) throw error;
     stall.gone.abort(error);
   });
@@ -141,7 +134,7 @@ function drained(res: NodeResponse): Promise<void> {
   });
 }
 
-/** In Connect's own words: it takes any other error for a bug. */
+/** As an error of Connect, which takes any other error for a bug. */
 function callerGone(): ConnectError {
   return new ConnectError('the caller went away', Code.Canceled);
 }

@@ -1,40 +1,25 @@
 import type { Socket } from 'node:net';
-import { type DescFile, toBinary } from '@bufbuild/protobuf';
-import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
-import type { Interceptor } from '@connectrpc/connect';
 import * as grpc from '@grpc/grpc-js';
-import type { MessageTypeDefinition } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
-import { file_countersign_v1_error_reason } from '../../../gen/countersign/v1/error_reason_pb.ts';
-import { file_google_rpc_error_details } from '../../../gen/google/rpc/error_details_pb.ts';
-import { file_health_v1_health } from '../../../gen/health/v1/health_pb.ts';
-import type { CallLog } from '../../platform/log.ts';
 import { type Address, formatAddress, type TlsFiles } from '../../platform/net.ts';
-import type { CallFactory } from '../call.ts';
+import { guardHttp2, http2Options } from '../http2-guard.ts';
 import type { Limits } from '../limits.ts';
-import type { Service } from '../services/service.ts';
+import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
-import { answerUnknownMethods, beginCall } from './begin.ts';
-import { guardGrpc, limitHttp2 } from './http2.ts';
-import { UnaryStreams } from './unary.ts';
-
-const TLS_REFRESH_MS = 1000;
-/** No service of ours imports these; clients need them for health, and to show what errors hold. */
-const FURTHER_FILES = [
-  file_health_v1_health,
-  file_countersign_v1_error_reason,
-  file_google_rpc_error_details,
-];
-
-export type GrpcListenerDeps = {
-  services: readonly Service[];
-  interceptors: Interceptor[];
-  calls: CallFactory;
-  log: CallLog;
-  tls: TlsFiles | undefined;
-  limits: Limits;
-};
+import { beginCalls } from './begin-call.ts';
+import {
+  http2ServerOptions,
+  http2Servers,
+  knowsSessions,
+  methodHandlers,
+  streamCounter,
+} from './node-internals.ts';
+import { reflection } from './reflection.ts';
+import { credentials, serverOptions } from './server-options.ts';
+import { dispatchStreams } from './stream-dispatch.ts';
+import { UnaryFastPath } from './unary-fast-path.ts';
+import { UnknownInternals } from './unknown-internals.ts';
+import { answerUnknownMethods } from './unknown-methods.ts';
 
 /** The gRPC listener: our services with health and reflection, on @grpc/grpc-js. */
 export class GrpcListener {
@@ -43,52 +28,49 @@ export class GrpcListener {
   readonly #names: string[];
   readonly #tls: TlsFiles | undefined;
   readonly #limits: Limits;
-  readonly #unary: UnaryStreams;
-  #sockets: ReadonlySet<Socket> = new Set();
+  readonly #fastPath: UnaryFastPath | undefined;
+  readonly #unknown: UnknownInternals;
+  /** Undefined if they are not known. */
+  #sockets: Set<Socket> | undefined;
 
-  constructor(deps: GrpcListenerDeps) {
-    const { limits } = deps;
-    // It would write headers that it can't read, credentials too, to standard error.
+  constructor(
+    serving: Serving,
+    { tls, unaryFastPath }: { tls: TlsFiles | undefined; unaryFastPath: boolean },
+  ) {
+    const { services, limits, log } = serving;
+    // It would write headers that it can't read, credentials among them, to standard error.
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-    this.#tls = deps.tls;
+    this.#tls = tls;
     this.#limits = limits;
-    this.#unary = new UnaryStreams(deps.services, deps);
-    this.#names = ['', ...deps.services.map(({ descriptor }) => descriptor.typeName)];
+    this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
+    this.#unknown = new UnknownInternals(log);
+    this.#names = ['', ...services.map(({ descriptor }) => descriptor.typeName)];
     this.#server = new grpc.Server({
-      'grpc.max_receive_message_length': limits.maxMessageBytes,
-      'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
-      'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,
-      'grpc.max_connection_idle_ms': limits.idleTimeoutMs,
-      'grpc.keepalive_time_ms': limits.keepaliveMs,
-      'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-      'grpc.enable_channelz': 0,
-      interceptors: [beginCall(deps.calls, deps.log, limits)],
+      ...serverOptions(limits),
+      interceptors: [beginCalls(serving, this.#unknown)],
     });
-    limitHttp2(this.#server, limits);
-    for (const service of deps.services) {
-      addConnectService(this.#server, service, deps);
-    }
+    for (const service of services) addConnectService(this.#server, service, serving);
     this.#health = new HealthImplementation();
     this.#health.addToServer(this.#server);
     this.setServing(false);
-    const files = deps.services.map(({ descriptor }) => descriptor.file);
-    reflection([...files, ...FURTHER_FILES]).addToServer(this.#server);
-    answerUnknownMethods(this.#server);
+    reflection(services.map(({ descriptor }) => descriptor.file)).addToServer(this.#server);
+    this.#completeServer();
   }
 
-  /** What `grpc.health.v1` says of every service. */
+  /** Sets what `grpc.health.v1` says of every service. */
   setServing(serving: boolean): void {
     for (const name of this.#names) {
       this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
     }
   }
 
-  /** Gives the port it got. */
+  /** Returns the port that it listens on. */
   listen(address: Address): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(formatAddress(address), credentials(this.#tls), (error, port) => {
         if (error) return reject(error);
-        this.#sockets = guardGrpc(this.#server, this.#unary, this.#limits);
+        this.#guardServers();
+        this.#unknown.say();
         resolve(port);
       });
     });
@@ -96,43 +78,48 @@ export class GrpcListener {
 
   /** Sends GOAWAY, lets calls in flight finish for up to `graceMs`, and closes what is left. */
   async close(graceMs: number): Promise<void> {
-    const timer = setTimeout(() => {
-      for (const socket of this.#sockets) socket.destroy();
-    }, graceMs);
-    await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    clearTimeout(timer);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        if (this.#sockets) for (const socket of this.#sockets) socket.destroy();
+        // It ends no session, and a session that is closing waits for its peer.
+        else resolve(this.#server.forceShutdown());
+      }, graceMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
-}
 
-function credentials(tls: TlsFiles | undefined): grpc.ServerCredentials {
-  if (!tls) return grpc.ServerCredentials.createInsecure();
-  const files = new grpc.experimental.FileWatcherCertificateProvider({
-    certificateFile: tls.certFile,
-    privateKeyFile: tls.keyFile,
-    caCertificateFile: tls.clientCaFile,
-    refreshIntervalMs: TLS_REFRESH_MS,
-  });
-  return grpc.experimental.createCertificateProviderServerCredentials(
-    files,
-    tls.clientCaFile === undefined ? null : files,
-    tls.clientCaFile !== undefined,
-  );
-}
+  /** Sets what grpc-js has no option for. */
+  #completeServer(): void {
+    const options = http2ServerOptions(this.#server);
+    if (options) Object.assign(options, http2Options(this.#limits));
+    else this.#unknown.add('http2ServerOptions');
+    const handlers = methodHandlers(this.#server);
+    if (handlers) answerUnknownMethods(handlers);
+    else this.#unknown.add('methodHandlers');
+    if (!knowsSessions()) this.#unknown.add('session');
+  }
 
-/** Answers what reflection asks: these files and all that they import. */
-function reflection(files: readonly DescFile[]): ReflectionService {
-  const all = new Set<DescFile>();
-  const add = (file: DescFile) => {
-    for (const dependency of file.dependencies) add(dependency);
-    all.add(file);
-  };
-  for (const file of files) add(file);
-  // As they are: made by the loader out of its own types they would lose imports and scopes.
-  const own = {
-    format: 'Protocol Buffer 3 DescriptorProto',
-    fileDescriptorProtos: [...all].map((file) =>
-      Buffer.from(toBinary(FileDescriptorProtoSchema, file.proto)),
-    ),
-  } as MessageTypeDefinition<object, object>;
-  return new ReflectionService({ countersign: own });
+  /** Puts the fast path and our limits on the HTTP/2 servers, which are there once it is bound. */
+  #guardServers(): void {
+    const servers = http2Servers(this.#server);
+    if (!servers) {
+      this.#unknown.add('http2Servers');
+      return;
+    }
+    const countStream = streamCounter(this.#server);
+    if (!countStream) this.#unknown.add('streamCounter');
+    const sockets = new Set<Socket>();
+    this.#sockets = sockets;
+    for (const http2 of servers) {
+      dispatchStreams(http2, this.#fastPath, countStream);
+      guardHttp2(http2, this.#limits);
+      http2.on('connection', (socket: Socket) => {
+        sockets.add(socket);
+        socket.once('close', () => sockets.delete(socket));
+      });
+    }
+  }
 }

@@ -1,7 +1,7 @@
 import * as grpc from '@grpc/grpc-js';
 import type { Call } from '../call.ts';
 
-/** What a caller sent along, as Connect has it. */
+/** The metadata of a request as Connect has it. */
 export function headersOf(metadata: grpc.Metadata): Headers {
   const headers = new Headers();
   for (const [name, value] of Object.entries(metadata.toHttp2Headers())) {
@@ -10,7 +10,7 @@ export function headersOf(metadata: grpc.Metadata): Headers {
   return headers;
 }
 
-/** What is sent along with an answer, and with `call`, its request id. */
+/** Headers of an answer as grpc-js has them, with the request id if `call` is given. */
 export function metadataOf(headers: Headers, call?: Call): grpc.Metadata {
   const metadata = new grpc.Metadata();
   headers.forEach((value, name) => {
@@ -22,14 +22,14 @@ export function metadataOf(headers: Headers, call?: Call): grpc.Metadata {
 
 const CALL = 'countersign.call';
 
-/** Has a call go with the metadata that it came with, from where it begins to its handler. */
+/** Attaches a call to its metadata, which takes it from where it begins to its handler. */
 export function carry(metadata: grpc.Metadata, call: Call): void {
   metadata.setOpaque(CALL, call);
 }
 
-/** The call that began with this metadata. */
+/** The call that `carry` attached to this metadata. */
 export function carriedBy(metadata: grpc.Metadata): Call {
   const call = metadata.getOpaque(CALL);
-  if (!call) throw new Error('a call that never began');
+  if (!call) throw new Error('this call never began');
   return call as Call;
 }

@@ -1,9 +1,9 @@
-import type { ServerHttp2Session } from 'node:http2';
-import { types } from 'node:util';
-
 /**
- * The open streams of a connection, as node:http2 asks for them: of its `Map` and its `Set` it uses no
- * more than this. There are few, so that looking through them is as fast as hashing.
+ * The open streams of a connection, with the part of `Map` and `Set` that node:http2 uses for them. In
+ * place of a `Map`, because a `Map` that grows leaves its old table with a pointer to the new one. Once
+ * an old table is in the old generation, the collector takes everything in the later tables for alive:
+ * nearly every call is then copied twice and collected late, which costs a fifth of a token check
+ * (docs/decisions/0008-grpc-adapter.md). There are few streams: a linear search is as fast as a hash.
  */
 export class OpenStreams<Key, Stream> {
   readonly #keys: Key[] = [];
@@ -42,27 +42,4 @@ export class OpenStreams<Key, Stream> {
   forEach(each: (stream: Stream) => void): void {
     for (const stream of [...this.#streams]) each(stream);
   }
-}
-
-/**
- * Has a connection keep its open streams in `OpenStreams`. A `Map` that grew leaves its old table with
- * a pointer to the new one. Once one old table is in the old generation, the collector takes whatever
- * any later table held for alive: nearly every call then is copied twice and collected late, which
- * costs a fifth of a token check (docs/decisions/0008-grpc-adapter.md). Where node:http2 is not as it
- * is known, it is left alone. Says which it was.
- */
-export function keepFewStreams(session: ServerHttp2Session): boolean {
-  const symbol = Object.getOwnPropertySymbols(session).find(
-    ({ description }) => description === 'state',
-  );
-  const state = symbol && Reflect.get(session, symbol);
-  const isKnown =
-    types.isMap(state?.streams) &&
-    types.isSet(state.pendingStreams) &&
-    state.streams.size + state.pendingStreams.size === 0;
-  if (isKnown) {
-    state.streams = new OpenStreams();
-    state.pendingStreams = new OpenStreams();
-  }
-  return isKnown;
 }

@@ -10,7 +10,7 @@ import { logCall } from '../interceptors/logging.ts';
 import { encode } from '../messages/kept-answer.ts';
 import { metadataOf } from './metadata.ts';
 
-/** The status for what was thrown. What failed before the interceptors is logged here. */
+/** The status for anything thrown. Logs the calls that fail before they reach the interceptors. */
 export function failed(method: DescMethod, log: CallLog, call: Call, thrown: unknown) {
   const error = toConnectError(thrown, call.requestId);
   if (!call.intercepted) logCall(log, call, `${method.parent.typeName}/${method.name}`, error);
@@ -21,7 +21,7 @@ export function failed(method: DescMethod, log: CallLog, call: Call, thrown: unk
 export function statusOf(error: ConnectError, call: Call) {
   const metadata = metadataOf(error.metadata, call);
   const details = error.details.map((detail) => {
-    if (!('desc' in detail)) throw new TypeError('a detail without its descriptor');
+    if (!('desc' in detail)) throw new TypeError('a detail of the error has no descriptor');
     return anyPack(detail.desc, create(detail.desc, detail.value));
   });
   const status = create(StatusSchema, { code: error.code, message: error.rawMessage, details });

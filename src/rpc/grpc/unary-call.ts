@@ -1,32 +1,22 @@
-import { create, type DescMessage, type DescMethodUnary, type Message } from '@bufbuild/protobuf';
-import type {
-  ContextValues,
-  HandlerContext,
-  Interceptor,
-  MethodImplSpec,
-  UnaryRequest,
-  UnaryResponse,
-} from '@connectrpc/connect';
+import type { DescMethodUnary, Message } from '@bufbuild/protobuf';
+import type { ContextValues, HandlerContext, UnaryRequest } from '@connectrpc/connect';
 import { callOf } from '../call.ts';
-import { callerGone } from '../errors.ts';
+import { callerGone } from '../failures.ts';
 
-export type UnarySpec = Extract<MethodImplSpec, { kind: 'unary' }>;
-type AnyFn = ReturnType<Interceptor>;
-
-/** What a unary call came by, and what it knows of it. */
+/** What a unary call arrived by, with what is known there. */
 export type Carrier = {
   /** `/package.Service/Method` */
   readonly path: string;
-  /** When its caller gives it up, in milliseconds since 1970; `Infinity` for never. */
+  /** When its caller will give up, in milliseconds since 1970; `Infinity` for never. */
   readonly deadline: number;
-  /** What its caller sent along. */
+  /** The headers of the request. */
   readonly headers: Headers;
 };
 
 /**
- * One unary call by gRPC, as interceptors see it and as the method does. Most calls ask for neither
- * their headers nor a signal, so that these are made when they are asked for: made for each call, they
- * and what they leave to collect cost more than a token check.
+ * One unary call by gRPC, as interceptors and the method see it. Most calls need neither their headers
+ * nor a signal, which are therefore made on demand: to make them for each call, and to collect them
+ * later, costs more than a token check.
  */
 export class UnaryCall implements UnaryRequest, HandlerContext {
   readonly stream = false;
@@ -80,7 +70,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     return this.#responseTrailer;
   }
 
-  /** What is to be sent along with the answer, if anything is. */
+  /** The headers and trailers to send with the answer, if there are any. */
   get sent(): { header: Headers | undefined; trailer: Headers | undefined } {
     return { header: this.#responseHeader, trailer: this.#responseTrailer };
   }
@@ -98,60 +88,14 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     return Number.isFinite(deadline) ? deadline - Date.now() : undefined;
   }
 
-  /** Tells of a caller who went away. Of a call that is over it means nothing. */
+  /** The caller has gone away, which matters only until the call is over. */
   abandon(): void {
     if (!this.#ended) this.end(callOf(this.values).answered ?? callerGone());
   }
 
-  /** Tells whoever still works for the call that it is over. */
+  /** Tells whatever still works for the call that it is over. */
   end(reason?: unknown): void {
     this.#ended = { reason };
     this.#abort?.abort(reason);
   }
-}
-
-/** The answer to a call, whose headers are the call's. */
-class UnaryAnswer implements UnaryResponse {
-  readonly stream = false;
-  readonly message: Message;
-  readonly #call: UnaryCall;
-
-  constructor(call: UnaryCall, message: Message) {
-    this.#call = call;
-    this.message = message;
-  }
-
-  get service() {
-    return this.#call.service;
-  }
-
-  get method(): DescMethodUnary {
-    return this.#call.method;
-  }
-
-  get header(): Headers {
-    return this.#call.responseHeader;
-  }
-
-  get trailer(): Headers {
-    return this.#call.responseTrailer;
-  }
-}
-
-/** The method behind its interceptors, put together once and not for each call. */
-export function composeUnary(
-  spec: UnarySpec,
-  interceptors: readonly Interceptor[],
-): (call: UnaryCall) => Promise<UnaryResponse> {
-  const implementation: AnyFn = async (req) => {
-    // `{ ...req }` would leave out what is made when it is asked for.
-    if (!(req instanceof UnaryCall)) throw new TypeError('an interceptor replaced the request');
-    const message = await spec.impl(req.message, req);
-    return new UnaryAnswer(req, create(spec.method.output as DescMessage, message));
-  };
-  const composed = interceptors.reduceRight(
-    (next, interceptor) => interceptor(next),
-    implementation,
-  );
-  return composed as (call: UnaryCall) => Promise<UnaryResponse>;
 }

@@ -12,19 +12,21 @@ import type { Principal } from '../../sessions/principal.ts';
 import { type Call, callOf } from '../call.ts';
 import type { RateLimits } from './rate-limits.ts';
 
-export type AccessDeps = {
+/**
+ * Enforces each method's `countersign.v1.access` option, on both listeners. A method without a rule is
+ * closed (A04).
+ */
+export function access({
+  clock,
+  rateLimits,
+  trustedCallers,
+}: {
   clock: Clock;
   rateLimits: RateLimits;
   trustedCallers: readonly string[];
-};
-
-/**
- * Enforces the method's `countersign.v1.access` option: what stands in the proto is what callers
- * meet, on both listeners. A method without a rule is closed (A04).
- */
-export function access(deps: AccessDeps): Interceptor {
+}): Interceptor {
   const rules = new Map<DescMethod, AccessRule | undefined>();
-  const trusted = new Networks(deps.trustedCallers);
+  const trusted = new Networks(trustedCallers);
   const ruleOf = (method: DescMethod) => {
     if (!rules.has(method)) rules.set(method, accessRule(method));
     return rules.get(method);
@@ -34,11 +36,11 @@ export function access(deps: AccessDeps): Interceptor {
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
     const enter = () => {
-      admit(rule, call, trusted, deps.clock);
+      admit(rule, call, trusted, clock);
       return next(req);
     };
     if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
-    return deps.rateLimits.count(rule.ratePolicy, call.ipAddress).then(enter);
+    return rateLimits.count(rule.ratePolicy, call.ipAddress).then(enter);
   };
 }
 
@@ -51,7 +53,7 @@ function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): v
   switch (rule.caller.case) {
     case 'public':
       if (!rule.caller.value) throw closed();
-      // The method acts for who is signed in, which a key is not.
+      // The method acts for whoever is signed in, and an API key is not.
       if (isApiKey(call.principal) && !rule.apiKeyAllowed) call.principal = undefined;
       return;
     case 'signedIn':
@@ -70,13 +72,13 @@ function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): v
   }
 }
 
-/** Only who presents no credential is trusted for their address: a bad credential stays bad. */
+/** Nobody who presents a credential is trusted for their address: a bad credential stays bad. */
 function isTrusted(call: Call, trusted: Networks): boolean {
   if (call.principal || call.refusal) return false;
   return call.addressIsCertain && trusted.includes(call.ipAddress);
 }
 
-/** The principal of a call, or the failure that says why there is none. */
+/** Returns the principal of a call, or throws the failure that says why there is none. */
 export function requirePrincipal(call: Call): Principal {
   if (call.principal) return call.principal;
   throw (
@@ -89,11 +91,11 @@ export function requirePrincipal(call: Call): Principal {
   );
 }
 
-/** The principal of a call, with a credential of a kind that the method takes. */
+/** The same, for a credential of a kind that the method accepts. */
 function requireAccepted(rule: AccessRule, call: Call): Principal {
   const principal = requirePrincipal(call);
   if (!isApiKey(principal) || rule.apiKeyAllowed) return principal;
-  const message = 'an API key does not open this method; it is for who is signed in';
+  const message = 'this method does not accept an API key; sign in';
   throw new Failure('denied', 'PERMISSION_DENIED', message);
 }
 
@@ -117,10 +119,10 @@ function requireRecentSignIn(rule: AccessRule, principal: Principal, clock: Cloc
   throw new Failure(
     'unauthenticated',
     'REAUTHENTICATION_REQUIRED',
-    'the sign-in is too long ago for this; sign in again',
+    'this method needs a recent sign-in; sign in again',
   );
 }
 
 function closed(): Failure {
-  return new Failure('denied', 'PERMISSION_DENIED', 'the method is open to nobody');
+  return new Failure('denied', 'PERMISSION_DENIED', 'this method is closed');
 }

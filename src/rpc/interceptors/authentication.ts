@@ -5,8 +5,8 @@ import { Failure } from '../../platform/failure.ts';
 import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts';
 import { type Call, callOf } from '../call.ts';
 
-/** What credentials are verified by. Access tokens are to be for this audience. */
-export type CredentialDeps = {
+/** Access tokens must be for `audience`. */
+type Verifiers = {
   verifier: AccessTokenVerifier;
   apiKeyVerifier: ApiKeyVerifier;
   audience: string;
@@ -14,13 +14,13 @@ export type CredentialDeps = {
 
 /**
  * Finds out who calls, from `authorization: Bearer …` with an access token or an API key, or from
- * `x-api-key`. It refuses nobody: whether a credential is
- * needed is the access rule's to say. An outage while finding out is an outage, not a refusal.
+ * `x-api-key`. It refuses nobody: the access rule decides whether a credential is needed. If a
+ * dependency is unavailable, the call fails with that instead of a refusal.
  */
-export function authentication(deps: CredentialDeps): Interceptor {
+export function authentication(verifiers: Verifiers): Interceptor {
   const identify = async (call: Call, credential: string) => {
     try {
-      call.principal = await authenticate(deps, call, credential);
+      call.principal = await authenticate(verifiers, call, credential);
     } catch (error) {
       if (!(error instanceof Failure) || !REFUSALS.has(error.kind)) throw error;
       call.refusal = error;
@@ -33,16 +33,20 @@ export function authentication(deps: CredentialDeps): Interceptor {
   };
 }
 
-/** What a refusal of the credential is; a limit's is none, and neither is an outage. */
+/** Failures that refuse the credential itself; a used-up limit does not, and neither does an outage. */
 const REFUSALS: ReadonlySet<string> = new Set(['unauthenticated', 'denied']);
 
-async function authenticate(deps: CredentialDeps, call: Call, header: string) {
-  const { verifier, audience } = deps;
+async function authenticate(verifiers: Verifiers, call: Call, header: string) {
+  const { verifier, audience } = verifiers;
   // RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
   const [, scheme = '', token] = /^(bearer|apikey) +(\S+)$/i.exec(header) ?? [];
-  if (token?.startsWith('csk_')) return keyPrincipal(deps, call, token);
+  if (token?.startsWith('csk_')) return keyPrincipal(verifiers.apiKeyVerifier, call, token);
   if (token === undefined || scheme.toLowerCase() === 'apikey') {
-    throw new Failure('unauthenticated', 'TOKEN_INVALID', 'the credential is not a bearer token');
+    throw new Failure(
+      'unauthenticated',
+      'TOKEN_INVALID',
+      'the credential is neither a bearer token nor an API key',
+    );
   }
   const principal = await verifier.verify(token);
   if (!principal.audience.includes(audience)) {
@@ -55,10 +59,10 @@ async function authenticate(deps: CredentialDeps, call: Call, header: string) {
   return principal;
 }
 
-async function keyPrincipal(deps: CredentialDeps, call: Call, secret: string) {
+async function keyPrincipal(verifier: ApiKeyVerifier, call: Call, secret: string) {
   const { ipAddress, requestId } = call;
   const query = { secret, requiredScopes: [], cost: 1, ipAddress, requestId };
-  const verdict = await deps.apiKeyVerifier.verify(query);
+  const verdict = await verifier.verify(query);
   if (!verdict.valid) throw keyFailure(verdict);
   return verdict.principal;
 }

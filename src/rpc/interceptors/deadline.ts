@@ -1,10 +1,10 @@
 import type { Interceptor, UnaryRequest } from '@connectrpc/connect';
 import { callOf } from '../call.ts';
-import { deadlineExceeded } from '../errors.ts';
+import { deadlineExceeded } from '../failures.ts';
 
 /**
- * Answers when the caller's deadline has passed, whatever the work is waiting for; the work sees the
- * same signal and stops. Streams end when their caller goes, and have no default.
+ * Answers a unary call when its deadline passes, whatever its work is waiting for. The work sees the
+ * same signal and stops. Streams have no default deadline, and are ended by `shutdown`.
  */
 export const deadline: Interceptor = (next) => (req) =>
   req.stream ? next(req) : inTime(req, next(req));
@@ -26,7 +26,7 @@ function inTime<T>(req: UnaryRequest, answer: Promise<T>): Promise<T> {
   });
 }
 
-/** Looks after one call: says when its time is up or its caller has gone. */
+/** Watches one call: calls `over` when its time is up or its caller has gone. */
 class Watch {
   readonly #req: UnaryRequest;
   readonly #over: (reason: unknown) => void;
@@ -61,8 +61,8 @@ class Watch {
 let begun: Watch[] = [];
 
 /**
- * Starts the watch at the end of this turn of the event loop: most token checks have been answered by
- * then, from memory, and need no timer and no signal.
+ * Starts the watch at the end of this turn of the event loop: by then, most token checks have been
+ * answered from memory, and need neither a timer nor a signal.
  */
 function startSoon(watch: Watch): void {
   if (begun.length === 0) setImmediate(startBegun);

@@ -3,8 +3,8 @@ import { callOf } from '../call.ts';
 import { toConnectError } from '../errors.ts';
 
 /**
- * Turns whatever is thrown into the error that callers know. Also what is thrown while a stream's
- * messages are read, which is after `next` has returned.
+ * Turns whatever is thrown into an error that callers may see, including what is thrown while the
+ * messages of a stream are read, which is after `next` has returned.
  */
 export const errors: Interceptor = (next) => async (req) => {
   const { requestId } = callOf(req.contextValues);

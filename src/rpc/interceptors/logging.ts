@@ -3,7 +3,7 @@ import { type CallLog, errorFields } from '../../platform/log.ts';
 import { type Call, callOf } from '../call.ts';
 import { reasonOf } from '../errors.ts';
 
-/** Writes one line for each call when it has ended; for a stream, when its last message has left. */
+/** Writes one line for each call when it has ended; for a stream, after its last message. */
 export function logging(log: CallLog): Interceptor {
   return (next) => async (req) => {
     const call = callOf(req.contextValues);
@@ -33,7 +33,7 @@ async function* logged<T>(log: CallLog, call: Call, path: string, messages: Asyn
   }
 }
 
-/** The line of one call. Failures of ours are errors, with their cause; refusals are not. */
+/** Writes the line of one call. Our own failures are errors, with their cause; refusals are not. */
 export function logCall(log: CallLog, call: Call, method: string, error: unknown): void {
   const durationMs = Math.round((performance.now() - call.startedAt) * 100) / 100;
   const { requestId, traceId, ipAddress: address } = call;
@@ -73,7 +73,7 @@ export function logCall(log: CallLog, call: Call, method: string, error: unknown
   }
 }
 
-/** A code in gRPC's own spelling: `INVALID_ARGUMENT`, and `CANCELLED` with two l. */
+/** A code in gRPC's own spelling: `INVALID_ARGUMENT`, and `CANCELLED` with a double l. */
 function codeName(code: Code): string {
   const name = Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
   return name === 'CANCELED' ? 'CANCELLED' : name;

@@ -1,4 +1,5 @@
 import { isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
 import {
   type RateLimiterAbstract,
   RateLimiterMemory,
@@ -11,7 +12,7 @@ import type { RedisClient } from '../../platform/redis.ts';
 
 type Limit = { points: number; duration: number };
 
-/** Calls (`points`) in a number of seconds (`duration`); the proto says the same in prose. */
+/** Calls (`points`) in a number of seconds (`duration`), as the comments of the proto promise. */
 const LIMITS: readonly [RatePolicy, Limit][] = [
   [RatePolicy.CREDENTIALS, { points: 30, duration: 60 }],
   [RatePolicy.MAIL, { points: 20, duration: 600 }],
@@ -20,13 +21,13 @@ const LIMITS: readonly [RatePolicy, Limit][] = [
 
 /** Counts calls by address. */
 export type RateLimits = {
-  /** Throws `RATE_LIMITED` where the address has used up what the policy gives it. */
+  /** Throws `RATE_LIMITED` if the address has used up what the policy allows it. */
   count(policy: RatePolicy, ipAddress: string): Promise<void>;
 };
 
 export const noRateLimits: RateLimits = { count: async () => {} };
 
-/** Limits that replicas share through Redis; without it, or while it is away, each counts its own. */
+/** Limits that replicas share through Redis. Without it, or while it is away, each counts by itself. */
 export function rateLimits(redis: RedisClient | undefined): RateLimits {
   const limiters = new Map<RatePolicy, RateLimiterAbstract>();
   for (const [policy, limit] of LIMITS) {
@@ -50,7 +51,7 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
         await limiters.get(policy)?.consume(network(ipAddress));
       } catch (error) {
         if (!(error instanceof RateLimiterRes)) throw error;
-        throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait a little', {
+        throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait and call again', {
           retryAfterMs: error.msBeforeNext,
         });
       }
@@ -58,16 +59,12 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
   };
 }
 
-/** Who has one IPv6 address has the other 2^64 of its network too (W10). */
+/** Whoever has one IPv6 address has the other 2^64 of its network, too (W10). */
 function network(address: string): string {
   if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = Array(Math.max(0, 8 - left.length - right.length)).fill('0');
-  const groups = tail === undefined ? left : [...left, ...zeros, ...right];
-  return groups
+  const { parts } = ipaddr.IPv6.parse(address);
+  return parts
     .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, '').toLowerCase())
+    .map((part) => part.toString(16))
     .join(':');
 }

@@ -1,15 +1,15 @@
 import type { Interceptor } from '@connectrpc/connect';
-import { shuttingDown } from '../errors.ts';
+import { shuttingDown } from '../failures.ts';
 
 /**
- * Ends streams when their deadline has passed, when their caller has gone, and when the replica stops,
- * so that their callers go to another one. Unary calls are left to finish (W04).
+ * Ends streams when their deadline passes, when their caller goes away, and when the replica stops, so
+ * that their callers move to another one. Unary calls may finish (W04).
  */
 export function shutdown(stopping: AbortSignal): Interceptor {
   const watched: Interceptor = (next) => async (req) => {
     const watch = new Watch(req.signal, stopping);
     try {
-      // A method that streams only its request does all its work before this resolves.
+      // A method that streams only its request has done all its work when this resolves.
       const res = await watch.until(next(req));
       if (res.stream) return { ...res, message: messagesUntil(res.message, watch) };
       watch.stop();
@@ -35,12 +35,12 @@ async function* messagesUntil<T>(messages: AsyncIterable<T>, watch: Watch): Asyn
     }
   } finally {
     watch.stop();
-    // Not awaited: it ends when what it waits for does, and the caller is not to wait for that.
+    // Not awaited: the caller must not wait for whatever the iterator still waits for.
     void iterator.return?.();
   }
 }
 
-/** Says when a stream is over, whatever it is waiting for. */
+/** Rejects what a stream waits for once the stream is over. */
 class Watch {
   readonly #call: AbortSignal;
   readonly #stopping: AbortSignal;
@@ -53,7 +53,7 @@ class Watch {
     stopping.addEventListener('abort', this.#onEnd);
   }
 
-  /** Not by `Promise.race`, which would keep something of every message until the stream ends. */
+  /** Without `Promise.race`, which would keep something of every message until the stream ends. */
   until<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#reject = reject;

@@ -2,19 +2,24 @@ import type { DescMessage, Message } from '@bufbuild/protobuf';
 import { createValidator, type Violation } from '@bufbuild/protovalidate';
 import type { Interceptor } from '@connectrpc/connect';
 import { Failure } from '../../platform/failure.ts';
-import { tap } from './tap.ts';
 
 const validator = createValidator();
 
-/** Holds every request message to the `buf.validate` rules of its fields. */
+/** Checks every request message against the `buf.validate` rules of its fields. */
 export const validation: Interceptor = (next) => (req) => {
   if (!req.stream) {
     validate(req.method.input, req.message);
     return next(req);
   }
-  const message = tap(req.message, (each) => validate(req.method.input, each));
-  return next({ ...req, message });
+  return next({ ...req, message: validated(req.method.input, req.message) });
 };
+
+async function* validated<T extends Message>(schema: DescMessage, messages: AsyncIterable<T>) {
+  for await (const message of messages) {
+    validate(schema, message);
+    yield message;
+  }
+}
 
 function validate(schema: DescMessage, message: Message): void {
   const result = validator.validate(schema, message);
@@ -29,7 +34,7 @@ function validate(schema: DescMessage, message: Message): void {
   throw new Failure('invalid', 'INVALID_REQUEST', text, { fields });
 }
 
-/** A field's place as people write it: `requests[0].token`. */
+/** A field's path as people write it: `requests[0].token`. */
 function path(violation: Violation): string {
   let text = '';
   for (const segment of violation.field) {

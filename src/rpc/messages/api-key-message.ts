@@ -14,7 +14,7 @@ import type { KeySettings } from '../../api-keys/api-key.repository.ts';
 import type { ApiKeyView } from '../../api-keys/api-key-view.ts';
 import { PRINCIPAL_TYPES } from './principal-message.ts';
 
-/** A key as callers are shown it. */
+/** A key as the API shows it. */
 export function apiKeyMessage(view: ApiKeyView): ApiKey {
   const { owner, limit, createdAt, expiresAt, lastUsedAt, revokedAt, ...rest } = view;
   const { previousSecretExpiresAt, ...same } = rest;
@@ -36,7 +36,7 @@ export function apiKeyMessage(view: ApiKeyView): ApiKey {
 
 type Settings = Pick<ApiKey, 'displayName' | 'scopes' | 'allowedCidrs' | 'expiresAt' | 'rateLimit'>;
 
-/** What a request asks a key to be. */
+/** The settings that a request wants a key to have. */
 export function keySettings(request: Settings): KeySettings {
   const { displayName, scopes, allowedCidrs, expiresAt, rateLimit } = request;
   return {

@@ -20,7 +20,7 @@ const OUTCOMES = { success: AuditOutcome.SUCCESS, failure: AuditOutcome.FAILURE 
 export function auditEventMessage(event: StoredEvent): AuditEvent {
   const { seconds, nanos } = eventTime(event);
   const { ipAddress, ipSalt, ipHash, personal, personalSalt, personalHash } = event;
-  // Salted only once it is in the chain.
+  // An event gets its salts when it enters the chain.
   const isChained = event.position !== null;
   return create(AuditEventSchema, {
     eventId: event.id,

@@ -2,23 +2,20 @@ import { type DescMessage, type Message, toBinary } from '@bufbuild/protobuf';
 import { LRUCache } from 'lru-cache';
 import type { Principal } from '../../sessions/principal.ts';
 
-/** An answer with its message and its bytes takes three times what is known of the credential. */
+/** How many: an answer with its bytes takes three times the memory of its principal. */
 const KEPT = 16_384;
 
 const bytes = new WeakMap<Message, Buffer>();
 
-/**
- * Encodes an answer once, for a method that gives the same answer again and again. The message must
- * not change from here on.
- */
+/** Encodes an answer once that a method returns many times. The message must not change afterwards. */
 export function keepAnswer<T extends Message>(schema: DescMessage, message: T): T {
   bytes.set(message, encode(schema, message));
   return message;
 }
 
 /**
- * What is said of a credential that is good, made and encoded once for each principal: it stays the same
- * for as long as nothing of the principal changes. The answers given last are kept.
+ * Makes and encodes the answer about a valid credential once for each principal: it does not change as
+ * long as nothing about the principal does. Keeps the answers that were used last.
  */
 export function keepAnswers<T extends Message>(
   schema: DescMessage,
@@ -34,12 +31,12 @@ export function keepAnswers<T extends Message>(
   };
 }
 
-/** The bytes of an answer: those that were kept, or new ones. */
+/** The bytes of an answer, encoded now unless they are kept. */
 export function answerBytes(schema: DescMessage, message: Message): Buffer {
   return bytes.get(message) ?? encode(schema, message);
 }
 
-/** A message in its binary form, as node's streams take it. */
+/** The binary form of a message, as a `Buffer` over the same memory. */
 export function encode(schema: DescMessage, message: Message): Buffer {
   const binary = toBinary(schema, message);
   return Buffer.from(binary.buffer, binary.byteOffset, binary.byteLength);

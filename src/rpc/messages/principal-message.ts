@@ -12,7 +12,7 @@ export const PRINCIPAL_TYPES = {
   service_account: PrincipalType.SERVICE_ACCOUNT,
 } as const;
 
-/** A principal as callers are told of it. */
+/** A principal as the API shows it. */
 export function principalMessage(principal: Principal): PrincipalMessage {
   return create(PrincipalSchema, {
     type: PRINCIPAL_TYPES[principal.type],

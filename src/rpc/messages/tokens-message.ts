@@ -2,9 +2,9 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { TokensSchema } from '../../../gen/countersign/v1/tokens_pb.ts';
 import type { FreshToken } from '../../login/reauthenticate.ts';
-import type { IssuedTokens } from '../../sessions/open-session.ts';
+import type { IssuedTokens } from '../../sessions/token-issuer.ts';
 
-/** The tokens of a sign-in or refresh as callers get them. */
+/** The tokens of a sign-in or refresh as the API shows them. */
 export function tokensMessage(tokens: IssuedTokens) {
   return create(TokensSchema, {
     ...accessToken(tokens),
@@ -13,7 +13,7 @@ export function tokensMessage(tokens: IssuedTokens) {
   });
 }
 
-/** An access token that comes alone: the caller's refresh token stays as it is. */
+/** An access token without a refresh token: the caller's own stays valid. */
 export function freshTokenMessage(token: FreshToken) {
   return create(TokensSchema, accessToken(token));
 }

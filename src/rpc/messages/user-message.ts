@@ -9,7 +9,7 @@ const STATES = {
   deleted: UserState.DELETED,
 } as const;
 
-/** A user, as the API shows it. */
+/** A user as the API shows it. */
 export function userMessage(user: User) {
   const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...same } = user;
   return create(UserSchema, {

@@ -14,30 +14,23 @@ import {
   type VerifyApiKeyResponse,
   VerifyApiKeyResponseSchema,
 } from '../../../gen/countersign/v1/api_key_service_pb.ts';
-import type { KeyActor } from '../../api-keys/api-key-view.ts';
 import { createApiKey, type KeyWithSecret } from '../../api-keys/create-api-key.ts';
-import { type ExchangeApiKeyDeps, exchangeApiKey } from '../../api-keys/exchange-api-key.ts';
+import { exchangeApiKey } from '../../api-keys/exchange-api-key.ts';
 import { getApiKey } from '../../api-keys/get-api-key.ts';
 import type { LimitStatus } from '../../api-keys/key-limits.ts';
 import type { KeyVerdict } from '../../api-keys/key-verdict.ts';
-import { type ListApiKeysDeps, listApiKeys } from '../../api-keys/list-api-keys.ts';
-import { type RevokeApiKeyDeps, revokeApiKey } from '../../api-keys/revoke-api-key.ts';
-import { type RotateApiKeyDeps, rotateApiKey } from '../../api-keys/rotate-api-key.ts';
-import { type UpdateApiKeyDeps, updateApiKey } from '../../api-keys/update-api-key.ts';
+import { listApiKeys } from '../../api-keys/list-api-keys.ts';
+import { revokeApiKey } from '../../api-keys/revoke-api-key.ts';
+import { rotateApiKey } from '../../api-keys/rotate-api-key.ts';
+import { updateApiKey } from '../../api-keys/update-api-key.ts';
 import type { Principal } from '../../sessions/principal.ts';
 import { callerOf, callOf } from '../call.ts';
-import { requirePrincipal } from '../interceptors/access.ts';
 import { apiKeyMessage, keySettings } from '../messages/api-key-message.ts';
 import { keepAnswers } from '../messages/kept-answer.ts';
 import { principalMessage } from '../messages/principal-message.ts';
+import type { Dependencies } from './dependencies.ts';
 
-export type ApiKeyServiceDeps = ListApiKeysDeps &
-  UpdateApiKeyDeps &
-  RotateApiKeyDeps &
-  RevokeApiKeyDeps &
-  ExchangeApiKeyDeps;
-
-export function apiKeyService(deps: ApiKeyServiceDeps): ServiceImpl<typeof ApiKeyService> {
+export function apiKeyService(deps: Dependencies): ServiceImpl<typeof ApiKeyService> {
   const { apiKeyVerifier } = deps;
   const verify = async (request: VerifyApiKeyRequest, context: HandlerContext) => {
     const { requestId } = callOf(context.values);
@@ -50,16 +43,16 @@ export function apiKeyService(deps: ApiKeyServiceDeps): ServiceImpl<typeof ApiKe
       const settings = keySettings(request);
       const { serviceAccountId: id } = request;
       const owner = id === '' ? undefined : ({ type: 'service_account', id } as const);
-      return shown(await createApiKey(deps, callerOf(context), actorOf(context), settings, owner));
+      return shown(await createApiKey(deps, callerOf(context), { settings, owner }));
     },
 
     async getApiKey({ apiKeyId }, context) {
-      const key = await getApiKey(deps, callerOf(context), actorOf(context), apiKeyId);
+      const key = await getApiKey(deps, callerOf(context), apiKeyId);
       return { apiKey: apiKeyMessage(key) };
     },
 
     async listApiKeys(request, context) {
-      const page = await listApiKeys(deps, callerOf(context), actorOf(context), request);
+      const page = await listApiKeys(deps, callerOf(context), request);
       return { ...page, apiKeys: page.apiKeys.map(apiKeyMessage) };
     },
 
@@ -67,17 +60,17 @@ export function apiKeyService(deps: ApiKeyServiceDeps): ServiceImpl<typeof ApiKe
       const { apiKeyId: keyId = '', etag = '' } = apiKey ?? {};
       const settings = keySettings(apiKey ?? noSettings);
       const update = { keyId, settings, etag, mask: updateMask?.paths ?? [] };
-      const updated = await updateApiKey(deps, callerOf(context), actorOf(context), update);
+      const updated = await updateApiKey(deps, callerOf(context), update);
       return { apiKey: apiKeyMessage(updated) };
     },
 
     async rotateApiKey({ apiKeyId: keyId, overlap }, context) {
       const rotation = { keyId, overlapMs: overlap ? durationMs(overlap) : 0 };
-      return shown(await rotateApiKey(deps, callerOf(context), actorOf(context), rotation));
+      return shown(await rotateApiKey(deps, callerOf(context), rotation));
     },
 
     async revokeApiKey({ apiKeyId }, context) {
-      await revokeApiKey(deps, callerOf(context), actorOf(context), apiKeyId);
+      await revokeApiKey(deps, callerOf(context), apiKeyId);
       return {};
     },
 
@@ -108,11 +101,6 @@ const noSettings = {
   expiresAt: undefined,
   rateLimit: undefined,
 };
-
-function actorOf(context: HandlerContext): KeyActor {
-  const { subject, permissions } = requirePrincipal(callOf(context.values));
-  return { accountId: subject, permissions };
-}
 
 function shown({ apiKey, secret }: KeyWithSecret) {
   return { apiKey: apiKeyMessage(apiKey), secret };

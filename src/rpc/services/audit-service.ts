@@ -8,15 +8,14 @@ import {
 } from '../../../gen/countersign/v1/audit_service_pb.ts';
 import type { AuditFilters } from '../../audit/audit-filters.ts';
 import { parsePlace } from '../../audit/chain-ends.ts';
-import { type ListAuditEventsDeps, listAuditEvents } from '../../audit/list-audit-events.ts';
-import { type VerifyAuditChainDeps, verifyAuditChain } from '../../audit/verify-audit-chain.ts';
-import { type WatchAuditEventsDeps, watchAuditEvents } from '../../audit/watch-audit-events.ts';
+import { listAuditEvents } from '../../audit/list-audit-events.ts';
+import { verifyAuditChain } from '../../audit/verify-audit-chain.ts';
+import { watchAuditEvents } from '../../audit/watch-audit-events.ts';
 import { callerOf } from '../call.ts';
 import { auditEventMessage, newsMessage, verificationMessage } from '../messages/audit-messages.ts';
+import type { Dependencies } from './dependencies.ts';
 
-export type AuditServiceDeps = ListAuditEventsDeps & WatchAuditEventsDeps & VerifyAuditChainDeps;
-
-export function auditService(deps: AuditServiceDeps): ServiceImpl<typeof AuditService> {
+export function auditService(deps: Dependencies): ServiceImpl<typeof AuditService> {
   return {
     async listAuditEvents(request, context) {
       const filters = filtersOf(request.filters);
@@ -29,10 +28,10 @@ export function auditService(deps: AuditServiceDeps): ServiceImpl<typeof AuditSe
       for await (const news of watchAuditEvents(deps, watch, signal)) yield newsMessage(news);
     },
 
-    async *verifyAuditChain({ knownHead, onlyAfterKnownHead }, { signal }) {
+    async *verifyAuditChain({ knownHead, onlyAfterKnownHead }, context) {
       const known = knownHead === '' ? undefined : parsePlace(knownHead);
       const request = { known, onlyAfterKnown: onlyAfterKnownHead };
-      for await (const event of verifyAuditChain(deps, request, signal)) {
+      for await (const event of verifyAuditChain(deps, callerOf(context), request)) {
         yield verificationMessage(event);
       }
     },

@@ -8,35 +8,24 @@ import type {
 } from '../../../gen/countersign/v1/auth_service_pb.ts';
 import { MfaChallengeSchema, MfaFactor } from '../../../gen/countersign/v1/mfa_pb.ts';
 import { resendVerification } from '../../accounts/resend-verification.ts';
-import { type SecureAccountDeps, secureAccount } from '../../accounts/secure-account.ts';
-import { type SignUpDeps, signUp } from '../../accounts/sign-up.ts';
+import { secureAccount } from '../../accounts/secure-account.ts';
+import { signUp } from '../../accounts/sign-up.ts';
 import { verifyEmail } from '../../accounts/verify-email.ts';
-import { type CompleteMfaDeps, completeMfa } from '../../login/complete-mfa.ts';
-import { type LoginDeps, type LoginOutcome, login } from '../../login/login.ts';
-import { type Proof, type ReauthenticateDeps, reauthenticate } from '../../login/reauthenticate.ts';
+import { completeMfa } from '../../login/complete-mfa.ts';
+import { type LoginOutcome, login } from '../../login/login.ts';
+import { type Proof, reauthenticate } from '../../login/reauthenticate.ts';
 import type { SecondFactor } from '../../login/second-factor.ts';
-import type { ChangePasswordDeps } from '../../passwords/change-password.ts';
 import { requestPasswordReset } from '../../passwords/request-password-reset.ts';
 import { resetPassword } from '../../passwords/reset-password.ts';
-import { type LogoutDeps, logout } from '../../sessions/logout.ts';
-import { type RefreshDeps, refreshToken } from '../../sessions/refresh-token.ts';
+import { logout } from '../../sessions/logout.ts';
+import { refreshToken } from '../../sessions/refresh-token.ts';
 import { callerOf, callOf } from '../call.ts';
 import { requirePrincipal } from '../interceptors/access.ts';
 import { freshTokenMessage, tokensMessage } from '../messages/tokens-message.ts';
-import { ownOf } from './own.ts';
-import { type PasskeyLoginMethodsDeps, passkeyLoginMethods } from './passkey-methods.ts';
+import type { Dependencies } from './dependencies.ts';
+import { passkeyLoginMethods } from './passkey-methods.ts';
 
-export type AuthServiceDeps = SignUpDeps &
-  LoginDeps &
-  CompleteMfaDeps &
-  PasskeyLoginMethodsDeps &
-  ReauthenticateDeps &
-  ChangePasswordDeps &
-  SecureAccountDeps &
-  RefreshDeps &
-  LogoutDeps;
-
-export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthService> {
+export function authService(deps: Dependencies): ServiceImpl<typeof AuthService> {
   return {
     async signUp(request, context) {
       await signUp(deps, callerOf(context), request);
@@ -65,8 +54,7 @@ export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthServi
     ...passkeyLoginMethods(deps),
 
     async reauthenticate({ proof }, context) {
-      const own = ownOf(context);
-      const token = await reauthenticate(deps, callerOf(context), own, proofOf(proof));
+      const token = await reauthenticate(deps, callerOf(context), proofOf(proof));
       return { tokens: freshTokenMessage(token) };
     },
 
@@ -76,7 +64,7 @@ export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthServi
     },
 
     async resetPassword({ token, newPassword }, context) {
-      await resetPassword(deps, callerOf(context), token, newPassword);
+      await resetPassword(deps, callerOf(context), { token, newPassword });
       return {};
     },
 
@@ -91,11 +79,13 @@ export function authService(deps: AuthServiceDeps): ServiceImpl<typeof AuthServi
     },
 
     async logout({ refreshToken: presented }, context) {
-      const call = callOf(context.values);
-      // Asked again after the answer was lost: the caller's own session has ended already.
-      if (presented === '' && call.refusal?.reason === 'TOKEN_REVOKED') return {};
-      const ownSession = () => requirePrincipal(call).sessionId;
-      await logout(deps, callerOf(context), presented, ownSession);
+      if (presented === '') {
+        const call = callOf(context.values);
+        // The answer was lost and the client asks again: its own session has ended already.
+        if (call.refusal?.reason === 'TOKEN_REVOKED') return {};
+        requirePrincipal(call);
+      }
+      await logout(deps, callerOf(context), presented);
       return {};
     },
   };

@@ -4,33 +4,24 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { AccountService } from '../../../gen/countersign/v1/account_service_pb.ts';
 import type { AuthService } from '../../../gen/countersign/v1/auth_service_pb.ts';
 import { PasskeySchema } from '../../../gen/countersign/v1/passkey_pb.ts';
-import {
-  type FinishPasskeyLoginDeps,
-  finishPasskeyLogin,
-} from '../../login/finish-passkey-login.ts';
+import { finishPasskeyLogin } from '../../login/finish-passkey-login.ts';
 import { beginPasskeyLogin } from '../../passkeys/begin-passkey-login.ts';
 import {
-  type BeginPasskeyDeps,
   beginPasskeyRegistration,
   type PasskeyOptions,
 } from '../../passkeys/begin-passkey-registration.ts';
-import { type DeletePasskeyDeps, deletePasskey } from '../../passkeys/delete-passkey.ts';
-import {
-  type FinishPasskeyRegistrationDeps,
-  finishPasskeyRegistration,
-} from '../../passkeys/finish-passkey-registration.ts';
+import { deletePasskey } from '../../passkeys/delete-passkey.ts';
+import { finishPasskeyRegistration } from '../../passkeys/finish-passkey-registration.ts';
 import { listPasskeys } from '../../passkeys/list-passkeys.ts';
 import type { Passkey } from '../../passkeys/passkey.entity.ts';
 import { renamePasskey } from '../../passkeys/rename-passkey.ts';
 import { callerOf } from '../call.ts';
 import { tokensMessage } from '../messages/tokens-message.ts';
-import { ownOf } from './own.ts';
-
-export type PasskeyMethodsDeps = FinishPasskeyRegistrationDeps & DeletePasskeyDeps;
+import type { Dependencies } from './dependencies.ts';
 
 /** The methods of AccountService that are about passkeys. */
 export function passkeyMethods(
-  deps: PasskeyMethodsDeps,
+  deps: Dependencies,
 ): Pick<
   ServiceImpl<typeof AccountService>,
   | 'beginPasskeyRegistration'
@@ -41,43 +32,34 @@ export function passkeyMethods(
 > {
   return {
     async beginPasskeyRegistration(_request, context) {
-      const account = ownOf(context).accountId;
-      return optionsAnswer(await beginPasskeyRegistration(deps, callerOf(context), account));
+      return optionsAnswer(await beginPasskeyRegistration(deps, callerOf(context)));
     },
 
     async finishPasskeyRegistration(request, context) {
-      const account = ownOf(context).accountId;
-      const added = await finishPasskeyRegistration(deps, callerOf(context), account, request);
+      const added = await finishPasskeyRegistration(deps, callerOf(context), request);
       return { passkey: passkeyMessage(added) };
     },
 
     async listPasskeys(_request, context) {
-      const passkeys = await listPasskeys(deps, callerOf(context), ownOf(context).accountId);
+      const passkeys = await listPasskeys(deps, callerOf(context));
       return { passkeys: passkeys.map(passkeyMessage) };
     },
 
     async renamePasskey(request, context) {
-      const renamed = await renamePasskey(
-        deps,
-        callerOf(context),
-        ownOf(context).accountId,
-        request,
-      );
+      const renamed = await renamePasskey(deps, callerOf(context), request);
       return { passkey: passkeyMessage(renamed) };
     },
 
     async deletePasskey({ passkeyId }, context) {
-      await deletePasskey(deps, callerOf(context), ownOf(context).accountId, passkeyId);
+      await deletePasskey(deps, callerOf(context), passkeyId);
       return {};
     },
   };
 }
 
-export type PasskeyLoginMethodsDeps = BeginPasskeyDeps & FinishPasskeyLoginDeps;
-
 /** The methods of AuthService that sign in by passkey. */
 export function passkeyLoginMethods(
-  deps: PasskeyLoginMethodsDeps,
+  deps: Dependencies,
 ): Pick<ServiceImpl<typeof AuthService>, 'beginPasskeyLogin' | 'finishPasskeyLogin'> {
   return {
     async beginPasskeyLogin({ challengeToken }, context) {

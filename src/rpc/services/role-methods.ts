@@ -15,12 +15,10 @@ import { listPermissions, listRoles } from '../../access/list-roles.ts';
 import type { Permission } from '../../access/permission.entity.ts';
 import { revokeRole } from '../../access/revoke-role.ts';
 import type { HolderName } from '../../access/role-holder.ts';
-import type { RoleDeps, RoleView } from '../../access/role-view.ts';
+import type { RoleView } from '../../access/role-view.ts';
 import { updateRole } from '../../access/update-role.ts';
 import { callerOf } from '../call.ts';
-import { actorOf } from './own.ts';
-
-export type RoleMethodsDeps = RoleDeps;
+import type { Dependencies } from './dependencies.ts';
 
 type RoleMethods =
   | 'listRoles'
@@ -35,7 +33,7 @@ type RoleMethods =
 
 /** The methods of AdminService for roles and permissions. */
 export function roleMethods(
-  deps: RoleMethodsDeps,
+  deps: Dependencies,
 ): Pick<ServiceImpl<typeof AdminService>, RoleMethods> {
   return {
     async listRoles(_request, context) {
@@ -43,30 +41,30 @@ export function roleMethods(
     },
 
     async createRole({ role }, context) {
-      const created = await createRole(deps, callerOf(context), actorOf(context), valuesOf(role));
+      const created = await createRole(deps, callerOf(context), valuesOf(role));
       return { role: roleMessage(created) };
     },
 
     async updateRole({ role, updateMask }, context) {
       const mask = updateMask?.paths ?? [];
       const update = { ...valuesOf(role), etag: role?.etag ?? '', mask };
-      const updated = await updateRole(deps, callerOf(context), actorOf(context), update);
+      const updated = await updateRole(deps, callerOf(context), update);
       return { role: roleMessage(updated) };
     },
 
     async deleteRole({ name }, context) {
-      await deleteRole(deps, callerOf(context), actorOf(context), name);
+      await deleteRole(deps, callerOf(context), name);
       return {};
     },
 
     async grantRole({ holder, role }, context) {
-      const to = holderName(holder);
-      return { roles: await grantRole(deps, callerOf(context), actorOf(context), to, role) };
+      const request = { holder: holderName(holder), role };
+      return { roles: await grantRole(deps, callerOf(context), request) };
     },
 
     async revokeRole({ holder, role }, context) {
-      const from = holderName(holder);
-      return { roles: await revokeRole(deps, callerOf(context), actorOf(context), from, role) };
+      const request = { holder: holderName(holder), role };
+      return { roles: await revokeRole(deps, callerOf(context), request) };
     },
 
     async listPermissions(_request, context) {
@@ -77,12 +75,12 @@ export function roleMethods(
     async createPermission({ permission }, context) {
       const { name = '', description = '' } = permission ?? {};
       const wanted = { name, description };
-      const created = await createPermission(deps, callerOf(context), actorOf(context), wanted);
+      const created = await createPermission(deps, callerOf(context), wanted);
       return { permission: permissionMessage(created) };
     },
 
     async deletePermission({ name }, context) {
-      await deletePermission(deps, callerOf(context), actorOf(context), name);
+      await deletePermission(deps, callerOf(context), name);
       return {};
     },
   };

@@ -6,17 +6,13 @@ import {
   ServiceAccountSchema,
   ServiceAccountState,
 } from '../../../gen/countersign/v1/service_account_pb.ts';
-import type { RoleDeps } from '../../access/role-view.ts';
-import type { Keyring } from '../../platform/crypto.ts';
 import { createServiceAccount } from '../../service-accounts/create-service-account.ts';
 import { deleteServiceAccount } from '../../service-accounts/delete-service-account.ts';
 import { getServiceAccount } from '../../service-accounts/get-service-account.ts';
 import { listServiceAccounts } from '../../service-accounts/list-service-accounts.ts';
 import type { ServiceAccount } from '../../service-accounts/service-account.entity.ts';
 import { callerOf } from '../call.ts';
-import { actorOf } from './own.ts';
-
-export type ServiceAccountMethodsDeps = RoleDeps & { keyring: Keyring };
+import type { Dependencies } from './dependencies.ts';
 
 type ServiceAccountMethods =
   | 'createServiceAccount'
@@ -26,16 +22,11 @@ type ServiceAccountMethods =
 
 /** The methods of AdminService for service accounts. */
 export function serviceAccountMethods(
-  deps: ServiceAccountMethodsDeps,
+  deps: Dependencies,
 ): Pick<ServiceImpl<typeof AdminService>, ServiceAccountMethods> {
   return {
     async createServiceAccount(request, context) {
-      const created = await createServiceAccount(
-        deps,
-        callerOf(context),
-        actorOf(context),
-        request,
-      );
+      const created = await createServiceAccount(deps, callerOf(context), request);
       return { serviceAccount: serviceAccountMessage(created) };
     },
 
@@ -50,7 +41,7 @@ export function serviceAccountMethods(
     },
 
     async deleteServiceAccount({ serviceAccountId }, context) {
-      await deleteServiceAccount(deps, callerOf(context), actorOf(context), serviceAccountId);
+      await deleteServiceAccount(deps, callerOf(context), serviceAccountId);
       return {};
     },
   };

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
-import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import type { ServiceImpl } from '@connectrpc/connect';
 import {
   IntrospectionReason,
   type IntrospectTokenRequest,
@@ -9,51 +9,43 @@ import {
   SessionSchema,
   type SessionService,
 } from '../../../gen/countersign/v1/session_service_pb.ts';
-import type { RevocationWatchDeps } from '../../revocations/revocation-watcher.ts';
+import type { Caller } from '../../platform/caller.ts';
 import { getSession } from '../../sessions/get-session.ts';
 import { type Introspection, introspectToken } from '../../sessions/introspect-token.ts';
-import { type ListSessionsDeps, listSessions } from '../../sessions/list-sessions.ts';
+import { listSessions } from '../../sessions/list-sessions.ts';
 import type { Principal } from '../../sessions/principal.ts';
 import { revokeOtherSessions } from '../../sessions/revoke-other-sessions.ts';
-import { type RevokeSessionDeps, revokeSession } from '../../sessions/revoke-session.ts';
-import type { SessionReader, SessionView } from '../../sessions/session-view.ts';
-import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts';
-import { callerOf, callOf } from '../call.ts';
-import { requirePrincipal } from '../interceptors/access.ts';
+import { revokeSession } from '../../sessions/revoke-session.ts';
+import type { SessionView } from '../../sessions/session-view.repository.ts';
+import { callerOf } from '../call.ts';
 import { keepAnswer, keepAnswers } from '../messages/kept-answer.ts';
 import { principalMessage } from '../messages/principal-message.ts';
-import { ownOf } from './own.ts';
+import type { Dependencies } from './dependencies.ts';
 import { watchRevocations } from './watch-revocations.ts';
 
-export type SessionServiceDeps = ListSessionsDeps &
-  RevokeSessionDeps &
-  RevocationWatchDeps & { verifier: AccessTokenVerifier };
-
-export function sessionService(deps: SessionServiceDeps): ServiceImpl<typeof SessionService> {
+export function sessionService(deps: Dependencies): ServiceImpl<typeof SessionService> {
   const { verifier } = deps;
   const introspect = async (request: IntrospectTokenRequest) =>
     introspectionMessage(await introspectToken(verifier, request));
   return {
     async listSessions(request, context) {
-      const reader = readerOf(context);
-      const page = await listSessions(deps, callerOf(context), reader, request);
-      return { ...page, sessions: page.sessions.map((each) => sessionMessage(each, reader)) };
+      const caller = callerOf(context);
+      const page = await listSessions(deps, caller, request);
+      return { ...page, sessions: page.sessions.map((each) => sessionMessage(each, caller)) };
     },
 
     async getSession({ sessionId }, context) {
-      const reader = readerOf(context);
-      const session = await getSession(deps, callerOf(context), reader, sessionId);
-      return { session: sessionMessage(session, reader) };
+      const caller = callerOf(context);
+      return { session: sessionMessage(await getSession(deps, caller, sessionId), caller) };
     },
 
     async revokeSession({ sessionId }, context) {
-      await revokeSession(deps, callerOf(context), readerOf(context), sessionId);
+      await revokeSession(deps, callerOf(context), sessionId);
       return {};
     },
 
     async revokeOtherSessions(_request, context) {
-      const reader = readerOf(context);
-      return { revokedCount: await revokeOtherSessions(deps, callerOf(context), reader) };
+      return { revokedCount: await revokeOtherSessions(deps, callerOf(context)) };
     },
 
     introspectToken: introspect,
@@ -66,18 +58,13 @@ export function sessionService(deps: SessionServiceDeps): ServiceImpl<typeof Ses
   };
 }
 
-function readerOf(context: HandlerContext): SessionReader {
-  const { permissions } = requirePrincipal(callOf(context.values));
-  return { ...ownOf(context), permissions };
-}
-
-function sessionMessage(session: SessionView, reader: SessionReader) {
+function sessionMessage(session: SessionView, caller: Caller) {
   return create(SessionSchema, {
     ...session,
     createdAt: timestampFromDate(session.createdAt),
     lastUsedAt: timestampFromDate(session.lastUsedAt),
     expiresAt: timestampFromDate(session.expiresAt),
-    current: session.sessionId === reader.sessionId,
+    current: session.sessionId === caller.sessionId,
   });
 }
 

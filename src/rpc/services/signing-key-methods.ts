@@ -3,38 +3,28 @@ import { type Timestamp, timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { AdminService } from '../../../gen/countersign/v1/admin_service_pb.ts';
 import { SigningKeySchema, SigningKeyState } from '../../../gen/countersign/v1/signing_key_pb.ts';
-import { type ListSigningKeysDeps, listSigningKeys } from '../../signing-keys/list-signing-keys.ts';
-import {
-  type RevokeSigningKeyDeps,
-  revokeSigningKey,
-} from '../../signing-keys/revoke-signing-key.ts';
-import {
-  type RotateSigningKeyDeps,
-  rotateSigningKey,
-} from '../../signing-keys/rotate-signing-key.ts';
+import { listSigningKeys } from '../../signing-keys/list-signing-keys.ts';
+import { revokeSigningKey } from '../../signing-keys/revoke-signing-key.ts';
+import { rotateSigningKey } from '../../signing-keys/rotate-signing-key.ts';
 import type { SigningKeyView } from '../../signing-keys/signing-key-view.ts';
 import { callerOf } from '../call.ts';
-import { ownOf } from './own.ts';
-
-export type SigningKeyMethodsDeps = ListSigningKeysDeps &
-  RotateSigningKeyDeps &
-  RevokeSigningKeyDeps;
+import type { Dependencies } from './dependencies.ts';
 
 /** The methods of AdminService for signing keys. */
 export function signingKeyMethods(
-  deps: SigningKeyMethodsDeps,
+  deps: Dependencies,
 ): Pick<
   ServiceImpl<typeof AdminService>,
   'listSigningKeys' | 'rotateSigningKey' | 'revokeSigningKey'
 > {
   return {
     async listSigningKeys(_request, context) {
-      const keys = await listSigningKeys(deps, callerOf(context).signal);
+      const keys = await listSigningKeys(deps, callerOf(context));
       return { signingKeys: keys.map(signingKeyMessage) };
     },
 
     async rotateSigningKey({ activeKeyId, force }, context) {
-      const rotation = { actor: ownOf(context).accountId, activeKeyId, force };
+      const rotation = { activeKeyId, force };
       const { activeKey, nextKey, rotated } = await rotateSigningKey(
         deps,
         callerOf(context),
@@ -48,7 +38,7 @@ export function signingKeyMethods(
     },
 
     async revokeSigningKey({ keyId, reason }, context) {
-      const revocation = { actor: ownOf(context).accountId, keyId, reason };
+      const revocation = { keyId, reason };
       const { revokedKey, activeKey } = await revokeSigningKey(deps, callerOf(context), revocation);
       return {
         revokedKey: signingKeyMessage(revokedKey),

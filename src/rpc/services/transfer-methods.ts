@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import type { ServiceImpl } from '@connectrpc/connect';
 import {
   type AdminService,
   type ImportUsersRequest,
@@ -15,33 +15,37 @@ import {
   type PortableUser,
   PortableUserSchema,
 } from '../../../gen/countersign/v1/user_transfer_pb.ts';
-import { Failure } from '../../platform/failure.ts';
-import { type ExportDeps, type ExportedUser, exportUsers } from '../../transfer/export-users.ts';
-import { type Fault, type Incoming, invalid, type RowResult } from '../../transfer/import-row.ts';
-import { type ImportDeps, type ImportSettings, importUsers } from '../../transfer/import-users.ts';
+import type { Failure } from '../../platform/failure.ts';
+import { invalidField } from '../../platform/invalid-field.ts';
+import { type ExportedUser, exportUsers } from '../../transfer/export-users.ts';
+import {
+  type Fault,
+  type ImportSettings,
+  type Incoming,
+  invalid,
+  type RowResult,
+} from '../../transfer/import-row.ts';
+import { importUsers } from '../../transfer/import-users.ts';
 import { callerOf } from '../call.ts';
-import { REASONS } from '../errors.ts';
-import { actorOf, ownOf } from './own.ts';
+import { REASONS } from '../reasons.ts';
+import type { Dependencies } from './dependencies.ts';
 import { searchedState } from './user-methods.ts';
-
-export type TransferMethodsDeps = ImportDeps & ExportDeps;
 
 /** The methods of AdminService that move users between systems. */
 export function transferMethods(
-  deps: TransferMethodsDeps,
+  deps: Dependencies,
 ): Pick<ServiceImpl<typeof AdminService>, 'importUsers' | 'exportUsers'> {
   return {
     async *importUsers(requests, context) {
       const { options, rows } = await opened(requests);
-      const settings = importSettings(options, context);
+      const settings = importSettings(options);
       for await (const results of importUsers(deps, callerOf(context), rows, settings)) {
         for (const result of results) yield resultMessage(result, settings);
       }
     },
 
     async *exportUsers({ state, role }, context) {
-      const { id: actor } = actorOf(context);
-      const settings = { actor, state: searchedState(state), role, passwordHashes: false };
+      const settings = { state: searchedState(state), role, passwordHashes: false };
       for await (const users of exportUsers(deps, callerOf(context), settings)) {
         for (const user of users) yield { user: portableUser(user) };
       }
@@ -49,14 +53,8 @@ export function transferMethods(
   };
 }
 
-function importSettings(
-  options: ImportOptions | undefined,
-  context: HandlerContext,
-): ImportSettings {
-  const { sessionId } = ownOf(context);
+function importSettings(options: ImportOptions | undefined): ImportSettings {
   return {
-    importId: callerOf(context).requestId,
-    importer: { ...actorOf(context), sessionId },
     dryRun: options?.dryRun ?? false,
     update: options?.onConflict === ImportConflict.UPDATE,
   };
@@ -85,10 +83,7 @@ async function* rowsOf(
 }
 
 function optionsTooLate(): Failure {
-  const description = 'come before the first row, and once';
-  return new Failure('invalid', 'INVALID_REQUEST', `the options ${description}`, {
-    fields: [{ path: 'options', description }],
-  });
+  return invalidField('options', 'come once, before the first row');
 }
 
 type Read = { row: Extract<Incoming, { row: unknown }>['row'] } | { fault: Fault };

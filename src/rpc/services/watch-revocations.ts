@@ -9,13 +9,14 @@ import {
 } from '../../../gen/countersign/v1/session_service_pb.ts';
 import type { SeenRevocation } from '../../revocations/revocation-log.ts';
 import type { RevocationTarget } from '../../revocations/revocation-target.ts';
-import type { RevocationWatchDeps, WatchEvent } from '../../revocations/revocation-watcher.ts';
+import type { WatchEvent } from '../../revocations/revocation-watcher.ts';
 import { watchRevocations as watch } from '../../revocations/watch-revocations.ts';
+import type { Dependencies } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof WatchRevocationsResponseSchema>;
 
 /** The handler of SessionService.WatchRevocations. */
-export function watchRevocations(deps: RevocationWatchDeps) {
+export function watchRevocations(deps: Dependencies) {
   return async function* (
     { cursor }: WatchRevocationsRequest,
     { signal }: HandlerContext,

@@ -1,0 +1,64 @@
+import { createPrivateKey, randomUUID } from 'node:crypto';
+import { TokenIssuer } from '../../src/sessions/token-issuer.ts';
+import { PRIVATE_KEY_PURPOSE } from '../../src/signing-keys/generate-signing-key.ts';
+import type { SigningAlgorithm } from '../../src/signing-keys/signing-key.entity.ts';
+import type { VerificationKey } from '../../src/signing-keys/verification-key.ts';
+import { runSql } from '../service/databases.ts';
+import { benchKeyring } from '../service/keyring.ts';
+import type { PostgresService } from '../service/replica.ts';
+import { ISSUER } from '../service/service.ts';
+
+/** The lifetime of a minted token, and of the session that it names: longer than any run. */
+const LIFE_MS = 2 * 3_600_000;
+
+/** Issues access tokens as a service does, with its key and its code, but without a sign-in. */
+export class Mint {
+  readonly #key: VerificationKey;
+
+  private constructor(key: VerificationKey) {
+    this.#key = key;
+  }
+
+  /** Returns a mint with the signing key of a service. */
+  static async of({ databaseUrl }: PostgresService): Promise<Mint> {
+    const [row] = await runSql<{ id: string; algorithm: SigningAlgorithm; sealed: Buffer }>(
+      databaseUrl,
+      `select id, algorithm, private_sealed as sealed from signing_keys where state = 'active'`,
+    );
+    if (!row) throw new Error('the service has no signing key');
+    const key = benchKeyring().open(PRIVATE_KEY_PURPOSE, row.sealed);
+    return new Mint({
+      id: row.id,
+      algorithm: row.algorithm,
+      key: createPrivateKey({ key, format: 'der', type: 'pkcs8' }),
+    });
+  }
+
+  /** Issues a token for a session and its owner; by default for random ones, which no database has. */
+  async token(sessionId: string = randomUUID(), accountId: string = randomUUID()): Promise<string> {
+    const now = new Date();
+    const issuer = new TokenIssuer({
+      clock: { now: () => now },
+      keyring: benchKeyring(),
+      keys: { signingKey: async () => this.#key },
+      roles: { isStale: false, look: async () => {}, permissionsOf: () => [] },
+      tokens: {
+        issuer: ISSUER,
+        audience: ISSUER,
+        accessTokenTtlMs: LIFE_MS,
+        sessionTtlMs: LIFE_MS,
+        sessionIdleTtlMs: LIFE_MS,
+      },
+    });
+    const { accessToken } = await issuer.issueAccessToken({
+      sessionId,
+      accountId,
+      roles: ['user'],
+      emailVerified: true,
+      amr: ['pwd'],
+      authTime: now,
+      expiresAt: new Date(now.getTime() + LIFE_MS),
+    });
+    return accessToken;
+  }
+}

@@ -1,0 +1,112 @@
+import { Repository } from '../platform/repository.ts';
+import { type EntityManager, timestamp } from '../platform/sql.ts';
+import { etagOf } from '../platform/update.ts';
+import { ApiKey } from './api-key.entity.ts';
+import {
+  type KeyLimit,
+  type KeyOwner,
+  keyLimit,
+  OWNER_ID,
+  OWNER_TYPE,
+} from './api-key.repository.ts';
+
+/** What people may see of a key. */
+export type ApiKeyRecord = {
+  apiKeyId: string;
+  displayName: string;
+  scopes: string[];
+  owner: KeyOwner;
+  allowedCidrs: string[];
+  limit: KeyLimit | undefined;
+  createdAt: Date;
+  expiresAt: Date | undefined;
+  lastUsedAt: Date | undefined;
+  /** Empty if it is not known. */
+  lastUsedIpAddress: string;
+  revokedAt: Date | undefined;
+  /** Undefined once that has passed. */
+  previousSecretExpiresAt: Date | undefined;
+  etag: string;
+};
+
+type Row = {
+  id: string;
+  displayName: string;
+  ownerType: KeyOwner['type'];
+  ownerId: string;
+  scopes: string[];
+  allowedCidrs: string[];
+  limitRequests: number | null;
+  limitSeconds: number | null;
+  createdAt: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+  lastUsedAddress: string | null;
+  revokedAt: string | null;
+  previousExpiresAt: string | null;
+};
+
+export type WhichKeys = {
+  id?: string;
+  ownerId?: string;
+  /** Only those created before this one. */
+  before?: string | undefined;
+  showRevoked: boolean;
+  limit: number;
+  now: Date;
+};
+
+/** Reads API keys for people to see. */
+export class ApiKeyRecordRepository extends Repository<ApiKey> {
+  /** Lists keys, newest first. */
+  async list(which: WhichKeys): Promise<ApiKeyRecord[]> {
+    const { id = null, ownerId = null, before = null, showRevoked, limit, now } = which;
+    const rows = await this.query<Row>(
+      `select id, display_name as "displayName", ${OWNER_TYPE} as "ownerType",
+         ${OWNER_ID} as "ownerId", scopes, allowed_cidrs as "allowedCidrs",
+         limit_requests as "limitRequests", limit_seconds as "limitSeconds",
+         created_at as "createdAt", expires_at as "expiresAt", last_used_at as "lastUsedAt",
+         last_used_address as "lastUsedAddress", revoked_at as "revokedAt",
+         previous_expires_at as "previousExpiresAt"
+       from api_keys k
+       where ($1::uuid is null or id = $1)
+         and ($2::uuid is null or account_id = $2 or service_account_id = $2)
+         and ($3::uuid is null or id < $3) and ($4 or revoked_at is null)
+       order by id desc limit $5`,
+      [id, ownerId, before, showRevoked, limit],
+    );
+    return rows.map((row) => recordOf(row, now));
+  }
+}
+
+/** The records of API keys that a connection or a transaction sees. */
+export function apiKeyRecordsIn(em: EntityManager): ApiKeyRecordRepository {
+  return new ApiKeyRecordRepository(em, ApiKey);
+}
+
+function recordOf(row: Row, now: Date): ApiKeyRecord {
+  const optional = (text: string | null) => (text === null ? undefined : timestamp(text));
+  const previousEnd = optional(row.previousExpiresAt);
+  return {
+    apiKeyId: row.id,
+    displayName: row.displayName,
+    scopes: row.scopes,
+    owner: { type: row.ownerType, id: row.ownerId },
+    allowedCidrs: row.allowedCidrs,
+    limit: keyLimit(row.limitRequests, row.limitSeconds),
+    createdAt: timestamp(row.createdAt),
+    expiresAt: optional(row.expiresAt),
+    lastUsedAt: optional(row.lastUsedAt),
+    lastUsedIpAddress: row.lastUsedAddress ?? '',
+    revokedAt: optional(row.revokedAt),
+    previousSecretExpiresAt: previousEnd && previousEnd > now ? previousEnd : undefined,
+    etag: versionOf(row),
+  };
+}
+
+/** Changes with whatever an update may have been based on, and with nothing else. */
+function versionOf(row: Row): string {
+  const { displayName, scopes, allowedCidrs, limitRequests, limitSeconds } = row;
+  const settings = [displayName, scopes, allowedCidrs, limitRequests, limitSeconds];
+  return etagOf([...settings, row.expiresAt, row.revokedAt]);
+}

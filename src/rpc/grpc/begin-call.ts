@@ -1,0 +1,147 @@
+import { type Code, ConnectError } from '@connectrpc/connect';
+import * as grpc from '@grpc/grpc-js';
+import type { CallLog } from '../../platform/log.ts';
+import type { Call, CallFactory } from '../call.ts';
+import { timeLimit } from '../deadlines.ts';
+import { toConnectError } from '../errors.ts';
+import { deadlineExceeded } from '../failures.ts';
+import { logCall } from '../interceptors/logging.ts';
+import { Overdue } from '../overdue.ts';
+import type { Serving } from '../serving.ts';
+import { carry } from './metadata.ts';
+import { type InnermostCall, isInnermostCall } from './node-internals.ts';
+import { hasOddTimeout, receivedHeader } from './received-headers.ts';
+import { statusOf } from './status.ts';
+import type { UnknownInternals } from './unknown-internals.ts';
+
+const ODD_TIMEOUT = { code: grpc.status.INVALID_ARGUMENT, details: 'the deadline is odd' };
+
+type Method = grpc.ServerMethodDefinition<unknown, unknown>;
+type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
+
+/**
+ * Begins each call, before grpc-js has read any message of it. grpc-js answers some calls by itself
+ * (messages over the limit, broken compression, a deadline that has passed). It does so through the
+ * innermost call's own `sendStatus`, which is replaced here, so that these answers have the details
+ * that all errors have.
+ */
+export function beginCalls(
+  { calls, log, limits }: Pick<Serving, 'calls' | 'log' | 'limits'>,
+  unknown: UnknownInternals,
+): grpc.ServerInterceptor {
+  const incomplete = new Overdue<InnermostCall>(limits.bodyTimeoutMs, (rpc) => {
+    rpc.sendStatus({ code: grpc.status.DEADLINE_EXCEEDED, details: deadlineExceeded().message });
+  });
+  return (method, rpc) => {
+    if (!isInnermostCall(rpc)) {
+      unknown.add('innermostCall');
+      return beginPlainly(calls, log, method, rpc);
+    }
+    const call = begin(calls, method, rpc, rpc.metadata, receivedHeader(rpc.stream));
+    completeStatus(rpc, call, method.path, log);
+    nameRequest(rpc, call);
+    if (hasOddTimeout(rpc.stream)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
+    else guardRequest(rpc, incomplete, method.requestStream);
+    // The type asks for the wrapper class, which would pass on every event a second time.
+    return rpc as grpc.ServerInterceptingCallInterface as grpc.ServerInterceptingCall;
+  };
+}
+
+/** Begins a call by the public interface of grpc-js alone. */
+function beginPlainly(
+  calls: CallFactory,
+  log: CallLog,
+  method: Method,
+  rpc: grpc.ServerInterceptingCallInterface,
+): grpc.ServerInterceptingCall {
+  let call: Call | undefined;
+  return new grpc.ServerInterceptingCall(rpc, {
+    start: (next) =>
+      next({
+        onReceiveMetadata(metadata, proceed) {
+          call = begin(calls, method, rpc, metadata);
+          proceed(metadata);
+        },
+      }),
+    sendMetadata(metadata, next) {
+      if (call) metadata.set('x-request-id', call.requestId);
+      next(metadata);
+    },
+    sendStatus: (status, next) => next(call ? completed(status, call, method.path, log) : status),
+  });
+}
+
+function begin(
+  calls: CallFactory,
+  method: Method,
+  rpc: grpc.ServerInterceptingCallInterface,
+  metadata: grpc.Metadata,
+  header = (name: string) => metadata.get(name).join(', ') || undefined,
+): Call {
+  const call = calls.begin(header, rpc.getConnectionInfo().remoteAddress);
+  call.timeLimitMs = timeLimit(method.requestStream || method.responseStream, namedMs(rpc));
+  carry(metadata, call);
+  return call;
+}
+
+/** The time that the caller gives the call, if it names one. */
+function namedMs(rpc: grpc.ServerInterceptingCallInterface): number | undefined {
+  const deadline = Number(rpc.getDeadline());
+  return Number.isFinite(deadline) ? Math.max(deadline - Date.now(), 0) : undefined;
+}
+
+function nameRequest(rpc: InnermostCall, call: Call): void {
+  const send = rpc.sendMetadata;
+  rpc.sendMetadata = (metadata) => {
+    metadata.set('x-request-id', call.requestId);
+    send.call(rpc, metadata);
+  };
+}
+
+function completeStatus(rpc: InnermostCall, call: Call, path: string, log: CallLog): void {
+  const send = rpc.sendStatus;
+  let ended = false;
+  rpc.sendStatus = (status) => {
+    // Only the first counts: grpc-js reports every further frame of a message that is too large.
+    send.call(rpc, ended ? status : completed(status, call, path, log));
+    ended = true;
+  };
+}
+
+/** A status with the details that all errors have. A call that no interceptor saw is logged here. */
+function completed(status: PartialStatus, call: Call, path: string, log: CallLog): PartialStatus {
+  if (!status.code || status.metadata?.get('grpc-status-details-bin').length) return status;
+  const { code, details } = status;
+  const thrown = new ConnectError(details ?? '', code as number as Code);
+  const error = toConnectError(thrown, call.requestId);
+  call.answered = error;
+  if (!call.intercepted) logCall(log, call, path.slice(1), error);
+  return statusOf(error, call);
+}
+
+/**
+ * A caller who opens a call and then sends nothing holds a stream: for as long as `incomplete` allows,
+ * unless the method takes a stream of messages. And to node:http2, a request that its caller cancels
+ * ends like a complete one: here it does not count as ended.
+ */
+function guardRequest(
+  rpc: InnermostCall,
+  incomplete: Overdue<InnermostCall>,
+  mayStream: boolean,
+): void {
+  const place = mayStream ? undefined : incomplete.add(rpc);
+  const complete = () => place && incomplete.remove(place);
+  const start = rpc.start;
+  rpc.start = (listener) => {
+    const { onReceiveHalfClose, onCancel } = listener;
+    listener.onReceiveHalfClose = () => {
+      complete();
+      if (!rpc.stream.aborted) onReceiveHalfClose.call(listener);
+    };
+    listener.onCancel = () => {
+      complete();
+      onCancel.call(listener);
+    };
+    start.call(rpc, listener);
+  };
+}

@@ -1,0 +1,109 @@
+import { EventEmitter } from 'node:events';
+import {
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { Duplex } from 'node:stream';
+import { types } from 'node:util';
+import * as grpc from '@grpc/grpc-js';
+import { OpenStreams } from './open-streams.ts';
+
+/**
+ * All that the service knows of private members of grpc-js and node:http2, and the versions in which
+ * they are like this. Each function checks what it finds. If that is not as known, it returns
+ * `undefined` or `false` and changes nothing, and its caller does without.
+ */
+export const KNOWN_VERSIONS = { node: '24', grpcJs: '1.14.7' } as const;
+
+export type AnyHttp2Server = Http2Server | Http2SecureServer;
+export type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
+/** The options that grpc-js will create its HTTP/2 servers with: it lets us set few of them. */
+export function http2ServerOptions(server: grpc.Server): object | undefined {
+  const options = member(server, 'commonServerOptions');
+  return typeof member(options, 'maxSessionMemory') === 'number' ? Object(options) : undefined;
+}
+
+/** The HTTP/2 servers of a grpc-js server that is bound. */
+export function http2Servers(server: grpc.Server): AnyHttp2Server[] | undefined {
+  const servers = member(server, 'http2Servers');
+  if (!types.isMap(servers)) return undefined;
+  const all = [...servers.keys()];
+  return all.length > 0 && all.every(isHttp2Server) ? all : undefined;
+}
+
+function isHttp2Server(value: unknown): value is AnyHttp2Server {
+  return value instanceof EventEmitter && value.listenerCount('stream') === 1;
+}
+
+/** Replaces the one listener by which a grpc-js server takes its streams. */
+export function replaceStreamListener(
+  http2: AnyHttp2Server,
+  replacementOf: (grpcJs: OnStream) => OnStream,
+): void {
+  const [grpcJs] = http2.listeners('stream') as OnStream[];
+  if (!grpcJs) throw new Error('replaceStreamListener is for servers that http2Servers returned');
+  http2.removeListener('stream', grpcJs);
+  http2.on('stream', replacementOf(grpcJs));
+}
+
+/** Tells grpc-js of a stream that it does not serve: it closes connections that have none. */
+export function streamCounter(
+  server: grpc.Server,
+): ((stream: ServerHttp2Stream) => void) | undefined {
+  const opened = member(server, 'onStreamOpened');
+  return typeof opened === 'function' ? opened.bind(server) : undefined;
+}
+
+/** The methods that grpc-js serves, by path. */
+export function methodHandlers(server: grpc.Server): Map<unknown, unknown> | undefined {
+  const handlers = member(server, 'handlers');
+  return types.isMap(handlers) ? handlers : undefined;
+}
+
+/** The innermost call of grpc-js, on which it calls its own methods, too, to refuse a call. */
+export type InnermostCall = grpc.ServerInterceptingCallInterface & {
+  metadata: grpc.Metadata;
+  stream: ServerHttp2Stream;
+};
+
+/** Whether the call that grpc-js hands to its first interceptor is the innermost, as it is known. */
+export function isInnermostCall(call: grpc.ServerInterceptingCallInterface): call is InnermostCall {
+  const isStream = typeof member(member(call, 'stream'), 'aborted') === 'boolean';
+  return isStream && member(call, 'metadata') instanceof grpc.Metadata;
+}
+
+/** Makes a new connection keep its open streams in `OpenStreams`. Returns whether it could. */
+export function keepFewStreams(session: ServerHttp2Session): boolean {
+  const state = member(
+    session,
+    Object.getOwnPropertySymbols(session).find(({ description }) => description === 'state'),
+  );
+  const [streams, pending] = [member(state, 'streams'), member(state, 'pendingStreams')];
+  const isKnown = types.isMap(streams) && types.isSet(pending) && streams.size + pending.size === 0;
+  if (isKnown) {
+    Object.assign(Object(state), {
+      streams: new OpenStreams(),
+      pendingStreams: new OpenStreams(),
+    });
+  }
+  return isKnown;
+}
+
+/** Whether `keepFewStreams` works here: it is tried on a session that has no network. */
+export function knowsSessions(): boolean {
+  const nowhere = new Duplex({ read() {}, write: (_bytes, _encoding, done) => done() });
+  const session = performServerHandshake(nowhere);
+  const isKnown = keepFewStreams(session);
+  session.destroy();
+  return isKnown;
+}
+
+function member(of: unknown, name: string | symbol | undefined): unknown {
+  if (typeof of !== 'object' || of === null || name === undefined) return undefined;
+  return Reflect.get(of, name);
+}

@@ -1,0 +1,46 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { grpcTimeout } from '../deadlines.ts';
+import { headerText } from '../headers.ts';
+
+const TIMEOUT = 'grpc-timeout';
+/** A day. grpc-js computes in 32 bits: a time of more than 24 days may become none at all. */
+const LONGEST_TIMEOUT = '86400S';
+const SECONDS = { H: 3600, M: 60, S: 1 } as const;
+
+/** The headers of the calls that grpc-js serves. Its metadata lacks those that it can't read. */
+const received = new WeakMap<ServerHttp2Stream, IncomingHttpHeaders>();
+const untimed = new WeakSet<ServerHttp2Stream>();
+
+/**
+ * Remembers the headers of a call, and changes a `grpc-timeout` that grpc-js would not handle well: one
+ * that can't be read, for which it would both refuse the call and serve it, or one too long for it.
+ */
+export function prepareHeaders(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  received.set(stream, headers);
+  const timeout = headers[TIMEOUT];
+  if (timeout === undefined) return;
+  if (grpcTimeout(String(timeout)) === undefined) {
+    untimed.add(stream);
+    delete headers[TIMEOUT];
+  } else if (/[HMS]$/.test(String(timeout))) {
+    headers[TIMEOUT] = shortened(String(timeout));
+  }
+}
+
+/** Reads the headers of a call that `prepareHeaders` has seen. */
+export function receivedHeader(
+  stream: ServerHttp2Stream,
+): ((name: string) => string | undefined) | undefined {
+  const headers = received.get(stream);
+  return headers && ((name) => headerText(headers[name]));
+}
+
+/** Whether the call named a deadline that can't be read, which `prepareHeaders` has removed. */
+export function hasOddTimeout(stream: ServerHttp2Stream): boolean {
+  return untimed.has(stream);
+}
+
+function shortened(timeout: string): string {
+  const seconds = SECONDS[timeout.at(-1) as keyof typeof SECONDS];
+  return Number.parseInt(timeout, 10) * seconds > 86_400 ? LONGEST_TIMEOUT : timeout;
+}

@@ -1,0 +1,27 @@
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { type AnyHttp2Server, type OnStream, replaceStreamListener } from './node-internals.ts';
+import { prepareHeaders } from './received-headers.ts';
+import type { UnaryFastPath } from './unary-fast-path.ts';
+
+/** Hands each new stream to the fast path, if there is one and it takes the stream, or to grpc-js. */
+export function dispatchStreams(
+  http2: AnyHttp2Server,
+  fastPath: UnaryFastPath | undefined,
+  countStream: ((stream: ServerHttp2Stream) => void) | undefined,
+): void {
+  replaceStreamListener(http2, (grpcJs) => {
+    const serveByGrpcJs: OnStream = (stream, headers) => {
+      prepareHeaders(stream, headers);
+      grpcJs(stream, headers);
+    };
+    if (!fastPath || !countStream) return serveByGrpcJs;
+    // Behind `session.socket` is a proxy, too slow to be asked by every call.
+    const peers = new WeakMap<Http2Session, string | undefined>();
+    http2.on('session', (session) => peers.set(session, session.socket.remoteAddress));
+    return (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      const peer = stream.session && peers.get(stream.session);
+      if (fastPath.take(stream, headers, peer)) countStream(stream);
+      else serveByGrpcJs(stream, headers);
+    };
+  });
+}

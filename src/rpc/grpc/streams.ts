@@ -1,0 +1,141 @@
+import { type EventEmitter, once } from 'node:events';
+import type { Readable } from 'node:stream';
+import type { Message } from '@bufbuild/protobuf';
+import {
+  createHandlerContext,
+  type HandlerContext,
+  type MethodImplSpec,
+} from '@connectrpc/connect';
+import { createAsyncIterable, transformInvokeImplementation } from '@connectrpc/connect/protocol';
+import type * as grpc from '@grpc/grpc-js';
+import { type Call, contextOf } from '../call.ts';
+import { callerGone } from '../failures.ts';
+import { MAX_DEADLINE_MS } from '../limits.ts';
+import { answerBytes } from '../messages/kept-answer.ts';
+import { parseRequest } from '../messages/parse-request.ts';
+import type { Serving } from '../serving.ts';
+import { drainedInTime } from '../slow-reader.ts';
+import type { UnarySpec } from './compose-unary.ts';
+import { carriedBy, headersOf, metadataOf } from './metadata.ts';
+import { failed } from './status.ts';
+
+/** A message that has not been read yet, or that is written already. */
+export type Raw = Buffer;
+type StreamSpec = Exclude<MethodImplSpec, UnarySpec>;
+type AnsweredOnce = grpc.ServerReadableStream<Raw, Raw>;
+type AnsweredByStream = grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>;
+type Answers = (context: HandlerContext) => AsyncIterable<Message>;
+
+/** Serves a method that streams its requests, its answers or both, in the form that grpc-js wants. */
+export function streamHandler(spec: StreamSpec, serving: Serving): grpc.UntypedHandleCall {
+  const invoke = (context: HandlerContext, requests: AsyncIterable<Message>) =>
+    transformInvokeImplementation(spec, context, serving.interceptors)(requests);
+  switch (spec.kind) {
+    case 'client_streaming':
+      return (rpc: AnsweredOnce, done: grpc.sendUnaryData<Raw>) =>
+        void answerOnce(spec, serving, rpc, done, (context) => invoke(context, read(spec, rpc)));
+    case 'server_streaming':
+      return (rpc: grpc.ServerWritableStream<Raw, Raw>) =>
+        void answerByStream(spec, serving, rpc, (context) =>
+          invoke(context, createAsyncIterable([parseRequest(spec.method.input, rpc.request)])),
+        );
+    case 'bidi_streaming':
+      return (rpc: grpc.ServerDuplexStream<Raw, Raw>) =>
+        void answerByStream(spec, serving, rpc, (context) => invoke(context, read(spec, rpc)));
+  }
+}
+
+async function answerOnce(
+  spec: StreamSpec,
+  { log }: Serving,
+  rpc: AnsweredOnce,
+  done: grpc.sendUnaryData<Raw>,
+  answers: Answers,
+): Promise<void> {
+  const call = carriedBy(rpc.metadata);
+  const context = contextFor(spec, rpc, call);
+  try {
+    const bytes = answerBytes(spec.method.output, await only(answers(context)));
+    rpc.sendMetadata(metadataOf(context.responseHeader, call));
+    done(null, bytes, metadataOf(context.responseTrailer));
+  } catch (error) {
+    done(failed(spec.method, log, call, error));
+  } finally {
+    context.abort();
+  }
+}
+
+async function answerByStream(
+  spec: StreamSpec,
+  serving: Serving,
+  rpc: AnsweredByStream,
+  answers: Answers,
+): Promise<void> {
+  const call = carriedBy(rpc.metadata);
+  const context = contextFor(spec, rpc, call);
+  try {
+    rpc.sendMetadata(metadataOf(context.responseHeader, call));
+    const messages = answers(context)[Symbol.asyncIterator]();
+    await writeAll(spec, serving, rpc, messages, context.signal);
+    rpc.end(metadataOf(context.responseTrailer));
+  } catch (error) {
+    rpc.emit('error', failed(spec.method, serving.log, call, error));
+  } finally {
+    context.abort();
+  }
+}
+
+async function writeAll(
+  spec: StreamSpec,
+  { limits }: Serving,
+  rpc: AnsweredByStream,
+  messages: AsyncIterator<Message>,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for (let next = await messages.next(); !next.done; next = await messages.next()) {
+      // Waits for a reader who takes nothing instead of buffering for it.
+      const flushed = rpc.write(answerBytes(spec.method.output, next.value));
+      if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);
+    }
+  } catch (error) {
+    // Whoever makes the messages learns why they end: without this they would seem to be complete.
+    await messages.throw?.(error);
+    throw error;
+  }
+}
+
+function contextFor(spec: StreamSpec, rpc: AnsweredOnce | AnsweredByStream, call: Call) {
+  const gone = new AbortController();
+  (rpc as EventEmitter).once('cancelled', () => {
+    gone.abort(call.answered ?? callerGone());
+  });
+  return createHandlerContext({
+    service: spec.method.parent,
+    method: spec.method,
+    protocolName: 'grpc',
+    requestMethod: 'POST',
+    url: `http://localhost${rpc.getPath()}`,
+    requestSignal: gone.signal,
+    requestHeader: headersOf(rpc.metadata),
+    contextValues: contextOf(call),
+    ...timeout(rpc.getDeadline()),
+  });
+}
+
+function timeout(deadline: grpc.Deadline): { timeoutMs?: number } {
+  const remaining = Number(deadline) - Date.now();
+  return remaining < MAX_DEADLINE_MS ? { timeoutMs: Math.max(remaining, 0) } : {};
+}
+
+async function* read(spec: StreamSpec, rpc: Readable) {
+  // If it were left early, it would destroy the stream, and the answer with it.
+  for await (const bytes of rpc.iterator({ destroyOnReturn: false })) {
+    yield parseRequest(spec.method.input, bytes as Raw);
+  }
+}
+
+async function only(messages: AsyncIterable<Message>): Promise<Message> {
+  for await (const message of messages) return message;
+  throw new Error('the method gave no answer');
+}

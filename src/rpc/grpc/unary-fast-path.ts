@@ -1,0 +1,53 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { createMethodImplSpec } from '@connectrpc/connect';
+import { grpcTimeout } from '../deadlines.ts';
+import { deadlineExceeded } from '../failures.ts';
+import { Overdue } from '../overdue.ts';
+import type { Serving } from '../serving.ts';
+import { composeUnary } from './compose-unary.ts';
+import { type UnaryMethod, UnaryStream } from './unary-stream.ts';
+
+const PLAIN_TYPES = new Set(['application/grpc', 'application/grpc+proto']);
+
+/**
+ * The one hot path: serves unary calls by gRPC on node:http2 itself. To grpc-js a call is a stream of
+ * messages in both directions behind four layers of listeners, which costs as much as all the rest of
+ * a token check. Calls that are not plain (compressed, another content type, an odd timeout) are left
+ * to it. The protocol: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+ */
+export class UnaryFastPath {
+  readonly #methods = new Map<string, UnaryMethod>();
+
+  constructor(serving: Serving) {
+    const incomplete = new Overdue<UnaryStream>(serving.limits.bodyTimeoutMs, (late) =>
+      late.fail(deadlineExceeded()),
+    );
+    for (const { descriptor, implementation } of serving.services) {
+      for (const method of descriptor.methods) {
+        const spec = createMethodImplSpec(method, implementation[method.localName] as never);
+        if (spec.kind !== 'unary') continue;
+        const invoke = composeUnary(spec, serving.interceptors);
+        const path = `/${descriptor.typeName}/${method.name}`;
+        this.#methods.set(path, { spec, invoke, serving, incomplete });
+      }
+    }
+  }
+
+  /** Serves a call if it is unary and plain. Returns whether it does. */
+  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, peer: string | undefined): boolean {
+    const method = this.#methods.get(headers[':path'] ?? '');
+    if (!method || !isPlain(headers)) return false;
+    new UnaryStream(stream, headers, peer, method);
+    return true;
+  }
+}
+
+function isPlain(headers: IncomingHttpHeaders): boolean {
+  const timeout = headers['grpc-timeout'];
+  return (
+    headers[':method'] === 'POST' &&
+    PLAIN_TYPES.has(headers['content-type'] ?? '') &&
+    (headers['grpc-encoding'] ?? 'identity') === 'identity' &&
+    (timeout === undefined || grpcTimeout(String(timeout)) !== undefined)
+  );
+}

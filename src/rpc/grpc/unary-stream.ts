@@ -1,0 +1,150 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { type Call, contextOf } from '../call.ts';
+import { grpcTimeout, timeLimit } from '../deadlines.ts';
+import { requestTooLarge, unreadableRequest } from '../failures.ts';
+import { fieldsOf, headersFrom, headerText } from '../headers.ts';
+import { answerBytes } from '../messages/kept-answer.ts';
+import { parseRequest } from '../messages/parse-request.ts';
+import type { Overdue, Place } from '../overdue.ts';
+import type { Serving } from '../serving.ts';
+import type { composeUnary, UnarySpec } from './compose-unary.ts';
+import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
+import { failed } from './status.ts';
+import { type Carrier, UnaryCall } from './unary-call.ts';
+
+/** Announces what grpc-js reads: it gets the calls that are compressed. */
+const ANSWER = {
+  ':status': 200,
+  'content-type': 'application/grpc+proto',
+  'grpc-accept-encoding': 'identity,deflate,gzip',
+};
+const OK = { 'grpc-status': '0', 'grpc-message': '' };
+
+/** A method on the fast path, with all that its calls share. */
+export type UnaryMethod = {
+  readonly spec: UnarySpec;
+  readonly invoke: ReturnType<typeof composeUnary>;
+  readonly serving: Serving;
+  /** Those whose request is not complete. */
+  readonly incomplete: Overdue<UnaryStream>;
+};
+
+/** One unary call on its HTTP/2 stream: one message in, one out. */
+export class UnaryStream implements Carrier {
+  readonly deadline: number;
+  readonly #stream: ServerHttp2Stream;
+  readonly #headers: IncomingHttpHeaders;
+  readonly #method: UnaryMethod;
+  readonly #place: Place<UnaryStream>;
+  readonly #call: Call;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #unary: UnaryCall | undefined;
+
+  constructor(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    peer: string | undefined,
+    method: UnaryMethod,
+  ) {
+    this.#stream = stream;
+    this.#headers = headers;
+    this.#method = method;
+    const named = headers['grpc-timeout'];
+    const namedMs = named === undefined ? undefined : grpcTimeout(String(named));
+    this.deadline = namedMs === undefined ? Infinity : Date.now() + namedMs;
+    this.#call = method.serving.calls.begin((name) => headerText(headers[name]), peer);
+    this.#call.timeLimitMs = timeLimit(false, namedMs);
+    this.#place = method.incomplete.add(this);
+    stream.on('error', ignore); // It closes the stream, too, which is handled.
+    stream.on('aborted', () => this.#abandon());
+    stream.on('data', (chunk: Buffer) => this.#take(chunk));
+    stream.on('end', () => this.#complete());
+  }
+
+  get path(): string {
+    return this.#headers[':path'] ?? '';
+  }
+
+  get headers(): Headers {
+    return headersFrom(this.#headers);
+  }
+
+  #take(chunk: Buffer): void {
+    // The rest of a request that has been refused.
+    if (this.#stream.headersSent) return;
+    const declared = this.#bytes === 0 ? declaredBytes(chunk) : 0;
+    // Joined once, at the end: joining at each of many small frames would be quadratic work.
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+    const { maxMessageBytes } = this.#method.serving.limits;
+    const isLarger = Math.max(declared, this.#bytes - PREFIX_BYTES) > maxMessageBytes;
+    if (isLarger) this.fail(requestTooLarge());
+  }
+
+  /** The request has ended. One that its caller cancels ends like this, too. */
+  #complete(): void {
+    const { incomplete, serving } = this.#method;
+    incomplete.remove(this.#place);
+    if (this.#stream.aborted || this.#stream.headersSent) return;
+    const [first = Buffer.alloc(0), ...more] = this.#chunks;
+    const request = more.length === 0 ? first : Buffer.concat(this.#chunks);
+    const message = onlyMessage(request);
+    if (message) void this.#serve(message);
+    else if (declaredBytes(request) > serving.limits.maxMessageBytes) this.fail(requestTooLarge());
+    else this.fail(unreadableRequest());
+  }
+
+  async #serve(request: Buffer): Promise<void> {
+    const { spec, invoke } = this.#method;
+    try {
+      const message = parseRequest(spec.method.input, request);
+      this.#unary = new UnaryCall(spec.method, message, contextOf(this.#call), this);
+      const answer = await invoke(this.#unary);
+      this.#answer(answerBytes(spec.method.output, answer.message), this.#unary.sent);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#unary?.end();
+    }
+  }
+
+  #answer(message: Buffer, { header, trailer }: UnaryCall['sent']): void {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.headersSent) return;
+    const headers = { ...ANSWER, 'x-request-id': this.#call.requestId };
+    stream.respond(header ? { ...headers, ...fieldsOf(header) } : headers, {
+      waitForTrailers: true,
+    });
+    stream.on('wantTrailers', () => {
+      stream.sendTrailers(trailer ? { ...fieldsOf(trailer), ...OK } : OK);
+    });
+    stream.end(framed(message));
+  }
+
+  /** Answers with a status alone, which the protocol calls "Trailers-Only". */
+  fail(thrown: unknown): void {
+    const { spec, serving, incomplete } = this.#method;
+    incomplete.remove(this.#place);
+    const { code, details, metadata } = failed(spec.method, serving.log, this.#call, thrown);
+    this.#unary?.end(thrown);
+    const stream = this.#stream;
+    if (stream.destroyed || stream.headersSent) return;
+    stream.respond(
+      {
+        ...metadata.toHttp2Headers(),
+        ...ANSWER,
+        'grpc-status': code,
+        'grpc-message': encodeURI(details),
+      },
+      { endStream: true },
+    );
+  }
+
+  #abandon(): void {
+    this.#method.incomplete.remove(this.#place);
+    this.#unary?.abandon();
+  }
+}
+
+function ignore(): void {}

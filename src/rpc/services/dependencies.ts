@@ -1,0 +1,52 @@
+import type { RoleBook } from '../../access/role-book.ts';
+import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
+import type { ApiKeyVerifier } from '../../api-keys/verify-api-key.ts';
+import type { AuditQueue } from '../../audit/audit-queue.ts';
+import type { AuditTrail } from '../../audit/audit-trail.ts';
+import type { RelyingParty } from '../../passkeys/relying-party.ts';
+import type { NewPasswords } from '../../passwords/new-passwords.ts';
+import type { PasswordHasher } from '../../passwords/password-hasher.ts';
+import type { PasswordPolicy } from '../../passwords/password-policy.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Keyring } from '../../platform/crypto.ts';
+import type { Log } from '../../platform/log.ts';
+import type { RevocationFeed } from '../../revocations/revocation-feed.ts';
+import type { TokenIssuer, TokenSettings } from '../../sessions/token-issuer.ts';
+import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts';
+import type { KeySet } from '../../signing-keys/key-set.ts';
+import type { SigningAlgorithm } from '../../signing-keys/signing-key.entity.ts';
+import type { Database } from '../../unit-of-work/database.ts';
+import type { Limits } from '../limits.ts';
+
+/**
+ * Everything that use cases may name among their needs. The composition root builds each once; handlers
+ * pass the whole on, and each use case takes the few it names.
+ */
+export type Dependencies = {
+  clock: Clock;
+  log: Log;
+  keyring: Keyring;
+  database: Database;
+  /** Audit events that belong to no change. */
+  auditQueue: AuditQueue;
+  auditTrail: AuditTrail;
+  /** One entry for each verification of the audit chain in progress. */
+  verifying: Set<symbol>;
+  keys: KeySet;
+  revocations: RevocationFeed;
+  roles: RoleBook;
+  tokens: TokenSettings;
+  tokenIssuer: TokenIssuer;
+  verifier: AccessTokenVerifier;
+  passwords: PasswordHasher;
+  passwordPolicy: PasswordPolicy;
+  newPasswords: NewPasswords;
+  relyingParty: RelyingParty;
+  apiKeyMemory: ApiKeyMemory;
+  apiKeyVerifier: ApiKeyVerifier;
+  limits: Limits;
+  /** Whether signing in takes a verified address. */
+  requireVerifiedEmail: boolean;
+  signingAlg: SigningAlgorithm;
+  accessTokenTtlMs: number;
+};

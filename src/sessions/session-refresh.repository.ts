@@ -1,0 +1,93 @@
+import { Repository } from '../platform/repository.ts';
+import { type EntityManager, timestamp } from '../platform/sql.ts';
+import { Session } from './session.entity.ts';
+
+/** The exchange of a refresh token: what the database compares, and what it stores. */
+export type Rotation = {
+  sessionId: string;
+  generation: number;
+  hash: Uint8Array;
+  keyVersion: number;
+  successor: { hash: Uint8Array; keyVersion: number };
+  now: Date;
+  idleSince: Date;
+};
+
+/** A session, with what its owner may do at this moment. */
+export type RefreshedSession = {
+  sessionId: string;
+  accountId: string;
+  amr: string[];
+  authTime: Date;
+  refreshedAt: Date;
+  expiresAt: Date;
+  roles: string[];
+  emailVerified: boolean;
+};
+
+type Row = Omit<RefreshedSession, 'authTime' | 'refreshedAt' | 'expiresAt'> & {
+  authTime: string;
+  refreshedAt: string;
+  expiresAt: string;
+};
+
+const OWNER = `
+  s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
+  s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
+  a.email_verified_at is not null as "emailVerified"`;
+
+/** The exchange of refresh tokens. */
+export class SessionRefreshRepository extends Repository<Session> {
+  /**
+   * Replaces the live refresh token by its successor, in one statement. Returns undefined if the
+   * presented token is not live, the session is over, or its owner may not sign in. Of several calls at
+   * once, one replaces it; the others wait for its row and then no longer match.
+   */
+  async rotate(rotation: Rotation): Promise<RefreshedSession | undefined> {
+    const rows = await this.query<Row>(
+      `update sessions s
+       set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
+           refresh_key_version = $6, refreshed_at = $7
+       from accounts a
+       where s.id = $1 and s.refresh_generation = $2 and s.refresh_hash = $3
+         and s.refresh_key_version = $4 and s.ended_at is null and s.expires_at > $7
+         and s.refreshed_at > $8 and a.id = s.account_id and a.state = 'active'
+       returning ${OWNER}`,
+      [
+        rotation.sessionId,
+        rotation.generation,
+        rotation.hash,
+        rotation.keyVersion,
+        rotation.successor.hash,
+        rotation.successor.keyVersion,
+        rotation.now,
+        rotation.idleSince,
+      ],
+    );
+    return rows.map(refreshed)[0];
+  }
+
+  /** The session in the shape that `rotate` returns; undefined if its owner may not sign in. */
+  async findRefreshed(sessionId: string): Promise<RefreshedSession | undefined> {
+    const rows = await this.query<Row>(
+      `select ${OWNER} from sessions s join accounts a on a.id = s.account_id
+       where s.id = $1 and a.state = 'active'`,
+      [sessionId],
+    );
+    return rows.map(refreshed)[0];
+  }
+}
+
+/** The exchange of refresh tokens on a connection or in a transaction. */
+export function sessionRefreshesIn(em: EntityManager): SessionRefreshRepository {
+  return new SessionRefreshRepository(em, Session);
+}
+
+function refreshed(row: Row): RefreshedSession {
+  return {
+    ...row,
+    authTime: timestamp(row.authTime),
+    refreshedAt: timestamp(row.refreshedAt),
+    expiresAt: timestamp(row.expiresAt),
+  };
+}

@@ -1,0 +1,107 @@
+import { type AuditEntry, auditEvent } from '../audit/audit-entry.ts';
+import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.repository.ts';
+import type { Outbox } from '../mail/outbox.ts';
+import type { Mail } from '../mail/templates.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
+import type { RevocationCause } from '../revocations/revocation-cause.ts';
+import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import type { RevocationTarget } from '../revocations/revocation-target.ts';
+
+/** Thrown by a transaction's work to refuse the call but keep what the work has written. */
+export class Refusal extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.message, { cause: failure });
+    this.name = 'Refusal';
+    this.failure = failure;
+  }
+}
+
+/**
+ * One unit of work: everything it writes commits together or not at all, including audit events, mails
+ * and revocations (E01, E02, S09). What has to follow the commit runs by itself.
+ */
+export class Transaction {
+  readonly em: EntityManager;
+  readonly caller: Caller;
+  /** The time of everything that this transaction writes. */
+  readonly now: Date;
+  readonly #outbox: Outbox;
+  readonly #revocations: RevocationFeed;
+  readonly #afterCommit = new Set<() => void>();
+
+  constructor(
+    em: EntityManager,
+    caller: Caller,
+    now: Date,
+    { outbox, revocations }: { outbox: Outbox; revocations: RevocationFeed },
+  ) {
+    this.em = em;
+    this.caller = caller;
+    this.now = now;
+    this.#outbox = outbox;
+    this.#revocations = revocations;
+  }
+
+  /** Records an audit event of this change. */
+  audit(entry: AuditEntry): void {
+    auditEventsIn(this.em).add(this.auditEvent(entry));
+  }
+
+  /** Records the audit events of many changes in one statement. */
+  async auditAll(entries: readonly AuditEntry[]): Promise<void> {
+    await auditEventsIn(this.em).insertAll(entries.map((entry) => this.auditEvent(entry)));
+  }
+
+  /** Returns the row of an audit event, for a statement that writes it together with its change. */
+  auditEvent(entry: AuditEntry): AuditEventRow {
+    return auditEvent(this.now, this.caller, entry);
+  }
+
+  /** Queues a mail, which is sent if and only if this commits (E02). */
+  async mail(mail: Mail): Promise<void> {
+    await this.#outbox.send(this.em, mail);
+    this.afterCommit(this.#outbox.wake);
+  }
+
+  /**
+   * Revokes tokens. This replica refuses them from the commit on, and the others within a second (S09).
+   * The revocation stays on record for `keptMs`; by default until the tokens have expired.
+   */
+  async revoke(
+    targets: readonly RevocationTarget[],
+    cause: RevocationCause,
+    keptMs?: number,
+  ): Promise<void> {
+    if (targets.length === 0) return;
+    this.afterCommit(await this.#revocations.revoke(this.em, targets, cause, keptMs));
+  }
+
+  /** Revokes everything that was issued to a user or service account up to now. */
+  async revokeSubject(id: string, cause: RevocationCause): Promise<void> {
+    this.afterCommit(await this.#revocations.revokeSubject(this.em, id, cause));
+  }
+
+  /** Revokes everything that was issued to the holders of a role up to now. */
+  async revokeHolders(role: string, cause: RevocationCause): Promise<void> {
+    this.afterCommit(await this.#revocations.revokeHolders(this.em, role, cause));
+  }
+
+  /** Runs `action` after the commit; the same function runs only once. It must not throw. */
+  afterCommit(action: () => void): void {
+    this.#afterCommit.add(action);
+  }
+
+  /** Returns what to throw to refuse the call with a failure and commit what has been written. */
+  refusal(failure: Failure): Refusal {
+    return new Refusal(failure);
+  }
+
+  /** Runs the actions that follow the commit. */
+  committed(): void {
+    for (const action of this.#afterCommit) action();
+  }
+}

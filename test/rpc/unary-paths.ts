@@ -1,0 +1,25 @@
+import { describe } from 'node:test';
+import { PROTOCOLS, type Protocol } from '../harness.ts';
+import { DIALECTS, type Dialect } from './wire.ts';
+
+/** A way to serve unary gRPC calls, with the protocols for which it makes a difference. */
+export type UnaryPath = {
+  fastPath: 'on' | 'off';
+  env: { COUNTERSIGN_UNARY_FAST_PATH: 'on' | 'off' };
+  protocols: readonly Protocol[];
+  dialects: readonly Dialect[];
+};
+
+const PATHS: readonly UnaryPath[] = [
+  pathOf('on', { protocols: PROTOCOLS, dialects: DIALECTS }),
+  pathOf('off', { protocols: ['grpc'], dialects: ['grpc'] }),
+];
+
+function pathOf(fastPath: 'on' | 'off', rest: Pick<UnaryPath, 'protocols' | 'dialects'>) {
+  return { fastPath, env: { COUNTERSIGN_UNARY_FAST_PATH: fastPath }, ...rest };
+}
+
+/** A suite that runs with the fast path for unary gRPC calls, and without it for gRPC alone. */
+export function describeBothPaths(name: string, suite: (path: UnaryPath) => void): void {
+  for (const path of PATHS) describe(`${name} (fast path ${path.fastPath})`, () => suite(path));
+}
