@@ -8,6 +8,7 @@ import { missingPaths } from './paths.ts';
 import { allEntities, forgottenPlaces } from './places.ts';
 import { blindGuards } from './planted.ts';
 import { promiseProblems } from './promises.ts';
+import { untested } from './rpc-tests.ts';
 
 /** The buf modules that come with packages; no commit of ours contains them. */
 const OTHERS = [
@@ -31,6 +32,8 @@ const checks: Record<string, () => string[] | Promise<string[]>> = {
   promises: () => promiseProblems(),
   'paths in docs and comments': () => missingPaths('.'),
   'planted violations': blindGuards,
+  'a test for each RPC': () =>
+    untested().map((rpc) => `no test file of its name has a describe of ${rpc}`),
   'dead code': () => command('knip', '--no-progress'),
   'configuration in the docs': configurationDocs,
 };

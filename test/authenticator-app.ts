@@ -2,7 +2,9 @@ import { createHmac } from 'node:crypto';
 import type { Client } from '@connectrpc/connect';
 import { AccountService } from '../gen/countersign/v1/account_service_pb.ts';
 import type { MfaChallenge } from '../gen/countersign/v1/mfa_pb.ts';
-import { noteSecret, PASSWORD, type Service, signedIn } from './harness.ts';
+import { noteSecret } from './harness/logs.ts';
+import { PASSWORD, signedIn } from './harness/people.ts';
+import type { Service } from './harness/service.ts';
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 

@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { atEnd } from './harness/at-end.ts';
+import { DIRECTORY } from './harness/prepared.ts';
 
 /** The service as a process of its own: what people run. */
 export type Child = {
@@ -14,19 +16,27 @@ export type Child = {
   end: (signal?: NodeJS.Signals) => Promise<number | string>;
 };
 
-/** Where the last test looks for secrets: see test/platform/logged-secrets.test.ts. */
-const logs = process.env['COUNTERSIGN_TEST_DIRECTORY'];
 /** What it says when it is ready, and where it then listens. */
 const READY = /Countersign is ready\.\n\s+gRPC\s+(\S+)\n\s+HTTP\s.*?([\d.]+:\d+)\)?\n/;
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 export type Environment = Record<string, string>;
+
+/** What of our own environment a process gets. */
+const INHERITED = Object.fromEntries(
+  ['PATH', 'TMPDIR', 'NODE_COMPILE_CACHE'].map((name) => [name, process.env[name]]),
+);
 
 /** Runs a `countersign` command with these variables and no others of ours. */
 function spawnCommand(args: string[], env: Environment): ChildProcess & { text: () => string } {
   const child = spawn(process.execPath, ['src/main.ts', ...args], {
-    env: { PATH: process.env['PATH'], TMPDIR: process.env['TMPDIR'], ...env },
+    env: { ...INHERITED, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const closed = once(child, 'close');
+  atEnd(async () => {
+    child.kill('SIGKILL');
+    await closed;
   });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -34,14 +44,14 @@ function spawnCommand(args: string[], env: Environment): ChildProcess & { text: 
     const isLog = stream === child.stderr || args[0] === 'serve';
     stream.on('data', (chunk) => {
       text += chunk;
-      if (isLog && logs !== undefined) appendFileSync(join(logs, `${process.pid}.log`), chunk);
+      if (isLog) appendFileSync(join(DIRECTORY, `${process.pid}.log`), chunk);
     });
   }
   return Object.assign(child, { text: () => text });
 }
 
-/** Runs a command to its end. */
-export async function runCommand(args: string[], env: Environment) {
+/** Runs a command to its end in a process of its own: what a script sees. See also harness/command.ts. */
+export async function runProcess(args: string[], env: Environment) {
   const child = spawnCommand(args, env);
   const [code] = await once(child, 'close');
   return { code: code as number, text: child.text() };
@@ -54,7 +64,7 @@ export async function spawnService(env: Environment): Promise<Child> {
     COUNTERSIGN_HTTP_ADDR: '127.0.0.1:0',
   };
   const child = spawnCommand(['serve'], { ...anyPorts, ...env });
-  const closed = once(child, 'close');
+  const ended = once(child, 'close');
   const [grpcAddress, httpAddress] = await ready(child);
   return {
     process: child,
@@ -63,7 +73,7 @@ export async function spawnService(env: Environment): Promise<Child> {
     output: child.text,
     async end(signal = 'SIGTERM') {
       child.kill(signal);
-      const [code, killedBy] = await closed;
+      const [code, killedBy] = await ended;
       return code ?? killedBy;
     },
   };

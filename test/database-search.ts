@@ -1,4 +1,4 @@
-import { sql } from './harness.ts';
+import { sql } from './harness/database.ts';
 
 /**
  * The tables, of ours and of the job queue, that hold a text anywhere: as it is, or as the bytes that

@@ -2,7 +2,9 @@ import { globSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DescMethod, DescService } from '@bufbuild/protobuf';
-import { type Protocol, type Refusal, refusal, type Service } from './harness.ts';
+import type { Protocol } from './harness/clients.ts';
+import { type Refusal, refusal } from './harness/refusal.ts';
+import type { Service } from './harness/service.ts';
 
 /** Every method of every service of the contract: those of files to come too. */
 export async function everyMethod(): Promise<DescMethod[]> {

@@ -5,7 +5,12 @@ import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
 import { readConfig } from '../src/config.ts';
 import { Keyring } from '../src/platform/crypto.ts';
 import { PRIVATE_KEY_PURPOSE } from '../src/signing-keys/generate-signing-key.ts';
-import { MASTER_KEY, type Protocol, refusal, type Service, signedIn, sql } from './harness.ts';
+import type { Protocol } from './harness/clients.ts';
+import { sql } from './harness/database.ts';
+import { signedIn } from './harness/people.ts';
+import { MASTER_KEY } from './harness/prepared.ts';
+import { refusal } from './harness/refusal.ts';
+import type { Service } from './harness/service.ts';
 
 export type Claims = Record<string, unknown>;
 

@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { spawnService } from './child.ts';
-import { atEnd, temporaryDirectory } from './harness.ts';
+import { atEnd } from './harness/at-end.ts';
+import { temporaryDirectory } from './harness/prepared.ts';
 
 describe('the README', () => {
   it('has a walk that works as it is printed, line by line', async () => {

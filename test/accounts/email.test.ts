@@ -2,17 +2,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { domainToASCII } from 'node:url';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
-import {
-  createAccount,
-  newEmail,
-  PASSWORD,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { createAccount, newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 describe('An address', () => {
   let service: Service;

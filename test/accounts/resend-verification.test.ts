@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  createAccount,
-  newEmail,
-  PASSWORD,
-  PATIENT,
-  refusal,
-  type Service,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
 
 describe('ResendVerification', () => {
   let service: Service;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import { newEmail, refusal, type Service, signIn, startService } from '../harness.ts';
+import { newEmail, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const EMOJI = '🔑🐙🍋🚲🎻🌵🧊🪁🦔🍩🚀🪗';
 const letters = (count: number) => 'quartz lamp river ninety tambourine '.repeat(4).slice(0, count);

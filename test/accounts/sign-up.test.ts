@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import {
-  createAccount,
-  newEmail,
-  PASSWORD,
-  PATIENT,
-  refusal,
-  type Service,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
 
 const OTHER_PASSWORD = 'another horse battery staple';
 

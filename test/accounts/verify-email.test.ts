@@ -2,19 +2,11 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { tablesWith } from '../database-search.ts';
-import {
-  newEmail,
-  PASSWORD,
-  PATIENT,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
 
 describe('VerifyEmail', () => {
   let service: Service;

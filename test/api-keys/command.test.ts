@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { ApiKeyReason } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { runCommand } from '../child.ts';
-import { eventually, noteSecret, type Service, sql, startService } from '../harness.ts';
-import { type Person, person, verify } from './keys.ts';
+import { runCommand } from '../harness/command.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { noteSecret } from '../harness/logs.ts';
+import { type Person, person } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
+import { verify } from './keys.ts';
 
 let service: Service;
 let owner: Person;
@@ -40,10 +44,7 @@ describe('countersign apikeys', () => {
     );
     assert.ok(!listed.text.includes(secret.slice(26)));
     assert.equal((await command('revoke', apiKey.apiKeyId)).code, 0);
-    await eventually(
-      async () => (await verify(service, secret)).reason === ApiKeyReason.REVOKED,
-      1000,
-    );
+    await eventually(async () => (await verify(service, secret)).reason === ApiKeyReason.REVOKED);
     const events = await sql(
       service.databaseUrl,
       `select type, actor from audit_events where details->>'api_key_id' = $1 order by id`,

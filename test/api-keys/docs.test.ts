@@ -4,8 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { type Service, startService, temporaryDirectory } from '../harness.ts';
-import { newKey, person } from './keys.ts';
+import { person } from '../harness/people.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
+import { type Service, startService } from '../harness/service.ts';
+import { newKey } from './keys.ts';
 
 const GUIDE = readFileSync('docs/api-keys.md', 'utf8');
 const run = promisify(execFile);

@@ -5,16 +5,19 @@ import { apiKeysIn } from '../../src/api-keys/api-key.repository.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
-import { eventually, startService, temporaryDirectory } from '../harness.ts';
-import { keysOf, newKey, person, verify } from './keys.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { person } from '../harness/people.ts';
+import { startService } from '../harness/service.ts';
+import { keysOf, newKey, verify } from './keys.ts';
 
 describe('API keys on the embedded database', () => {
   it('live as on a server', async () => {
     const service = await startService({
       env: {
-        DATABASE_URL: undefined,
-        REDIS_URL: undefined,
-        COUNTERSIGN_DATA_DIR: temporaryDirectory(),
+        DATABASE_URL: '',
+        REDIS_URL: '',
+        COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
       },
     });
     const owner = await person(service);

@@ -7,9 +7,13 @@ import {
   SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import { Forger, judge } from '../forge.ts';
-import { eventually, refusal, type Service, sql, startReplica, startService } from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { claimsOf, type Person, person, personWithNew } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { Reader } from '../revocations/revocation-readers.ts';
-import { claimsOf, keysOf, newKey, type Person, person } from './keys.ts';
+import { keysOf, newKey } from './keys.ts';
 
 const AUDIENCE = 'https://orders.test';
 
@@ -99,7 +103,7 @@ describe('ExchangeApiKey', () => {
     const told = await reader.hears(id);
     assert.deepEqual([told.target.case, told.cause], ['apiKeyId', 'api_key_revoked']);
     for (const at of [service, replica]) {
-      await eventually(async () => !(await introspect(accessToken, {}, at)).active, 1000);
+      await eventually(async () => !(await introspect(accessToken, {}, at)).active);
     }
   });
 
@@ -114,7 +118,7 @@ describe('ExchangeApiKey', () => {
         [name, permissions],
       );
     await role(['users.read', 'audit.read']);
-    const someone = await person(service, name);
+    const someone = await personWithNew(service, name);
     const { secret } = await newKey(service, someone, { scopes: ['users.read', 'audit.read'] });
     const { accessToken } = await exchange(secret);
     await role(['audit.read']);
@@ -122,7 +126,7 @@ describe('ExchangeApiKey', () => {
     await eventually(async () => {
       const { reason } = await introspect(accessToken, { requiredPermissions });
       return reason === IntrospectionReason.PERMISSION_MISSING;
-    }, 1500);
+    });
     assert.deepEqual((await exchange(secret)).scopes, ['audit.read']);
   });
 

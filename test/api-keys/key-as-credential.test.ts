@@ -10,18 +10,14 @@ import { BUILT_IN_PERMISSIONS, BUILT_IN_ROLES } from '../../src/access/permissio
 import { accessRule } from '../../src/rpc/interceptors/access.ts';
 import { emptyCall, everyMethod as methodsOfAll } from '../every-service.ts';
 import { Forger } from '../forge.ts';
-import {
-  eventually,
-  logLines,
-  PROTOCOLS,
-  type Protocol,
-  type Refusal,
-  refusal,
-  type Service,
-  sql,
-  startService,
-} from '../harness.ts';
-import { keysOf, newKey, type Person, person } from './keys.ts';
+import { PROTOCOLS, type Protocol } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { logLines } from '../harness/logs.ts';
+import { type Person, person } from '../harness/people.ts';
+import { type Refusal, refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
+import { keysOf, newKey } from './keys.ts';
 
 const ISSUER = 'https://issuer.test';
 const methods = await methodsOfAll();
@@ -113,7 +109,7 @@ describe('A01 A04 An API key on every method of ours', () => {
       const client = service.client(ApiKeyService, 'grpc', accessToken);
       const { principal } = await client.verifyApiKey({ secret });
       return principal?.scopes.length === held.length;
-    }, 1500);
+    });
   }
 });
 

@@ -7,31 +7,13 @@ import {
   type VerifyApiKeyRequest,
   VerifyApiKeyRequestSchema,
 } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
-import { type Service, signedIn, signIn, sql } from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import type { Service } from '../harness/service.ts';
 
-export type Person = Tokens & { email: string; userId: string };
 export type NewKey = { apiKey: ApiKey; id: string; secret: string };
 
 export const keysOf = (service: Service, { accessToken }: { accessToken: string }) =>
   service.client(ApiKeyService, 'grpc', accessToken);
-
-const userIdOf = ({ accessToken }: { accessToken: string }): string =>
-  claimsOf(accessToken)['sub'] as string;
-
-export function claimsOf(token: string): Record<string, unknown> {
-  return JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-}
-
-/** Somebody who has just signed in, with these roles. */
-export async function person(service: Service, ...roles: string[]): Promise<Person> {
-  const first = await signedIn(service);
-  const { email } = first;
-  if (roles.length === 0) return { ...first, userId: userIdOf(first) };
-  await sql(service.databaseUrl, 'update accounts set roles = $2 where email = $1', [email, roles]);
-  const tokens = await signIn(service, email);
-  return { ...tokens, email, userId: userIdOf(tokens) };
-}
 
 export type KeyRequest = MessageInitShape<typeof CreateApiKeyRequestSchema>;
 
@@ -58,4 +40,29 @@ export async function verify(
   const client: Client<typeof ApiKeyService> = service.client(ApiKeyService);
   const { $typeName: _, ...answer } = await client.verifyApiKey(message);
   return answer;
+}
+
+/** Why a replica refuses a secret. */
+export async function reasonOf(at: Service, secret: string) {
+  return (await verify(at, secret)).reason;
+}
+
+/** A service account with these roles. Gives its id. */
+export async function newRobot({ databaseUrl }: Service, ...roles: string[]): Promise<string> {
+  const [row] = await sql<{ id: string }>(
+    databaseUrl,
+    `insert into service_accounts (id, display_name, description, roles, state, created_at, updated_at)
+     values (gen_random_uuid(), 'robot', '', $1, 'active', now(), now()) returning id`,
+    [roles],
+  );
+  return row?.id ?? '';
+}
+
+/** What the audit log has of a key, the oldest first. */
+export function eventsOfKey({ databaseUrl }: Service, keyId: string) {
+  return sql<{ type: string; actor: string | null; subject: string | null }>(
+    databaseUrl,
+    `select type, actor, subject from audit_events where details->>'api_key_id' = $1 order by id`,
+    [keyId],
+  );
 }

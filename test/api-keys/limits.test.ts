@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { ApiKeyReason } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { atEnd, REDIS_URL, type Service, startReplica, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { type Person, person } from '../harness/people.ts';
+import { REDIS_URL } from '../harness/prepared.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
-import { newKey, type Person, person, verify } from './keys.ts';
+import { newKey, verify } from './keys.ts';
 
 let service: Service;
 let replica: Service;

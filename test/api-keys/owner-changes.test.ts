@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { ApiKeyReason, ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { eventually, type Service, startReplica, startService } from '../harness.ts';
-import { newKey, type Person, person, verify } from './keys.ts';
+import { eventually } from '../harness/eventually.ts';
+import { isActive, type Person, person } from '../harness/people.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
+import { newKey, verify } from './keys.ts';
 
 let service: Service;
 let replica: Service;
@@ -32,11 +34,8 @@ const holderOf = ({ userId }: Person) => ({ case: 'userId', value: userId }) as 
 const administer = () => service.client(AdminService, 'grpc', admin.accessToken);
 
 async function everywhere(holds: (at: Service) => Promise<boolean>): Promise<void> {
-  await Promise.all([service, replica].map((at) => eventually(() => holds(at), 1000)));
+  await Promise.all([service, replica].map((at) => eventually(() => holds(at))));
 }
-
-const isActive = async (at: Service, token: string) =>
-  (await at.sessions.introspectToken({ token })).active;
 
 describe('A change of who owns a key, by an administrator', () => {
   it('S09 refuses the keys of a suspended user and the tokens they were exchanged for', async () => {

@@ -7,19 +7,13 @@ import { operator } from '../../src/platform/caller.ts';
 import { createLog } from '../../src/platform/log.ts';
 import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
-import {
-  atEnd,
-  createAccount,
-  DEFAULT_LIMITS,
-  eventually,
-  logLines,
-  PASSWORD,
-  refusal,
-  type Service,
-  signIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { logLines } from '../harness/logs.ts';
+import { createAccount, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { DEFAULT_LIMITS, type Service, startService } from '../harness/service.ts';
 
 const caller = { ...operator(), requestId: 'audit-queue-test', ipAddress: '192.0.2.1' };
 

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { UserSchema } from '../../gen/countersign/v1/user_pb.ts';
 import { appCode, enrolled } from '../authenticator-app.ts';
-import { newEmail, PASSWORD, signIn } from '../harness.ts';
+import { newEmail, PASSWORD, signIn } from '../harness/people.ts';
 import { Authenticator } from '../passkeys/authenticator.ts';
 import { withPasskey } from '../passkeys/people.ts';
 import { type Call, type Changes, mailed, named, person } from './changes.ts';

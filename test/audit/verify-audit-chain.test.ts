@@ -11,19 +11,15 @@ import {
   AuditOutcome,
   AuditService,
 } from '../../gen/countersign/v1/audit_service_pb.ts';
-import { runCommand, spawnService } from '../child.ts';
-import {
-  clients,
-  createDatabase,
-  MASTER_KEY,
-  PASSWORD,
-  refusal,
-  type Service,
-  signedIn,
-  sql,
-  startService,
-  temporaryDirectory,
-} from '../harness.ts';
+import { spawnService } from '../child.ts';
+import { clients } from '../harness/clients.ts';
+import { runCommand } from '../harness/command.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { PASSWORD, signedIn } from '../harness/people.ts';
+import { MASTER_KEY } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { auditor, caughtUp, chained, seed, verified } from './trail.ts';
 
 const EVENTS = 700;
@@ -276,7 +272,7 @@ describe('VerifyAuditChain', () => {
 describe('countersign audit verify', () => {
   it('E01 knows the trail of the embedded database too', async () => {
     const env = {
-      COUNTERSIGN_DATA_DIR: temporaryDirectory(),
+      COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
       COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
       COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false',
     };

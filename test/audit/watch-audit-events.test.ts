@@ -5,17 +5,13 @@ import {
   AuditService,
   type WatchAuditEventsResponse,
 } from '../../gen/countersign/v1/audit_service_pb.ts';
-import {
-  atEnd,
-  eventually,
-  PROTOCOLS,
-  refusal,
-  type Service,
-  signedIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { PROTOCOLS } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { auditor, caughtUp, chained, seed } from './trail.ts';
 
 const limits = { checkpointMs: 200 };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { type Service, startService } from '../harness.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { rawSocket } from '../rpc/frames.ts';
 
 const ORIGIN = 'https://app.example.com';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { before, describe, it } from 'node:test';
-import { type Service, startService } from '../harness.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const ORIGIN = 'https://app.example.com';
 const METHOD = '/countersign.v1.SessionService/IntrospectToken';

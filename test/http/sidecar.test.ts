@@ -2,16 +2,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { connect } from 'node:http2';
 import { before, describe, it } from 'node:test';
-import {
-  atEnd,
-  eventually,
-  newEmail,
-  PASSWORD,
-  type Service,
-  startService,
-  temporaryDirectory,
-  tokenIn,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { newEmail, PASSWORD } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 describe('the HTTP endpoints', () => {
   let service: Service;
@@ -129,7 +125,7 @@ describe('the HTTP endpoints', () => {
 describe('the mailbox of the embedded default', () => {
   it('shows mail to people and to scripts, newest first, and runs nothing that is in it', async () => {
     const service = await startService({
-      env: { DATABASE_URL: '', SMTP_URL: '', COUNTERSIGN_DATA_DIR: temporaryDirectory() },
+      env: { DATABASE_URL: '', SMTP_URL: '', COUNTERSIGN_DATA_DIR: await embeddedDirectory() },
     });
     const url = `http://${service.app.httpAddress}/dev/mailbox`;
     const emails = [newEmail(), newEmail()];

@@ -8,7 +8,9 @@ import { connect, type TLSSocket } from 'node:tls';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import { eventually, type Service, startService, temporaryDirectory } from '../harness.ts';
+import { eventually } from '../harness/eventually.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { exchange } from '../rpc/frames.ts';
 import { makeCertificate, skip } from './certificates.ts';
 

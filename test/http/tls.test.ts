@@ -7,7 +7,10 @@ import { before, describe, it } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { spawnService } from '../child.ts';
-import { atEnd, createDatabase, eventually, temporaryDirectory } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { createDatabase } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
 import { makeCertificate, skip } from './certificates.ts';
 
 const MASTER_KEY = Buffer.alloc(32, 7).toString('base64');

@@ -3,7 +3,9 @@ import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { MfaFactor } from '../../gen/countersign/v1/mfa_pb.ts';
 import { appCode, challenged, enrolled } from '../authenticator-app.ts';
-import { refusal, type Service, sql, startReplica, startService } from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
 const MINUTE = 60_000;
 

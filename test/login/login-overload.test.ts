@@ -2,19 +2,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import {
-  clients,
-  createAccount,
-  newEmail,
-  PASSWORD,
-  PATIENT,
-  type Refusal,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  startService,
-} from '../harness.ts';
+import { clients } from '../harness/clients.ts';
+import { createAccount, newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { type Refusal, refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startService } from '../harness/service.ts';
 
 /** The cost of a hash in production: see COUNTERSIGN_ARGON2_MEMORY_KIB. */
 const FULL_COST = { COUNTERSIGN_ARGON2_MEMORY_KIB: '19456', COUNTERSIGN_ARGON2_TIME_COST: '2' };

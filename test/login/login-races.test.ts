@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import pg from 'pg';
-import {
-  createAccount,
-  eventually,
-  PASSWORD,
-  PATIENT,
-  refusal,
-  type Service,
-  signIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { createAccount, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startService } from '../harness/service.ts';
 
 describe('Login, beside a change of the account', () => {
   let service: Service;

@@ -1,20 +1,12 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import {
-  createAccount,
-  eventually,
-  newEmail,
-  PASSWORD,
-  PATIENT,
-  refusal,
-  type Service,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
 
 describe('Login', () => {
   let service: Service;

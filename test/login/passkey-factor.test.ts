@@ -3,7 +3,9 @@ import { before, describe, it } from 'node:test';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { MfaFactor } from '../../gen/countersign/v1/mfa_pb.ts';
 import { challenged, enrolled } from '../authenticator-app.ts';
-import { refusal, type Service, signedIn, signIn } from '../harness.ts';
+import { signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import type { Service } from '../harness/service.ts';
 import { Authenticator } from '../passkeys/authenticator.ts';
 import {
   loginOptions,

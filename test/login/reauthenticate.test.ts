@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { appCode, enrolled } from '../authenticator-app.ts';
-import { PASSWORD, refusal, type Service, signedIn, startService } from '../harness.ts';
+import { accountOf, PASSWORD, signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const MINUTE = 60_000;
 
@@ -16,7 +17,6 @@ describe('Reauthenticate', () => {
   });
 
   const authOf = (accessToken: string) => service.client(AuthService, 'grpc', accessToken);
-  const accountOf = (accessToken: string) => service.client(AccountService, 'grpc', accessToken);
   const password = (value: string) => ({ proof: { case: 'password' as const, value } });
 
   /** A person whose sign-in is eleven minutes old, with tokens of this moment. */
@@ -30,20 +30,24 @@ describe('Reauthenticate', () => {
 
   it('C10 opens what asks for a recent sign-in, here and after the next refresh', async () => {
     const { accessToken, refreshToken } = await longSignedIn();
-    const stale = await refusal(accountOf(accessToken).beginTotpEnrollment({}));
+    const stale = await refusal(accountOf(service, { accessToken }).beginTotpEnrollment({}));
     assert.deepEqual(
       [stale.code, stale.reason],
       [Code.Unauthenticated, 'REAUTHENTICATION_REQUIRED'],
     );
     const { tokens } = await authOf(accessToken).reauthenticate(password(PASSWORD));
     assert.equal(tokens?.refreshToken, '');
-    assert.ok(await accountOf(tokens?.accessToken ?? '').beginTotpEnrollment({}));
+    assert.ok(
+      await accountOf(service, { accessToken: tokens?.accessToken ?? '' }).beginTotpEnrollment({}),
+    );
     const { tokens: next } = await service.auth.refreshToken({ refreshToken });
-    assert.ok(await accountOf(next?.accessToken ?? '').beginTotpEnrollment({}));
+    assert.ok(
+      await accountOf(service, { accessToken: next?.accessToken ?? '' }).beginTotpEnrollment({}),
+    );
   });
 
   it('C10 is asked for by every method that would help a thief to stay', async () => {
-    const account = accountOf((await longSignedIn()).accessToken);
+    const account = accountOf(service, await longSignedIn());
     const calls = {
       changeEmail: account.changeEmail({ newEmail: 'thief@example.com' }),
       beginTotpEnrollment: account.beginTotpEnrollment({}),

@@ -1,18 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import {
-  createAccount,
-  eventually,
-  MailServer,
-  newEmail,
-  PASSWORD,
-  refusal,
-  type Service,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { MailServer, tokenIn } from '../harness/mail-server.ts';
+import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { freePort } from '../servers.ts';
 
 const messageId = ({ raw }: { raw: string }) => /^Message-ID: (.*)$/im.exec(raw)?.[1];

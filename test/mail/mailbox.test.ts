@@ -3,7 +3,7 @@ import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Mailbox } from '../../src/mail/mailbox.ts';
-import { temporaryDirectory } from '../harness.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
 
 function mail(id: string, text = 'text\n', to = 'pat@example.com') {
   return { id, from: 'us@example.com', to, subject: `subject ${id}`, text, html: '<p>text</p>' };

@@ -3,14 +3,9 @@ import { before, describe, it } from 'node:test';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import {
-  createAccount,
-  PASSWORD,
-  type Service,
-  signIn,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { createAccount, PASSWORD, signIn } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 describe('A sign-in from a new device', () => {
   let service: Service;

@@ -1,6 +1,6 @@
-import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
-import { type Service, type StartOptions, signedIn, startService } from '../harness.ts';
+import { accountOf, signedIn } from '../harness/people.ts';
+import { type Service, type StartOptions, startService } from '../harness/service.ts';
 import { Authenticator, ORIGIN, RP_ID } from './authenticator.ts';
 
 /** A service whose passkeys belong to `RP_ID` and are used at `ORIGIN`. */
@@ -14,10 +14,6 @@ export function startPasskeyService(options: StartOptions = {}): Promise<Service
       ...options.env,
     },
   });
-}
-
-export function accountOf(service: Service, { accessToken }: { accessToken: string }) {
-  return service.client(AccountService, 'grpc', accessToken);
 }
 
 /** Has a person register a passkey. Gives its id. */

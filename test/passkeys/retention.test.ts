@@ -4,7 +4,8 @@ import { readConfig } from '../../src/config.ts';
 import { usedChallengesIn } from '../../src/passkeys/used-challenge.repository.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
-import { atEnd, sql } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { sql } from '../harness/database.ts';
 import { signInByPasskey, startPasskeyService, withPasskey } from './people.ts';
 
 /** More than go in one batch. */

@@ -4,15 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { before, beforeEach, describe, it } from 'node:test';
 import { BreachedPasswords } from '../../src/passwords/breached-passwords.ts';
 import type { LogFields } from '../../src/platform/log.ts';
-import {
-  atEnd,
-  eventually,
-  newEmail,
-  PASSWORD,
-  refusal,
-  type Service,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { eventually } from '../harness/eventually.ts';
+import { newEmail, PASSWORD } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 /** SHA-1 of "correct horse battery staple", by sha1sum: the first five digits, and the others. */
 const PREFIX = 'ABF7A';
@@ -97,7 +93,7 @@ describe('Breached passwords', () => {
       handler = handle;
       const from = performance.now();
       assert.equal(await includes(lookup()), false);
-      assert.ok(performance.now() - from < 3000);
+      assert.ok(performance.now() - from < 15_000);
       assert.equal(logged.length, 1);
       assert.equal(logged[0]?.component, 'breached passwords');
       assert.doesNotMatch(JSON.stringify(logged), new RegExp(`${SUFFIX}|${PASSWORD}`));

@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import pg from 'pg';
-import {
-  atEnd,
-  createAccount,
-  eventually,
-  PASSWORD,
-  refusal,
-  type Service,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { createAccount, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { HASHED, HASHES } from './hashes.ts';
 
 const CURRENT = /^\$argon2id\$v=19\$m=7168,t=1,p=1\$/;

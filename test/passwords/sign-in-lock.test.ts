@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
-import {
-  createAccount,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { createAccount, signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
 const MINUTE = 60_000;
 

@@ -3,10 +3,13 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { type Child, type Environment, spawnService } from '../child.ts';
-import { clients, createDatabase, eventually, PASSWORD, temporaryDirectory } from '../harness.ts';
+import { clients } from '../harness/clients.ts';
+import { createDatabase } from '../harness/database.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { PASSWORD } from '../harness/people.ts';
+import { CRASHES } from '../harness/scale.ts';
 
-/** The full count is `CRASHES=200 npm test -- test/platform/crash.test.ts`; it takes ten minutes. */
-const CRASHES = Number(process.env['CRASHES'] ?? 6);
 const FAST_HASHES = {
   COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: '10s',
   COUNTERSIGN_DB_STATEMENT_TIMEOUT: '10s',
@@ -84,6 +87,6 @@ describe('kill -9', () => {
   });
 
   it('W14 W05 loses nothing that was acknowledged, on the embedded database', async () => {
-    await crash({ ...FAST_HASHES, COUNTERSIGN_DATA_DIR: temporaryDirectory() }, CRASHES / 2);
+    await crash({ ...FAST_HASHES, COUNTERSIGN_DATA_DIR: await embeddedDirectory() }, CRASHES / 2);
   });
 });

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { spawnService } from '../child.ts';
-import { atEnd, clients, eventually, PASSWORD, refusal, temporaryDirectory } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients } from '../harness/clients.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { PASSWORD } from '../harness/people.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
 
 const QUICK = {
   COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
@@ -35,7 +41,7 @@ describe('the embedded default', () => {
   });
 
   it('W14 refuses writes while the disk is nearly full, goes on reading, and recovers', async (t) => {
-    const disk = smallDisk();
+    const disk = await smallDisk();
     if (!disk) return t.skip('needs root on Linux, to mount a small disk');
     const child = await spawnService({ ...QUICK, COUNTERSIGN_DATA_DIR: disk });
     atEnd(() => child.end());
@@ -65,7 +71,7 @@ describe('the embedded default', () => {
   });
 
   it('W14 is not damaged by a disk that is full to the last byte', async (t) => {
-    const disk = smallDisk();
+    const disk = await smallDisk();
     if (!disk) return t.skip('needs root on Linux, to mount a small disk');
     const env = { ...QUICK, COUNTERSIGN_DATA_DIR: disk, COUNTERSIGN_EMBEDDED_MIN_FREE: '0' };
     const first = await spawnService(env);
@@ -91,13 +97,13 @@ describe('the embedded default', () => {
   });
 });
 
-/** A disk of its own for a test, where the system lets us have one. */
-function smallDisk(): string | undefined {
+/** A small disk with an embedded database on it, where the system lets us have one. */
+async function smallDisk(): Promise<string | undefined> {
   const directory = temporaryDirectory();
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', directory]);
   if (mounted.status !== 0) return undefined;
   atEnd(() => spawnSync('umount', ['-l', directory]));
-  return directory;
+  return embeddedDirectory(directory);
 }
 
 /** Takes all of a disk's room but `leaveMib`. Gives the file that holds it. */

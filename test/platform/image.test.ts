@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { atEnd } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
 import { freePort } from '../servers.ts';
 
 const NOBODY = 65_534;

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { migrations } from '../../migrations/index.ts';
-import { runCommand } from '../child.ts';
-import { createDatabase, signedIn, signIn, sql, startService } from '../harness.ts';
+import { runCommand } from '../harness/command.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { signedIn, signIn } from '../harness/people.ts';
+import { startService } from '../harness/service.ts';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 

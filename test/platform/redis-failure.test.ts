@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseRedisUrl } from '../../src/platform/redis.ts';
-import { refusal, signedIn, startService } from '../harness.ts';
+import { signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { startService } from '../harness/service.ts';
 import { freePort } from '../servers.ts';
 
 describe('Redis', () => {

@@ -3,18 +3,12 @@ import { before, describe, it } from 'node:test';
 import { Redis } from 'ioredis';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
-import {
-  atEnd,
-  eventually,
-  PASSWORD,
-  REDIS_URL,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { eventually } from '../harness/eventually.ts';
+import { PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { REDIS_URL } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { observe } from '../rpc/call-table.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 
@@ -66,7 +60,7 @@ describe('Redis', () => {
     const { refreshToken } = tokens;
     for (const at of replicas) {
       // Without a hint the other one learns of it by its next look.
-      await eventually(async () => !(await isActive(at, tokens)), 1000);
+      await eventually(async () => !(await isActive(at, tokens)));
       const { reason } = await refusal(at.auth.refreshToken({ refreshToken }, DEADLINE));
       assert.equal(reason, 'TOKEN_REVOKED');
     }
@@ -90,7 +84,7 @@ describe('Redis', () => {
       assert.equal(await isActive(to, tokens), true);
       await from.auth.logout({ refreshToken: tokens.refreshToken }, DEADLINE);
       assert.equal(await isActive(from, tokens), false);
-      await eventually(async () => !(await isActive(to, tokens)), 1000);
+      await eventually(async () => !(await isActive(to, tokens)));
     }
   }
 
@@ -109,7 +103,9 @@ describe('Redis', () => {
     const from = newAddress();
     assert.equal(counted(await reasons(ALLOWED + 5, from, one)), ALLOWED);
     const allowed = counted(await reasons(ALLOWED + 5, from, other));
-    assert.equal(allowed, shared ? 0 : ALLOWED);
+    // A few more are allowed while these calls take their time.
+    if (shared) assert.ok(allowed < ALLOWED / 2, `${allowed}`);
+    else assert.equal(allowed, ALLOWED);
   }
 
   const flush = async () => {

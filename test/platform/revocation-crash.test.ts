@@ -6,22 +6,16 @@ import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
 import { type Child, type Environment, spawnService } from '../child.ts';
-import {
-  atEnd,
-  clients,
-  createDatabase,
-  eventually,
-  MASTER_KEY,
-  PASSWORD,
-  PATIENT,
-  REDIS_URL,
-  refusal,
-  type Service,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients } from '../harness/clients.ts';
+import { createDatabase } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { PASSWORD } from '../harness/people.ts';
+import { MASTER_KEY, REDIS_URL } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
+import { CRASHES } from '../harness/scale.ts';
+import { PATIENT, type Service, startService } from '../harness/service.ts';
 
-/** The full count is `CRASHES=200 npm test -- test/platform/revocation-crash.test.ts`. */
-const CRASHES = Number(process.env['CRASHES'] ?? 6);
 /** A part of the Redis server for this file alone, to be flushed. */
 const OWN_REDIS = new URL('/12', REDIS_URL).href;
 const NEW_PASSWORD = 'seven violet kettles on a raft';

@@ -8,7 +8,10 @@ import {
   IntrospectTokenResponseSchema,
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Environment, spawnService } from '../child.ts';
-import { atEnd, createDatabase, signedIn, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { createDatabase } from '../harness/database.ts';
+import { signedIn } from '../harness/people.ts';
+import { startService } from '../harness/service.ts';
 import { freePort } from '../servers.ts';
 
 const METHOD = '/countersign.v1.SessionService/IntrospectToken';

@@ -6,16 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { spawnService } from '../child.ts';
-import {
-  atEnd,
-  clients,
-  createDatabase,
-  eventually,
-  noteSecret,
-  PASSWORD,
-  sql,
-  temporaryDirectory,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients } from '../harness/clients.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { noteSecret } from '../harness/logs.ts';
+import { PASSWORD } from '../harness/people.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
 import { redis } from '../servers.ts';
 
 const REDIS_PASSWORDS = ['first-redis-password', 'second-redis-password'] as const;

@@ -8,15 +8,11 @@ import { noHints } from '../../src/platform/redis-hints.ts';
 import { RevocationFeed } from '../../src/revocations/revocation-feed.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { Forger, judge } from '../forge.ts';
-import {
-  refusal,
-  type Service,
-  signedIn,
-  sql,
-  startReplica,
-  startService,
-  TestClock,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
+import { TestClock } from '../harness/test-clock.ts';
 
 const MINUTE = 60_000;
 const OFF = 5 * MINUTE;

@@ -5,21 +5,15 @@ import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WatchRevocationsResponse } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Child, spawnService } from '../child.ts';
-import {
-  atEnd,
-  clients,
-  eventually,
-  MASTER_KEY,
-  PATIENT,
-  REDIS_URL,
-  type Service,
-  signedIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { signedIn } from '../harness/people.ts';
+import { MASTER_KEY, REDIS_URL } from '../harness/prepared.ts';
+import { WATCHERS } from '../harness/scale.ts';
+import { PATIENT, type Service, startService } from '../harness/service.ts';
 
-/** More: `WATCHERS=2000 npm test -- test/revocations/many-watchers.test.ts`. One process reads for all. */
-const WATCHERS = Number(process.env['WATCHERS'] ?? 400);
 /** A connection takes 200 streams. */
 const PER_CONNECTION = 190;
 const BURST = 50;

@@ -1,24 +1,21 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { appCode } from '../authenticator-app.ts';
 import { Forger, judge } from '../forge.ts';
+import { sql } from '../harness/database.ts';
+import { noteSecret } from '../harness/logs.ts';
+import { tokenIn } from '../harness/mail-server.ts';
 import {
+  accountOf,
+  NEW_PASSWORD,
   newEmail,
-  noteSecret,
   PASSWORD,
-  refusal,
-  type Service,
   signedIn,
   signIn,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+} from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { type Reader, reader, revoke } from './revocation-readers.ts';
-
-const NEW = 'seven violet kettles on a raft';
 
 describe('A revocation is told', () => {
   let service: Service;
@@ -28,8 +25,6 @@ describe('A revocation is told', () => {
     service = await startService();
     watching = await reader(await startReplica(service));
   });
-
-  const accountOf = (accessToken: string) => service.client(AccountService, 'grpc', accessToken);
 
   async function assertTold(sessionId: string, cause: string): Promise<void> {
     const { target, cause: told } = await watching.hears(sessionId);
@@ -44,9 +39,9 @@ describe('A revocation is told', () => {
 
   async function newAddress({ email, accessToken }: { email: string; accessToken: string }) {
     const to = newEmail();
-    await accountOf(accessToken).changeEmail({ newEmail: to });
+    await accountOf(service, { accessToken }).changeEmail({ newEmail: to });
     const token = tokenIn(await service.mail.next(to, /Confirm your new/)) ?? '';
-    await accountOf(accessToken).confirmEmailChange({ token });
+    await accountOf(service, { accessToken }).confirmEmailChange({ token });
     return { email, to };
   }
 
@@ -66,12 +61,15 @@ describe('A revocation is told', () => {
 
   it('S09 of a password changed, and of one reset', async () => {
     const { accessToken, sessionId, other, email } = await twice();
-    await accountOf(accessToken).changePassword({ currentPassword: PASSWORD, newPassword: NEW });
+    await accountOf(service, { accessToken }).changePassword({
+      currentPassword: PASSWORD,
+      newPassword: NEW_PASSWORD,
+    });
     await assertTold(other, 'password_changed');
     assert.equal(watching.of(sessionId), undefined);
     await service.auth.requestPasswordReset({ email });
     const token = tokenIn(await service.mail.next(email, /Set a new password/)) ?? '';
-    await service.auth.resetPassword({ token, newPassword: `${NEW} again` });
+    await service.auth.resetPassword({ token, newPassword: `${NEW_PASSWORD} again` });
     await assertTold(sessionId, 'password_reset');
   });
 
@@ -86,7 +84,7 @@ describe('A revocation is told', () => {
 
   it('S09 of a second factor, and of an account deleted', async () => {
     const { accessToken, sessionId, other } = await twice();
-    const account = accountOf(accessToken);
+    const account = accountOf(service, { accessToken });
     const { secret } = await account.beginTotpEnrollment({});
     const code = appCode(secret, service.clock.now());
     const { recoveryCodes } = await account.confirmTotpEnrollment({ code });

@@ -5,7 +5,11 @@ import {
   SessionService,
   type WatchRevocationsResponse,
 } from '../../gen/countersign/v1/session_service_pb.ts';
-import { atEnd, eventually, type Protocol, type Service, sql } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import type { Protocol } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import type { Service } from '../harness/service.ts';
 
 /** A connected reader of the feed, and what it has been told so far. */
 export class Reader {

@@ -2,27 +2,19 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Code } from '@connectrpc/connect';
 import pg from 'pg';
 import {
   SessionService,
   type WatchRevocationsResponse,
 } from '../../gen/countersign/v1/session_service_pb.ts';
-import {
-  atEnd,
-  clients,
-  createDatabase,
-  eventually,
-  PROTOCOLS,
-  type Protocol,
-  refusal,
-  type Service,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients, PROTOCOLS, type Protocol } from '../harness/clients.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { heldMemory } from '../harness/memory.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { reader } from './revocation-readers.ts';
 
@@ -63,16 +55,6 @@ async function readOn(responses: AsyncIterator<WatchRevocationsResponse>) {
   }
 }
 
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** What this process, with the service and its readers, holds (bytes). */
-const held = () => {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
-
 describe('A slow reader of revocations', () => {
   let service: Service;
 
@@ -83,12 +65,12 @@ describe('A slow reader of revocations', () => {
   it('is told to begin anew, and then everything in force; meanwhile it costs next to nothing', async () => {
     const slow = await Promise.all(Array.from({ length: 20 }, () => stalled(service)));
     const fast = await reader(service);
-    const before = held();
+    const before = heldMemory();
     await revokeMany(service);
     await eventually(() => fast.count('revocation') >= MANY);
     await sleep(1200);
     // The record itself is 10 MB, here and with the fast reader; 20 queues would come to 200 MB.
-    const grown = held() - before;
+    const grown = heldMemory() - before;
     assert.ok(grown < 80e6, `${grown}`);
     assert.equal(fast.count('resync'), 0);
     const [first] = slow;

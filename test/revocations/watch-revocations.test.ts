@@ -4,20 +4,13 @@ import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { Redis } from 'ioredis';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import {
-  clients as clientsTo,
-  createAccount,
-  eventually,
-  PROTOCOLS,
-  REDIS_URL,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { clients as clientsTo, PROTOCOLS } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { createAccount, signedIn, signIn } from '../harness/people.ts';
+import { REDIS_URL } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { Reader, reader, revoke } from './revocation-readers.ts';
 
 /** A part of the Redis server for this file alone, to be flushed. */

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { create, type DescMethod, type Message } from '@bufbuild/protobuf';
 import { Code, type ConnectError } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
-import { eventually, logLines, type Refusal, refusal, type Service } from '../harness.ts';
+import { eventually } from '../harness/eventually.ts';
+import { logLines } from '../harness/logs.ts';
+import { type Refusal, refusal } from '../harness/refusal.ts';
+import type { Service } from '../harness/service.ts';
 import { BUG } from './echo.ts';
 import { DIALECTS, type Dialect, type Got, type HeaderFields, pathOf, send } from './wire.ts';
 

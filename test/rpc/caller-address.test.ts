@@ -1,7 +1,8 @@
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import { type Service, signedIn, startService } from '../harness.ts';
+import { signedIn } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { holds, type Row } from './call-table.ts';
 
 const { introspectToken: method } = SessionService.method;

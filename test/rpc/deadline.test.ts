@@ -7,18 +7,12 @@ import pg from 'pg';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { timeLimit } from '../../src/rpc/deadlines.ts';
 import { UnaryRequestSchema } from '../gen/countersign/test/v1/echo_service_pb.ts';
-import {
-  createAccount,
-  DEFAULT_LIMITS,
-  eventually,
-  logLines,
-  newEmail,
-  PASSWORD,
-  refusal,
-  type Service,
-  sql,
-  startService,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { logLines } from '../harness/logs.ts';
+import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { DEFAULT_LIMITS, type Service, startService } from '../harness/service.ts';
 import { holds, observe } from './call-table.ts';
 import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';

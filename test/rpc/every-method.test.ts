@@ -6,7 +6,9 @@ import { BUILT_IN_PERMISSIONS } from '../../src/access/permissions.ts';
 import { accessRule } from '../../src/rpc/interceptors/access.ts';
 import { emptyCall, everyMethod } from '../every-service.ts';
 import { Forger } from '../forge.ts';
-import { type Service, signedIn, startService, tokenIn } from '../harness.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { signedIn } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const PERMISSIONS = Object.keys(BUILT_IN_PERMISSIONS);
 const methods = await everyMethod();

@@ -1,7 +1,7 @@
 import { type EventEmitter, once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../harness.ts';
+import { eventually } from '../harness/eventually.ts';
 
 export const DATA = 0;
 export const HEADERS = 1;

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:http2';
 import { after, afterEach, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, type Service, startService } from '../harness.ts';
+import { eventually } from '../harness/eventually.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { Echo, EchoService } from './echo.ts';
 import {
   callHeaders,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually, type Service, startService } from '../harness.ts';
+import { eventually } from '../harness/eventually.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { Echo, EchoService } from './echo.ts';
 import { rawSocket } from './frames.ts';
 

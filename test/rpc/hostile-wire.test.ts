@@ -6,7 +6,10 @@ import { afterEach, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Child, spawnService } from '../child.ts';
-import { atEnd, clients, createDatabase, type Service, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients } from '../harness/clients.ts';
+import { createDatabase } from '../harness/database.ts';
+import { type Service, startService } from '../harness/service.ts';
 import {
   CONTINUATION,
   callHeaders,

@@ -17,7 +17,10 @@ import {
 import { UnaryFastPath } from '../../src/rpc/grpc/unary-fast-path.ts';
 import { UnknownInternals } from '../../src/rpc/grpc/unknown-internals.ts';
 import { LIMITS } from '../../src/rpc/limits.ts';
-import { eventually, logLines, refusal, type Service, startService } from '../harness.ts';
+import { eventually } from '../harness/eventually.ts';
+import { logLines } from '../harness/logs.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { Echo, EchoService } from './echo.ts';
 
 const ACCESSORS = { http2ServerOptions, http2Servers, streamCounter, methodHandlers };

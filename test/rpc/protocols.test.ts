@@ -8,7 +8,10 @@ import {
   SessionService,
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import { UnaryRequestSchema } from '../gen/countersign/test/v1/echo_service_pb.ts';
-import { refusal, type Service, signedIn, signIn, sql, startService } from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { holds, observe, type Row } from './call-table.ts';
 import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { type Service, startReplica, startService } from '../harness.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { holds, observe } from './call-table.ts';
 import { DIALECTS, type Dialect } from './wire.ts';
 

@@ -5,7 +5,10 @@ import { before, describe, it } from 'node:test';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
-import { atEnd, createDatabase, eventually, type Service, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { createDatabase } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 
 /** `buf curl`, as people call it. Not spawnSync: the service runs in this process. */

@@ -1,5 +1,5 @@
 import { describe } from 'node:test';
-import { PROTOCOLS, type Protocol } from '../harness.ts';
+import { PROTOCOLS, type Protocol } from '../harness/clients.ts';
 import { DIALECTS, type Dialect } from './wire.ts';
 
 /** A way to serve unary gRPC calls, with the protocols for which it makes a difference. */

@@ -8,7 +8,7 @@ import {
   type UnaryRequest,
   UnaryRequestSchema,
 } from '../gen/countersign/test/v1/echo_service_pb.ts';
-import { type Service, startService } from '../harness.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { holds, observe, type Row } from './call-table.ts';
 import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';

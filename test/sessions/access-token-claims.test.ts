@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Forger, judge } from '../forge.ts';
-import { logLines, type Service, startService } from '../harness.ts';
+import { logLines } from '../harness/logs.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const UUID = '01890000-0000-7000-8000-000000000000';
 const notText = [null, 7, true, {}, [], ['text']];

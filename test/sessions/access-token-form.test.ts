@@ -10,7 +10,8 @@ import { openDatabase } from '../../src/schema.ts';
 import { AccessTokenVerifier } from '../../src/sessions/verify-access-token.ts';
 import { KeySet } from '../../src/signing-keys/key-set.ts';
 import { Forger, judge, testKeyring } from '../forge.ts';
-import { atEnd, type Service, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const LIMIT = 4096;
 

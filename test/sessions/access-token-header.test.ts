@@ -5,7 +5,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { before, describe, it } from 'node:test';
 import { Forger, judge, jws } from '../forge.ts';
-import { atEnd, type Service, sql, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { sql } from '../harness/database.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 describe('The access token, forged by its header', () => {
   let service: Service;

@@ -4,16 +4,11 @@ import { Code } from '@connectrpc/connect';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { Forger, judge } from '../forge.ts';
-import {
-  newEmail,
-  PASSWORD,
-  refusal,
-  type Service,
-  signedIn,
-  sql,
-  startService,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { newEmail, PASSWORD, signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const ISSUER = 'https://issuer.test';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -4,7 +4,9 @@ import { Code } from '@connectrpc/connect';
 import { IntrospectionReason } from '../../gen/countersign/v1/session_service_pb.ts';
 import { BUILT_IN_PERMISSIONS } from '../../src/access/permissions.ts';
 import { Forger } from '../forge.ts';
-import { refusal, type Service, signedIn, startService } from '../harness.ts';
+import { signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const { UNSPECIFIED, INACTIVE, SCOPE_MISSING, PERMISSION_MISSING } = IntrospectionReason;
 

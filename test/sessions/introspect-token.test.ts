@@ -11,17 +11,11 @@ import {
 } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
 import { Forger, jws } from '../forge.ts';
-import {
-  createAccount,
-  PROTOCOLS,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { PROTOCOLS } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { createAccount, signedIn, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
 const ISSUER = 'https://issuer.test';
 

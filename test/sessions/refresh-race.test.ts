@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { parseRefreshToken, refreshHash } from '../../src/sessions/refresh-secret.ts';
 import { testKeyring } from '../forge.ts';
-import { type Service, signedIn, sql, startReplica, startService } from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { signedIn } from '../harness/people.ts';
+import { ROUNDS } from '../harness/scale.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
-/** The full count is `ROUNDS=1000 npm test -- test/sessions/refresh-race.test.ts`. */
-const ROUNDS = Number(process.env['ROUNDS'] ?? 10);
 const RACERS = 64;
 
 type Head = { refresh_generation: number; refresh_hash: Buffer; ended_at: Date | null };

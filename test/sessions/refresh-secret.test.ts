@@ -10,16 +10,12 @@ import {
 } from '../../src/sessions/refresh-secret.ts';
 import { tablesWith } from '../database-search.ts';
 import { testKeyring } from '../forge.ts';
-import {
-  MASTER_KEY,
-  noteSecret,
-  refusal,
-  type Service,
-  signedIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { noteSecret } from '../harness/logs.ts';
+import { signedIn } from '../harness/people.ts';
+import { MASTER_KEY } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
 const OLD = MASTER_KEY;
 const NEW = randomBytes(32).toString('base64');

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import {
-  eventually,
-  PATIENT,
-  refusal,
-  type Service,
-  signedIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
 
 describe('RefreshToken', () => {
   let service: Service;
@@ -66,7 +61,7 @@ describe('RefreshToken', () => {
       const here = await service.sessions.introspectToken({ token });
       const there = await replica.sessions.introspectToken({ token });
       return !here.active && !there.active;
-    }, 1000);
+    });
     const events = await sql(
       service.databaseUrl,
       `select type from audit_events where type = 'session.refresh_token_reused' and details->>'session_id' = $1`,

@@ -11,7 +11,10 @@ import { sessionsIn } from '../../src/sessions/session.repository.ts';
 import { KeySet } from '../../src/signing-keys/key-set.ts';
 import { revokedSigningKeysIn } from '../../src/signing-keys/revoked-signing-key.repository.ts';
 import { testKeyring } from '../forge.ts';
-import { atEnd, PATIENT, type Service, signedIn, sql, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { sql } from '../harness/database.ts';
+import { signedIn } from '../harness/people.ts';
+import { PATIENT, type Service, startService } from '../harness/service.ts';
 
 /** More than go in one batch. */
 const EXPIRED = 2500;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { Forger, judge, publishedKeys } from '../forge.ts';
-import { type Service, signedIn, startService } from '../harness.ts';
+import { signedIn } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 const MEMBERS = {
   ES256: ['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y'],

@@ -7,18 +7,13 @@ import { openDatabase } from '../../src/schema.ts';
 import { KeySet } from '../../src/signing-keys/key-set.ts';
 import { tablesWith } from '../database-search.ts';
 import { Forger, publishedKeys, testKeyring } from '../forge.ts';
-import {
-  atEnd,
-  createDatabase,
-  logLines,
-  MailServer,
-  PATIENT,
-  type Service,
-  signedIn,
-  sql,
-  startService,
-  TestClock,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { logLines } from '../harness/logs.ts';
+import { MailServer } from '../harness/mail-server.ts';
+import { signedIn } from '../harness/people.ts';
+import { PATIENT, type Service, startService } from '../harness/service.ts';
+import { TestClock } from '../harness/test-clock.ts';
 
 const REPLICAS = 6;
 

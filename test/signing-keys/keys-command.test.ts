@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { runCommand } from '../child.ts';
 import { judge, publishedKeys } from '../forge.ts';
-import {
-  createDatabase,
-  eventually,
-  MASTER_KEY,
-  type Service,
-  signedIn,
-  sql,
-  startService,
-} from '../harness.ts';
+import { runCommand } from '../harness/command.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { signedIn } from '../harness/people.ts';
+import { MASTER_KEY } from '../harness/prepared.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { freePort } from '../servers.ts';
 
 const UNKNOWN = `-${'A'.repeat(42)}`;
@@ -81,7 +77,11 @@ describe('countersign keys', () => {
     const keyId = await idIn('active');
     const { code, text } = await keys('revoke', keyId, '--reason', 'lost a laptop');
     assert.equal(code, 0, text);
-    await eventually(async () => (await judge(service, accessToken)) === 'TOKEN_REVOKED', 1000);
+    await eventually(async () => {
+      const { active } = await service.sessions.introspectToken({ token: accessToken });
+      return !active;
+    });
+    assert.equal(await judge(service, accessToken), 'TOKEN_REVOKED');
     assert.ok((await publishedKeys(service)).every(({ kid }) => kid !== keyId));
     assert.equal(await judge(service, (await signedIn(service)).accessToken), 'accepted');
     const revoked = (await list()).find((key) => key.keyId === keyId);

@@ -2,17 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { testKeyring } from '../forge.ts';
-import {
-  eventually,
-  logLines,
-  MASTER_KEY,
-  noteSecret,
-  type Service,
-  signedIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { logLines, noteSecret } from '../harness/logs.ts';
+import { signedIn } from '../harness/people.ts';
+import { MASTER_KEY } from '../harness/prepared.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
 describe('The signing keys, under the master key', () => {
   let service: Service;

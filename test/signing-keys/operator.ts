@@ -1,22 +1,16 @@
 import type { Client } from '@connectrpc/connect';
-import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
+import type { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { type SigningKey, SigningKeyState } from '../../gen/countersign/v1/signing_key_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
-import { type Service, signedIn, signIn, sql } from '../harness.ts';
+import { withRoles } from '../administrators.ts';
+import type { Service } from '../harness/service.ts';
 
 /** Somebody who has just signed in and may look after the keys, at a replica. */
 export type Operator = Client<typeof AdminService> & { tokens: Tokens; userId: string };
 
 export async function operator(service: Service): Promise<Operator> {
-  const { email } = await signedIn(service);
-  const [account] = await sql<{ id: string }>(
-    service.databaseUrl,
-    `update accounts set roles = '{admin}' where email = $1 returning id`,
-    [email],
-  );
-  const tokens = await signIn(service, email);
-  const client = service.client(AdminService, 'grpc', tokens.accessToken);
-  return { ...client, tokens, userId: account?.id ?? '' };
+  const { admin, userId, ...tokens } = await withRoles(service, 'admin');
+  return { ...admin, tokens, userId };
 }
 
 /** The keys that are in a state, as operators see them. */

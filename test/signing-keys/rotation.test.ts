@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
 import { Forger, publishedKeys } from '../forge.ts';
-import { eventually, type Service, signedIn, startReplica, startService } from '../harness.ts';
+import { untilFileEnds } from '../harness/at-end.ts';
+import { eventually } from '../harness/eventually.ts';
+import { isActive, signedIn } from '../harness/people.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 
 const MINUTE = 60_000;
 
@@ -26,7 +29,8 @@ describe('The signing keys, when the algorithm is changed', () => {
     oldKid = decodeProtectedHeader(oldToken).kid;
   });
 
-  const restart = () => startReplica(old, { env: { COUNTERSIGN_SIGNING_ALG: 'EdDSA' } });
+  const restart = () =>
+    untilFileEnds(() => startReplica(old, { env: { COUNTERSIGN_SIGNING_ALG: 'EdDSA' } }));
 
   const algorithms = async (service: Service) =>
     (await publishedKeys(service)).map(({ alg }) => alg).sort();
@@ -35,9 +39,6 @@ describe('The signing keys, when the algorithm is changed', () => {
     const { accessToken } = await signedIn(service);
     return { accessToken, alg: decodeProtectedHeader(accessToken).alg };
   };
-
-  const isActive = async (service: Service, token: string) =>
-    (await service.sessions.introspectToken({ token })).active;
 
   it('S12 are published at once and sign nothing yet', async () => {
     latest = await restart();

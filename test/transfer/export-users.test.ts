@@ -5,7 +5,10 @@ import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { UserState } from '../../gen/countersign/v1/user_pb.ts';
 import type { PortableUser } from '../../gen/countersign/v1/user_transfer_pb.ts';
 import { type Administrator, withRoles } from '../administrators.ts';
-import { PROTOCOLS, refusal, type Service, sql, startService } from '../harness.ts';
+import { PROTOCOLS } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { HASHES } from '../passwords/hashes.ts';
 
 let service: Service;

@@ -3,7 +3,10 @@ import { describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { ImportOutcome } from '../../gen/countersign/v1/user_transfer_pb.ts';
 import { withRoles } from '../administrators.ts';
-import { atEnd, createDatabase, refusal, sql, startService } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { refusal } from '../harness/refusal.ts';
+import { startService } from '../harness/service.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 
 const ROWS = 3000;

@@ -17,19 +17,12 @@ import {
   ImportOutcome,
   type PortableUserSchema,
 } from '../../gen/countersign/v1/user_transfer_pb.ts';
-import { type Administrator, eventsOf, userIdOf, withRoles } from '../administrators.ts';
-import {
-  newEmail,
-  noteSecret,
-  PASSWORD,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-} from '../harness.ts';
+import { type Administrator, eventsOf, withRoles } from '../administrators.ts';
+import { sql } from '../harness/database.ts';
+import { noteSecret } from '../harness/logs.ts';
+import { newEmail, PASSWORD, signedIn, signIn, userIdOf } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
 import { HASHED, HASHES } from '../passwords/hashes.ts';
 
 const { CREATED, UPDATED, UNCHANGED, REFUSED } = ImportOutcome;

@@ -2,20 +2,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { runCommand } from '../child.ts';
-import {
-  createDatabase,
-  MASTER_KEY,
-  newEmail,
-  noteSecret,
-  PASSWORD,
-  type Service,
-  signIn,
-  sql,
-  startService,
-  temporaryDirectory,
-  tokenIn,
-} from '../harness.ts';
+import { runCommand } from '../harness/command.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { noteSecret } from '../harness/logs.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { MASTER_KEY, temporaryDirectory } from '../harness/prepared.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { HASHED, HASHES } from '../passwords/hashes.ts';
 import { freePort } from '../servers.ts';
 

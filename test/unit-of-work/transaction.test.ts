@@ -13,7 +13,9 @@ import { openDatabase } from '../../src/schema.ts';
 import { KeySet } from '../../src/signing-keys/key-set.ts';
 import { Database } from '../../src/unit-of-work/database.ts';
 import { testKeyring } from '../forge.ts';
-import { atEnd, createDatabase, MASTER_KEY, sql } from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { MASTER_KEY } from '../harness/prepared.ts';
 
 const SUBJECT = '019b0000-0000-7000-8000-000000000001';
 const SESSION = { kind: 'session' as const, id: '019b0000-0000-7000-8000-000000000002' };

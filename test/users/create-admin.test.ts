@@ -1,21 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { adminClient, withRoles } from '../administrators.ts';
-import { runCommand } from '../child.ts';
-import {
-  createAccount,
-  createDatabase,
-  MASTER_KEY,
-  newEmail,
-  PASSWORD,
-  signIn,
-  sql,
-  startReplica,
-  startService,
-  tokenIn,
-} from '../harness.ts';
-
-const NEW = 'seven violet kettles on a raft';
+import { runCommand } from '../harness/command.ts';
+import { createDatabase, sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { createAccount, NEW_PASSWORD, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { MASTER_KEY } from '../harness/prepared.ts';
+import { startReplica, startService } from '../harness/service.ts';
 
 const adminsIn = (databaseUrl: string) =>
   sql<{ email: string; roles: string[] }>(
@@ -37,8 +28,8 @@ describe('COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL', () => {
     const mails = await Promise.any(
       [service, ...others].map(({ mail }) => mail.next(email, /account is ready/)),
     );
-    await service.auth.resetPassword({ token: tokenIn(mails) ?? '', newPassword: NEW });
-    const admin = adminClient(service, await signIn(service, email, NEW));
+    await service.auth.resetPassword({ token: tokenIn(mails) ?? '', newPassword: NEW_PASSWORD });
+    const admin = adminClient(service, await signIn(service, email, NEW_PASSWORD));
     assert.equal((await admin.listUsers({ role: 'admin' })).users.length, 1);
     const sent = [service, ...others].flatMap(({ mail }) => mail.mails);
     assert.equal(sent.filter(({ to, subject }) => to === email && /ready/.test(subject)).length, 1);
@@ -76,8 +67,8 @@ describe('countersign admin create', () => {
     const email = newEmail();
     assert.equal(await create(email), 'invited');
     const token = tokenIn(await service.mail.next(email, /account is ready/)) ?? '';
-    await service.auth.resetPassword({ token, newPassword: NEW });
-    assert.ok(await signIn(service, email, NEW));
+    await service.auth.resetPassword({ token, newPassword: NEW_PASSWORD });
+    assert.ok(await signIn(service, email, NEW_PASSWORD));
     assert.equal(await create(email), 'unchanged');
     const other = await createAccount(service);
     assert.equal(await create(other), 'promoted');

@@ -4,7 +4,9 @@ import { Code } from '@connectrpc/connect';
 import type { ListUsersRequest } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { UserState } from '../../gen/countersign/v1/user_pb.ts';
 import { type Administrator, withRoles } from '../administrators.ts';
-import { refusal, type Service, sql, startService } from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 type Request = Partial<Omit<ListUsersRequest, '$typeName'>>;
 

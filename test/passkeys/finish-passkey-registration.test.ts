@@ -3,28 +3,24 @@ import { createHash, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import {
-  PATIENT,
-  refusal,
-  type Service,
-  signedIn,
-  signIn,
-  sql,
-  temporaryDirectory,
-  tokenIn,
-} from '../harness.ts';
+import { sql } from '../harness/database.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { accountOf, signedIn } from '../harness/people.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service } from '../harness/service.ts';
 import { makeCertificate, skip } from '../http/certificates.ts';
-import { Authenticator, type Mischief, type Options, RP_ID } from './authenticator.ts';
+import { Authenticator, type Mischief, RP_ID } from './authenticator.ts';
 import type { Cbor } from './cbor.ts';
-import { accountOf, register, signInByPasskey, startPasskeyService } from './people.ts';
+import { register, startPasskeyService } from './people.ts';
 
-describe('Passkey registration', () => {
-  let service: Service;
+let service: Service;
 
-  before(async () => {
-    service = await startPasskeyService({ env: PATIENT });
-  });
+before(async () => {
+  service = await startPasskeyService({ env: PATIENT });
+});
 
+describe('FinishPasskeyRegistration', () => {
   /** What comes of a registration that goes wrong in one way. */
   async function wrongly(mischief: Mischief, change = (json: string) => json) {
     const account = accountOf(service, await signedIn(service));
@@ -41,33 +37,6 @@ describe('Passkey registration', () => {
     assert.equal(refused.reason, 'MFA_CODE_INVALID');
     assert.deepEqual(refused.fields, ['credential_json']);
   }
-
-  it('asks for a passkey that is kept, verifies its user, and says nothing of the person', async () => {
-    const person = await signedIn(service);
-    const account = accountOf(service, person);
-    const { optionsJson, expiresAt } = await account.beginPasskeyRegistration({});
-    const options = JSON.parse(optionsJson);
-    const { userVerification, residentKey } = options.authenticatorSelection;
-    assert.deepEqual(
-      { userVerification, residentKey },
-      { userVerification: 'required', residentKey: 'required' },
-    );
-    assert.deepEqual(options.rp, { id: RP_ID, name: RP_ID });
-    assert.equal(options.attestation, 'none');
-    assert.deepEqual(
-      options.pubKeyCredParams.map(({ alg }: { alg: number }) => alg),
-      [-8, -7, -257],
-    );
-    const [row] = await sql<{ id: string }>(
-      service.databaseUrl,
-      'select id from accounts where email = $1',
-      [person.email],
-    );
-    const handle = Buffer.from(options.user.id, 'base64url');
-    assert.equal(handle.toString('hex'), row?.id.replaceAll('-', ''));
-    const seconds = Number(expiresAt?.seconds) - service.clock.now().getTime() / 1000;
-    assert.ok(Math.abs(seconds - 300) < 10);
-  });
 
   it('registers passkeys of both kinds of key and both kinds of device', async () => {
     const person = await signedIn(service);
@@ -90,18 +59,6 @@ describe('Passkey registration', () => {
     const { optionsJson } = await account.beginPasskeyRegistration({});
     const credentialJson = new Authenticator().create(optionsJson, { attestation: 'self' });
     await account.finishPasskeyRegistration({ credentialJson });
-  });
-
-  it('names the passkeys that the account has, so that no authenticator makes a second', async () => {
-    const person = await signedIn(service);
-    const authenticator = new Authenticator();
-    await register(service, person, authenticator);
-    const { optionsJson } = await accountOf(service, person).beginPasskeyRegistration({});
-    const { excludeCredentials }: Options = JSON.parse(optionsJson);
-    assert.deepEqual(
-      excludeCredentials?.map(({ id }) => id),
-      [authenticator.credentialId],
-    );
   });
 
   it('E06 tells the owner by mail, with a link that undoes this passkey, and writes an event', async () => {
@@ -250,42 +207,6 @@ describe('Passkey registration', () => {
     assert.equal(refused.reason, 'TOO_MANY');
   });
 
-  it('renames and deletes the caller’s own passkeys only', async () => {
-    const owner = await signedIn(service);
-    const authenticator = new Authenticator();
-    const passkeyId = await register(service, owner, authenticator, 'Old');
-    const stranger = accountOf(service, await signedIn(service));
-    const renamed = await refusal(stranger.renamePasskey({ passkeyId, displayName: 'Mine' }));
-    assert.equal(renamed.code, Code.NotFound);
-    assert.equal(renamed.reason, 'NOT_FOUND');
-    assert.equal((await refusal(stranger.deletePasskey({ passkeyId }))).reason, 'NOT_FOUND');
-    const account = accountOf(service, owner);
-    const { passkey } = await account.renamePasskey({ passkeyId, displayName: 'New' });
-    assert.equal(passkey?.displayName, 'New');
-    await signInByPasskey(service, authenticator);
-    const [listed] = (await account.listPasskeys({})).passkeys;
-    assert.equal(listed?.displayName, 'New');
-    assert.ok(listed?.lastUsedAt);
-  });
-
-  it('E06 tells the owner by mail of a passkey that was deleted, and writes an event', async () => {
-    const person = await signedIn(service);
-    const account = accountOf(service, person);
-    const passkeyId = await register(service, person, new Authenticator(), 'Blue key');
-    await account.deletePasskey({ passkeyId });
-    const mail = await service.mail.next(person.email, /passkey was removed/);
-    assert.match(mail.text, /“Blue key”/);
-    assert.equal((await refusal(account.deletePasskey({ passkeyId }))).reason, 'NOT_FOUND');
-    const events = await sql(
-      service.databaseUrl,
-      `select 1 from audit_events where type = 'passkey.removed' and details->>'passkey_id' = $1`,
-      [passkeyId],
-    );
-    assert.equal(events.length, 1);
-  });
-});
-
-describe('Passkey registration, as time goes by', () => {
   it('refuses an answer to a challenge of more than 5 minutes ago', async () => {
     const service = await startPasskeyService();
     const account = accountOf(service, await signedIn(service));
@@ -294,24 +215,5 @@ describe('Passkey registration, as time goes by', () => {
     service.clock.advance(300_000);
     const refused = await refusal(account.finishPasskeyRegistration({ credentialJson }));
     assert.equal(refused.reason, 'MFA_CODE_INVALID');
-  });
-
-  it('C10 asks for a recent sign-in to add or delete a passkey, and not to list or rename them', async () => {
-    const service = await startPasskeyService({ env: { COUNTERSIGN_ACCESS_TOKEN_TTL: '1h' } });
-    const person = await signedIn(service);
-    const passkeyId = await register(service, person, new Authenticator());
-    const stale = accountOf(service, person);
-    service.clock.advance(601_000);
-    const calls = [
-      stale.beginPasskeyRegistration({}),
-      stale.finishPasskeyRegistration({ credentialJson: '{}' }),
-      stale.deletePasskey({ passkeyId }),
-    ];
-    for (const call of calls) {
-      assert.equal((await refusal(call)).reason, 'REAUTHENTICATION_REQUIRED');
-    }
-    await stale.renamePasskey({ passkeyId, displayName: 'Still' });
-    assert.equal((await stale.listPasskeys({})).passkeys.length, 1);
-    await accountOf(service, await signIn(service, person.email)).deletePasskey({ passkeyId });
   });
 });

@@ -8,23 +8,16 @@ import { Keyring } from '../../src/platform/crypto.ts';
 import { createLog } from '../../src/platform/log.ts';
 import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
-import {
-  atEnd,
-  eventually,
-  newEmail,
-  PASSWORD,
-  PATIENT,
-  PROTOCOLS,
-  refusal,
-  type Service,
-  signIn,
-  sql,
-  startReplica,
-  temporaryDirectory,
-} from '../harness.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { PROTOCOLS } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { accountOf, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { PATIENT, type Service, startReplica } from '../harness/service.ts';
 import { Authenticator, type Mischief, type Options } from './authenticator.ts';
 import {
-  accountOf,
   loginOptions,
   register,
   signInByPasskey,
@@ -34,7 +27,7 @@ import {
 
 const RACERS = 64;
 
-describe('Passkey sign-in', () => {
+describe('FinishPasskeyLogin', () => {
   let service: Service;
   let database: SqlDatabase;
 
@@ -347,7 +340,7 @@ describe('Passkey sign-in', () => {
   });
 });
 
-describe('Passkey sign-in, elsewhere', () => {
+describe('FinishPasskeyLogin, elsewhere', () => {
   it('refuses an answer to a challenge of more than 5 minutes ago', async () => {
     const service = await startPasskeyService();
     const { authenticator } = await withPasskey(service);
@@ -377,10 +370,9 @@ describe('Passkey sign-in, elsewhere', () => {
 
   it('works on the embedded database, at localhost, without any setting', async () => {
     const service = await startPasskeyService({
-      databaseUrl: '',
       env: {
         DATABASE_URL: '',
-        COUNTERSIGN_DATA_DIR: temporaryDirectory(),
+        COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
         COUNTERSIGN_PUBLIC_URL: '',
         COUNTERSIGN_PASSKEY_RP_ID: '',
         COUNTERSIGN_CORS_ORIGINS: '',

@@ -1,0 +1,20 @@
+const isLong = process.env['COUNTERSIGN_TEST_LONG'] === '1';
+
+/**
+ * How often something is done that can be done any number of times: a few times by `npm test`, as often
+ * as the promises say by `npm run test:long`, or as often as the variable says.
+ */
+function scale(variable: string, few: number, many: number): number {
+  return Number(process.env[variable] ?? (isLong ? many : few));
+}
+
+/** Kills of a service at work. */
+export const CRASHES = scale('CRASHES', 2, 200);
+/** Races of 64 for one refresh token. */
+export const ROUNDS = scale('ROUNDS', 3, 1000);
+/** Readers of the revocations of one replica. */
+export const WATCHERS = scale('WATCHERS', 200, 2000);
+/** Events in a trail that is verified. */
+export const EVENTS = scale('EVENTS', 20_000, 1_000_000);
+/** Pairs of calls of which the durations are compared; none: durations tell nothing on a busy machine. */
+export const TIMING_PAIRS = scale('COUNTERSIGN_TEST_TIMING_PAIRS', 0, 2000);

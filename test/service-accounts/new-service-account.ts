@@ -1,0 +1,11 @@
+import type { Administrator } from '../administrators.ts';
+
+/** Gives its id. */
+export async function newServiceAccount(
+  { admin }: Administrator,
+  displayName = 'Robot',
+): Promise<string> {
+  const { serviceAccount } = await admin.createServiceAccount({ displayName });
+  if (!serviceAccount) throw new Error('no service account');
+  return serviceAccount.serviceAccountId;
+}

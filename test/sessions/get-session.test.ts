@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { Code } from '@connectrpc/connect';
+import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
+import { person, UNKNOWN_ID } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startService } from '../harness/service.ts';
+import { sessionsOf, withSessions } from './own-sessions.ts';
+
+let service: Service;
+
+before(async () => {
+  service = await startService();
+});
+
+describe('GetSession', () => {
+  it("S10 gives one of one's own, and says the same of others' as of none", async () => {
+    const [own] = (await withSessions(service, 1)) as [Tokens];
+    const [other] = (await withSessions(service, 1)) as [Tokens];
+    const { session } = await sessionsOf(service, own).getSession({ sessionId: own.sessionId });
+    assert.deepEqual([session?.sessionId, session?.current], [own.sessionId, true]);
+    const theirs = await refusal(
+      sessionsOf(service, own).getSession({ sessionId: other.sessionId }),
+    );
+    const none = await refusal(sessionsOf(service, own).getSession({ sessionId: UNKNOWN_ID }));
+    assert.equal(theirs.code, Code.NotFound);
+    assert.deepEqual({ ...theirs, requestId: '' }, { ...none, requestId: '' });
+    const admin = await person(service, 'admin');
+    assert.ok(
+      (await sessionsOf(service, admin).getSession({ sessionId: other.sessionId })).session,
+    );
+  });
+});
