@@ -15,9 +15,9 @@ import { ChainCheck, type ChainFlaw, FlawFound, type Read } from './check-chain.
 import { hashAt } from './read-chain.ts';
 
 const PROGRESS_MS = 1000;
+const RETRY_AFTER_MS = 10_000;
 /** How many verifications run at once on one replica: each keeps a core busy. */
 const MAX_AT_ONCE = 2;
-const RETRY_AFTER_MS = 10_000;
 
 type Needs = {
   database: Database;
@@ -53,8 +53,8 @@ export type AuditChainResult = {
  * Checks every event of the chain up to its present end (E01). Yields its progress, and finally its
  * result: the first flaw, or none. It holds one page of events at a time.
  *
- * Throws `NOT_FOUND` if the known head is older than the events that are kept, and `OVERLOADED` if as
- * many verifications as a replica runs are running already.
+ * Throws `NOT_FOUND` if the known head is older than the events that are kept, and `OVERLOADED` if this
+ * replica is running as many verifications as it accepts.
  */
 export async function* verifyAuditChain(
   needs: Needs,
@@ -62,7 +62,6 @@ export async function* verifyAuditChain(
   request: VerifyAuditChain,
 ): AsyncGenerator<AuditChainProgress | AuditChainResult> {
   const { database, keyring, verifying } = needs;
-  const { signal } = caller;
   if (verifying.size >= MAX_AT_ONCE) throw overloaded();
   const turn = Symbol();
   verifying.add(turn);
@@ -73,14 +72,14 @@ export async function* verifyAuditChain(
     check = new ChainCheck(read, keyring, ends, await start(read, ends, request));
     if (request.known) check.expect(request.known);
     yield progress(check);
-    for (let reportedAt = performance.now(); !signal.aborted && (await check.next()); ) {
+    for (let reportedAt = performance.now(); !caller.signal.aborted && (await check.next()); ) {
       if (performance.now() - reportedAt < PROGRESS_MS) continue;
       reportedAt = performance.now();
       yield progress(check);
     }
-    signal.throwIfAborted();
-    const beyond = await firstBeyond(read);
-    if (beyond !== undefined) throw new FlawFound({ kind: 'event_inserted', position: beyond });
+    caller.signal.throwIfAborted();
+    const position = await firstBeyond(read);
+    if (position !== undefined) throw new FlawFound({ kind: 'event_inserted', position });
     yield result(check, undefined);
   } catch (error) {
     if (!(error instanceof FlawFound)) throw error;
@@ -90,19 +89,17 @@ export async function* verifyAuditChain(
   }
 }
 
-/**
- * The chain's present ends. Throws `FlawFound` if they are gone or were not written by this service.
- */
+/** Returns the chain's ends. Throws `FlawFound` if they are gone or not written by this service. */
 async function endsToCheck(read: Read, keyring: Keyring): Promise<ChainEnds> {
   const forged = new FlawFound({ kind: 'head_forged', position: 0 });
-  const ends = await read((em) => currentEnds(em, keyring)).catch((error) =>
-    Promise.reject(error instanceof BrokenChain ? forged : error),
-  );
+  const ends = await read((em) => currentEnds(em, keyring)).catch((error) => {
+    throw error instanceof BrokenChain ? forged : error;
+  });
   if (!ends && (await firstBeyond(read)) !== undefined) throw forged;
   return ends ?? EMPTY_CHAIN;
 }
 
-/** The position of the first event beyond the chain's present end, if there is one. */
+/** Returns the position of the first event beyond the chain's present end, if there is one. */
 async function firstBeyond(read: Read): Promise<number | undefined> {
   const [beyond] = await read((em) =>
     query<{ first: string }>(
@@ -121,11 +118,10 @@ async function start(
   { known, onlyAfterKnown }: VerifyAuditChain,
 ): Promise<ChainPlace> {
   if (!known) return ends.anchor;
-  if (known.position < ends.anchor.position) throw headTooOld();
-  const hash = await read((em) => hashAt(em, ends, known.position));
-  if (hash !== known.hash) {
-    throw new FlawFound({ kind: 'known_head_missing', position: known.position });
-  }
+  const { position } = known;
+  if (position < ends.anchor.position) throw headTooOld();
+  const hash = await read((em) => hashAt(em, ends, position));
+  if (hash !== known.hash) throw new FlawFound({ kind: 'known_head_missing', position });
   return onlyAfterKnown ? known : ends.anchor;
 }
 
@@ -144,8 +140,7 @@ function result(check: ChainCheck | undefined, flaw: ChainFlaw | undefined): Aud
 }
 
 function headTooOld(): Failure {
-  const message =
-    'known_head is older than the events that are kept; verify again with a later one, or without it';
+  const message = 'known_head is older than the events that are kept; use a later one, or none';
   return new Failure('not_found', 'NOT_FOUND', message);
 }
 
