@@ -30,12 +30,14 @@ const KINDS: Record<TokenPurpose, { ttlMs: number; prefix: 'csm_' | 'csc_' }> = 
  * hash.
  */
 export async function issueOneTimeToken(
-  { em, now }: Pick<Transaction, 'em' | 'now'>,
+  { em, clock }: Pick<Transaction, 'em' | 'clock'>,
   keyring: Keyring,
   account: string,
   purpose: TokenPurpose,
   { details, ttlMs = KINDS[purpose].ttlMs }: { details?: TokenDetails; ttlMs?: number } = {},
 ): Promise<{ token: string; expiresAt: Date }> {
+  // Under the account's lock, so that a later token has a later time.
+  const now = clock.now();
   const id = uuidv7();
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const tokens = oneTimeTokensIn(em);

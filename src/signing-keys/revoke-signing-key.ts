@@ -80,10 +80,14 @@ async function revokedBefore({ em }: Transaction, id: string): Promise<RevokedSi
  * Moves a key out of the table that every version of the program reads. The private half goes with the
  * row.
  */
-async function moveAway({ em, now }: Transaction, key: SigningKey, reason: string) {
+async function moveAway({ em, clock }: Transaction, key: SigningKey, reason: string) {
   const { id, algorithm, publicJwk, createdAt, activatedAt, retiredAt } = key;
   const publicParts = { id, algorithm, publicJwk, createdAt, activatedAt, retiredAt };
-  const revoked = revokedSigningKeysIn(em).create({ ...publicParts, revokedAt: now, reason });
+  const revoked = revokedSigningKeysIn(em).create({
+    ...publicParts,
+    revokedAt: clock.now(),
+    reason,
+  });
   em.remove(key);
   await em.flush();
   return revoked;
@@ -91,12 +95,14 @@ async function moveAway({ em, now }: Transaction, key: SigningKey, reason: strin
 
 /** Makes sure that one key signs and one comes next, after a key in the state `gone` was removed. */
 async function fillGaps(
-  { em, now }: Transaction,
+  { em, clock }: Transaction,
   keys: readonly SigningKey[],
   gone: SigningKey['state'],
   spares: GeneratedKey[],
 ): Promise<void> {
   if (gone === 'retired') return;
+  // The transaction waited for the lock of the keys after it began.
+  const now = clock.now();
   const add = async (state: 'active' | 'next') => {
     const spare = spares.pop();
     if (spare) signingKeysIn(em).add(spare, state, now);

@@ -58,6 +58,8 @@ async function rotate(
 ): Promise<Rotated<SigningKey>> {
   const repository = signingKeysIn(tx.em);
   await repository.lockForChange();
+  // After the lock: a rotation that waited for another one is later than it.
+  const now = tx.clock.now();
   const keys = await repository.findAll();
   const active = keys.find((key) => key.state === 'active');
   const next = keys.find((key) => key.state === 'next');
@@ -67,10 +69,10 @@ async function rotate(
     if (!(await wasActive(tx.em, keys, activeKeyId))) throw noSuchSigningKey();
     return { activeKey: active, nextKey: next, rotated: false };
   }
-  if (!force) requireReady(next, tx.now);
+  if (!force) requireReady(next, now);
   requireMasterKey(keyring, keys);
-  await repository.promote({ active, next }, tx.now);
-  const following = repository.add(spare, 'next', tx.now);
+  await repository.promote({ active, next }, now);
+  const following = repository.add(spare, 'next', now);
   tx.audit({
     type: 'signing_key.rotated',
     details: { retired_key_id: active.id, active_key_id: next.id, next_key_id: spare.id, force },

@@ -46,7 +46,7 @@ export class Database {
   async transaction<T>(caller: Caller, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const done = await this.#sql.transaction<Done<T>>(
       async (em) => {
-        const tx = new Transaction(em, caller, this.#clock.now(), this.#parts);
+        const tx = new Transaction(em, caller, this.#clock, this.#parts);
         try {
           return { tx, result: await work(tx) };
         } catch (error) {

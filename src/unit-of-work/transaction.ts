@@ -3,6 +3,7 @@ import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.reposito
 import type { Outbox } from '../mail/outbox.ts';
 import type { Mail } from '../mail/templates.ts';
 import type { Caller } from '../platform/caller.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { RevocationCause } from '../revocations/revocation-cause.ts';
@@ -27,8 +28,10 @@ export class Refusal extends Error {
 export class Transaction {
   readonly em: EntityManager;
   readonly caller: Caller;
-  /** The time of everything that this transaction writes. */
+  /** When the transaction began, before it took any lock: the time of the rows that it writes. */
   readonly now: Date;
+  /** For what must be stamped in the order of locks: audit events, and tokens that void each other. */
+  readonly clock: Clock;
   readonly #outbox: Outbox;
   readonly #revocations: RevocationFeed;
   readonly #afterCommit = new Set<() => void>();
@@ -36,12 +39,13 @@ export class Transaction {
   constructor(
     em: EntityManager,
     caller: Caller,
-    now: Date,
+    clock: Clock,
     { outbox, revocations }: { outbox: Outbox; revocations: RevocationFeed },
   ) {
     this.em = em;
     this.caller = caller;
-    this.now = now;
+    this.clock = clock;
+    this.now = clock.now();
     this.#outbox = outbox;
     this.#revocations = revocations;
   }
@@ -58,7 +62,7 @@ export class Transaction {
 
   /** Returns the row of an audit event, for a statement that writes it together with its change. */
   auditEvent(entry: AuditEntry): AuditEventRow {
-    return auditEvent(this.now, this.caller, entry);
+    return auditEvent(this.clock.now(), this.caller, entry);
   }
 
   /** Queues a mail, which is sent if and only if this commits (E02). */

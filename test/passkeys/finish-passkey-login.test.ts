@@ -70,7 +70,7 @@ describe('FinishPasskeyLogin', () => {
         'select id from accounts where email = $1',
         [email],
       );
-      const tx = { em, now: service.clock.now() };
+      const tx = { em, clock: service.clock };
       return (await issueOneTimeToken(tx, keyring, account?.id ?? '', 'mfa_challenge')).token;
     });
   }

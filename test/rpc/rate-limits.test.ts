@@ -71,6 +71,13 @@ describe('a rate limit', () => {
     assert.equal(await reasonOf('127.0.0.1', by(`${site}:b::1`)), 'INVALID_REQUEST');
   });
 
+  it('W10 counts a link-local address, whatever the name of its interface', async () => {
+    for (const zone of ['eth0', 'br-12ab', 'eth0.100']) {
+      const headers = { 'x-forwarded-for': `fe80::${octet().toString(16)}%${zone}` };
+      assert.equal(await reasonOf('127.0.0.1', headers), 'INVALID_REQUEST');
+    }
+  });
+
   it('W10 is not escaped by X-Forwarded-For', async () => {
     const from = newAddress();
     for (let call = 0; call < ALLOWED; call += 1) {

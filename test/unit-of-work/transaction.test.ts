@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { readConfig } from '../../src/config.ts';
 import { Outbox } from '../../src/mail/outbox.ts';
 import { operator } from '../../src/platform/caller.ts';
@@ -104,6 +105,29 @@ describe('A transaction', () => {
     const actors = new Map((await rowsOf(caller.requestId)).map((row) => [row.type, row.actor]));
     assert.equal(actors.get('account.updated'), SUBJECT);
     assert.equal(actors.get('account.secured'), null);
+  });
+
+  it('keeps the order of its events while other transactions record theirs', async () => {
+    const caller = operator();
+    const recorded = ['account.suspended', 'sessions.ended', 'account.reinstated'] as const;
+    for (let round = 0; round < 10; round += 1) {
+      await database.transaction(caller, async (tx) => {
+        for (const type of recorded) {
+          tx.audit({ type, subject: SUBJECT });
+          await setTimeout(1);
+          await database.transaction(operator(), async (other) => {
+            other.audit({ type: 'account.updated', subject: SUBJECT });
+          });
+        }
+      });
+    }
+    const rows = await sql<{ type: string }>(
+      url,
+      'select type from audit_events where request_id = $1 order by id',
+      [caller.requestId],
+    );
+    const types = rows.map(({ type }) => type);
+    assert.deepEqual(types, Array.from({ length: 10 }, () => recorded).flat());
   });
 
   it('runs what follows its commit also if the caller has gone meanwhile', async () => {

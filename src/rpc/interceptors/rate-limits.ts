@@ -62,7 +62,8 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
 /** Whoever has one IPv6 address has the other 2^64 of its network, too (W10). */
 function network(address: string): string {
   if (!isIPv6(address)) return address;
-  const { parts } = ipaddr.IPv6.parse(address);
+  // Without its zone: node takes names of interfaces there that ipaddr.js does not.
+  const { parts } = ipaddr.IPv6.parse(address.replace(/%.*$/, ''));
   return parts
     .slice(0, 4)
     .map((part) => part.toString(16))
