@@ -4,11 +4,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { spawnService } from './child.ts';
 import { atEnd } from './harness/at-end.ts';
-import { temporaryDirectory } from './harness/prepared.ts';
+import { embeddedDirectory } from './harness/embedded-database.ts';
 
 describe('the README', () => {
   it('has a walk that works as it is printed, line by line', async () => {
-    const child = await spawnService({ COUNTERSIGN_DATA_DIR: temporaryDirectory() });
+    const child = await spawnService({ COUNTERSIGN_DATA_DIR: await embeddedDirectory() });
     atEnd(() => child.end());
     const readme = readFileSync('README.md', 'utf8');
     const walk = /## Five minutes[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? '';

@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  accessSync,
-  chownSync,
-  constants,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atEnd } from '../harness/at-end.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { freePort } from '../servers.ts';
 
 const NOBODY = 65_534;
@@ -39,7 +32,8 @@ describe('the image', () => {
     // Not within the suite's own directory, which is closed to other users.
     const dataDir = mkdtempSync(join(tmpdir(), 'countersign-image-'));
     atEnd(() => rmSync(dataDir, { recursive: true, force: true }));
-    if (isRoot) chownSync(dataDir, NOBODY, NOBODY);
+    await embeddedDirectory(dataDir);
+    if (isRoot) spawnSync('chown', ['-R', `${NOBODY}:${NOBODY}`, dataDir]);
     if (isRoot && !readableByOthers('.')) return t.skip('other users may not read this checkout');
     const env = {
       PATH: process.env['PATH'],
