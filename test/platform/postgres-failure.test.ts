@@ -61,21 +61,19 @@ describe('PostgreSQL', () => {
     assert.ok(performance.now() - since < AT_ONCE_MS);
   }
 
-  /** More at once than the pool has connections, all of which must work. */
+  /**
+   * More calls at once than the pool has connections succeed, which never happens again once a connection
+   * is lost. On a busy machine a call may wait too long for its turn: then all are made again.
+   */
   async function assertPoolIsWhole(): Promise<void> {
-    await eventually(
-      () =>
-        refresh().then(
-          () => true,
-          () => false,
-        ),
-      4000,
-    );
-    await Promise.all(
-      Array.from({ length: POOL * 4 }, () =>
-        service.auth.resendVerification({ email: 'nobody@example.com' }),
-      ),
-    );
+    await eventually(async () => {
+      const email = 'nobody@example.com';
+      const calls = Array.from({ length: POOL * 4 }, () =>
+        service.auth.resendVerification({ email }),
+      );
+      const settled = await Promise.allSettled([refresh(), ...calls]);
+      return settled.every(({ status }) => status === 'fulfilled');
+    });
   }
 
   it('W06 frozen: refuses soon, checks tokens from memory, and recovers', async () => {
