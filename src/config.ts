@@ -235,7 +235,7 @@ export const settings = {
   COUNTERSIGN_TRUSTED_PROXIES: withDefault(
     networks,
     '',
-    'Networks whose `X-Forwarded-For` is believed (CIDRs, by comma).',
+    'Networks whose `X-Forwarded-For` and `Forwarded` are believed (CIDRs, by comma). If both come and differ, or none can be read, the caller has no address that opens anything.',
   ),
   COUNTERSIGN_ALLOWED_HOSTS: withDefault(
     list,

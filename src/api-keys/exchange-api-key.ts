@@ -39,8 +39,9 @@ export async function exchangeApiKey(
   caller: Caller,
   { secret, audience, scopes }: ExchangeApiKey,
 ): Promise<ExchangedToken> {
-  const { requestId, ipAddress } = caller;
-  const query = { secret, requiredScopes: scopes, cost: 1, ipAddress, requestId };
+  const { requestId, ipAddress, addressIsCertain } = caller;
+  const from = { ipAddress, addressIsCertain, requestId };
+  const query = { secret, requiredScopes: scopes, cost: 1, ...from };
   const verdict = await needs.apiKeyVerifier.verify(query);
   if (!verdict.valid) {
     const held = verdict.principal?.scopes ?? [];

@@ -28,6 +28,8 @@ export type KeyQuery = {
   cost: number;
   /** The address that it was presented from; empty if it is not known. */
   ipAddress: string;
+  /** Whether nobody could have made the address up: otherwise a key with networks is refused. */
+  addressIsCertain: boolean;
   requestId: string;
 };
 

@@ -75,7 +75,8 @@ export class ApiKeyVerifier {
     if (key.row.revokedAt || revocations.covers(principal)) return refusedKey('REVOKED');
     if (key.expiresAtMs <= nowMs || untilMs <= nowMs) return refusedKey('EXPIRED');
     if (!key.isActive) return refusedKey('OWNER_INACTIVE');
-    if (!key.isAllowedFrom(query.ipAddress)) return refusedKey('ADDRESS_NOT_ALLOWED', principal);
+    const address = query.addressIsCertain ? query.ipAddress : '';
+    if (!key.isAllowedFrom(address)) return refusedKey('ADDRESS_NOT_ALLOWED', principal);
     if (!query.requiredScopes.every((scope) => principal.scopes.includes(scope))) {
       return refusedKey('SCOPE_MISSING', principal);
     }

@@ -3,8 +3,13 @@ import { v7 as uuidv7 } from 'uuid';
 /** Who makes a call, and how: everything that a use case may know about the call it serves. */
 export type Caller = {
   requestId: string;
-  /** The client's address, as a trusted proxy reports it if there is one; empty for the operator. */
+  /**
+   * The client's address, as a trusted proxy reports it if there is one; empty for the operator, or if
+   * the proxy's report can't be read.
+   */
   ipAddress: string;
+  /** Whether nobody could have made the address up. Nothing opens by one that is not certain. */
+  addressIsCertain: boolean;
   userAgent: string;
   /** Fires when the caller is gone or its deadline has passed. */
   signal: AbortSignal;
@@ -25,6 +30,7 @@ export function operator(): Caller {
   return {
     requestId: uuidv7(),
     ipAddress: '',
+    addressIsCertain: false,
     userAgent: 'countersign',
     signal: new AbortController().signal,
     kind: 'operator',

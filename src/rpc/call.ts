@@ -10,15 +10,17 @@ import type { Caller } from '../platform/caller.ts';
 import type { Failure } from '../platform/failure.ts';
 import { Networks } from '../platform/networks.ts';
 import type { Principal } from '../sessions/principal.ts';
-import { forwardedAddress, plainAddress } from './caller-address.ts';
+import {
+  type CallerAddress,
+  directAddress,
+  forwardedAddress,
+  plainAddress,
+} from './caller-address.ts';
 
 /** What is known of one call, whichever listener it arrived at. The interceptors fill it in. */
-export type Call = {
+export type Call = Readonly<CallerAddress> & {
   readonly requestId: string;
   readonly traceId: string | undefined;
-  readonly ipAddress: string;
-  /** Whether no stranger stands between us and that address, who could have made it up. */
-  readonly addressIsCertain: boolean;
   readonly startedAt: number;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
@@ -79,10 +81,11 @@ export function callerOf(context: {
   requestHeader: Headers;
   signal: AbortSignal;
 }): Caller {
-  const { requestId, ipAddress, principal } = callOf(context.values);
+  const { requestId, ipAddress, addressIsCertain, principal } = callOf(context.values);
   return {
     requestId,
     ipAddress,
+    addressIsCertain,
     userAgent: context.requestHeader.get('user-agent') ?? '',
     signal: context.signal,
     kind: principal?.type ?? 'anonymous',
@@ -97,6 +100,9 @@ const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
 /** W3C Trace Context, section 3.2. */
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
+/** Reads a request header by its name in lower case. */
+type ReadHeader = (name: string) => string | undefined;
+
 /** Begins calls: finds each one's request id, its trace, and the address that it comes from. */
 export class CallFactory {
   readonly #trustedProxies: Networks;
@@ -105,20 +111,16 @@ export class CallFactory {
     this.#trustedProxies = new Networks(trustedProxies);
   }
 
-  /** `header` reads a request header in lower case; `peer` is the address of the connection. */
-  begin(header: (name: string) => string | undefined, peer: string | undefined): Call {
+  /** `peer` is the address of the connection. */
+  begin(header: ReadHeader, peer: string | undefined): Call {
     const requestId = header('x-request-id');
-    const connection = plainAddress(peer ?? '');
-    const forwarded = header('x-forwarded-for');
-    const proxied = this.#trustedProxies.includes(connection);
+    const { ipAddress, addressIsCertain, countedAs } = this.#addressOf(header, peer);
     return {
       requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
-      ipAddress:
-        forwarded !== undefined && proxied
-          ? forwardedAddress(forwarded, connection, this.#trustedProxies)
-          : connection,
-      addressIsCertain: proxied || (forwarded === undefined && header('forwarded') === undefined),
+      ipAddress,
+      addressIsCertain,
+      countedAs,
       startedAt: performance.now(),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
       intercepted: false,
@@ -127,6 +129,17 @@ export class CallFactory {
       principal: undefined,
       refusal: undefined,
     };
+  }
+
+  #addressOf(header: ReadHeader, peer: string | undefined): CallerAddress {
+    const connection = plainAddress(peer ?? '');
+    const xForwardedFor = header('x-forwarded-for');
+    const forwarded = header('forwarded');
+    const isForwarded = xForwardedFor !== undefined || forwarded !== undefined;
+    if (!isForwarded || !this.#trustedProxies.includes(connection)) {
+      return directAddress(connection, isForwarded);
+    }
+    return forwardedAddress({ xForwardedFor, forwarded }, connection, this.#trustedProxies);
   }
 }
 

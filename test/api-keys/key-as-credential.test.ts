@@ -193,8 +193,15 @@ describe('An API key as a credential', () => {
     const here = await newKey(service, owner, { scopes, allowedCidrs: ['::ffff:127.0.0.0/104'] });
     assert.equal((await introspect({ 'x-api-key': here.secret })).active, false);
     const elsewhere = await newKey(service, owner, { scopes, allowedCidrs: ['192.0.2.0/24'] });
-    for (const headers of [{}, { 'x-forwarded-for': '192.0.2.1' }]) {
-      const refused = await refusal(introspect({ ...headers, 'x-api-key': elsewhere.secret }));
+    const stranger = { 'x-forwarded-for': '192.0.2.1' };
+    for (const headers of [
+      { 'x-api-key': elsewhere.secret },
+      { ...stranger, 'x-api-key': elsewhere.secret },
+      // A proxy that is not trusted stands in the right network, and whoever is behind it may not.
+      { ...stranger, 'x-api-key': here.secret },
+      { forwarded: 'for=127.0.0.1', 'x-api-key': here.secret },
+    ]) {
+      const refused = await refusal(introspect(headers));
       assert.deepEqual(
         [refused.code, refused.reason],
         [Code.PermissionDenied, 'ADDRESS_NOT_ALLOWED'],

@@ -75,13 +75,70 @@ describe('the address of a caller', () => {
     await holds(proxied, { method, ...lines, refused: missing });
   });
 
-  it('is that of the proxy where its list makes no sense', async () => {
-    for (const value of ['unknown', '10.0.0.1, x', '', ',']) {
-      await holds(proxied, { method, ...forwarded('127.0.0.1', value), refused: missing });
-    }
-  });
-
   it('is that of the connection where the proxy says nothing', async () => {
     await holds(proxied, { method, refused: missing });
+  });
+});
+
+/** What a trusted proxy may send, and the address that it names; undefined: nobody's. */
+const REPORTS: readonly [Record<string, string | string[]>, string | undefined][] = [
+  [{ 'x-forwarded-for': '203.0.113.9:51234' }, '203.0.113.9'],
+  [{ 'x-forwarded-for': '[2001:DB8:0::9]:443' }, '2001:db8::9'],
+  [{ 'x-forwarded-for': '[2001:db8::9]' }, '2001:db8::9'],
+  [{ 'x-forwarded-for': '::ffff:cb00:7109' }, '203.0.113.9'],
+  [{ 'x-forwarded-for': '127.0.0.1, 203.0.113.9:1, 127.0.0.1:80' }, '203.0.113.9'],
+  [{ forwarded: 'for=203.0.113.9' }, '203.0.113.9'],
+  [{ forwarded: 'For="[2001:db8::9]:4711";proto=https' }, '2001:db8::9'],
+  [{ forwarded: 'by=127.0.0.1; for="203.0.113.9:_port" ;host="a,b"' }, '203.0.113.9'],
+  [{ forwarded: ['for=127.0.0.1;x="', 'for=203.0.113.9'] }, '203.0.113.9'],
+  [{ forwarded: 'for=127.0.0.1, for=203.0.113.9, for="127.0.0.1:80"' }, '203.0.113.9'],
+  [{ 'x-forwarded-for': '203.0.113.9', forwarded: 'for="203.0.113.9:1"' }, '203.0.113.9'],
+  [{ 'x-forwarded-for': 'unknown' }, undefined],
+  [{ 'x-forwarded-for': '' }, undefined],
+  [{ 'x-forwarded-for': ',' }, undefined],
+  [{ 'x-forwarded-for': '127.0.0.1, x' }, undefined],
+  [{ 'x-forwarded-for': 'unknown, 127.0.0.1' }, undefined],
+  [{ 'x-forwarded-for': '127.0.0.1:x' }, undefined],
+  [{ 'x-forwarded-for': '[127.0.0.1]' }, undefined],
+  [{ 'x-forwarded-for': 'fe80::1%eth0' }, undefined],
+  [{ forwarded: '' }, undefined],
+  [{ forwarded: 'for=unknown' }, undefined],
+  [{ forwarded: 'for=_hidden' }, undefined],
+  [{ forwarded: 'proto=https' }, undefined],
+  [{ forwarded: 'for=127.0.0.1;for=127.0.0.1' }, undefined],
+  [{ forwarded: 'for="127.0.0.1' }, undefined],
+  [{ forwarded: '127.0.0.1' }, undefined],
+  [{ 'x-forwarded-for': '127.0.0.1', forwarded: 'for=unknown' }, undefined],
+];
+
+describe('what a proxy reports that is a trusted caller itself', () => {
+  const LOOPBACK = '127.0.0.1';
+  let service: Service;
+
+  before(async () => {
+    service = await startService({
+      env: {
+        COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1,203.0.113.9,2001:db8::9',
+        COUNTERSIGN_TRUSTED_PROXIES: LOOPBACK,
+      },
+    });
+  });
+
+  for (const [headers, address] of REPORTS) {
+    it(`W10 ${JSON.stringify(headers)} is ${address ?? 'nobody'}`, async () => {
+      const recorded = address ?? (headers['x-forwarded-for'] === LOOPBACK ? LOOPBACK : '');
+      const row = { method, headers, logged: { address: recorded } };
+      await holds(service, address === undefined ? { ...row, refused: missing } : row);
+    });
+  }
+
+  it('W10 opens nothing where two headers name two addresses', async () => {
+    for (const [xff, other] of [
+      ['203.0.113.9', '198.51.100.1'],
+      ['198.51.100.1', '203.0.113.9'],
+    ] as const) {
+      const headers = { 'x-forwarded-for': xff, forwarded: `for=${other}` };
+      await holds(service, { method, headers, logged: { address: xff }, refused: missing });
+    }
   });
 });

@@ -86,6 +86,24 @@ describe('a rate limit', () => {
     assert.equal(await reasonOf(from, { 'x-forwarded-for': '203.0.113.99' }), 'RATE_LIMITED');
   });
 
+  it('W10 is not escaped by a report that names nobody, and counts no caller under the proxy', async () => {
+    const from = newAddress();
+    const proxied = await startReplica(service, {
+      env: { COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.0/8' },
+    });
+    const nobody = [
+      { 'x-forwarded-for': 'unknown' },
+      { 'x-forwarded-for': '' },
+      { forwarded: 'for=_hidden' },
+      { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=198.51.100.1' },
+    ];
+    for (let call = 0; call < ALLOWED; call += 1) await use(1, from, nobody[call % 4], proxied);
+    for (const headers of nobody) {
+      assert.equal(await reasonOf(from, headers, proxied), 'RATE_LIMITED');
+    }
+    assert.equal(await reasonOf(from, {}, proxied), 'INVALID_REQUEST');
+  });
+
   it('is counted for each policy by itself', async () => {
     const from = newAddress();
     await use(ALLOWED, from);

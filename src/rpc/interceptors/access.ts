@@ -40,7 +40,7 @@ export function access({
       return next(req);
     };
     if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
-    return rateLimits.count(rule.ratePolicy, call.ipAddress).then(enter);
+    return rateLimits.count(rule.ratePolicy, call.countedAs).then(enter);
   };
 }
 

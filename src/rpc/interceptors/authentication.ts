@@ -60,8 +60,8 @@ async function authenticate(verifiers: Verifiers, call: Call, header: string) {
 }
 
 async function keyPrincipal(verifier: ApiKeyVerifier, call: Call, secret: string) {
-  const { ipAddress, requestId } = call;
-  const query = { secret, requiredScopes: [], cost: 1, ipAddress, requestId };
+  const { ipAddress, addressIsCertain, requestId } = call;
+  const query = { secret, requiredScopes: [], cost: 1, ipAddress, addressIsCertain, requestId };
   const verdict = await verifier.verify(query);
   if (!verdict.valid) throw keyFailure(verdict);
   return verdict.principal;

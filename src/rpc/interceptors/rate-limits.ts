@@ -21,8 +21,8 @@ const LIMITS: readonly [RatePolicy, Limit][] = [
 
 /** Counts calls by address. */
 export type RateLimits = {
-  /** Throws `RATE_LIMITED` if the address has used up what the policy allows it. */
-  count(policy: RatePolicy, ipAddress: string): Promise<void>;
+  /** Throws `RATE_LIMITED` if `countedAs`, as a call has it, has used up what the policy allows it. */
+  count(policy: RatePolicy, countedAs: string): Promise<void>;
 };
 
 export const noRateLimits: RateLimits = { count: async () => {} };
@@ -46,9 +46,9 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
     );
   }
   return {
-    async count(policy, ipAddress) {
+    async count(policy, countedAs) {
       try {
-        await limiters.get(policy)?.consume(network(ipAddress));
+        await limiters.get(policy)?.consume(network(countedAs));
       } catch (error) {
         if (!(error instanceof RateLimiterRes)) throw error;
         throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait and call again', {

@@ -35,7 +35,9 @@ export function apiKeyService(deps: Dependencies): ServiceImpl<typeof ApiKeyServ
   const verify = async (request: VerifyApiKeyRequest, context: HandlerContext) => {
     const { requestId } = callOf(context.values);
     const { secret, requiredScopes, cost, ipAddress } = request;
-    const query = { secret, requiredScopes, cost, ipAddress, requestId };
+    // The caller answers for the address that it names.
+    const from = { ipAddress, addressIsCertain: true, requestId };
+    const query = { secret, requiredScopes, cost, ...from };
     return verdictMessage(await apiKeyVerifier.verify(query));
   };
   return {
