@@ -8,7 +8,7 @@ import type { RoleBook } from './role-book.ts';
 import { builtIn } from './role-view.ts';
 
 /**
- * Deletes a permission that no role includes, other than the administrators'.
+ * Deletes a permission that the caller holds (A08) and no role includes, other than the administrators'.
  *
  * Throws `NOT_FOUND`, `BUILT_IN`, `IN_USE`, `PERMISSION_DENIED`.
  */
@@ -23,6 +23,7 @@ export async function deletePermission(
     const permission = await permissionsIn(tx.em).findOne({ name });
     if (!permission) throw new Failure('not_found', 'NOT_FOUND', 'there is no such permission');
     if (permission.builtIn) throw builtIn(`the permission ${name}`);
+    await requireNow(tx, [name]);
     const isIn = { permissions: { $contains: [name] }, deletedAt: null };
     const role = await rolesIn(tx.em).findOne(isIn);
     if (role) throw inUse(name, role.name);

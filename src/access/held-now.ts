@@ -44,8 +44,9 @@ export async function requireNow(
 }
 
 /**
- * Refuses to touch anyone who may do more than the caller. Of themselves, callers may change what they
- * may change of others. Throws `PERMISSION_DENIED`.
+ * Refuses to touch anyone who may do more than the caller (A08). Of themselves, callers who are signed
+ * in may change what they may change of others; an API key is held to its scopes towards its owner too.
+ * Throws `PERMISSION_DENIED`.
  */
 export async function requireReach(
   { em, caller }: Transaction,
@@ -55,6 +56,6 @@ export async function requireReach(
   if (caller.kind === 'operator') return;
   const held = await heldNow(em, caller);
   requireAll(held, [permission]);
-  if (target.id === caller.subject) return;
+  if (target.id === caller.subject && caller.apiKeyId === '') return;
   requireAll(held, await rolesIn(em).permissionsOf(target.roles));
 }

@@ -48,3 +48,30 @@ export function requireHeld(
   const message = `the scope ${scope} is a permission that ${whoLacks}`;
   throw new Failure('denied', 'PERMISSION_DENIED', message, { metadata: { permission: scope } });
 }
+
+/** Whether a change of settings lets a key be used from more networks, for longer or more often. */
+export function isLooser(before: KeySettings, after: KeySettings): boolean {
+  return (
+    reachesMore(before.allowedCidrs, after.allowedCidrs) ||
+    lastsLonger(before.expiresAt, after.expiresAt) ||
+    allowsMore(before.limit, after.limit)
+  );
+}
+
+/** Without networks a key may be used from everywhere. */
+function reachesMore(before: readonly string[], after: readonly string[]): boolean {
+  if (before.length === 0) return false;
+  return after.length === 0 || after.some((network) => !before.includes(network));
+}
+
+function lastsLonger(before: KeySettings['expiresAt'], after: KeySettings['expiresAt']): boolean {
+  return before !== undefined && (after === undefined || after > before);
+}
+
+/** A limit over a shorter or longer time counts as more: its windows begin anew. */
+function allowsMore(before: KeySettings['limit'], after: KeySettings['limit']): boolean {
+  if (before === undefined) return false;
+  return (
+    after === undefined || after.requests > before.requests || after.seconds !== before.seconds
+  );
+}

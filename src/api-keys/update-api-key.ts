@@ -6,7 +6,7 @@ import { apiKeysIn, type KeySettings } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 import { type ApiKeyView, readKey } from './api-key-view.ts';
 import { lockKey, requireUnrevoked } from './key-owner.ts';
-import { checkSettings } from './key-settings.ts';
+import { checkSettings, isLooser, requireHeld } from './key-settings.ts';
 
 /** Field names of the API, and the settings that they stand for. */
 const EDITABLE = {
@@ -29,7 +29,8 @@ export type UpdateApiKey = {
 };
 
 /**
- * Changes a key. When it returns, this replica judges by the change, and the others do within a second
+ * Changes a key. Only who holds all of its scopes can loosen its networks, expiry or limit (A08); anyone
+ * who may change it can narrow them. When it returns, this replica judges by the change, and the others do within a second
  * (S09).
  *
  * Throws `NOT_FOUND`, `API_KEY_REVOKED`, `ETAG_MISMATCH`, `INVALID_REQUEST`, `PERMISSION_DENIED`.
@@ -67,6 +68,8 @@ async function update(
   const after: KeySettings = { ...before, ...chosen, ...networks };
   const { fields, details, personal } = changeOf(names, before, after);
   if (fields.length === 0) return before;
+  // Whoever lets a key be used by more people, longer or more often can do what it can (A08).
+  if (isLooser(before, after)) requireHeld(after.scopes, owner.bounds.granter, 'you do not hold');
   await apiKeysIn(em).change(key.id, after);
   tx.audit({
     type: 'api_key.updated',

@@ -1,4 +1,4 @@
-import { requireNow } from '../access/held-now.ts';
+import { requireReach } from '../access/held-now.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import type { User } from '../accounts/user.ts';
 import { signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
@@ -7,8 +7,10 @@ import type { Database } from '../unit-of-work/database.ts';
 import { showUser } from './get-user.ts';
 
 /**
- * Forgets a user's wrong passwords and codes, and lifts the locks for them (C05). Idempotent. Throws
- * `NOT_FOUND`, `PERMISSION_DENIED`.
+ * Forgets a user's wrong passwords and codes, and lifts the locks for them (C05). Idempotent. Only for
+ * a user who may do no more than the caller (A08), who could otherwise guess on without end.
+ *
+ * Throws `NOT_FOUND`, `PERMISSION_DENIED`.
  */
 export function unlockUser(
   { database }: { database: Database },
@@ -16,8 +18,9 @@ export function unlockUser(
   userId: string,
 ): Promise<User> {
   return database.transaction(caller, async (tx) => {
-    const { id } = await accountsIn(tx.em).lockUser(userId);
-    await requireNow(tx, ['users.write']);
+    const account = await accountsIn(tx.em).lockUser(userId);
+    await requireReach(tx, 'users.write', account);
+    const { id } = account;
     const forgotten = await signInLocksIn(tx.em).nativeDelete({ account: id });
     if (forgotten > 0) tx.audit({ type: 'account.unlocked', subject: id });
     return showUser(tx.em, id, tx.now);

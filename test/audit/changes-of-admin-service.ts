@@ -231,9 +231,11 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
     return { done: [[call, 'permission.created']], refused: [[call]] };
   },
   async deletePermission(service) {
-    const admin = await boss(service);
     const name = `${newName('orders')}.read`;
-    await admin.createPermission({ permission: { name, description: 'Of the shop.' } });
+    const permission = { name, description: 'Of the shop.' };
+    await (await boss(service)).createPermission({ permission });
+    // Somebody who signs in later, and so holds it.
+    const admin = await boss(service);
     const call: Call = (options) => admin.deletePermission({ name }, options);
     return { done: [[call, 'permission.deleted']], refused: [[call]] };
   },

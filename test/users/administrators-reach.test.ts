@@ -30,6 +30,7 @@ describe('An administrator, to somebody who may do less', () => {
       () => admin.deleteUser({ userId }),
       () => admin.updateUser({ user }),
       () => admin.reinstateUser({ userId }),
+      () => admin.unlockUser({ userId }),
       () => admin.suspendUser({ userId: auditor.userId }),
     ]) {
       const refused = await refusal(attempt());
@@ -39,7 +40,6 @@ describe('An administrator, to somebody who may do less', () => {
       );
       assert.ok(refused.metadata['permission']);
     }
-    await admin.unlockUser({ userId });
     await admin.sendPasswordReset({ userId });
     await admin.revokeUserSessions({ userId });
   });

@@ -1496,7 +1496,8 @@ export const AdminService: GenService<{
    * Resets the count of a user's wrong passwords and codes, which lifts the locks: the right ones are
    * accepted again at once.
    *
-   * It is idempotent. Errors: NOT_FOUND.
+   * It is idempotent. Errors: NOT_FOUND; PERMISSION_DENIED if the user has permissions that the caller
+   * does not have, since whoever lifts the lock can have passwords guessed without end.
    *
    * @generated from rpc countersign.v1.AdminService.UnlockUser
    */
@@ -1695,9 +1696,9 @@ export const AdminService: GenService<{
     output: typeof CreatePermissionResponseSchema;
   },
   /**
-   * Deletes a permission that no role but `admin` has any more.
+   * Deletes a permission that no role but `admin` has any more. The caller must hold it.
    *
-   * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; IN_USE.
+   * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; IN_USE; PERMISSION_DENIED.
    *
    * @generated from rpc countersign.v1.AdminService.DeletePermission
    */

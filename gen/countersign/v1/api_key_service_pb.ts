@@ -747,7 +747,8 @@ export const ApiKeyService: GenService<{
   },
   /**
    * Changes `display_name`, `scopes`, `allowed_cidrs`, `expires_at` or `rate_limit` of a key: one of
-   * the caller's own, or with `api_keys.write` a service account's.
+   * the caller's own, or with `api_keys.write` a service account's. A change that lets the key be used
+   * from more networks, for longer or more often takes a caller who holds every scope of the key.
    *
    * Requires a recent sign-in. Errors: those of CreateApiKey; NOT_FOUND; API_KEY_REVOKED;
    * INVALID_REQUEST if the mask names any other field; ETAG_MISMATCH if `api_key.etag` is set and is
