@@ -1,5 +1,6 @@
 import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
+import type { NewsListeners } from '../platform/news.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import { AuditChain } from './audit-chain.entity.ts';
 import type { AuditFilters } from './audit-filters.ts';
@@ -32,7 +33,7 @@ type Look = { waiting: boolean } & (Stored<AuditChain> | { position: null });
  */
 export class AuditTrail {
   /** Called when the chain has grown. */
-  readonly listeners = new Set<() => void>();
+  readonly listeners: NewsListeners = new Map();
   readonly #needs: Needs;
   #head: ChainPlace | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -132,6 +133,6 @@ export class AuditTrail {
       const fields = { component: 'audit', position: head.position };
       this.#needs.log.error(fields, 'audit chain was put back to an earlier state');
     }
-    if (head.position !== known?.position) for (const listener of this.listeners) listener();
+    if (head.position !== known?.position) for (const listener of this.listeners.keys()) listener();
   }
 }

@@ -1,3 +1,4 @@
+import type { Caller } from '../platform/caller.ts';
 import { NewsReader } from '../platform/news.ts';
 import { formatCursor } from './audit-cursor.ts';
 import type { AuditFilters } from './audit-filters.ts';
@@ -9,8 +10,8 @@ const STALE_RETRY_MS = 250;
 
 type Needs = {
   auditTrail: AuditTrail;
-  /** How often a reader gets a checkpoint (ms), and how many readers there may be. */
-  limits: { checkpointMs: number; maxAuditWatchers: number };
+  /** How often a reader gets a checkpoint (ms), and how many readers there and of one caller may be. */
+  limits: { checkpointMs: number; maxAuditWatchers: number; watcherShare: number };
 };
 
 /** What a reader gets. `cursor` is the reader's place afterwards; empty at the beginning. */
@@ -20,21 +21,23 @@ export type AuditNews =
   | { type: 'resync'; cursor: '' };
 
 /**
- * Streams the events of the chain until `signal` fires: those after `cursor`, then new ones, each once
+ * Streams the events of the chain until the caller has gone: those after `cursor`, then new ones, each once
  * (E01). A cursor that the chain does not have is answered by `resync` and then everything that is
  * kept.
  *
  * It reads a page once the reader has taken the previous one: a slow reader costs one page of memory.
- * Throws `OVERLOADED` if this replica has as many readers as it accepts, and `DEPENDENCY_UNAVAILABLE`
+ * Throws `OVERLOADED` if this replica has as many readers as it accepts, in all or of this caller, and `DEPENDENCY_UNAVAILABLE`
  * if the database can't be read.
  */
 export async function* watchAuditEvents(
   needs: Needs,
+  caller: Caller,
   { filters, cursor }: { filters: AuditFilters; cursor: string },
-  signal: AbortSignal,
 ): AsyncGenerator<AuditNews> {
   const { auditTrail, limits } = needs;
-  const reader = new NewsReader(auditTrail.listeners, limits.maxAuditWatchers, signal);
+  const { signal } = caller;
+  const places = { max: limits.maxAuditWatchers, share: limits.watcherShare };
+  const reader = new NewsReader(auditTrail.listeners, places, caller);
   const checkpoints = new Checkpoints(needs);
   try {
     await auditTrail.look();

@@ -1,31 +1,42 @@
+import type { Caller } from './caller.ts';
 import { Failure } from './failure.ts';
 
 const RETRY_AFTER_MS = 1000;
+
+/** What to call when there is news, and who waits for it: a subject, or the address of a caller without. */
+export type NewsListeners = Map<() => void, string>;
+
+/** How many readers there may be at once, and which part of them one caller may be. */
+export type Places = { max: number; share: number };
 
 /**
  * A reader that waits for news on this replica: it is one of `listeners`, whose owner calls them when
  * there is news.
  */
 export class NewsReader {
-  readonly #listeners: Set<() => void>;
+  readonly #listeners: NewsListeners;
   readonly #signal: AbortSignal;
   #resume: (() => void) | undefined;
 
-  /** Throws `OVERLOADED` if there are `max` readers already. The creator must call `leave`. */
-  constructor(listeners: Set<() => void>, max: number, signal: AbortSignal) {
+  /**
+   * Throws `OVERLOADED` if all places are taken, or the caller has its share of them: nobody keeps all
+   * others out. The creator must call `leave`.
+   */
+  constructor(listeners: NewsListeners, { max, share }: Places, caller: Caller) {
+    const { subject, ipAddress, signal } = caller;
+    const holder = subject || ipAddress;
     if (listeners.size >= max) {
-      throw new Failure(
-        'exhausted',
-        'OVERLOADED',
-        'this replica has too many readers; try another one',
-        {
-          retryAfterMs: RETRY_AFTER_MS,
-        },
+      throw overloaded('this replica has too many readers; try another one');
+    }
+    const held = [...listeners.values()].filter((each) => each === holder).length;
+    if (held >= Math.max(1, Math.floor(max * share))) {
+      throw overloaded(
+        'you have too many readers on this replica; end one, or try another replica',
       );
     }
     this.#listeners = listeners;
     this.#signal = signal;
-    listeners.add(this.#wake);
+    listeners.set(this.#wake, holder);
     signal.addEventListener('abort', this.#wake);
   }
 
@@ -45,4 +56,8 @@ export class NewsReader {
   }
 
   readonly #wake = (): void => this.#resume?.();
+}
+
+function overloaded(message: string): Failure {
+  return new Failure('exhausted', 'OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS });
 }

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { addMs, type Clock } from '../platform/clock.ts';
 import { FollowedTable } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
+import type { NewsListeners } from '../platform/news.ts';
 import type { Hints } from '../platform/redis-hints.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
@@ -38,7 +39,7 @@ export class RevocationFeed extends FollowedTable {
   /** When the last look was taken: microseconds by the database's clock. */
   lookedAtMicros = 0;
   /** Called when the log has grown. */
-  readonly listeners = new Set<() => void>();
+  readonly listeners: NewsListeners = new Map();
   /** The same for other memories of this replica, which do not count as watchers. */
   readonly followers = new Set<() => void>();
   readonly #parts: FeedParts;
@@ -130,7 +131,7 @@ export class RevocationFeed extends FollowedTable {
   /** Wakes some at a time, so that calls are answered in between however many there are. */
   async #wakeListeners(): Promise<void> {
     let woken = 0;
-    for (const listener of [...this.listeners]) {
+    for (const listener of [...this.listeners.keys()]) {
       listener();
       woken += 1;
       if (woken % WOKEN_AT_ONCE === 0) await turn();

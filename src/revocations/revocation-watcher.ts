@@ -1,3 +1,4 @@
+import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import { NewsReader } from '../platform/news.ts';
 import { formatCursor, parseCursor } from './revocation-cursor.ts';
@@ -8,7 +9,12 @@ import type { SeenRevocation } from './revocation-log.ts';
 const STALE_RETRY_MS = 250;
 
 /** How readers of the feed are served. Times are in milliseconds. */
-type WatchLimits = { checkpointMs: number; maxWatchers: number; watcherBacklog: number };
+type WatchLimits = {
+  checkpointMs: number;
+  maxWatchers: number;
+  watcherShare: number;
+  watcherBacklog: number;
+};
 
 /** What serving readers of the feed needs. */
 export type WatchParts = {
@@ -42,9 +48,11 @@ export class RevocationWatcher {
   #checkpointAt = 0;
 
   /** Throws `OVERLOADED` if there are too many readers already. Call `leave` in the end. */
-  constructor(parts: WatchParts, signal: AbortSignal) {
+  constructor(parts: WatchParts, caller: Caller) {
+    const { revocations, limits } = parts;
     this.#parts = parts;
-    this.#reader = new NewsReader(parts.revocations.listeners, parts.limits.maxWatchers, signal);
+    const places = { max: limits.maxWatchers, share: limits.watcherShare };
+    this.#reader = new NewsReader(revocations.listeners, places, caller);
   }
 
   leave(): void {

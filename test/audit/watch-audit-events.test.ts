@@ -5,11 +5,12 @@ import {
   AuditService,
   type WatchAuditEventsResponse,
 } from '../../gen/countersign/v1/audit_service_pb.ts';
+import { newKey } from '../api-keys/keys.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { PROTOCOLS } from '../harness/clients.ts';
 import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { signedIn } from '../harness/people.ts';
+import { person, signedIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { auditor, caughtUp, chained, seed } from './trail.ts';
@@ -201,6 +202,33 @@ describe('WatchAuditEvents', () => {
       [row?.kept],
     );
     await eventually(() => reader.count('resync') === 1);
+  });
+
+  it('W02 leaves places to others, whatever keys and sessions one subject comes with', async () => {
+    const small = await startReplica(service, { limits: { ...limits, maxAuditWatchers: 8 } });
+    const greedy = await person(service, 'user', 'auditor');
+    const keys = await Promise.all(
+      [1, 2].map(() => newKey(service, greedy, { scopes: ['audit.read'] })),
+    );
+    const watching = async (credential: string) => {
+      const one = new Reader(small.client(AuditService, 'grpc', credential));
+      await eventually(() => one.count('checkpoint') > 0);
+      return one;
+    };
+    const held = [await watching(keys[0]?.secret ?? ''), await watching(greedy.accessToken)];
+    for (const credential of [greedy.accessToken, ...keys.map(({ secret }) => secret)]) {
+      const audit = small.client(AuditService, 'grpc', credential);
+      const refused = await refusal(Array.fromAsync(audit.watchAuditEvents({})));
+      assert.deepEqual([refused.code, refused.reason], [Code.ResourceExhausted, 'OVERLOADED']);
+      assert.ok(refused.retryAfterMs);
+    }
+    await watching(token);
+    await held[0]?.leave();
+    await eventually(async () => {
+      const next = new Reader(small.client(AuditService, 'grpc', greedy.accessToken));
+      await eventually(() => next.count('checkpoint') > 0, 300).catch(() => {});
+      return next.count('checkpoint') > 0;
+    });
   });
 
   it('takes so many readers at once, and frees what it holds for one who has gone', async () => {

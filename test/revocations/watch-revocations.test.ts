@@ -7,7 +7,7 @@ import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { clients as clientsTo, PROTOCOLS } from '../harness/clients.ts';
 import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { createAccount, signedIn, signIn } from '../harness/people.ts';
+import { createAccount, person, signedIn, signIn } from '../harness/people.ts';
 import { REDIS_URL } from '../harness/prepared.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
@@ -166,9 +166,33 @@ describe('WatchRevocations', () => {
     await watching.hears(await loggedOut(service));
   });
 
+  it('W02 leaves places to others, whoever holds their share of them', async () => {
+    const small = await startReplica(service, { limits: { ...limits, maxWatchers: 8 } });
+    const held = [await reader(small), await reader(small)];
+    const refused = await refusal(Array.fromAsync(small.sessions.watchRevocations({})));
+    assert.deepEqual([refused.code, refused.reason], [Code.ResourceExhausted, 'OVERLOADED']);
+    assert.ok(refused.retryAfterMs);
+    const leaving = new AbortController();
+    const isServed = (sessions: Service['sessions']) => {
+      const told = sessions.watchRevocations({}, { signal: leaving.signal });
+      return told[Symbol.asyncIterator]()
+        .next()
+        .then(
+          () => true,
+          () => false,
+        );
+    };
+    const { accessToken } = await person(service, 'user', 'admin');
+    assert.ok(await isServed(small.client(SessionService, 'grpc', accessToken)));
+    for (const each of held) await each.leave();
+    await eventually(() => isServed(small.sessions));
+    leaving.abort();
+  });
+
   it('frees what it holds for a reader who has gone, and takes so many at once and no more', async () => {
     for (const protocol of PROTOCOLS) {
-      const small = await startReplica(service, { limits: { ...limits, maxWatchers: 2 } });
+      const places = { maxWatchers: 2, watcherShare: 1 };
+      const small = await startReplica(service, { limits: { ...limits, ...places } });
       const two = [await reader(small, { protocol }), await reader(small, { protocol })];
       const refused = await refusal(
         Array.fromAsync(small.client(SessionService, protocol).watchRevocations({})),

@@ -728,7 +728,8 @@ export const AuditService: GenService<{
    * `resync` means that the cursor is no longer valid: retention has deleted the events after it, or
    * the database was restored to an earlier state. All events that are kept follow.
    *
-   * Errors: OVERLOADED if this replica has as many readers as it accepts.
+   * Errors: OVERLOADED if this replica has as many readers as it accepts, or if a quarter of those are
+   * the caller's own.
    *
    * @generated from rpc countersign.v1.AuditService.WatchAuditEvents
    */

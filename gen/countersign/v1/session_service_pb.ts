@@ -779,6 +779,9 @@ export const SessionService: GenService<{
    * earlier ones. If the reader still takes nothing, the stream ends with RESOURCE_EXHAUSTED
    * (OVERLOADED).
    *
+   * One subject, or one address without a credential, may hold a quarter of a replica's places for
+   * readers. Errors: OVERLOADED beyond that, and if all places are taken.
+   *
    * Callers must hold `tokens.introspect`, or call from a network that the operator trusts.
    *
    * @generated from rpc countersign.v1.SessionService.WatchRevocations

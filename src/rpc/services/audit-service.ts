@@ -23,9 +23,10 @@ export function auditService(deps: Dependencies): ServiceImpl<typeof AuditServic
       return { ...page, events: page.events.map(auditEventMessage) };
     },
 
-    async *watchAuditEvents(request: WatchAuditEventsRequest, { signal }: HandlerContext) {
+    async *watchAuditEvents(request: WatchAuditEventsRequest, context: HandlerContext) {
       const watch = { filters: filtersOf(request.filters), cursor: request.cursor };
-      for await (const news of watchAuditEvents(deps, watch, signal)) yield newsMessage(news);
+      const told = watchAuditEvents(deps, callerOf(context), watch);
+      for await (const news of told) yield newsMessage(news);
     },
 
     async *verifyAuditChain({ knownHead, onlyAfterKnownHead }, context) {

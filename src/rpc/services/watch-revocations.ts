@@ -11,6 +11,7 @@ import type { SeenRevocation } from '../../revocations/revocation-log.ts';
 import type { RevocationTarget } from '../../revocations/revocation-target.ts';
 import type { WatchEvent } from '../../revocations/revocation-watcher.ts';
 import { watchRevocations as watch } from '../../revocations/watch-revocations.ts';
+import { callerOf } from '../call.ts';
 import type { Dependencies } from './dependencies.ts';
 
 type Response = MessageInitShape<typeof WatchRevocationsResponseSchema>;
@@ -19,9 +20,9 @@ type Response = MessageInitShape<typeof WatchRevocationsResponseSchema>;
 export function watchRevocations(deps: Dependencies) {
   return async function* (
     { cursor }: WatchRevocationsRequest,
-    { signal }: HandlerContext,
+    context: HandlerContext,
   ): AsyncGenerator<Response> {
-    for await (const event of watch(deps, cursor, signal)) yield answer(event);
+    for await (const event of watch(deps, callerOf(context), cursor)) yield answer(event);
   };
 }
 
