@@ -208,6 +208,7 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
     tokens,
     keys,
     revocations,
+    outages: revocations.outages,
     roles,
     outbox,
     database: new Database(sql, clock, { outbox, revocations }),

@@ -3,6 +3,7 @@ import { addMs, type Clock } from '../platform/clock.ts';
 import { FollowedTable } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
 import type { NewsListeners } from '../platform/news.ts';
+import { Outages } from '../platform/outages.ts';
 import type { Hints } from '../platform/redis-hints.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
@@ -42,6 +43,8 @@ export class RevocationFeed extends FollowedTable {
   readonly listeners: NewsListeners = new Map();
   /** The same for other memories of this replica, which do not count as watchers. */
   readonly followers = new Set<() => void>();
+  /** When this replica could not look: it looks all the time, on the connections that calls use. */
+  readonly outages = new Outages();
   readonly #parts: FeedParts;
   readonly #memory = new RevocationMemory();
 
@@ -123,6 +126,7 @@ export class RevocationFeed extends FollowedTable {
     const grown = this.#memory.take(found, clock.now().getTime());
     this.#dropKeys(found.map(({ target }) => target));
     this.lookedAtMicros = lookedAtMicros;
+    this.outages.noteContact(lookedAtMicros / 1000);
     if (!grown) return;
     for (const follower of this.followers) follower();
     void this.#wakeListeners();

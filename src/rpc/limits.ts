@@ -35,6 +35,8 @@ export const LIMITS = {
   watcherShare: 1 / 4,
   /** How many revocations one of them may be behind before it has to start again. */
   watcherBacklog: 1000,
+  /** How long a client that lost the answer to a refresh may ask again (S06); longer after an outage (S14). */
+  refreshGraceMs: 10_000,
   /** A connection without a call. */
   idleTimeoutMs: 5 * 60_000,
   /** After this time a client is told to connect again, so that it finds new replicas. */

@@ -6,6 +6,7 @@ import type { Caller } from '../platform/caller.ts';
 import { addMs } from '../platform/clock.ts';
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
+import type { Outages } from '../platform/outages.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
@@ -20,23 +21,25 @@ import { sessionsIn } from './session.repository.ts';
 import { type RefreshedSession, sessionRefreshesIn } from './session-refresh.repository.ts';
 import type { IssuedTokens, TokenIssuer } from './token-issuer.ts';
 
-/** How long a client that lost the answer may ask again (S06). */
-const GRACE_MS = 10_000;
+type Needs = {
+  database: Database;
+  keyring: Keyring;
+  tokens: { sessionIdleTtlMs: number };
+  tokenIssuer: TokenIssuer;
+  outages: Outages;
+  limits: { refreshGraceMs: number };
+};
 
 /**
  * Exchanges a refresh token for the next pair of tokens, in one statement.
  *
  * A token has one successor (S05). Presented again within the grace time it yields the same successor,
- * as long as that has not been used (S06). Presented later it ends the session, which is audited and
- * mailed (S07). The roles are read again, so that nothing survives that was taken away (S08).
+ * as long as that has not been used (S06). The time is the database's, and begins again after an outage
+ * (S14). Presented later it ends the session, which is audited and mailed
+ * (S07). The roles are read again, so that nothing survives that was taken away (S08).
  */
 export async function refreshToken(
-  needs: {
-    database: Database;
-    keyring: Keyring;
-    tokens: { sessionIdleTtlMs: number };
-    tokenIssuer: TokenIssuer;
-  },
+  needs: Needs,
   caller: Caller,
   presented: string,
 ): Promise<IssuedTokens> {
@@ -66,7 +69,7 @@ export async function refreshToken(
  */
 async function judge(
   tx: Transaction,
-  { keyring, tokens }: { keyring: Keyring; tokens: { sessionIdleTtlMs: number } },
+  { keyring, tokens, outages, limits }: Needs,
   token: RefreshSecret,
 ): Promise<{ session: RefreshedSession; successor: RefreshSecret }> {
   const { em, now } = tx;
@@ -78,17 +81,17 @@ async function judge(
   if (!session.isLive(now, tokens.sessionIdleTtlMs)) {
     throw refused('TOKEN_EXPIRED', 'the session is over; sign in again');
   }
-  const current = await sessionRefreshesIn(em).findRefreshed(session.id);
-  if (!current || token.generation === session.refreshGeneration) {
+  const last = await sessionRefreshesIn(em).findRefreshed(session.id);
+  if (!last || token.generation === session.refreshGeneration) {
     throw refused('TOKEN_REVOKED', 'the account may not sign in');
   }
   const successor = successorOf(keyring, token, session.refreshKeyVersion);
   const isUnused =
     successor.generation === session.refreshGeneration &&
     equalInConstantTime(refreshHash(keyring, successor), session.refreshHash);
-  if (isUnused && now <= addMs(session.refreshedAt, GRACE_MS)) {
-    return { session: current, successor };
-  }
+  const { rotatedMs, nowMs } = last;
+  const graceEnd = outages.endOf(rotatedMs, limits.refreshGraceMs, nowMs);
+  if (isUnused && nowMs <= graceEnd) return { session: last.session, successor };
   await raiseAlarm(tx, keyring, session, account);
   throw tx.refusal(
     refused(

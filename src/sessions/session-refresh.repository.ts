@@ -31,6 +31,11 @@ type Row = Omit<RefreshedSession, 'authTime' | 'refreshedAt' | 'expiresAt'> & {
   expiresAt: string;
 };
 
+/** A session after its last exchange: when that was, and the time now, both by the database's clock. */
+export type LastExchange = { session: RefreshedSession; rotatedMs: number; nowMs: number };
+
+const MILLIS = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`;
+
 const OWNER = `
   s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
   s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
@@ -42,12 +47,14 @@ export class SessionRefreshRepository extends Repository<Session> {
    * Replaces the live refresh token by its successor, in one statement. Returns undefined if the
    * presented token is not live, the session is over, or its owner may not sign in. Of several calls at
    * once, one replaces it; the others wait for its row and then no longer match.
+   *
+   * A statement that the database runs late, after a freeze, is recorded with the time when it ran.
    */
   async rotate(rotation: Rotation): Promise<RefreshedSession | undefined> {
     const rows = await this.query<Row>(
       `update sessions s
        set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
-           refresh_key_version = $6, refreshed_at = $7
+           refresh_key_version = $6, refreshed_at = greatest($7, clock_timestamp())
        from accounts a
        where s.id = $1 and s.refresh_generation = $2 and s.refresh_hash = $3
          and s.refresh_key_version = $4 and s.ended_at is null and s.expires_at > $7
@@ -68,13 +75,19 @@ export class SessionRefreshRepository extends Repository<Session> {
   }
 
   /** The session in the shape that `rotate` returns; undefined if its owner may not sign in. */
-  async findRefreshed(sessionId: string): Promise<RefreshedSession | undefined> {
-    const rows = await this.query<Row>(
-      `select ${OWNER} from sessions s join accounts a on a.id = s.account_id
+  async findRefreshed(sessionId: string): Promise<LastExchange | undefined> {
+    const rows = await this.query<Row & { rotatedMs: number; nowMs: number }>(
+      `select ${OWNER}, ${MILLIS('coalesce(s.rotated_at, s.refreshed_at)')} as "rotatedMs",
+         ${MILLIS('clock_timestamp()')} as "nowMs"
+       from sessions s join accounts a on a.id = s.account_id
        where s.id = $1 and a.state = 'active'`,
       [sessionId],
     );
-    return rows.map(refreshed)[0];
+    return rows.map(({ rotatedMs, nowMs, ...row }) => ({
+      session: refreshed(row),
+      rotatedMs: Number(rotatedMs),
+      nowMs: Number(nowMs),
+    }))[0];
   }
 }
 

@@ -25,6 +25,8 @@ const SessionSchema = defineEntity({
     refreshKeyVersion: p.smallint(),
     /** When the live refresh token was issued, which is when the session was last used. */
     refreshedAt: p.datetime().columnType('timestamptz'),
+    /** The same by the database's clock, set by a trigger. Null before the first exchange. */
+    rotatedAt: p.datetime().columnType('timestamptz').nullable(),
   },
 });
 

@@ -18,3 +18,6 @@ export const WATCHERS = scale('WATCHERS', 200, 2000);
 export const EVENTS = scale('EVENTS', 20_000, 1_000_000);
 /** Pairs of calls of which the durations are compared; none: durations tell nothing on a busy machine. */
 export const TIMING_PAIRS = scale('COUNTERSIGN_TEST_TIMING_PAIRS', 0, 2000);
+/** How long (ms) a refresh token may be presented again, and outages of the database as multiples. */
+export const GRACE_MS = scale('GRACE_MS', 5000, 10_000);
+export const OUTAGES = isLong ? [0.3, 1.2, 4] : [1.5];

@@ -10,6 +10,7 @@ import type { PasswordPolicy } from '../../passwords/password-policy.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Keyring } from '../../platform/crypto.ts';
 import type { Log } from '../../platform/log.ts';
+import type { Outages } from '../../platform/outages.ts';
 import type { RevocationFeed } from '../../revocations/revocation-feed.ts';
 import type { TokenIssuer, TokenSettings } from '../../sessions/token-issuer.ts';
 import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts';
@@ -34,6 +35,8 @@ export type Dependencies = {
   verifying: Set<symbol>;
   keys: KeySet;
   revocations: RevocationFeed;
+  /** When this replica could not reach the database. */
+  outages: Outages;
   roles: RoleBook;
   tokens: TokenSettings;
   tokenIssuer: TokenIssuer;

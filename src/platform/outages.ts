@@ -1,0 +1,43 @@
+/** So long without contact (ms) is an outage: contacts are a fraction of a second apart. */
+const LEAST_MS = 1000;
+/** What is remembered: enough for whoever waited through several outages in a row. */
+const REMEMBERED = 100;
+
+type Outage = { from: number; until: number };
+
+/**
+ * The times when this replica had no contact with the database, whatever the cause: a database that was
+ * frozen or away, a stalled connection, or a process that was not running. All times are milliseconds
+ * since 1970 by the database's clock.
+ */
+export class Outages {
+  readonly #past: Outage[] = [];
+  #lastContact: number | undefined;
+
+  /** Notes that the database answered, and what its clock said. */
+  noteContact(at: number): void {
+    const last = this.#lastContact;
+    this.#lastContact = at;
+    if (last === undefined || at - last < LEAST_MS) return;
+    this.#past.push({ from: last, until: at });
+    if (this.#past.length > REMEMBERED) this.#past.shift();
+  }
+
+  /**
+   * Returns the end of a time of `ms` that began at `start` and begins again after each outage that falls
+   * into it: whoever was cut off has the whole time to come back. `now` is the present.
+   */
+  endOf(start: number, ms: number, now: number): number {
+    let end = start + ms;
+    for (const { from, until } of [...this.#past, ...this.#present(now)]) {
+      if (from <= end && until > start) end = Math.max(end, until + ms);
+    }
+    return end;
+  }
+
+  /** The outage whose end has not been noted yet, if there is one. */
+  #present(now: number): Outage[] {
+    const from = this.#lastContact;
+    return from !== undefined && now - from >= LEAST_MS ? [{ from, until: now }] : [];
+  }
+}
