@@ -308,7 +308,7 @@ export const settings = {
   COUNTERSIGN_DB_STATEMENT_TIMEOUT: withDefault(
     duration,
     '800ms',
-    'How long a call waits for the database; the server ends a statement that takes longer.',
+    'How long a call waits for the database, 30s at most; the server ends a statement that takes longer.',
   ),
   COUNTERSIGN_DB_IDLE_TIMEOUT: withDefault(
     duration,

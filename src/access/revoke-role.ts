@@ -23,7 +23,10 @@ export function revokeRole(
     const holder = await lockHolder(tx.em, holderName);
     await requireNow(tx, ['roles.write', ...(await rolesIn(tx.em).permissionsOf([name]))]);
     const before = holder.roles;
-    if (!before.includes(name)) return before;
+    if (!before.includes(name)) {
+      await tx.repeatRevocation([{ kind: 'subject', id: holder.id }]);
+      return before;
+    }
     if (name === ADMIN_ROLE && holder instanceof Account) await refuseLastAdmin(tx.em, holder);
     holder.roles = before.filter((each) => each !== name);
     holder.updatedAt = tx.now;

@@ -1,5 +1,12 @@
 import { Repository } from '../platform/repository.ts';
 import { type EntityManager, timestamp } from '../platform/sql.ts';
+import {
+  PLACE,
+  placeOf,
+  placeParameters,
+  type TablePlace,
+  unseen,
+} from '../platform/table-place.ts';
 import { ApiKey } from './api-key.entity.ts';
 import {
   type KeyLimit,
@@ -45,7 +52,7 @@ type Row = Omit<KeyRow, 'secret' | 'previous' | 'limit' | 'expiresAt' | 'revoked
   revokedAt: string | null;
 };
 
-const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
+type LookRow = { lookedAt: string; horizon: string; id: string | null; version: number };
 
 /** The statements by which API keys are verified. */
 export class ApiKeyCheckRepository extends Repository<ApiKey> {
@@ -69,18 +76,18 @@ export class ApiKeyCheckRepository extends Repository<ApiKey> {
   }
 
   /**
-   * Returns the keys that have changed since a moment (microseconds by the database's clock), and the
-   * time of this look. If `since` is undefined, returns only the time.
+   * Returns the keys whose changes the last look may not have seen, and the place of this look. If there
+   * was none, returns only the place.
    */
-  async look(since: number | undefined): Promise<{ lookedAtMicros: number; found: ChangedKey[] }> {
-    const rows = await this.query<{ lookedAt: string; id: string | null; version: number }>(
-      `select look.at as "lookedAt", k.id, k.version
-       from (select ${MICROS('statement_timestamp()')} as at) look
-       left join api_keys k on k.changed_at > to_timestamp($1::bigint / 1000000.0)`,
-      [since === undefined ? null : Math.max(Math.floor(since), 0)],
+  async look(last: TablePlace | undefined): Promise<{ place: TablePlace; found: ChangedKey[] }> {
+    const rows = await this.query<LookRow>(
+      `select look.*, k.id, k.version
+       from (select ${PLACE}) look
+       left join api_keys k on ${unseen('k', 'changed_at')}`,
+      last ? placeParameters(last) : [null, null, null],
     );
-    const found = rows.filter((row): row is typeof row & ChangedKey => row.id !== null);
-    return { lookedAtMicros: Number(rows[0]?.lookedAt), found };
+    const found = rows.filter((row): row is LookRow & ChangedKey => row.id !== null);
+    return { place: placeOf(rows[0]), found };
   }
 
   /**

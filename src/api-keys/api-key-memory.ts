@@ -3,6 +3,7 @@ import { FollowedTable } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
 import type { Hints } from '../platform/redis-hints.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { TablePlace } from '../platform/table-place.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { apiKeyChecksIn } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
@@ -28,7 +29,7 @@ export class ApiKeyMemory extends FollowedTable {
       key.stale = true;
     },
   });
-  #lookedAtMicros: number | undefined;
+  #place: TablePlace | undefined;
 
   constructor(parts: {
     database: SqlDatabase;
@@ -71,15 +72,13 @@ export class ApiKeyMemory extends FollowedTable {
   }
 
   protected override async readChanges(): Promise<void> {
-    const last = this.#lookedAtMicros;
-    const since = last === undefined ? undefined : last - this.overlapMs * 1000;
-    const { lookedAtMicros, found } = await this.#database.read((em) =>
-      apiKeyChecksIn(em).look(since),
+    const { place, found } = await this.#database.read((em) =>
+      apiKeyChecksIn(em).look(this.#place),
     );
     for (const { id, version } of found) {
       const known = this.#keys.peek(id);
       if (known && known.row.version < version) this.#keys.delete(id);
     }
-    this.#lookedAtMicros = lookedAtMicros;
+    this.#place = place;
   }
 }

@@ -113,6 +113,11 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     return rows.map(({ id }) => id);
   }
 
+  /** Has the replicas forget what they know of a key. */
+  async noteChanged(id: string): Promise<void> {
+    await this.query(`update api_keys set ${CHANGED} where id = $1`, [id]);
+  }
+
   /** Deletes some of the keys that ended before `before`. Returns whether there may be more. */
   async forgetOver(before: Date): Promise<boolean> {
     const gone = await this.query(

@@ -8,7 +8,7 @@ type WhoseKeys = { keyId?: string; ownerId: string; actor?: string; cause: Revoc
 
 /**
  * Revokes keys and all tokens that they were exchanged for, in the transaction of their cause. Keys
- * that are revoked already stay as they are. From the commit on this replica refuses them, and the
+ * that are revoked already stay as they are; a single one is announced again. From the commit on this replica refuses them, and the
  * others do within a second (S09).
  */
 export async function revokeKeys(
@@ -18,7 +18,10 @@ export async function revokeKeys(
 ): Promise<void> {
   const which = keyId === undefined ? { ownerId } : { id: keyId };
   const ids = await apiKeysIn(tx.em).revoke(which, tx.now);
-  if (ids.length === 0) return;
+  if (ids.length === 0) {
+    if (keyId !== undefined) await repeat(tx, apiKeyMemory, keyId);
+    return;
+  }
   for (const id of ids) {
     const details = { api_key_id: id, cause };
     tx.audit({ type: 'api_key.revoked', actor, subject: ownerId, details });
@@ -28,4 +31,11 @@ export async function revokeKeys(
     cause,
   );
   tx.afterCommit(() => apiKeyMemory.changed(ids));
+}
+
+/** Has the replicas look at a key again that was revoked before. */
+async function repeat(tx: Transaction, apiKeyMemory: ApiKeyMemory, id: string): Promise<void> {
+  await apiKeysIn(tx.em).noteChanged(id);
+  await tx.repeatRevocation([{ kind: 'api_key', id }]);
+  tx.afterCommit(() => apiKeyMemory.changed([id]));
 }

@@ -7,7 +7,7 @@ import { Jobs } from '../platform/jobs.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { masterKeyIn } from '../platform/master-key.ts';
 import { type Hints, noHints } from '../platform/redis-hints.ts';
-import type { SqlDatabase } from '../platform/sql-database.ts';
+import { MAX_TRANSACTION_MS, type SqlDatabase } from '../platform/sql-database.ts';
 import { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { openDatabase } from '../schema.ts';
 import { KeySet } from '../signing-keys/key-set.ts';
@@ -32,7 +32,7 @@ export type OnDatabase = {
 };
 
 /** A command may wait longer for the database than a call. */
-const LIMITS = { statementTimeoutMs: 30_000, acquireTimeoutMs: 10_000 };
+const LIMITS = { statementTimeoutMs: MAX_TRANSACTION_MS, acquireTimeoutMs: 10_000 };
 
 /**
  * Runs a command on the database that the service uses, without asking the service, which may be down.

@@ -1,10 +1,16 @@
 import { errorFields, type Log } from './log.ts';
 import type { Hints } from './redis-hints.ts';
-import type { SqlDatabase } from './sql-database.ts';
+import { MAX_TRANSACTION_MS, type SqlDatabase } from './sql-database.ts';
 
 /** S09 promises 99 of 100 revocations within a quarter of a second, also without Redis. */
 const POLL_MS = 150;
-const LEAST_OVERLAP_MS = 10_000;
+/** Looked at again each time, whatever transaction wrote it: servers that fail over forget some. */
+export const RECENT_MS = 10_000;
+/**
+ * Rows become visible when they commit, which is less than this later (ms) than their time stamp: a
+ * transaction of any program has `MAX_TRANSACTION_MS`, and its commit has as much again.
+ */
+export const OVERLAP_MS = 2 * MAX_TRANSACTION_MS + 10_000;
 /** After this long without a look at the table, memory alone is no longer trusted. */
 const STALE_AFTER_MS = 10_000;
 
@@ -15,11 +21,6 @@ export type FollowedTableDeps = { database: SqlDatabase; log: Log; hints: Hints 
  * and at once if another replica hints that it has changed something.
  */
 export abstract class FollowedTable {
-  /**
-   * Rows become visible when they commit, which may be this much later (ms) than their time stamp: a
-   * transaction and its commit each have the database's time limit.
-   */
-  readonly overlapMs: number;
   readonly #name: string;
   readonly #deps: FollowedTableDeps;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -29,7 +30,6 @@ export abstract class FollowedTable {
   constructor(name: 'api-keys' | 'revocations' | 'roles', deps: FollowedTableDeps) {
     this.#name = name;
     this.#deps = deps;
-    this.overlapMs = Math.max(LEAST_OVERLAP_MS, 2 * deps.database.limitMs);
   }
 
   /** Reads the table, and follows it from then on. */

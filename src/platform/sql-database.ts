@@ -8,6 +8,12 @@ import { openPostgres } from './postgres-database.ts';
 import { type EntityManager, query } from './sql.ts';
 import { withinTimeLimit } from './time-limit.ts';
 
+/**
+ * No transaction takes longer (ms), neither a replica's nor a command's, whatever is configured. Followers
+ * of tables rely on it: they look back further than that (src/platform/followed-table.ts).
+ */
+export const MAX_TRANSACTION_MS = 30_000;
+
 /** The database. Calls use `read` and `transaction`, background jobs `script`. */
 export class SqlDatabase {
   readonly kind: Engine['kind'];
@@ -26,7 +32,9 @@ export class SqlDatabase {
     this.limitMs = limitMs;
   }
 
-  static async open(options: DatabaseOptions): Promise<SqlDatabase> {
+  static async open(given: DatabaseOptions): Promise<SqlDatabase> {
+    const statementTimeoutMs = Math.min(given.statementTimeoutMs, MAX_TRANSACTION_MS);
+    const options = { ...given, statementTimeoutMs };
     const engine =
       options.url === undefined ? await openEmbedded(options) : openPostgres(options, options.url);
     const orm = await MikroORM.init({

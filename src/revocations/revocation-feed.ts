@@ -7,12 +7,13 @@ import { Outages } from '../platform/outages.ts';
 import type { Hints } from '../platform/redis-hints.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import { NOWHERE } from '../platform/table-place.ts';
 import { revocationsIn } from './revocation.repository.ts';
 import type { RevocationCause } from './revocation-cause.ts';
 import type { RevocationLog } from './revocation-log.ts';
 import { RevocationMemory } from './revocation-memory.ts';
 import type { CheckedToken } from './revocation-set.ts';
-import type { RevocationTarget } from './revocation-target.ts';
+import type { RepeatedTarget, RevocationTarget } from './revocation-target.ts';
 
 /** How many watchers are woken before other calls get their turn. */
 const WOKEN_AT_ONCE = 50;
@@ -37,8 +38,6 @@ type FeedParts = {
 export class RevocationFeed extends FollowedTable {
   /** How long a revocation stays on record by default (ms): until its last token has expired. */
   readonly keptMs: number;
-  /** When the last look was taken: microseconds by the database's clock. */
-  lookedAtMicros = 0;
   /** Called when the log has grown. */
   readonly listeners: NewsListeners = new Map();
   /** The same for other memories of this replica, which do not count as watchers. */
@@ -47,11 +46,17 @@ export class RevocationFeed extends FollowedTable {
   readonly outages = new Outages();
   readonly #parts: FeedParts;
   readonly #memory = new RevocationMemory();
+  #place = NOWHERE;
 
   constructor(parts: FeedParts) {
     super('revocations', parts);
     this.#parts = parts;
     this.keptMs = parts.accessTokenTtlMs + MARGIN_MS;
+  }
+
+  /** When the last look was taken: microseconds by the database's clock. */
+  get lookedAtMicros(): number {
+    return this.#place.atMicros;
   }
 
   /** The revocations in force, for watchers. */
@@ -117,16 +122,35 @@ export class RevocationFeed extends FollowedTable {
     return this.revoke(em, [{ kind: 'subject', id, notBefore }], cause);
   }
 
+  /**
+   * Announces again what has been revoked before and is asked for again: these targets, or all of a
+   * user or service account. Whoever asks again may have cause to think that somebody did not hear.
+   * Returns what to run after the commit.
+   */
+  async repeat(
+    em: EntityManager,
+    which: readonly RepeatedTarget[] | { subject: string },
+  ): Promise<() => void> {
+    const now = this.#parts.clock.now();
+    const revocations = revocationsIn(em);
+    await ('subject' in which
+      ? revocations.repeatAllOf(which.subject, now)
+      : revocations.repeat(which, now));
+    return () => {
+      void this.lookSoon();
+      this.tellOthers();
+    };
+  }
+
   protected override async readChanges(): Promise<void> {
     const { database, clock } = this.#parts;
-    const since = this.lookedAtMicros - this.overlapMs * 1000;
-    const { lookedAtMicros, found } = await database.read((em) =>
-      revocationsIn(em).look(since, clock.now()),
+    const { place, found } = await database.read((em) =>
+      revocationsIn(em).look(this.#place, clock.now()),
     );
     const grown = this.#memory.take(found, clock.now().getTime());
     this.#dropKeys(found.map(({ target }) => target));
-    this.lookedAtMicros = lookedAtMicros;
-    this.outages.noteContact(lookedAtMicros / 1000);
+    this.#place = place;
+    this.outages.noteContact(place.atMicros / 1000);
     if (!grown) return;
     for (const follower of this.followers) follower();
     void this.#wakeListeners();

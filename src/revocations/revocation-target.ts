@@ -7,6 +7,9 @@ export type RevocationTarget =
   | { kind: 'session' | 'token' | 'api_key' | 'signing_key'; id: string }
   | { kind: 'subject'; id: string; notBefore: Date };
 
+/** What a revocation that is announced again concerns. */
+export type RepeatedTarget = { kind: RevocationTarget['kind']; id: string };
+
 /** A revocation in the table. */
 export type RecordedRevocation = {
   rowId: string;

@@ -1,5 +1,6 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
+import { OVERLAP_MS } from '../platform/followed-table.ts';
 import { NewsReader } from '../platform/news.ts';
 import { formatCursor, parseCursor } from './revocation-cursor.ts';
 import type { RevocationFeed } from './revocation-feed.ts';
@@ -21,7 +22,7 @@ export type WatchParts = {
   clock: Clock;
   revocations: Pick<
     RevocationFeed,
-    'log' | 'listeners' | 'isStale' | 'lookedAtMicros' | 'keptMs' | 'overlapMs' | 'lookAfresh'
+    'log' | 'listeners' | 'isStale' | 'lookedAtMicros' | 'keptMs' | 'lookAfresh'
   >;
   limits: WatchLimits;
 };
@@ -66,7 +67,7 @@ export class RevocationWatcher {
     this.#resync = micros === undefined;
     this.#cursor = micros ?? 0;
     // Rows appear a little out of order: one stamped before the cursor may have appeared after it.
-    this.#since = this.#cursor - this.#parts.revocations.overlapMs * 1000;
+    this.#since = this.#cursor - OVERLAP_MS * 1000;
     this.#seq = 0;
     this.#firstSeq = log.lastSeq;
     this.#caughtUp = false;

@@ -1,8 +1,15 @@
 import { v7 as uuidv7 } from 'uuid';
 import { Repository } from '../platform/repository.ts';
 import { type EntityManager, timestamp } from '../platform/sql.ts';
+import {
+  PLACE,
+  placeOf,
+  placeParameters,
+  type TablePlace,
+  unseen,
+} from '../platform/table-place.ts';
 import { Revocation } from './revocation.entity.ts';
-import type { RecordedRevocation, RevocationTarget } from './revocation-target.ts';
+import type { RecordedRevocation, RepeatedTarget, RevocationTarget } from './revocation-target.ts';
 
 const FORGET_BATCH = 1000;
 /** Of how many holders of a role the tokens are revoked in one statement, while an operator waits. */
@@ -10,6 +17,7 @@ const MAX_HOLDERS = 10_000;
 
 type Row = {
   lookedAt: string;
+  horizon: string;
   id: string | null;
   kind: string;
   target: string;
@@ -20,27 +28,26 @@ type Row = {
   expiresAt: string;
 };
 
-/** What a look at the table found, and when: microseconds by the database's clock. */
-export type RevocationLook = { lookedAtMicros: number; found: RecordedRevocation[] };
+/** What a look at the table found, and the place that the follower has then. */
+export type RevocationLook = { place: TablePlace; found: RecordedRevocation[] };
 
 const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
 
 const LOOK = `
-  select look.at as "lookedAt", r.id, r.kind, r.target, r.not_before as "notBefore", r.cause,
+  select look.*, r.id, r.kind, r.target, r.not_before as "notBefore", r.cause,
     r.created_at as "createdAt", ${MICROS('r.created_at')} as "createdAtMicros",
     r.expires_at as "expiresAt"
-  from (select ${MICROS('statement_timestamp()')} as at) look
-  left join revocations r
-    on r.created_at > to_timestamp($1::bigint / 1000000.0) and r.expires_at > $2
+  from (select ${PLACE}) look
+  left join revocations r on ${unseen('r', 'created_at')} and r.expires_at > $4
   order by r.created_at, r.id`;
 
 /** The statements on revocations. */
 export class RevocationRepository extends Repository<Revocation> {
-  /** Finds the revocations in force that were stamped after a moment (microseconds), oldest first. */
-  async look(sinceMicros: number, now: Date): Promise<RevocationLook> {
-    const rows = await this.query<Row>(LOOK, [Math.max(Math.floor(sinceMicros), 0), now]);
+  /** Finds the revocations in force that the last look may not have seen, oldest first. */
+  async look(last: TablePlace, now: Date): Promise<RevocationLook> {
+    const rows = await this.query<Row>(LOOK, [...placeParameters(last), now]);
     const found = rows.map(recorded).filter((each) => each !== undefined);
-    return { lookedAtMicros: Number(rows[0]?.lookedAt), found };
+    return { place: placeOf(rows[0]), found };
   }
 
   /** Records revocations in the transaction of their cause. */
@@ -84,6 +91,40 @@ export class RevocationRepository extends Repository<Revocation> {
        )`,
       [role, notBefore, activeSince, cause, expiresAt],
     );
+  }
+
+  /**
+   * Records the latest of each of these revocations again, if it is still in force, so that whoever
+   * missed it hears of it: at most once a second. Nothing more is revoked than was before.
+   */
+  async repeat(targets: readonly RepeatedTarget[], now: Date): Promise<void> {
+    await this.query(
+      `insert into revocations (id, kind, target, not_before, cause, expires_at)
+       select distinct on (r.kind, r.target) gen_random_uuid(), r.kind, r.target, r.not_before, r.cause,
+         r.expires_at
+       from unnest($1::text[], $2::text[]) as t (kind, target)
+       join revocations r on r.kind = t.kind and r.target = t.target and r.expires_at > $3
+       where not exists (
+         select 1 from revocations n where n.kind = t.kind and n.target = t.target
+           and n.created_at > clock_timestamp() - interval '1 second'
+       )
+       order by r.kind, r.target, r.not_before desc nulls last, r.expires_at desc`,
+      [targets.map(({ kind }) => kind), targets.map(({ id }) => id), now],
+    );
+  }
+
+  /** The same for whatever of a user or service account has been revoked: itself, sessions and keys. */
+  async repeatAllOf(subject: string, now: Date): Promise<void> {
+    const rows = await this.query<RepeatedTarget>(
+      `select 'subject' as kind, $1::text as id
+       union all
+       select 'session', id::text from sessions where account_id = $1::uuid and ended_at is not null
+       union all
+       select 'api_key', id::text from api_keys
+       where $1::uuid in (account_id, service_account_id) and revoked_at is not null`,
+      [subject],
+    );
+    await this.repeat(rows, now);
   }
 
   /** Deletes some of the rows whose tokens have all expired. Returns whether there may be more. */

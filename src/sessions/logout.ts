@@ -21,7 +21,9 @@ export async function logout(
   if (!sessionId) return;
   await database.transaction(caller, async (tx) => {
     const accountId = await sessionsIn(tx.em).end(sessionId, 'logout', tx.now);
-    if (accountId === undefined) return;
+    if (accountId === undefined) {
+      return tx.repeatRevocation([{ kind: 'session', id: sessionId }]);
+    }
     tx.audit({
       type: 'session.ended',
       actor: accountId,

@@ -11,6 +11,7 @@ export function revokeOtherSessions(
   return database.transaction(caller, async (tx) => {
     // Two of these calls at once must not each end only some of the sessions.
     await accountsIn(tx.em).lockOwn(caller.subject);
+    await tx.repeatRevocation({ subject: caller.subject });
     return endSessions(tx, caller.subject, 'session_revoked', { except: caller.sessionId });
   });
 }

@@ -22,7 +22,9 @@ export async function revokeSession(
     if (!session || !(isOwn || holds(caller, 'sessions.revoke'))) throw noSuchSession();
     const cause = 'session_revoked';
     const subject = await sessions.end(sessionId, cause, tx.now);
-    if (subject === undefined) return;
+    if (subject === undefined) {
+      return tx.repeatRevocation([{ kind: 'session', id: sessionId }]);
+    }
     tx.audit({ type: 'session.ended', subject, details: { session_id: sessionId, cause } });
     await tx.revoke([{ kind: 'session', id: sessionId }], cause);
   });

@@ -54,6 +54,7 @@ async function revoke(
   const key = keys.find(({ id }) => id === keyId);
   if (!key) {
     const revokedKey = viewOfRevoked(await revokedBefore(tx, keyId));
+    await tx.repeatRevocation([{ kind: 'signing_key', id: keyId }]);
     return { revokedKey, activeKey: viewOf(await activeKey(tx), accessTokenTtlMs) };
   }
   requireMasterKey(keyring, keys);

@@ -8,7 +8,7 @@ import type { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { RevocationCause } from '../revocations/revocation-cause.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
-import type { RevocationTarget } from '../revocations/revocation-target.ts';
+import type { RepeatedTarget, RevocationTarget } from '../revocations/revocation-target.ts';
 
 /** Thrown by a transaction's work to refuse the call but keep what the work has written. */
 export class Refusal extends Error {
@@ -82,6 +82,14 @@ export class Transaction {
   ): Promise<void> {
     if (targets.length === 0) return;
     this.afterCommit(await this.#revocations.revoke(this.em, targets, cause, keptMs));
+  }
+
+  /**
+   * Announces again what was revoked before: for a call that repeats a revocation and finds nothing left
+   * to change.
+   */
+  async repeatRevocation(which: readonly RepeatedTarget[] | { subject: string }): Promise<void> {
+    this.afterCommit(await this.#revocations.repeat(this.em, which));
   }
 
   /** Revokes everything that was issued to a user or service account up to now. */

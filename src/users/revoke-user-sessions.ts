@@ -11,6 +11,7 @@ export function revokeUserSessions(
 ): Promise<number> {
   return database.transaction(caller, async (tx) => {
     const { id } = await accountsIn(tx.em).lockUser(userId);
+    await tx.repeatRevocation({ subject: id });
     return endSessions(tx, id, 'session_revoked');
   });
 }

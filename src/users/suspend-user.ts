@@ -25,7 +25,8 @@ export function suspendUser(
   return database.transaction(caller, async (tx) => {
     const account = await accountsIn(tx.em).lockUser(userId);
     await requireReach(tx, 'users.write', account);
-    if (account.state !== 'suspended') await suspend(tx, account, reason);
+    if (account.state === 'suspended') await tx.repeatRevocation({ subject: account.id });
+    else await suspend(tx, account, reason);
     return showUser(tx.em, account.id, tx.now);
   });
 }

@@ -78,7 +78,7 @@ describe('WatchRevocations', () => {
 
   it('goes on from a cursor on another replica: what was missed comes, what was told long ago does not', async () => {
     const long = randomUUID();
-    await revoke(service, 'session', long, { ago: '1 minute' });
+    await revoke(service, 'session', long, { ago: '2 minutes' });
     const late = await startReplica(service, { limits });
     const other = await startReplica(service, { limits });
     const first = await reader(late);
