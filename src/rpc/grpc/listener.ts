@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
 import { type Address, formatAddress, type TlsFiles } from '../../platform/net.ts';
+import type { CallerMemory } from '../caller-memory.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
+import { errors } from '../interceptors/errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
 import { beginCalls } from './begin-call.ts';
+import { HealthService } from './health.ts';
 import {
   http2ServerOptions,
   http2Servers,
@@ -24,10 +26,10 @@ import { answerUnknownMethods } from './unknown-methods.ts';
 /** The gRPC listener: our services with health and reflection, on @grpc/grpc-js. */
 export class GrpcListener {
   readonly #server: grpc.Server;
-  readonly #health: HealthImplementation;
-  readonly #names: string[];
+  readonly #health: HealthService;
   readonly #tls: TlsFiles | undefined;
   readonly #limits: Limits;
+  readonly #memory: CallerMemory;
   readonly #fastPath: UnaryFastPath | undefined;
   readonly #unknown: UnknownInternals;
   /** Undefined if they are not known. */
@@ -37,31 +39,29 @@ export class GrpcListener {
     serving: Serving,
     { tls, unaryFastPath }: { tls: TlsFiles | undefined; unaryFastPath: boolean },
   ) {
-    const { services, limits, log } = serving;
+    const { services, limits, log, memory } = serving;
     // It would write headers that it can't read, credentials among them, to standard error.
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);
     this.#tls = tls;
     this.#limits = limits;
+    this.#memory = memory;
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
-    this.#names = ['', ...services.map(({ descriptor }) => descriptor.typeName)];
     this.#server = new grpc.Server({
       ...serverOptions(limits),
       interceptors: [beginCalls(serving, this.#unknown)],
     });
     for (const service of services) addConnectService(this.#server, service, serving);
-    this.#health = new HealthImplementation();
-    this.#health.addToServer(this.#server);
-    this.setServing(false);
+    this.#health = new HealthService(services.map(({ descriptor }) => descriptor.typeName));
+    // Without our access rules, rate limits and a log line for each of the many calls.
+    addConnectService(this.#server, this.#health.service, { ...serving, interceptors: [errors] });
     reflection(services.map(({ descriptor }) => descriptor.file)).addToServer(this.#server);
     this.#completeServer();
   }
 
   /** Sets what `grpc.health.v1` says of every service. */
   setServing(serving: boolean): void {
-    for (const name of this.#names) {
-      this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
-    }
+    this.#health.setServing(serving);
   }
 
   /** Returns the port that it listens on. */
@@ -115,7 +115,8 @@ export class GrpcListener {
     this.#sockets = sockets;
     for (const http2 of servers) {
       dispatchStreams(http2, this.#fastPath, countStream);
-      guardHttp2(http2, this.#limits);
+      guardHttp2(http2, this.#limits, this.#memory);
+      http2.maxConnections = this.#limits.maxConnections;
       http2.on('connection', (socket: Socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
