@@ -237,10 +237,10 @@ export const settings = {
     '',
     'Networks whose `X-Forwarded-For` and `Forwarded` are believed (CIDRs, by comma). If both come and differ, or none can be read, the caller has no address that opens anything.',
   ),
-  COUNTERSIGN_ALLOWED_HOSTS: withDefault(
-    list,
-    '',
-    'Host names that HTTP requests may name (by comma). Empty: any.',
+  COUNTERSIGN_ALLOWED_HOSTS: setting(
+    list.optional(),
+    "embedded: localhost, 127.0.0.1, [::1] and COUNTERSIGN_PUBLIC_URL's host; otherwise any",
+    'Host names that HTTP requests may name, on any port (by comma). Other names are refused, so that no page can have its own name resolve to the service (DNS rebinding).',
   ),
   COUNTERSIGN_CORS_ORIGINS: withDefault(
     list.refine((origins) => origins.every((o) => URL.canParse(o) && new URL(o).origin === o), {
@@ -355,6 +355,7 @@ export type Config = Readonly<{
   mailFrom: string;
   trustedCallers: readonly string[];
   trustedProxies: readonly string[];
+  /** Empty: any. */
   allowedHosts: readonly string[];
   corsOrigins: readonly string[];
   /** Undefined: what follows from the public URL and the CORS origins. */
@@ -489,7 +490,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     trustedCallers:
       v.COUNTERSIGN_TRUSTED_CALLERS ?? (v.DATABASE_URL === undefined ? ['127.0.0.0/8', '::1'] : []),
     trustedProxies: v.COUNTERSIGN_TRUSTED_PROXIES,
-    allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS,
+    allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS ?? defaultHosts(v.DATABASE_URL, publicUrl),
     corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,
     passkeys: { rpId: v.COUNTERSIGN_PASSKEY_RP_ID, origins: v.COUNTERSIGN_PASSKEY_ORIGINS },
     rateLimits: v.COUNTERSIGN_RATE_LIMITS,
@@ -514,6 +515,13 @@ function assemble(v: Values, files: readonly string[]): Config {
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
     files: [...files, ...tlsFiles.filter((file) => file !== undefined)],
   };
+}
+
+/** The embedded default answers on its own machine, where any page of a browser can reach it. */
+function defaultHosts(databaseUrl: string | undefined, publicUrl: string | undefined): string[] {
+  if (databaseUrl !== undefined) return [];
+  const own = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
+  return ['localhost', '127.0.0.1', '[::1]', ...own];
 }
 
 /** The variables with `COUNTERSIGN_` that no setting has: typing errors, or of another version. */

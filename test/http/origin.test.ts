@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { before, describe, it } from 'node:test';
+import { readConfig } from '../../src/config.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { type Service, startService } from '../harness/service.ts';
 
 const ORIGIN = 'https://app.example.com';
@@ -50,6 +52,30 @@ describe('origins and hosts', () => {
     assert.equal(await statusFor(service.app.httpAddress, 'id.example:443'), 200);
     assert.equal(await statusFor(service.app.httpAddress, 'ID.example'), 200);
     assert.equal(await statusFor(service.app.httpAddress, 'rebound.example'), 421);
+  });
+});
+
+describe('the embedded default', () => {
+  it('A07 answers to loopback names and its public one, whatever name a page has resolve to it', async () => {
+    const service = await startService({
+      env: {
+        DATABASE_URL: '',
+        COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
+        COUNTERSIGN_PUBLIC_URL: 'https://id.example:8443/',
+      },
+    });
+    const { httpAddress } = service.app;
+    for (const host of ['localhost', 'LOCALHOST:8080', httpAddress, '[::1]:1', 'id.example']) {
+      assert.equal(await statusFor(httpAddress, host), 200, host);
+    }
+    for (const host of ['rebound.example', 'localhost.rebound.example:80', '127.0.0.1.nip.io']) {
+      assert.equal(await statusFor(httpAddress, host), 421, host);
+    }
+  });
+
+  it('answers to the names that it is given instead', async () => {
+    const embedded = { DATABASE_URL: '', COUNTERSIGN_ALLOWED_HOSTS: 'mine.example' };
+    assert.deepEqual(readConfig(embedded, () => '').allowedHosts, ['mine.example']);
   });
 });
 
