@@ -9,6 +9,7 @@ import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
 import { RoleBook } from './access/role-book.ts';
 import { ApiKeyMemory } from './api-keys/api-key-memory.ts';
 import { KeyLimits } from './api-keys/key-limits.ts';
+import { KeyLookups } from './api-keys/key-lookups.ts';
 import { KeyUsage } from './api-keys/key-usage.ts';
 import { ApiKeyVerifier } from './api-keys/verify-api-key.ts';
 import { AuditQueue } from './audit/audit-queue.ts';
@@ -204,7 +205,9 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
   const passwords = new PasswordHasher(config.argon2);
   const strength = new PasswordStrength();
   const passwordPolicy = buildPasswordPolicy(config, log, strength);
-  const judges = { ...follower, roles, revocations, apiKeyMemory, keyLimits, keyUsage };
+  const keyLookups = new KeyLookups(config.rateLimits);
+  const following = { ...follower, roles, revocations, apiKeyMemory };
+  const judges = { ...following, keyLimits, keyLookups, keyUsage };
   return {
     ...buildMail(config, clock),
     tokens,

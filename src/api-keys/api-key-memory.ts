@@ -9,6 +9,9 @@ import { apiKeyChecksIn } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
 const KNOWN_KEYS = 100_000;
+/** How many secrets are remembered that are no key's, and for how long (ms). */
+const UNKNOWN_SECRETS = 10_000;
+const UNKNOWN_MS = 2000;
 
 /** A secret that was verified: its key, and until when (ms) the secret works. */
 export type KnownSecret = { key: KnownKey; untilMs: number };
@@ -30,6 +33,8 @@ export class ApiKeyMemory extends FollowedTable {
     },
   });
   #place: TablePlace | undefined;
+  /** Wrong secrets of existing keys too: who asks twice does not learn which ids exist (A02). */
+  readonly #unknown = new LRUCache<string, true>({ max: UNKNOWN_SECRETS, ttl: UNKNOWN_MS });
 
   constructor(parts: {
     database: SqlDatabase;
@@ -51,6 +56,15 @@ export class ApiKeyMemory extends FollowedTable {
   get(digest: string): KnownSecret | undefined {
     const known = this.#secrets.get(digest);
     return known?.key.stale ? undefined : known;
+  }
+
+  /** Whether the secret with this digest was no key's a moment ago. */
+  isUnknown(digest: string): boolean {
+    return this.#unknown.has(digest);
+  }
+
+  noteUnknown(digest: string): void {
+    this.#unknown.set(digest, true);
   }
 
   /** The key as it is known, if it is known in this version. */
@@ -75,6 +89,7 @@ export class ApiKeyMemory extends FollowedTable {
     const { place, found } = await this.#database.read((em) =>
       apiKeyChecksIn(em).look(this.#place),
     );
+    if (found.length > 0) this.#unknown.clear();
     for (const { id, version } of found) {
       const known = this.#keys.peek(id);
       if (known && known.row.version < version) this.#keys.delete(id);

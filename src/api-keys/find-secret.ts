@@ -5,6 +5,7 @@ import type { SecretHash } from './api-key.repository.ts';
 import { apiKeyChecksIn, type KeyRow } from './api-key-check.repository.ts';
 import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
 import { hashSecret, isSecretOf, parseSecret } from './api-key-secret.ts';
+import type { KeyLookups } from './key-lookups.ts';
 import { KnownKey } from './known-key.ts';
 
 const NO_HASH = new Uint8Array(32);
@@ -14,9 +15,15 @@ type FinderParts = {
   keyring: Keyring;
   log: Log;
   apiKeyMemory: ApiKeyMemory;
+  keyLookups: KeyLookups;
 };
 
-type Presented = { secret: string; digest: string; requestId: string };
+type Presented = {
+  secret: string;
+  digest: string;
+  requestId: string;
+  countedAs: string | undefined;
+};
 
 /** Looks up secrets that this replica does not know, and remembers those of keys. */
 export class SecretFinder {
@@ -28,13 +35,17 @@ export class SecretFinder {
     this.#parts = parts;
   }
 
-  /** The key of a secret, or undefined. Only the log says why there is none (A02). */
+  /**
+   * The key of a secret, or undefined. Only the log says why there is none (A02). Throws `RATE_LIMITED`
+   * if too many unknown secrets come from where this one does.
+   */
   find(presented: Presented): Promise<KnownSecret | undefined> {
-    const { digest } = presented;
-    let asking = this.#asking.get(digest);
+    const { digest, countedAs = '' } = presented;
+    const name = `${digest} ${countedAs}`;
+    let asking = this.#asking.get(name);
     if (!asking) {
-      asking = this.#find(presented).finally(() => this.#asking.delete(digest));
-      this.#asking.set(digest, asking);
+      asking = this.#find(presented).finally(() => this.#asking.delete(name));
+      this.#asking.set(name, asking);
     }
     return asking;
   }
@@ -45,13 +56,33 @@ export class SecretFinder {
     log.info({ component: 'api_keys', request_id: requestId, reason }, 'unknown API key');
   }
 
-  async #find({ secret, digest, requestId }: Presented): Promise<KnownSecret | undefined> {
-    const { database, keyring, apiKeyMemory } = this.#parts;
-    const parsed = parseSecret(secret);
+  async #find(presented: Presented): Promise<KnownSecret | undefined> {
+    const { digest, requestId, countedAs } = presented;
+    const { apiKeyMemory, keyLookups } = this.#parts;
+    const parsed = parseSecret(presented.secret);
     if (typeof parsed === 'string') return this.noteUnknown(requestId, parsed);
-    const row = await database.read((em) => apiKeyChecksIn(em).findForCheck(parsed.keyId));
+    if (apiKeyMemory.isUnknown(digest)) return this.noteUnknown(requestId, 'unknown a moment ago');
+    if (countedAs === undefined) return this.#lookUp(presented, parsed.keyId);
+    await keyLookups.begin(countedAs);
+    let isUnknown = false;
+    try {
+      const found = await this.#lookUp(presented, parsed.keyId);
+      isUnknown = !found;
+      return found;
+    } finally {
+      if (!isUnknown) await keyLookups.giveBack(countedAs);
+    }
+  }
+
+  async #lookUp(
+    { secret, digest, requestId }: Presented,
+    keyId: string,
+  ): Promise<KnownSecret | undefined> {
+    const { database, keyring, apiKeyMemory } = this.#parts;
+    const row = await database.read((em) => apiKeyChecksIn(em).findForCheck(keyId));
     const untilMs = secretEnd(keyring, secret, row);
     if (!row || untilMs === undefined) {
+      apiKeyMemory.noteUnknown(digest);
       return this.noteUnknown(requestId, row ? 'wrong secret' : 'no such key');
     }
     if (untilMs === Number.POSITIVE_INFINITY) this.#renewHash(secret, row);

@@ -30,6 +30,8 @@ export type KeyQuery = {
   ipAddress: string;
   /** Whether nobody could have made the address up: otherwise a key with networks is refused. */
   addressIsCertain: boolean;
+  /** What limits count it under if the secret is unknown; undefined: the method has limits of its own. */
+  countedAs?: string | undefined;
   requestId: string;
 };
 

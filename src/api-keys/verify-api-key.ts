@@ -8,6 +8,7 @@ import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
 import { SecretFinder } from './find-secret.ts';
 import type { KeyLimits } from './key-limits.ts';
+import type { KeyLookups } from './key-lookups.ts';
 import type { KeyUsage } from './key-usage.ts';
 import { type KeyQuery, type KeyVerdict, refusedKey } from './key-verdict.ts';
 
@@ -22,6 +23,7 @@ type VerifierParts = {
   revocations: Pick<RevocationFeed, 'covers'>;
   apiKeyMemory: ApiKeyMemory;
   keyLimits: KeyLimits;
+  keyLookups: KeyLookups;
   keyUsage: KeyUsage;
 };
 
@@ -62,9 +64,9 @@ export class ApiKeyVerifier {
   #look(digest: string, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
     const known = this.#parts.apiKeyMemory.get(digest);
     if (known) return this.#judge(known, query);
-    const { secret, requestId } = query;
+    const { secret, requestId, countedAs } = query;
     return this.#finder
-      .find({ secret, digest, requestId })
+      .find({ secret, digest, requestId, countedAs })
       .then((found) => (found ? this.#judge(found, query) : refusedKey('UNKNOWN_KEY')));
   }
 

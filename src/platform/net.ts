@@ -1,3 +1,6 @@
+import { isIPv6 } from 'node:net';
+import ipaddr from 'ipaddr.js';
+
 /** A TCP address to listen on. Port 0 asks the system for a free one. */
 export type Address = { host: string; port: number };
 
@@ -7,4 +10,18 @@ export type TlsFiles = { certFile: string; keyFile: string; clientCaFile: string
 /** Returns `host:port`, with the brackets that an IPv6 host needs. */
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * What limits count an address as: an IPv6 address as its network, since whoever has one address of it
+ * has the other 2^64, too (W10).
+ */
+export function networkOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  // Without its zone: node takes names of interfaces there that ipaddr.js does not.
+  const { parts } = ipaddr.IPv6.parse(address.replace(/%.*$/, ''));
+  return parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':');
 }

@@ -29,7 +29,6 @@ type FeedParts = {
   log: Log;
   hints: Hints;
   clock: Clock;
-  /** The signing keys of this replica. */
   keys: { drop(keyId: string): void };
   accessTokenTtlMs: number;
 };

@@ -60,8 +60,9 @@ async function authenticate(verifiers: Verifiers, call: Call, header: string) {
 }
 
 async function keyPrincipal(verifier: ApiKeyVerifier, call: Call, secret: string) {
-  const { ipAddress, addressIsCertain, requestId } = call;
-  const query = { secret, requiredScopes: [], cost: 1, ipAddress, addressIsCertain, requestId };
+  const { ipAddress, addressIsCertain, countedAs, requestId } = call;
+  const from = { ipAddress, addressIsCertain, countedAs, requestId };
+  const query = { secret, requiredScopes: [], cost: 1, ...from };
   const verdict = await verifier.verify(query);
   if (!verdict.valid) throw keyFailure(verdict);
   return verdict.principal;

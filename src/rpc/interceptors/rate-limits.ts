@@ -1,5 +1,3 @@
-import { isIPv6 } from 'node:net';
-import ipaddr from 'ipaddr.js';
 import {
   type RateLimiterAbstract,
   RateLimiterMemory,
@@ -8,6 +6,7 @@ import {
 } from 'rate-limiter-flexible';
 import { RatePolicy } from '../../../gen/countersign/v1/access_pb.ts';
 import { Failure } from '../../platform/failure.ts';
+import { networkOf } from '../../platform/net.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 
 type Limit = { points: number; duration: number };
@@ -48,7 +47,7 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
   return {
     async count(policy, countedAs) {
       try {
-        await limiters.get(policy)?.consume(network(countedAs));
+        await limiters.get(policy)?.consume(networkOf(countedAs));
       } catch (error) {
         if (!(error instanceof RateLimiterRes)) throw error;
         throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait and call again', {
@@ -57,15 +56,4 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
       }
     },
   };
-}
-
-/** Whoever has one IPv6 address has the other 2^64 of its network, too (W10). */
-function network(address: string): string {
-  if (!isIPv6(address)) return address;
-  // Without its zone: node takes names of interfaces there that ipaddr.js does not.
-  const { parts } = ipaddr.IPv6.parse(address.replace(/%.*$/, ''));
-  return parts
-    .slice(0, 4)
-    .map((part) => part.toString(16))
-    .join(':');
 }

@@ -1,0 +1,37 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { Failure } from '../platform/failure.ts';
+import { networkOf } from '../platform/net.ts';
+
+/** Unknown secrets (`points`) of one address in a number of seconds (`duration`). */
+const LIMIT = { points: 300, duration: 60 };
+
+/**
+ * Limits how many unknown secrets of one address are looked up in the database: anyone can make up as
+ * many well-formed ones as they like. Each replica counts for itself, since what is protected is its
+ * own pool of connections. Secrets that this replica knows are not looked up, and so not limited.
+ */
+export class KeyLookups {
+  readonly #limiter: RateLimiterMemory | undefined;
+
+  constructor(isLimited: boolean) {
+    this.#limiter = isLimited ? new RateLimiterMemory(LIMIT) : undefined;
+  }
+
+  /** Counts a lookup before it is made. Throws `RATE_LIMITED` if the address has none left. */
+  async begin(countedAs: string): Promise<void> {
+    try {
+      await this.#limiter?.consume(networkOf(countedAs));
+    } catch (error) {
+      if (!(error instanceof RateLimiterRes)) throw error;
+      const message = 'too many unknown API keys from this address; wait and call again';
+      throw new Failure('exhausted', 'RATE_LIMITED', message, {
+        retryAfterMs: error.msBeforeNext,
+      });
+    }
+  }
+
+  /** Counts a lookup no longer, since it has found a key or found nothing out. */
+  async giveBack(countedAs: string): Promise<void> {
+    await this.#limiter?.reward(networkOf(countedAs));
+  }
+}
