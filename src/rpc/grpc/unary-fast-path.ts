@@ -42,7 +42,8 @@ export class UnaryFastPath {
   }
 }
 
-function isPlain(headers: IncomingHttpHeaders): boolean {
+/** Whether a call is not compressed and not odd in any way. */
+export function isPlain(headers: IncomingHttpHeaders): boolean {
   const timeout = headers['grpc-timeout'];
   return (
     headers[':method'] === 'POST' &&
