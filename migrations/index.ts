@@ -7,6 +7,7 @@ import { RevokedSigningKeys } from './0005-revoked-signing-keys.ts';
 import { ApiKeys } from './0006-api-keys.ts';
 import { ExternalIds } from './0007-external-ids.ts';
 import { RotationTimes } from './0008-rotation-times.ts';
+import { TokenVersions } from './0009-token-versions.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -21,4 +22,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000003', class: ApiKeys },
   { name: 'Migration20261122000004', class: ExternalIds },
   { name: 'Migration20261122000005', class: RotationTimes },
+  { name: 'Migration20261122000006', class: TokenVersions },
 ];

@@ -169,7 +169,7 @@ export class Background {
     const keyLimit = addMs(clock.now(), -KEY_RETENTION_MS);
     const batches = [
       () => this.#nouns.revocations.forgetExpired(),
-      () => forgetDeletedRoles({ database: sql, clock }),
+      () => forgetDeletedRoles({ database: sql, clock, revocations: this.#nouns.revocations }),
       () => sql.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
       () => sql.read((em) => usedChallengesIn(em).forgetExpired(limit)),
       () => sql.read((em) => sessionsIn(em).forgetExpired(limit)),

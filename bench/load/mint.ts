@@ -53,6 +53,7 @@ export class Mint {
     const { accessToken } = await issuer.issueAccessToken({
       sessionId,
       accountId,
+      tokenVersion: 0,
       roles: ['user'],
       emailVerified: true,
       amr: ['pwd'],

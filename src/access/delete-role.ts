@@ -26,7 +26,7 @@ export async function deleteRole(
     // Before the statements below, the last of which may delete the role's row.
     await tx.em.flush();
     await tx.revokeHolders(name, 'role_changed');
-    await rolesIn(tx.em).takeFromHolders(name, tx.now);
+    await rolesIn(tx.em).takeFromHolders(name, tx.now, tx.revokedUntil);
   });
   await roles.changed();
 }

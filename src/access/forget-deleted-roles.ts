@@ -1,4 +1,4 @@
-import type { Clock } from '../platform/clock.ts';
+import { addMs, type Clock } from '../platform/clock.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import { rolesIn } from './role.repository.ts';
 
@@ -6,16 +6,19 @@ import { rolesIn } from './role.repository.ts';
 export function forgetDeletedRoles({
   database,
   clock,
+  revocations,
 }: {
   database: SqlDatabase;
   clock: Clock;
+  revocations: { keptMs: number };
 }): Promise<boolean> {
   return database.transaction(async (em) => {
     const roles = rolesIn(em);
     await roles.lock();
     const role = await roles.findOne({ deletedAt: { $ne: null } });
     if (!role) return false;
-    await roles.takeFromHolders(role.name, clock.now());
+    const now = clock.now();
+    await roles.takeFromHolders(role.name, now, addMs(now, revocations.keptMs));
     return true;
   });
 }

@@ -92,18 +92,25 @@ export class RoleRepository extends Repository<Role> {
   }
 
   /**
-   * Takes a deleted role from some of its holders, and deletes its row once there are none. The
-   * transaction must have locked the roles.
+   * Takes a deleted role from some of its holders with all tokens that they have, and deletes its row once
+   * there are none: only then can the name be used again, and it gives no old token anything (A08). The
+   * transaction must have locked the roles. Revocations are in force until `revokedUntil`.
    */
-  async takeFromHolders(name: string, now: Date): Promise<void> {
+  async takeFromHolders(name: string, now: Date, revokedUntil: Date): Promise<void> {
     let taken = 0;
     for (const table of ['accounts', 'service_accounts']) {
       const rows = await this.query(
-        `update ${table} set roles = array_remove(roles, $1), updated_at = $2
-         where id in (
-           select id from ${table} where roles @> array[$1::text] limit ${HOLDERS_BATCH} for update
-         ) returning 1`,
-        [name, now],
+        `with taken as (
+           update ${table} set roles = array_remove(roles, $1), updated_at = $2,
+             token_version = token_version + 1
+           where id in (
+             select id from ${table} where roles @> array[$1::text] limit ${HOLDERS_BATCH} for update
+           ) returning id, token_version
+         )
+         insert into revocations (id, kind, target, not_before, below_version, cause, expires_at)
+         select gen_random_uuid(), 'subject', id::text, $2, token_version, 'role_changed', $3 from taken
+         returning 1`,
+        [name, now, revokedUntil],
       );
       taken = Math.max(taken, rows.length);
     }

@@ -21,6 +21,8 @@ const AccountSchema = defineEntity({
     invitedAt: p.datetime().columnType('timestamptz').nullable(),
     /** Its id in the system that it was imported from. */
     externalId: p.text().nullable(),
+    /** Incremented when something is taken from it: tokens of lower versions are revoked. */
+    tokenVersion: p.integer().default(0),
   },
   indexes: [
     {

@@ -14,6 +14,7 @@ export type SignInAccount = {
   state: string;
   isVerified: boolean;
   roles: string[];
+  tokenVersion: number;
 };
 
 type Which = { canonicalEmail: string } | { id: string };
@@ -36,7 +37,7 @@ export class AccountRepository extends Repository<Account> {
   async lockForSignIn(id: string): Promise<SignInAccount | undefined> {
     const rows = await this.query<SignInAccount>(
       `select id, email, display_name as "displayName", state, roles,
-         email_verified_at is not null as "isVerified"
+         token_version as "tokenVersion", email_verified_at is not null as "isVerified"
        from accounts where id = $1 and state <> 'deleted' for update`,
       [id],
     );

@@ -24,6 +24,7 @@ export type KeyRow = {
   ownerId: string;
   ownerState: string;
   ownerRoles: string[];
+  ownerTokenVersion: number;
   emailVerified: boolean;
   scopes: string[];
   secret: SecretHash;
@@ -61,6 +62,7 @@ export class ApiKeyCheckRepository extends Repository<ApiKey> {
     const [row] = await this.query<Row>(
       `select k.id, k.version, ${OWNER_TYPE} as "ownerType", ${OWNER_ID} as "ownerId",
          coalesce(a.state, s.state) as "ownerState", coalesce(a.roles, s.roles) as "ownerRoles",
+         coalesce(a.token_version, s.token_version) as "ownerTokenVersion",
          a.email_verified_at is not null as "emailVerified", k.scopes,
          k.secret_hash as "secretHash", k.key_version as "keyVersion",
          k.previous_hash as "previousHash", k.previous_key_version as "previousKeyVersion",

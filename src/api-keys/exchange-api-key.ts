@@ -79,6 +79,7 @@ async function issue(
     api_key_id: principal.apiKeyId,
     roles: principal.roles,
     owner_roles: principal.ownerRoles,
+    token_version: principal.tokenVersion,
     email_verified: principal.emailVerified,
   };
   const accessToken = await signJws(header, claims, key);

@@ -64,6 +64,8 @@ function principalOf(row: KeyRow, scopes: readonly string[]): Principal {
     emailVerified: row.emailVerified,
     roles: [],
     ownerRoles: row.ownerRoles,
+    // Of the tokens that the key is exchanged for.
+    tokenVersion: row.ownerTokenVersion,
     scopes,
     permissions: scopes,
     amr: [],

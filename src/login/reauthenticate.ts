@@ -56,6 +56,7 @@ export async function reauthenticate(
       sessionId: session.id,
       accountId: account.id,
       roles: account.roles,
+      tokenVersion: account.tokenVersion,
       emailVerified: account.isVerified,
       amr: session.amr,
       authTime: tx.now,

@@ -113,12 +113,18 @@ export class RevocationFeed extends FollowedTable {
 
   /**
    * Revokes what was issued to a subject that may do less from now on, in the transaction that records
-   * so, and what is being issued at this moment by the earlier state. Returns what to run after the
-   * commit.
+   * so, and whatever is being issued by the earlier state until it commits: such tokens have the version
+   * that goes with what they were issued by (S15). Returns what to run after the commit.
    */
-  revokeSubject(em: EntityManager, id: string, cause: RevocationCause): Promise<() => void> {
-    const notBefore = addMs(this.#parts.clock.now(), ISSUING_MS);
-    return this.revoke(em, [{ kind: 'subject', id, notBefore }], cause);
+  async revokeSubject(em: EntityManager, id: string, cause: RevocationCause): Promise<() => void> {
+    const now = this.#parts.clock.now();
+    const [notBefore, expiresAt] = [addMs(now, ISSUING_MS), addMs(now, this.keptMs)];
+    const subject = { id, notBefore };
+    const belowVersion = await revocationsIn(em).recordSubject(subject, cause, expiresAt);
+    return () => {
+      this.#memory.set.add({ kind: 'subject', ...subject, belowVersion }, expiresAt.getTime());
+      this.tellOthers();
+    };
   }
 
   /**

@@ -6,6 +6,8 @@ export type CheckedToken = {
   tokenId: string;
   apiKeyId: string;
   subject: string;
+  /** Undefined for what was issued by a version of the program that had none. */
+  tokenVersion: number | undefined;
   /** Whole seconds since 1970. */
   issuedAt: number;
   keyId: string;
@@ -23,19 +25,27 @@ export class RevocationSet {
   };
   /** Subjects' ids, each with the moment (seconds, with a fraction) before which tokens are revoked. */
   readonly #notBefore = new Map<string, number>();
+  /** The same for tokens that have a version, which a revocation by version does not judge by time. */
+  readonly #notBeforeForAll = new Map<string, number>();
+  /** Subjects' ids, each with the version below which tokens are revoked. */
+  readonly #belowVersion = new Map<string, number>();
 
   add(target: RevocationTarget, expiresAtMs: number): void {
     const expiries = this.#expiries[target.kind];
     expiries.set(target.id, Math.max(expiries.get(target.id) ?? 0, expiresAtMs));
     if (target.kind !== 'subject') return;
+    const { id, belowVersion } = target;
     const seconds = target.notBefore.getTime() / 1000;
-    this.#notBefore.set(target.id, Math.max(this.#notBefore.get(target.id) ?? 0, seconds));
+    raise(this.#notBefore, id, seconds);
+    if (belowVersion === undefined) raise(this.#notBeforeForAll, id, seconds);
+    else raise(this.#belowVersion, id, belowVersion);
   }
 
   /**
    * Whether a token is revoked. Allocates nothing.
    *
-   * `iat` is in whole seconds. A subject's token is revoked if its `iat` is before the moment. This
+   * A subject's token that has a version is revoked by it, without any clock (S15). Otherwise time
+   * decides: `iat` is in whole seconds. A subject's token is revoked if its `iat` is before the moment. This
    * covers all tokens of the moment's own second, issued before it or after: no revoked token passes,
    * and no token from the next full second on is refused.
    */
@@ -45,7 +55,13 @@ export class RevocationSet {
       return true;
     }
     if (apiKeys.has(token.apiKeyId)) return true;
-    const notBefore = this.#notBefore.get(token.subject);
+    const { subject, tokenVersion } = token;
+    // An API key is not a token of its owner's, and has no time of issue.
+    if (token.issuedAt === Number.POSITIVE_INFINITY) return false;
+    const belowVersion = this.#belowVersion.get(subject) ?? 0;
+    if (tokenVersion !== undefined && tokenVersion < belowVersion) return true;
+    const times = tokenVersion === undefined ? this.#notBefore : this.#notBeforeForAll;
+    const notBefore = times.get(subject);
     return notBefore !== undefined && token.issuedAt < notBefore;
   }
 
@@ -60,7 +76,13 @@ export class RevocationSet {
       for (const [id, expiresAt] of expiries) if (expiresAt <= nowMs) expiries.delete(id);
     }
     for (const id of this.#notBefore.keys()) {
-      if (!this.#expiries.subject.has(id)) this.#notBefore.delete(id);
+      if (this.#expiries.subject.has(id)) continue;
+      for (const each of [this.#notBefore, this.#notBeforeForAll, this.#belowVersion])
+        each.delete(id);
     }
   }
+}
+
+function raise(values: Map<string, number>, id: string, value: number): void {
+  values.set(id, Math.max(values.get(id) ?? 0, value));
 }

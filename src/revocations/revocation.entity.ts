@@ -11,6 +11,8 @@ const RevocationSchema = defineEntity({
     target: p.text(),
     /** Of a subject: its tokens issued before this moment. */
     notBefore: p.datetime().columnType('timestamptz').nullable(),
+    /** Of a subject: its tokens of lower versions; null if it has no version to go by. */
+    belowVersion: p.integer().nullable(),
     cause: p.text(),
     /** By the database's clock, which all replicas share: they follow in this order. */
     createdAt: p

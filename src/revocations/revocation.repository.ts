@@ -22,6 +22,7 @@ type Row = {
   kind: string;
   target: string;
   notBefore: string | null;
+  belowVersion: number | null;
   cause: string;
   createdAt: string;
   createdAtMicros: string;
@@ -34,7 +35,8 @@ export type RevocationLook = { place: TablePlace; found: RecordedRevocation[] };
 const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
 
 const LOOK = `
-  select look.*, r.id, r.kind, r.target, r.not_before as "notBefore", r.cause,
+  select look.*, r.id, r.kind, r.target, r.not_before as "notBefore",
+    r.below_version as "belowVersion", r.cause,
     r.created_at as "createdAt", ${MICROS('r.created_at')} as "createdAtMicros",
     r.expires_at as "expiresAt"
   from (select ${PLACE}) look
@@ -62,6 +64,7 @@ export class RevocationRepository extends Repository<Revocation> {
       kind: target.kind,
       target: target.id,
       notBefore: target.kind === 'subject' ? target.notBefore : null,
+      belowVersion: null,
       cause,
       expiresAt,
     }));
@@ -69,8 +72,34 @@ export class RevocationRepository extends Repository<Revocation> {
   }
 
   /**
+   * Gives a user or service account the next token version, and revokes all lower ones, in one statement.
+   * Returns the version; undefined if there is no such account.
+   */
+  async recordSubject(
+    { id, notBefore }: { id: string; notBefore: Date },
+    cause: string,
+    expiresAt: Date,
+  ): Promise<number | undefined> {
+    const rows = await this.query<{ belowVersion: number }>(
+      `with users as (
+         update accounts set token_version = token_version + 1 where id = $1::uuid
+         returning token_version
+       ), programs as (
+         update service_accounts set token_version = token_version + 1 where id = $1::uuid
+         returning token_version
+       )
+       insert into revocations (id, kind, target, not_before, below_version, cause, expires_at)
+       select gen_random_uuid(), 'subject', $1::uuid::text, $2, v.token_version, $3, $4
+       from (table users union all table programs) v
+       returning below_version as "belowVersion"`,
+      [id, notBefore, cause, expiresAt],
+    );
+    return rows[0]?.belowVersion;
+  }
+
+  /**
    * Revokes what was issued before a moment to the holders of a role who have refreshed since
-   * `activeSince`, in one statement: to 10,000 users and 10,000 service accounts at most.
+   * `activeSince` or have an API key, in one statement: to 10,000 users and 10,000 service accounts at most.
    */
   async recordHolders(
     role: string,
@@ -88,7 +117,7 @@ export class RevocationRepository extends Repository<Revocation> {
        ) a
        where not a.is_user or exists (
          select 1 from sessions s where s.account_id = a.id and s.refreshed_at > $3
-       )`,
+       ) or exists (select 1 from api_keys k where k.account_id = a.id and k.revoked_at is null)`,
       [role, notBefore, activeSince, cause, expiresAt],
     );
   }
@@ -99,16 +128,17 @@ export class RevocationRepository extends Repository<Revocation> {
    */
   async repeat(targets: readonly RepeatedTarget[], now: Date): Promise<void> {
     await this.query(
-      `insert into revocations (id, kind, target, not_before, cause, expires_at)
-       select distinct on (r.kind, r.target) gen_random_uuid(), r.kind, r.target, r.not_before, r.cause,
-         r.expires_at
+      `insert into revocations (id, kind, target, not_before, below_version, cause, expires_at)
+       select distinct on (r.kind, r.target, r.below_version is null) gen_random_uuid(), r.kind,
+         r.target, r.not_before, r.below_version, r.cause, r.expires_at
        from unnest($1::text[], $2::text[]) as t (kind, target)
        join revocations r on r.kind = t.kind and r.target = t.target and r.expires_at > $3
        where not exists (
          select 1 from revocations n where n.kind = t.kind and n.target = t.target
            and n.created_at > clock_timestamp() - interval '1 second'
        )
-       order by r.kind, r.target, r.not_before desc nulls last, r.expires_at desc`,
+       order by r.kind, r.target, r.below_version is null, r.below_version desc,
+         r.not_before desc nulls last, r.expires_at desc`,
       [targets.map(({ kind }) => kind), targets.map(({ id }) => id), now],
     );
   }
@@ -157,7 +187,8 @@ function recorded(row: Row): RecordedRevocation | undefined {
 }
 
 /** Undefined for a kind that only a newer version of the program knows. */
-function targetOf({ kind, target: id, notBefore, createdAt }: Row): RevocationTarget | undefined {
+function targetOf(row: Row): RevocationTarget | undefined {
+  const { kind, target: id, notBefore, belowVersion, createdAt } = row;
   switch (kind) {
     case 'session':
     case 'token':
@@ -165,7 +196,12 @@ function targetOf({ kind, target: id, notBefore, createdAt }: Row): RevocationTa
     case 'signing_key':
       return { kind, id };
     case 'subject':
-      return { kind, id, notBefore: timestamp(notBefore ?? createdAt) };
+      return {
+        kind,
+        id,
+        notBefore: timestamp(notBefore ?? createdAt),
+        belowVersion: belowVersion ?? undefined,
+      };
     default:
       return undefined;
   }

@@ -12,6 +12,8 @@ const ServiceAccountSchema = defineEntity({
     state: p.enum(['active', 'suspended', 'deleted']).$type<ServiceAccountState>(),
     createdAt: p.datetime().columnType('timestamptz'),
     updatedAt: p.datetime().columnType('timestamptz'),
+    /** Incremented when something is taken from it: tokens of lower versions are revoked. */
+    tokenVersion: p.integer().default(0),
   },
   indexes: [
     {

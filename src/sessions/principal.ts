@@ -17,6 +17,8 @@ export type Principal = {
   roles: readonly string[];
   /** The roles of the owner, from which the owner's permissions follow. */
   ownerRoles: readonly string[];
+  /** Goes up when something is taken from the subject; undefined if the token has none. */
+  tokenVersion: number | undefined;
   scopes: readonly string[];
   permissions: readonly string[];
   amr: readonly string[];

@@ -22,6 +22,8 @@ export type RefreshedSession = {
   refreshedAt: Date;
   expiresAt: Date;
   roles: string[];
+  /** Read together with the roles: it revokes the token once any of them is taken away. */
+  tokenVersion: number;
   emailVerified: boolean;
 };
 
@@ -39,6 +41,7 @@ const MILLIS = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`;
 const OWNER = `
   s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
   s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
+  a.token_version as "tokenVersion",
   a.email_verified_at is not null as "emailVerified"`;
 
 /** The exchange of refresh tokens. */

@@ -23,6 +23,7 @@ export function parseClaims(payload: Uint8Array): Claims | undefined {
 export function principalOf(claims: Claims, keyId: string): Principal | undefined {
   const { sub, jti, iat, exp, scope } = claims;
   const { client_id: client, email_verified: emailVerified } = claims;
+  const { token_version: tokenVersion } = claims;
   const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
   const origin = claims['api_key_id'] === undefined ? signIn(claims) : apiKey(claims);
   if (!origin || !isUuid(sub)) return undefined;
@@ -30,6 +31,8 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
   if (!isSeconds(iat) || !isSeconds(exp)) return undefined;
   if (!isTextList(audience) || audience.length === 0) return undefined;
   if (typeof emailVerified !== 'boolean') return undefined;
+  // Tokens issued before there were versions have none.
+  if (tokenVersion !== undefined && !isSeconds(tokenVersion)) return undefined;
   const scopes = scope === '' ? [] : scope.split(' ');
   return Object.freeze({
     ...origin,
@@ -37,6 +40,7 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
     tokenId: jti,
     keyId,
     emailVerified,
+    tokenVersion,
     scopes,
     permissions: scopes,
     audience,

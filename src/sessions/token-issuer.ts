@@ -38,7 +38,7 @@ export type IssuedTokens = AccessToken & {
 export type Grant = Omit<RefreshedSession, 'refreshedAt'>;
 
 export type SignIn = {
-  account: { id: string; roles: readonly string[]; isVerified: boolean };
+  account: { id: string; roles: readonly string[]; tokenVersion: number; isVerified: boolean };
   /** RFC 8176. */
   amr: string[];
   deviceLabel: string;
@@ -98,6 +98,7 @@ export class TokenIssuer {
       refreshedAt: now,
       expiresAt,
       roles: [...account.roles],
+      tokenVersion: account.tokenVersion,
       emailVerified: account.isVerified,
     };
     return this.issueTokens(session, refresh);
@@ -136,6 +137,7 @@ export class TokenIssuer {
       scope: this.#roles.permissionsOf(grant.roles).join(' '),
       sid: grant.sessionId,
       roles: grant.roles,
+      token_version: grant.tokenVersion,
       amr: grant.amr,
       acr: grant.amr.includes('mfa') ? 'aal2' : 'aal1',
       auth_time: Math.floor(grant.authTime.getTime() / 1000),

@@ -3,7 +3,7 @@ import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.reposito
 import type { Outbox } from '../mail/outbox.ts';
 import type { Mail } from '../mail/templates.ts';
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
+import { addMs, type Clock } from '../platform/clock.ts';
 import type { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { RevocationCause } from '../revocations/revocation-cause.ts';
@@ -48,6 +48,11 @@ export class Transaction {
     this.now = clock.now();
     this.#outbox = outbox;
     this.#revocations = revocations;
+  }
+
+  /** Until when a revocation that is made now stays on record, by default. */
+  get revokedUntil(): Date {
+    return addMs(this.now, this.#revocations.keptMs);
   }
 
   /** Records an audit event of this change. */

@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
+import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { RoleSchema } from '../../gen/countersign/v1/role_pb.ts';
 import { forgetDeletedRoles } from '../../src/access/forget-deleted-roles.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { type Administrator, withRoles } from '../administrators.ts';
+import { newKey } from '../api-keys/keys.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startReplica } from '../harness/service.ts';
+import { TestClock } from '../harness/test-clock.ts';
 import { type Reader, reader } from '../revocations/revocation-readers.ts';
 import { newRole, permissionsAt, startShop, user } from './shop.ts';
 
@@ -39,6 +42,48 @@ describe('DeleteRole', () => {
     await boss.admin.createRole({ role: create(RoleSchema, { name }) });
     assert.equal((await refusal(boss.admin.deleteRole({ name: 'nobody' }))).reason, 'NOT_FOUND');
     assert.equal((await refusal(boss.admin.deleteRole({ name: 'user' }))).reason, 'BUILT_IN');
+  });
+
+  it('A08 tells of owners who use API keys only, and gives their old tokens nothing under the old name', async () => {
+    const name = await newRole(boss, 'orders.read');
+    const owner = await withRoles(service, 'user', name);
+    const { secret } = await newKey(service, owner, { scopes: ['orders.read'] });
+    const request = { secret, audience: 'https://orders.test' };
+    const { accessToken: token } = await service.client(ApiKeyService).exchangeApiKey(request);
+    // As for somebody who has not refreshed for weeks.
+    await sql(
+      service.databaseUrl,
+      `update sessions set refreshed_at = now() - interval '9 days'
+      where account_id = $1`,
+      [owner.userId],
+    );
+    await boss.admin.updateRole({
+      role: create(RoleSchema, { name, permissions: ['orders.write'] }),
+    });
+    await watching.hears(owner.userId);
+    await boss.admin.deleteRole({ name });
+    await boss.admin.createRole({
+      role: create(RoleSchema, { name, permissions: ['orders.read'] }),
+    });
+    for (const at of [service, replica]) {
+      await eventually(async () => (await permissionsAt(at, token)) === undefined);
+      await eventually(async () => (await permissionsAt(at, owner.accessToken)) === undefined);
+    }
+  });
+
+  it('A08 gives nothing to old tokens of a replica whose clock is ahead, for as long as they live', async () => {
+    const clock = new TestClock();
+    clock.advance(5 * 60_000);
+    const ahead = await startReplica(service, { clock });
+    const name = await newRole(boss, 'orders.read');
+    const { accessToken: token } = await withRoles(ahead, 'user', name);
+    await boss.admin.deleteRole({ name });
+    await boss.admin.createRole({
+      role: create(RoleSchema, { name, permissions: ['orders.read'] }),
+    });
+    await eventually(async () => (await permissionsAt(ahead, token)) === undefined);
+    clock.advance(60_000);
+    assert.equal(await permissionsAt(ahead, token), undefined);
   });
 
   it('leaves nobody with the role who was granted it at the same time', async () => {
@@ -76,7 +121,8 @@ describe('DeleteRole', () => {
     const config = readConfig(service.env, () => '');
     const database = await openDatabase(config, createLog('silent'));
     atEnd(() => database.close());
-    const rest = () => forgetDeletedRoles({ database, clock: service.clock });
+    const rest = () =>
+      forgetDeletedRoles({ database, clock: service.clock, revocations: { keptMs: 600_000 } });
     while (await rest());
     await boss.admin.createRole({ role: create(RoleSchema, { name }) });
   });

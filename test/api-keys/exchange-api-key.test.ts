@@ -50,6 +50,7 @@ describe('ExchangeApiKey', () => {
       api_key_id: id,
       roles: [],
       owner_roles: ['user', 'admin'],
+      token_version: 0,
       email_verified: true,
     });
     assert.equal(Number(expiresAt?.seconds), exp);

@@ -54,6 +54,17 @@ describe('The access token, with odd claims that we have signed', () => {
     for (const nbf of notTime) await refused(await forger.token({ nbf }), JSON.stringify(nbf));
   });
 
+  it('S04 is refused with an odd token_version, which older tokens do not have', async () => {
+    assert.equal(
+      await judge(service, await forger.token({ token_version: undefined })),
+      'accepted',
+    );
+    for (const version of notTime) {
+      const token = await forger.token({ token_version: version });
+      await refused(token, JSON.stringify(version));
+    }
+  });
+
   it('S04 is refused with numbers that JSON can write and JavaScript can not hold', async () => {
     for (const claim of ['exp', 'iat', 'auth_time', 'nbf']) {
       const payload = JSON.stringify({ ...forger.claims, [claim]: '@' });

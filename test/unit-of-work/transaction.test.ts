@@ -49,7 +49,15 @@ describe('A transaction', () => {
       [requestId],
     );
   const isRevoked = (sessionId: string) =>
-    feed.covers({ sessionId, tokenId: '', apiKeyId: '', subject: '', issuedAt: 0, keyId: '' });
+    feed.covers({
+      sessionId,
+      tokenId: '',
+      apiKeyId: '',
+      subject: '',
+      issuedAt: 0,
+      keyId: '',
+      tokenVersion: 0,
+    });
 
   it('commits its events together, and then runs what follows, each action once', async () => {
     const caller = operator();

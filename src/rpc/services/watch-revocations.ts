@@ -63,5 +63,6 @@ const ID_CASES = {
 function targetOf(target: RevocationTarget) {
   if (target.kind !== 'subject') return { case: ID_CASES[target.kind], value: target.id };
   const notBefore = timestampFromDate(target.notBefore);
-  return { case: 'subject' as const, value: { subject: target.id, notBefore } };
+  const tokenVersion = BigInt(target.belowVersion ?? 0);
+  return { case: 'subject' as const, value: { subject: target.id, notBefore, tokenVersion } };
 }

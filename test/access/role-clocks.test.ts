@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import pg from 'pg';
+import { type Administrator, withRoles } from '../administrators.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { signIn } from '../harness/people.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
+import { TestClock } from '../harness/test-clock.ts';
+import { permissionsAt, refreshed, user } from './shop.ts';
+
+const OFF_MS = 5 * 60_000;
+const OFFSETS = [0, OFF_MS, -OFF_MS];
+const ROLE = 'support';
+/** The lock that a slow commit waits for. */
+const COMMIT_LOCK = 4242;
+
+let replicas: Service[];
+let bosses: Administrator[];
+
+before(async () => {
+  const first = await startService();
+  const others = OFFSETS.slice(1).map((ms) => {
+    const clock = new TestClock();
+    clock.advance(ms);
+    return startReplica(first, { clock });
+  });
+  replicas = [first, ...(await Promise.all(others))];
+  bosses = await Promise.all(replicas.map((each) => withRoles(each, 'user', 'admin')));
+});
+
+/** The token is refused on all replicas, and what it is refreshed to is good and allows nothing. */
+async function assertNarrowed(issuer: Service, clerk: Administrator): Promise<void> {
+  for (const at of replicas) {
+    await eventually(async () => (await permissionsAt(at, clerk.accessToken)) === undefined);
+  }
+  const next = await refreshed(issuer, clerk);
+  assert.deepEqual(await permissionsAt(issuer, next.accessToken), []);
+}
+
+describe('RevokeRole, on replicas whose clocks differ by five minutes', () => {
+  for (const [i, from] of OFFSETS.entries()) {
+    for (const [j, by] of OFFSETS.entries()) {
+      it(`S15 revokes tokens of a clock off by ${from} ms by one off by ${by} ms, and none after`, async () => {
+        const [issuer, boss] = [replicas[i], bosses[j]];
+        assert.ok(issuer && boss);
+        const clerk = await withRoles(issuer, 'user', ROLE);
+        assert.notDeepEqual(await permissionsAt(issuer, clerk.accessToken), []);
+        await boss.admin.revokeRole({ holder: user(clerk.userId), role: ROLE });
+        await assertNarrowed(issuer, clerk);
+        const again = await signIn(issuer, clerk.email);
+        assert.deepEqual(await permissionsAt(issuer, again.accessToken), []);
+      });
+    }
+  }
+});
+
+describe('RevokeRole, while it commits slowly', () => {
+  for (const [i, from] of OFFSETS.entries()) {
+    it(`S15 revokes what is issued meanwhile, by a clock off by ${from} ms`, async () => {
+      const [issuer, [boss]] = [replicas[i], bosses];
+      assert.ok(issuer && boss);
+      const clerk = await withRoles(issuer, 'user', ROLE);
+      const release = await slowCommits(issuer);
+      const revoked = boss.admin.revokeRole({ holder: user(clerk.userId), role: ROLE });
+      await eventually(() => isCommitting(issuer));
+      const meanwhile = await refreshed(issuer, clerk);
+      assert.notDeepEqual(await permissionsAt(issuer, meanwhile.accessToken), []);
+      await release();
+      await revoked;
+      await assertNarrowed(issuer, meanwhile);
+    });
+  }
+});
+
+/** Has transactions that revoke something wait at their commit. Returns how to let them go on. */
+async function slowCommits({ databaseUrl }: Service): Promise<() => Promise<unknown>> {
+  const holder = new pg.Client({ connectionString: databaseUrl });
+  await holder.connect();
+  atEnd(() => holder.end());
+  await holder.query('select pg_advisory_lock($1)', [COMMIT_LOCK]);
+  await sql(
+    databaseUrl,
+    `create or replace function wait_at_commit() returns trigger language plpgsql as $$
+     begin perform pg_advisory_xact_lock_shared(${COMMIT_LOCK}); return null; end $$;
+     drop trigger if exists wait_at_commit on revocations;
+     create constraint trigger wait_at_commit after insert on revocations deferrable initially deferred
+     for each row execute function wait_at_commit()`,
+  );
+  return () => holder.query('select pg_advisory_unlock($1)', [COMMIT_LOCK]);
+}
+
+async function isCommitting({ databaseUrl }: Service): Promise<boolean> {
+  const waiting = await sql(
+    databaseUrl,
+    `select 1 from pg_locks where locktype = 'advisory' and objid = ${COMMIT_LOCK} and not granted`,
+  );
+  return waiting.length > 0;
+}
