@@ -53,6 +53,7 @@ import { errors } from './rpc/interceptors/errors.ts';
 import { logging } from './rpc/interceptors/logging.ts';
 import { noRateLimits, rateLimits } from './rpc/interceptors/rate-limits.ts';
 import { shutdown } from './rpc/interceptors/shutdown.ts';
+import { standing } from './rpc/interceptors/standing.ts';
 import { validation } from './rpc/interceptors/validation.ts';
 import { LIMITS, type Limits } from './rpc/limits.ts';
 import { accountService } from './rpc/services/account-service.ts';
@@ -258,7 +259,8 @@ function buildServing(
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
-  const { verifier, apiKeyVerifier, tokens } = nouns;
+  const { verifier, apiKeyVerifier, tokens, revocations, roles } = nouns;
+  const verifiers = { verifier, apiKeyVerifier, audience: tokens.audience };
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
   return {
     services: [
@@ -275,12 +277,13 @@ function buildServing(
       errors,
       shutdown(stopping),
       deadline,
-      authentication({ verifier, apiKeyVerifier, audience: tokens.audience }),
+      authentication(verifiers),
       access({
         clock,
         rateLimits: config.rateLimits ? rateLimits(redis) : noRateLimits,
         trustedCallers: config.trustedCallers,
       }),
+      standing({ clock, verifiers, revocations, roles }),
       validation,
     ],
     calls: new CallFactory(config.trustedProxies),

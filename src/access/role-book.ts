@@ -9,6 +9,8 @@ import { type RoleRow, rolesIn } from './role.repository.ts';
 export class RoleBook extends FollowedTable {
   /** Changes with every change of a role, for whoever keeps what follows from the roles. */
   version = 0;
+  /** Called when it has changed. */
+  readonly followers = new Set<() => void>();
   readonly #database: SqlDatabase;
   readonly #clock: Clock;
   #permissions: ReadonlyMap<string, readonly string[]> = new Map();
@@ -48,5 +50,6 @@ export class RoleBook extends FollowedTable {
   #take(roles: readonly RoleRow[]): void {
     this.#permissions = new Map(roles.map(({ name, permissions }) => [name, permissions]));
     this.version += 1;
+    for (const follower of this.followers) follower();
   }
 }

@@ -33,6 +33,8 @@ export type KeyQuery = {
   /** What limits count it under if the secret is unknown; undefined: the method has limits of its own. */
   countedAs?: string | undefined;
   requestId: string;
+  /** Judged again for the same use, which does not count twice. */
+  isRepeated?: boolean;
 };
 
 export function refusedKey(

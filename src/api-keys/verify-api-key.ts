@@ -82,6 +82,7 @@ export class ApiKeyVerifier {
     if (!query.requiredScopes.every((scope) => principal.scopes.includes(scope))) {
       return refusedKey('SCOPE_MISSING', principal);
     }
+    if (query.isRepeated) return { valid: true, principal };
     const { id, limit } = key.row;
     if (!limit) {
       keyUsage.note(key, nowMs, query.ipAddress);

@@ -15,7 +15,7 @@ import {
 } from 'node:net';
 import type { Address, TlsFiles } from '../platform/net.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
-import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
 import type { Limits } from '../rpc/limits.ts';
 import { guardHttp1, http1Settings } from './http1-guard.ts';

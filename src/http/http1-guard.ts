@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { CallerMemory, Connection } from '../rpc/caller-memory.ts';
-import type { NodeResponse } from '../rpc/connect/node-bridge.ts';
+import type { NodeResponse } from '../rpc/connect/node-request.ts';
 import { LINGER_MS, type Limits } from '../rpc/limits.ts';
 import { keepHold } from '../rpc/stream-holds.ts';
 

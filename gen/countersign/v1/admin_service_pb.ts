@@ -1563,6 +1563,9 @@ export const AdminService: GenService<{
    * as the caller may not continue; INVALID_REQUEST for options after the first row, or an empty
    * message; REQUEST_TOO_LARGE for a row of more than 64 KiB.
    *
+   * Ends with `TOKEN_REVOKED`, `TOKEN_EXPIRED` or `PERMISSION_DENIED` within a second of its credential
+   * being revoked, expiring or allowing less.
+   *
    * @generated from rpc countersign.v1.AdminService.ImportUsers
    */
   importUsers: {
@@ -1578,6 +1581,9 @@ export const AdminService: GenService<{
    *
    * Requires a recent sign-in. Errors: INVALID_REQUEST for a state that can't be searched for;
    * OVERLOADED if the client reads nothing for half a minute.
+   *
+   * Ends with `TOKEN_REVOKED`, `TOKEN_EXPIRED` or `PERMISSION_DENIED` within a second of its credential
+   * being revoked, expiring or allowing less.
    *
    * @generated from rpc countersign.v1.AdminService.ExportUsers
    */

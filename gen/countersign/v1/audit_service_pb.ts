@@ -731,6 +731,9 @@ export const AuditService: GenService<{
    * Errors: OVERLOADED if this replica has as many readers as it accepts, or if a quarter of those are
    * the caller's own.
    *
+   * Ends with `TOKEN_REVOKED`, `TOKEN_EXPIRED` or `PERMISSION_DENIED` within a second of its credential
+   * being revoked, expiring or allowing less.
+   *
    * @generated from rpc countersign.v1.AuditService.WatchAuditEvents
    */
   watchAuditEvents: {
@@ -748,6 +751,9 @@ export const AuditService: GenService<{
    *
    * Errors: NOT_FOUND if retention has deleted the event of `known_head`; OVERLOADED if this replica is
    * running as many checks as it accepts.
+   *
+   * Ends with `TOKEN_REVOKED`, `TOKEN_EXPIRED` or `PERMISSION_DENIED` within a second of its credential
+   * being revoked, expiring or allowing less.
    *
    * @generated from rpc countersign.v1.AuditService.VerifyAuditChain
    */

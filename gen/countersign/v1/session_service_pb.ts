@@ -793,6 +793,9 @@ export const SessionService: GenService<{
    *
    * Callers must hold `tokens.introspect`, or call from a network that the operator trusts.
    *
+   * Ends with `TOKEN_REVOKED`, `TOKEN_EXPIRED` or `PERMISSION_DENIED` within a second of its credential
+   * being revoked, expiring or allowing less.
+   *
    * @generated from rpc countersign.v1.SessionService.WatchRevocations
    */
   watchRevocations: {

@@ -1,14 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { ServerResponse } from 'node:http';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { Failure } from '../../platform/failure.ts';
 import { type Call, contextOf } from '../call.ts';
 import { headersFrom } from '../headers.ts';
 import { drainedInTime } from '../slow-reader.ts';
+import type { NodeRequest, NodeResponse } from './node-request.ts';
 import { type BodyOptions, bodyOf, callerGone } from './request-body.ts';
-
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
-export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 /**
  * A Node request in the form that Connect's handlers take. It replaces connect-node's own conversion,

@@ -2,7 +2,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { Hold } from '../caller-memory.ts';
 import { GatheredBytes } from '../gathered-bytes.ts';
 import { declaredBytes, PREFIX_BYTES } from '../grpc/framing.ts';
-import type { NodeRequest } from './node-bridge.ts';
+import type { NodeRequest } from './node-request.ts';
 
 const ENVELOPED = /^application\/(?:connect\+|grpc-web)/;
 

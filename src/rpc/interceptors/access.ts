@@ -94,6 +94,19 @@ export function requirePrincipal(call: Call): Principal {
   );
 }
 
+/**
+ * Throws if the principal of a call that was admitted may no longer make it. How long ago the sign-in was
+ * does not matter any more: it was recent when the call began.
+ */
+export function requireStill(method: DescMethod, call: Call): void {
+  const rule = accessRule(method);
+  if (!rule) throw closed();
+  if (rule.caller.case === 'public') return;
+  const principal = requireAccepted(rule, call);
+  if (rule.caller.case !== 'permission') return;
+  requirePermission(principal, rule.caller.value, rule.orPermission);
+}
+
 /** The same, for a credential of a kind that the method accepts. */
 function requireAccepted(rule: AccessRule, call: Call): Principal {
   const principal = requirePrincipal(call);

@@ -2,11 +2,12 @@ import type { Interceptor } from '@connectrpc/connect';
 import { keyFailure } from '../../api-keys/key-failure.ts';
 import type { ApiKeyVerifier } from '../../api-keys/verify-api-key.ts';
 import { Failure } from '../../platform/failure.ts';
+import type { Principal } from '../../sessions/principal.ts';
 import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts';
 import { type Call, callOf } from '../call.ts';
 
 /** Access tokens must be for `audience`. */
-type Verifiers = {
+export type Verifiers = {
   verifier: AccessTokenVerifier;
   apiKeyVerifier: ApiKeyVerifier;
   audience: string;
@@ -22,7 +23,7 @@ export function authentication(verifiers: Verifiers): Interceptor {
     try {
       call.principal = await authenticate(verifiers, call, credential);
     } catch (error) {
-      if (!(error instanceof Failure) || !REFUSALS.has(error.kind)) throw error;
+      if (!isRefusal(error)) throw error;
       call.refusal = error;
     }
   };
@@ -36,11 +37,27 @@ export function authentication(verifiers: Verifiers): Interceptor {
 /** Failures that refuse the credential itself; a used-up limit does not, and neither does an outage. */
 const REFUSALS: ReadonlySet<string> = new Set(['unauthenticated', 'denied']);
 
-async function authenticate(verifiers: Verifiers, call: Call, header: string) {
+/** Whether a failure refuses the credential. */
+export function isRefusal(error: unknown): error is Failure {
+  return error instanceof Failure && REFUSALS.has(error.kind);
+}
+
+/**
+ * Returns the principal of a credential, or throws why it is refused. `isRepeated`: it has been judged for
+ * this call before, and does not count as used again.
+ */
+export async function authenticate(
+  verifiers: Verifiers,
+  call: Call,
+  header: string,
+  { isRepeated = false } = {},
+): Promise<Principal> {
   const { verifier, audience } = verifiers;
   // RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1).
   const [, scheme = '', token] = /^(bearer|apikey) +(\S+)$/i.exec(header) ?? [];
-  if (token?.startsWith('csk_')) return keyPrincipal(verifiers.apiKeyVerifier, call, token);
+  if (token?.startsWith('csk_')) {
+    return keyPrincipal(verifiers.apiKeyVerifier, call, token, isRepeated);
+  }
   if (token === undefined || scheme.toLowerCase() === 'apikey') {
     throw new Failure(
       'unauthenticated',
@@ -59,10 +76,15 @@ async function authenticate(verifiers: Verifiers, call: Call, header: string) {
   return principal;
 }
 
-async function keyPrincipal(verifier: ApiKeyVerifier, call: Call, secret: string) {
+async function keyPrincipal(
+  verifier: ApiKeyVerifier,
+  call: Call,
+  secret: string,
+  isRepeated: boolean,
+) {
   const { ipAddress, addressIsCertain, countedAs, requestId } = call;
   const from = { ipAddress, addressIsCertain, countedAs, requestId };
-  const query = { secret, requiredScopes: [], cost: 1, ...from };
+  const query = { secret, requiredScopes: [], cost: 1, ...from, isRepeated };
   const verdict = await verifier.verify(query);
   if (!verdict.valid) throw keyFailure(verdict);
   return verdict.principal;
