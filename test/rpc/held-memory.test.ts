@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, afterEach, beforeEach, describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Child, spawnService } from '../child.ts';
@@ -32,7 +32,7 @@ describe('memory that callers without a credential hold', () => {
   let restingBytes: number;
   let open: RawHttp2[] = [];
 
-  before(async () => {
+  beforeEach(async () => {
     service = await spawnService({
       DATABASE_URL: await createDatabase(),
       COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
@@ -63,7 +63,10 @@ describe('memory that callers without a credential hold', () => {
     for (const raw of open) raw.destroy();
     open = [];
   };
-  afterEach(close);
+  afterEach(async () => {
+    close();
+    await service.end();
+  });
   after(close);
 
   async function connected(address: string): Promise<RawHttp2> {
