@@ -1,27 +1,12 @@
 import type { Keyring } from '../platform/crypto.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { type ChainEnds, type ChainPlace, currentEnds } from './chain-ends.ts';
+import { type ChainFlaw, FlawFound } from './chain-flaw.ts';
+import { firstUnexplained } from './check-erasures.ts';
 import { eventHash, isSealed } from './event-hash.ts';
 import { type StoredEvent, storedEvents } from './stored-event.ts';
 
 const PAGE = 250;
-
-/** What is wrong with the chain, and the first position where it is wrong; 0 if no position is. */
-export type ChainFlaw = {
-  kind: 'event_changed' | 'event_missing' | 'event_inserted' | 'head_forged' | 'known_head_missing';
-  position: number;
-};
-
-/** Thrown at the first flaw of the chain. */
-export class FlawFound extends Error {
-  readonly flaw: ChainFlaw;
-
-  constructor(flaw: ChainFlaw) {
-    super(`the chain of audit events is broken at position ${flaw.position}: ${flaw.kind}`);
-    this.name = 'FlawFound';
-    this.flaw = flaw;
-  }
-}
 
 /** Checks one event against the one before it, and returns its place. Throws `FlawFound`. */
 export function checkEvent(keyring: Keyring, before: ChainPlace, event: StoredEvent): ChainPlace {
@@ -91,6 +76,7 @@ export class ChainCheck {
     try {
       if (events.length === 0) throw missing(this.#place.position + 1);
       for (const event of events) this.#check(event);
+      await this.#checkErasures(events);
     } catch (error) {
       if (!(error instanceof FlawFound) || !(await this.#hasBeenDeleted(error.flaw))) throw error;
     }
@@ -116,6 +102,18 @@ export class ChainCheck {
     if (position === this.#known?.position && hash !== this.#known.hash) {
       throw new FlawFound({ kind: 'known_head_missing', position });
     }
+  }
+
+  /** An erased part needs the deletion of its owner's account. */
+  async #checkErasures(events: readonly StoredEvent[]): Promise<void> {
+    const { position: anchor } = this.#ends.anchor;
+    const found = await this.#read((em) => firstUnexplained(em, events, anchor));
+    if (!found) return;
+    const position = found.position ?? 0;
+    // Retention may have deleted both in the meantime.
+    const now = await this.#read((em) => currentEnds(em, this.#keyring));
+    if (now && now.anchor.position >= position) return;
+    throw new FlawFound({ kind: 'event_changed', position });
   }
 
   #end(): boolean {

@@ -11,11 +11,11 @@ import {
   EMPTY_CHAIN,
   formatPlace,
 } from './chain-ends.ts';
-import { ChainCheck, type ChainFlaw, FlawFound, type Read } from './check-chain.ts';
+import { type ChainFlaw, FlawFound } from './chain-flaw.ts';
+import { ChainCheck, type Read } from './check-chain.ts';
 import { hashAt } from './read-chain.ts';
 
 const PROGRESS_MS = 1000;
-const RETRY_AFTER_MS = 10_000;
 /** How many verifications run at once on one replica: each keeps a core busy. */
 const MAX_AT_ONCE = 2;
 
@@ -146,5 +146,5 @@ function headTooOld(): Failure {
 
 function overloaded(): Failure {
   const message = 'this replica is verifying the chain for others; try again later';
-  return new Failure('exhausted', 'OVERLOADED', message, { retryAfterMs: RETRY_AFTER_MS });
+  return new Failure('exhausted', 'OVERLOADED', message, { retryAfterMs: 10_000 });
 }

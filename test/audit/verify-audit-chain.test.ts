@@ -16,7 +16,7 @@ import { clients } from '../harness/clients.ts';
 import { runCommand } from '../harness/command.ts';
 import { createDatabase, sql } from '../harness/database.ts';
 import { embeddedDirectory } from '../harness/embedded-database.ts';
-import { PASSWORD, signedIn } from '../harness/people.ts';
+import { accountOf, PASSWORD, signedIn } from '../harness/people.ts';
 import { MASTER_KEY } from '../harness/prepared.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -158,6 +158,28 @@ describe('VerifyAuditChain', () => {
     assert.equal(result.flaw, AuditChainFlaw.EVENT_MISSING);
     assert.equal(result.firstWrongPosition, BigInt(last - 1));
   });
+
+  const strip = (value: string, salt: string) => `
+    update audit_events
+    set ${value} = null, ${salt} = null,
+      ${value.replace('_address', '')}_hash = sha256(${salt} || convert_to(${value}, 'UTF8'))
+    where position = (select min(position) from audit_events where ${value} is not null)`;
+  for (const [value, salt] of [
+    ['ip_address', 'ip_salt'],
+    ['personal', 'personal_salt'],
+  ] as const) {
+    it(`E01 finds an event whose ${value} was taken away as if its account had been deleted`, async () => {
+      await accountOf(service, await signedIn(service)).updateMe({ user: { displayName: 'Ada' } });
+      await chained(service);
+      const [row] = await sql<{ first: string }>(
+        service.databaseUrl,
+        `select min(position)::text as first from audit_events where ${value} is not null`,
+      );
+      const result = await tampered(strip(value, salt));
+      assert.equal(result.flaw, AuditChainFlaw.EVENT_CHANGED);
+      assert.equal(result.firstWrongPosition, BigInt(row?.first ?? 0));
+    });
+  }
 
   it('E01 finds two events that changed places', async () => {
     const result = await tampered(

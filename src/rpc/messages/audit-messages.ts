@@ -9,7 +9,7 @@ import {
   type WatchAuditEventsResponseSchema,
 } from '../../../gen/countersign/v1/audit_service_pb.ts';
 import { PrincipalType } from '../../../gen/countersign/v1/principal_pb.ts';
-import type { ChainFlaw } from '../../audit/check-chain.ts';
+import type { ChainFlaw } from '../../audit/chain-flaw.ts';
 import { commitment } from '../../audit/event-hash.ts';
 import { eventTime, type StoredEvent } from '../../audit/stored-event.ts';
 import type { AuditChainProgress, AuditChainResult } from '../../audit/verify-audit-chain.ts';
