@@ -4,7 +4,7 @@ import { type EntityManager, query } from './sql.ts';
  * The PostgreSQL advisory locks that the program takes, by number. Every version must use the same
  * numbers, so that replicas of two versions exclude each other.
  */
-const NUMBERS = {
+export const NUMBERS = {
   migrations: 727_274_001,
   administrators: 727_274_002,
   roles: 727_274_005,
