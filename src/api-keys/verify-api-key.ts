@@ -5,6 +5,7 @@ import type { Keyring } from '../platform/crypto.ts';
 import type { Log } from '../platform/log.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import type { Principal } from '../sessions/principal.ts';
 import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
 import { SecretFinder } from './find-secret.ts';
 import type { KeyLimits } from './key-limits.ts';
@@ -73,7 +74,7 @@ export class ApiKeyVerifier {
   #judge({ key, untilMs }: KnownSecret, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
     const { clock, revocations, roles, keyLimits, keyUsage } = this.#parts;
     const nowMs = clock.now().getTime();
-    const principal = key.principal(roles);
+    const principal = endingAt(key.principal(roles), untilMs);
     if (key.row.revokedAt || revocations.covers(principal)) return refusedKey('REVOKED');
     if (key.expiresAtMs <= nowMs || untilMs <= nowMs) return refusedKey('EXPIRED');
     if (!key.isActive) return refusedKey('OWNER_INACTIVE');
@@ -94,4 +95,10 @@ export class ApiKeyVerifier {
       return { valid: true, principal, limit: status };
     });
   }
+}
+
+/** The principal of a secret that works until then: a rotation may end it before its key. */
+function endingAt(principal: Principal, untilMs: number): Principal {
+  const expiresAt = Math.floor(untilMs / 1000);
+  return expiresAt < principal.expiresAt ? { ...principal, expiresAt } : principal;
 }

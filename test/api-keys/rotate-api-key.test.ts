@@ -24,9 +24,12 @@ describe('RotateApiKey', () => {
     const client = keysOf(service, user);
     const rotated = await client.rotateApiKey({ apiKeyId: id, overlap: { seconds: 30n } });
     assert.ok(rotated.apiKey?.previousSecretExpiresAt);
+    const end = rotated.apiKey.previousSecretExpiresAt.seconds;
     for (const at of [service, replica]) {
-      assert.equal((await verify(at, secret)).valid, true);
-      assert.equal((await verify(at, rotated.secret)).valid, true);
+      const { valid, expiresAt } = await verify(at, secret);
+      assert.deepEqual([valid, expiresAt?.seconds], [true, end], 'it ends with the overlap');
+      const next = await verify(at, rotated.secret);
+      assert.deepEqual([next.valid, next.expiresAt], [true, undefined]);
     }
     service.clock.advance(31_000);
     for (const at of [service, replica]) {
