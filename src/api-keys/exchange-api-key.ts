@@ -1,12 +1,17 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
-import { ACCESS_TOKEN_TYPE, CLIENT_ID } from '../sessions/access-token.ts';
+import type { Failure } from '../platform/failure.ts';
+import { invalidField } from '../platform/invalid-field.ts';
+import { ACCESS_TOKEN_TYPE, CLIENT_ID, MAX_TOKEN_BYTES } from '../sessions/access-token.ts';
 import type { Principal } from '../sessions/principal.ts';
 import { signJws } from '../sessions/sign-jws.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import { keyFailure } from './key-failure.ts';
 import type { ApiKeyVerifier } from './verify-api-key.ts';
+
+/** With a shorter audience, it is the scopes that make a token too long (characters). */
+const LONG_AUDIENCE = 500;
 
 type IssuingNeeds = {
   clock: Clock;
@@ -27,7 +32,8 @@ export type ExchangedToken = { accessToken: string; expiresAt: Date; scopes: rea
  * Exchanges a key for an access token for one audience (RFC 8693), with the scopes that were asked for
  * and no others (A01). The token carries no session, and the key's id: revoking the key revokes it.
  *
- * Throws the `keyFailure` of a key that is refused.
+ * Throws the `keyFailure` of a key that is refused, and `INVALID_REQUEST` for a token over 4 KiB, which
+ * nobody would take.
  */
 export async function exchangeApiKey(
   needs: {
@@ -83,5 +89,14 @@ async function issue(
     email_verified: principal.emailVerified,
   };
   const accessToken = await signJws(header, claims, key);
+  if (accessToken.length > MAX_TOKEN_BYTES) throw tooLong(audience);
   return { accessToken, expiresAt: new Date(expiresAt * 1000), scopes };
+}
+
+/** Names the field that makes a token too long: an audience is rarely longer than a URL. */
+function tooLong(audience: string): Failure {
+  const isAudience = JSON.stringify(audience).length > LONG_AUDIENCE;
+  const field = isAudience ? 'audience' : 'scopes';
+  const advice = isAudience ? 'name a shorter one' : 'ask for fewer of them';
+  return invalidField(field, `would make the token longer than 4 KiB; ${advice}`);
 }

@@ -5,12 +5,11 @@ import type { Clock } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
-import { ACCESS_TOKEN_TYPE } from './access-token.ts';
+import { ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES } from './access-token.ts';
 import type { Principal } from './principal.ts';
 import { isSeconds, parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
 
-const MAX_TOKEN_BYTES = 4096;
 /** At 2 to 3 KB each. */
 const CACHED_TOKENS = 32_768;
 const CLOCK_TOLERANCE_SECONDS = 5;

@@ -33,6 +33,32 @@ const introspect = (token: string, request: object = {}, at = service) =>
   at.sessions.introspectToken({ token, ...request });
 
 describe('ExchangeApiKey', () => {
+  it('S03 issues no token that is longer than what anyone takes, and says what to shorten', async () => {
+    const { secret } = await newKey(service, owner, { scopes: ['users.read'] });
+    const long = await refusal(exchange(secret, { audience: '\u0001'.repeat(2000) }));
+    assert.deepEqual([long.reason, long.fields], ['INVALID_REQUEST', ['audience']]);
+    const { accessToken } = await exchange(secret, { audience: 'a'.repeat(2000) });
+    assert.ok(accessToken.length <= 4096);
+    const permissions = Array.from({ length: 30 }, (_, i) => `${'x'.repeat(150)}.p${i}`);
+    await sql(
+      service.databaseUrl,
+      `insert into permissions (name, description, built_in, created_at)
+       select name, '', false, now() from unnest($1::text[]) as name`,
+      [permissions],
+    );
+    const wide = await newKey(service, await person(service, 'admin'), { scopes: ['users.read'] });
+    await sql(
+      service.databaseUrl,
+      'update api_keys set scopes = $2, version = version + 1 where id = $1',
+      [wide.id, permissions],
+    );
+    await eventually(async () => {
+      const refused = await refusal(exchange(wide.secret)).catch(() => undefined);
+      return refused?.reason === 'INVALID_REQUEST' && refused.fields[0] === 'scopes';
+    });
+    await sql(service.databaseUrl, 'delete from permissions where name = any($1)', [permissions]);
+  });
+
   it('A01 gives a token for one audience with no more than was asked for', async () => {
     const { id, secret } = await newKey(service, owner, { scopes: ['users.read', 'audit.read'] });
     const { accessToken, expiresAt, tokenType, scopes } = await exchange(secret, {

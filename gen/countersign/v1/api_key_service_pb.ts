@@ -834,7 +834,8 @@ export const ApiKeyService: GenService<{
    *
    * Errors: TOKEN_INVALID for a secret that Countersign did not issue; TOKEN_EXPIRED; TOKEN_REVOKED;
    * ACCOUNT_SUSPENDED for the owner; ADDRESS_NOT_ALLOWED; SCOPE_MISSING; RATE_LIMITED, with `limit:
-   * api_key` in its metadata if it was the key's own limit.
+   * api_key` in its metadata if it was the key's own limit; INVALID_REQUEST if the token would be longer
+   * than 4 KiB, for the field to shorten: `scopes` or `audience`.
    *
    * @generated from rpc countersign.v1.ApiKeyService.ExchangeApiKey
    */
