@@ -1,7 +1,7 @@
 /** What an open stream costs with headers of usual size: objects of Node, of the protocol, ours. */
 const STREAM_BYTES = 8 * 1024;
 const USUAL_HEADER_BYTES = 1024;
-/** Headers are there as lists, objects and strings, several times. Measured. */
+/** Headers are held as lists, objects and strings, several times each. */
 const HEADER_COPIES = 16;
 
 /** One connection, with the streams on it that count. */
