@@ -20,7 +20,7 @@ export const LIMITS = {
   /** The memory that node:http2 may take for one connection. */
   maxSessionMemoryMib: 64,
   /** The memory that all callers together may hold while the service waits for them. */
-  maxHeldBytes: 80 * 1024 * 1024,
+  maxHeldBytes: 40 * 1024 * 1024,
   /** Connections to each listener. */
   maxConnections: 10_000,
   /** From a connection to its first call: handshake, preface, headers. */

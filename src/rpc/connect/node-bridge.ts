@@ -66,8 +66,6 @@ function writeHead({ status, header }: UniversalServerResponse, res: NodeRespons
   const cookies = headers.getSetCookie();
   for (const [name, value] of headers) res.setHeader(name, value);
   if (cookies.length > 0) res.setHeader('set-cookie', cookies);
-  // Whatever is left of the request will not be read: the next one needs another connection.
-  if ('shouldKeepAlive' in res && !res.req.complete) res.setHeader('connection', 'close');
   res.statusCode = status;
 }
 

@@ -15,7 +15,6 @@ import { carry } from './metadata.ts';
 import { type InnermostCall, isInnermostCall, replaceDecoder } from './node-internals.ts';
 import { hasOddTimeout, receivedHeader } from './received-headers.ts';
 import { statusOf } from './status.ts';
-import { GRPC_JS_BYTES } from './stream-dispatch.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
 
 const ODD_TIMEOUT = { code: grpc.status.INVALID_ARGUMENT, details: 'the deadline is odd' };
@@ -43,7 +42,6 @@ export function beginCalls(
     }
     const call = begin(calls, method, rpc, rpc.metadata, receivedHeader(rpc.stream));
     call.hold = holdOf(rpc.stream);
-    if (method.requestStream || method.responseStream) call.hold?.add(GRPC_JS_BYTES);
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
     gatherMessages(rpc, call, limits.maxMessageBytes);

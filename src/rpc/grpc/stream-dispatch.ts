@@ -1,11 +1,7 @@
 import type { Http2Session, ServerHttp2Stream } from 'node:http2';
-import { holdOf } from '../stream-holds.ts';
 import { type AnyHttp2Server, type OnStream, replaceStreamListener } from './node-internals.ts';
 import { prepareHeaders } from './received-headers.ts';
-import { isPlain, type UnaryFastPath } from './unary-fast-path.ts';
-
-/** What a call costs by grpc-js beside what any stream costs. */
-export const GRPC_JS_BYTES = 10 * 1024;
+import type { UnaryFastPath } from './unary-fast-path.ts';
 
 /** Hands each new stream to the fast path, if there is one and it takes the stream, or to grpc-js. */
 export function dispatchStreams(
@@ -16,7 +12,6 @@ export function dispatchStreams(
   replaceStreamListener(http2, (grpcJs) => {
     const serveByGrpcJs: OnStream = (stream, headers, flags, rawHeaders) => {
       if (headers[':method'] !== 'POST') return refuseMethod(stream);
-      if (!isPlain(headers)) holdOf(stream)?.add(GRPC_JS_BYTES);
       prepareHeaders(stream, headers);
       grpcJs(stream, headers, flags, rawHeaders);
     };

@@ -42,8 +42,7 @@ export class UnaryFastPath {
   }
 }
 
-/** Whether a call is not compressed and not odd in any way. */
-export function isPlain(headers: IncomingHttpHeaders): boolean {
+function isPlain(headers: IncomingHttpHeaders): boolean {
   const timeout = headers['grpc-timeout'];
   return (
     headers[':method'] === 'POST' &&
