@@ -43,7 +43,6 @@ import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
-import { CallerMemory } from './rpc/caller-memory.ts';
 import { connectListener } from './rpc/connect/listener.ts';
 import { GrpcListener } from './rpc/grpc/listener.ts';
 import { access } from './rpc/interceptors/access.ts';
@@ -104,8 +103,7 @@ export type App = {
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const platform = await buildPlatform(config, overrides);
   const limits = { ...LIMITS, ...overrides.limits };
-  const memory = new CallerMemory(limits.maxHeldBytes);
-  const { http, httpPort, onRequest } = await listenHttp(config, limits, memory);
+  const { http, httpPort, onRequest } = await listenHttp(config, limits);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const nouns = buildNouns(config, platform, publicUrl);
@@ -114,7 +112,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const draining = new AbortController();
   const stopping = new AbortController();
   const { services = [] } = overrides;
-  const serving = buildServing(parts, services, { limits, memory }, stopping.signal);
+  const serving = buildServing(parts, services, limits, stopping.signal);
   const grpc = new GrpcListener(serving, config);
   const grpcPort = await grpc.listen(config.grpcAddress);
 
@@ -174,12 +172,12 @@ async function buildPlatform(config: Config, overrides: Overrides) {
 }
 
 /** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
-async function listenHttp(config: Config, limits: Limits, memory: CallerMemory) {
+async function listenHttp(config: Config, limits: Limits) {
   let handler: HttpHandler = (_req, res) => {
     res.statusCode = 503;
     res.end();
   };
-  const http = new HttpServer((req, res) => handler(req, res), config.tls, limits, memory);
+  const http = new HttpServer((req, res) => handler(req, res), config.tls, limits);
   const httpPort = await http.listen(config.httpAddress);
   const onRequest = (next: HttpHandler) => {
     handler = next;
@@ -255,7 +253,7 @@ function buildMail({ smtpUrl, databaseUrl, dataDir }: Config, clock: Clock) {
 function buildServing(
   { config, platform, nouns }: Parts,
   others: readonly Service[],
-  { limits, memory }: { limits: Limits; memory: CallerMemory },
+  limits: Limits,
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
@@ -289,7 +287,6 @@ function buildServing(
     calls: new CallFactory(config.trustedProxies),
     log,
     limits,
-    memory,
   };
 }
 

@@ -14,10 +14,9 @@ import {
   type Server as TcpServer,
 } from 'node:net';
 import type { Address, TlsFiles } from '../platform/net.ts';
-import type { CallerMemory } from '../rpc/caller-memory.ts';
-import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
-import type { Limits } from '../rpc/limits.ts';
+import { LIMITS, type Limits } from '../rpc/limits.ts';
 import { guardHttp1, http1Settings } from './http1-guard.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
@@ -31,23 +30,16 @@ type Http1 = Pick<Server, 'close' | 'closeIdleConnections'>;
 /** HTTP/1.1 and HTTP/2 on one port: by ALPN with TLS, by the first bytes without. */
 export class HttpServer {
   readonly #limits: Limits;
-  readonly #memory: CallerMemory;
   readonly #listening: TcpServer;
   readonly #http1: Http1;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #reload: () => void;
 
-  constructor(
-    handler: HttpHandler,
-    tls: TlsFiles | undefined,
-    limits: Limits,
-    memory: CallerMemory,
-  ) {
+  constructor(handler: HttpHandler, tls: TlsFiles | undefined, limits: Limits = LIMITS) {
     this.#limits = limits;
-    this.#memory = memory;
     const onRequest: HttpHandler = (req, res) => {
-      if (!('stream' in req)) guardHttp1(req, res, limits, memory);
+      if (!('stream' in req)) guardHttp1(req, res, limits);
       handler(req, res);
     };
     if (tls) {
@@ -64,7 +56,6 @@ export class HttpServer {
       this.#reload = () => {};
       this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));
     }
-    this.#listening.maxConnections = limits.maxConnections;
     this.#listening.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -97,7 +88,7 @@ export class HttpServer {
   }
 
   #track(server: Http2Server | Http2SecureServer): void {
-    guardHttp2(server, this.#limits, this.#memory);
+    guardHttp2(server, this.#limits);
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));

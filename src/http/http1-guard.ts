@@ -1,9 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import type { CallerMemory, Connection } from '../rpc/caller-memory.ts';
-import type { NodeResponse } from '../rpc/connect/node-request.ts';
+import type { NodeResponse } from '../rpc/connect/node-bridge.ts';
 import { LINGER_MS, type Limits } from '../rpc/limits.ts';
-import { keepHold } from '../rpc/stream-holds.ts';
 
 const KEEP_ALIVE_MS = 75_000;
 
@@ -18,17 +15,9 @@ export function http1Settings(limits: Limits) {
   };
 }
 
-const connections = new WeakMap<Socket, Connection>();
-
 /** Closes what Node would leave open for as long as its caller likes (W02). */
-export function guardHttp1(
-  req: IncomingMessage,
-  res: NodeResponse,
-  limits: Limits,
-  memory: CallerMemory,
-): void {
+export function guardHttp1(req: IncomingMessage, res: NodeResponse, limits: Limits): void {
   const { socket } = req;
-  countRequest(req, res, memory);
   // A write after the caller has gone: without a listener its error would end the process.
   res.on('error', () => {});
   // The next request on this connection sets it again.
@@ -39,18 +28,4 @@ export function guardHttp1(
   res.once('finish', () => {
     if (!req.complete) setTimeout(drop, LINGER_MS).unref();
   });
-}
-
-/** Counts what a request holds until its answer has been taken (W15). */
-function countRequest(req: IncomingMessage, res: NodeResponse, memory: CallerMemory): void {
-  const { socket, rawHeaders } = req;
-  const connection = connections.get(socket) ?? memory.connect(socket.remoteAddress ?? '');
-  if (!connections.has(socket)) {
-    connections.set(socket, connection);
-    socket.once('close', () => memory.disconnect(connection));
-  }
-  const headerBytes = rawHeaders.reduce((sum, text) => sum + text.length, 0);
-  const hold = memory.open(connection, headerBytes, () => socket.destroy());
-  keepHold(req, hold);
-  res.once('close', () => hold.release());
 }

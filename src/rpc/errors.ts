@@ -25,14 +25,6 @@ const CODES: Record<FailureKind, Code> = {
   internal: Code.Internal,
 };
 
-/** gRPC sends errors in headers, of which clients take 8 KiB: no more of what was sent comes back. */
-const MAX_FIELDS = 8;
-const MAX_TEXT = 200;
-
-function cut(text: string): string {
-  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
-}
-
 /** The errors that `toConnectError` made, which it returns as they are. */
 const complete = new WeakSet<ConnectError>();
 
@@ -49,7 +41,7 @@ export function toConnectError(
   const isAbort =
     signal?.aborted && !(error instanceof Failure) && !(error instanceof ConnectError);
   const failure = toFailure(isAbort ? signal.reason : error);
-  const result = new ConnectError(cut(failure.message), CODES[failure.kind], retryAfter(failure), [
+  const result = new ConnectError(failure.message, CODES[failure.kind], retryAfter(failure), [
     { desc: ErrorInfoSchema, value: errorInfo(failure) },
     { desc: RequestInfoSchema, value: { requestId } },
     ...furtherDetails(failure),
@@ -86,9 +78,7 @@ function furtherDetails({ details: { fields, retryAfterMs } }: Failure) {
   const badRequest = fields && {
     desc: BadRequestSchema,
     value: {
-      fieldViolations: fields
-        .slice(0, MAX_FIELDS)
-        .map(({ path, description }) => ({ field: cut(path), description: cut(description) })),
+      fieldViolations: fields.map(({ path, description }) => ({ field: path, description })),
     },
   };
   const retryInfo = retryAfterMs !== undefined && {

@@ -2,61 +2,35 @@ import {
   constants,
   type Http2SecureServer,
   type Http2Server,
-  type Http2Session,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { CallerMemory, Connection } from './caller-memory.ts';
-import { keepFewStreams, type OnStream, replaceStreamListener } from './grpc/node-internals.ts';
+import { keepFewStreams } from './grpc/node-internals.ts';
 import { LINGER_MS, type Limits } from './limits.ts';
 import { Overdue } from './overdue.ts';
-import { keepHold } from './stream-holds.ts';
 
 /** Streams that end sooner than this get no timer that watches for silence. */
 const YOUNG_MS = 1000;
-/** What each header field counts beside its name and its value: RFC 9113, section 6.5.2. */
-const FIELD_BYTES = 32;
-/** A connection that opens more streams against the limits than this is closed. */
-const MAX_OFFENCES = 500;
 
-/**
- * The options that the HTTP/2 servers of both listeners are created with (W02). node:http2 counts a
- * stream that was reset until the next turn of the event loop, and refuses what seems to be above the
- * number that it announces in a way that clients take for abuse. So it announces twice the number that
- * `guardHttp2` enforces (W16).
- */
+/** The options that the HTTP/2 servers of both listeners are created with (W02). */
 export function http2Options(limits: Limits) {
   return {
     maxSessionMemory: limits.maxSessionMemoryMib,
     maxHeaderListPairs: limits.maxHeaders,
     handshakeTimeout: limits.headersTimeoutMs,
-    streamResetBurst: limits.maxStreams,
-    streamResetRate: limits.maxResetsPerSecond,
     settings: {
-      maxConcurrentStreams: 2 * limits.maxStreams,
+      maxConcurrentStreams: limits.maxStreams,
       maxHeaderListSize: limits.maxHeaderBytes,
       enableConnectProtocol: false,
     },
   };
 }
 
-/**
- * Closes what node:http2 would leave open for as long as its caller likes (W02), and refuses streams
- * whose callers hold too much (W15). For a server whose one `stream` listener is there.
- */
-export function guardHttp2(
-  server: Http2Server | Http2SecureServer,
-  limits: Limits,
-  memory: CallerMemory,
-): void {
-  const connections = new WeakMap<Http2Session, Connection>();
+/** Closes what node:http2 would leave open for as long as its caller likes (W02). */
+export function guardHttp2(server: Http2Server | Http2SecureServer, limits: Limits): void {
   // A broken handshake or frame ends its connection and nothing else.
   server.on('sessionError', () => {});
-  server.prependListener('session', (session) => {
-    const connection = memory.connect(session.socket.remoteAddress ?? '');
-    connections.set(session, connection);
-    session.once('close', () => memory.disconnect(connection));
-    endRapidResets(session, connection);
+  server.on('session', (session) => {
     keepFewStreams(session);
     requireFirstFrame(session, limits);
   });
@@ -64,70 +38,7 @@ export function guardHttp2(
     if (stream.destroyed) return;
     stream.setTimeout(limits.streamIdleMs, () => stream.close(constants.NGHTTP2_CANCEL));
   });
-  replaceStreamListener(server, (serve): OnStream => {
-    return (stream, headers, flags, rawHeaders) => {
-      const connection = stream.session && connections.get(stream.session);
-      if (!connection || stream.destroyed) return;
-      const bytes = headerBytes(rawHeaders);
-      if (bytes > limits.maxHeaderBytes) {
-        return refuse(stream, connection, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-      }
-      if (connection.streams >= limits.maxStreams) {
-        return refuse(stream, connection, constants.NGHTTP2_REFUSED_STREAM);
-      }
-      count(stream, connection, memory, bytes);
-      if (stream.destroyed) return;
-      guardStream(stream, young);
-      serve(stream, headers, flags, rawHeaders);
-    };
-  });
-}
-
-/** What node:http2 announces a limit for, and enforces only on callers who have read it. */
-function headerBytes(rawHeaders: readonly string[]): number {
-  let bytes = (rawHeaders.length / 2) * FIELD_BYTES;
-  for (const text of rawHeaders) bytes += text.length;
-  return bytes;
-}
-
-function count(
-  stream: ServerHttp2Stream,
-  connection: Connection,
-  memory: CallerMemory,
-  bytes: number,
-): void {
-  connection.streams += 1;
-  const hold = memory.open(connection, bytes, () => {
-    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-  });
-  keepHold(stream, hold);
-  stream.once('close', () => {
-    connection.streams -= 1;
-    hold.release();
-  });
-}
-
-function refuse(stream: ServerHttp2Stream, connection: Connection, code: number): void {
-  stream.on('error', () => {});
-  const session = stream.session as ServerHttp2Session | undefined;
-  stream.close(code);
-  if (session && code !== constants.NGHTTP2_REFUSED_STREAM) offend(session, connection);
-}
-
-/**
- * Counts streams that were reset before anyone could look at them, in the bytes that opened them. Whoever
- * gives up calls that have been under way for a while may give up any number.
- */
-function endRapidResets(session: ServerHttp2Session, connection: Connection): void {
-  session.prependListener('stream', (stream) => {
-    if (stream.destroyed && !session.destroyed) offend(session, connection);
-  });
-}
-
-function offend(session: ServerHttp2Session, connection: Connection): void {
-  connection.offences += 1;
-  if (connection.offences <= MAX_OFFENCES) return;
-  session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  server.prependListener('stream', (stream) => guardStream(stream, young));
 }
 
 /** Destroys a connection whose first frame does not arrive. */

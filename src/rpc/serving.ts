@@ -1,7 +1,6 @@
 import type { Interceptor } from '@connectrpc/connect';
 import type { CallLog } from '../platform/log.ts';
 import type { CallFactory } from './call.ts';
-import type { CallerMemory } from './caller-memory.ts';
 import type { Limits } from './limits.ts';
 import type { Service } from './services/service.ts';
 
@@ -13,6 +12,4 @@ export type Serving = Readonly<{
   calls: CallFactory;
   log: CallLog;
   limits: Limits;
-  /** What all callers hold. */
-  memory: CallerMemory;
 }>;

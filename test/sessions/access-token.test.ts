@@ -48,6 +48,7 @@ describe('The access token', () => {
     assert.ok(Math.abs(Number(iat) - now()) <= 5);
     assert.ok(Math.abs(Number(auth_time) - now()) <= 5);
     assert.deepEqual(rest, {
+      token_version: 0,
       iss: ISSUER,
       aud: ISSUER,
       client_id: 'countersign',

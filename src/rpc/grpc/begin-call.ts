@@ -8,11 +8,8 @@ import { deadlineExceeded } from '../failures.ts';
 import { logCall } from '../interceptors/logging.ts';
 import { Overdue } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
-import { holdOf } from '../stream-holds.ts';
-import { ACCEPTED_ENCODINGS, ACCEPTED_HEADER } from './framing.ts';
-import { MessageDecoder } from './message-decoder.ts';
 import { carry } from './metadata.ts';
-import { type InnermostCall, isInnermostCall, replaceDecoder } from './node-internals.ts';
+import { type InnermostCall, isInnermostCall } from './node-internals.ts';
 import { hasOddTimeout, receivedHeader } from './received-headers.ts';
 import { statusOf } from './status.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
@@ -41,26 +38,13 @@ export function beginCalls(
       return beginPlainly(calls, log, method, rpc);
     }
     const call = begin(calls, method, rpc, rpc.metadata, receivedHeader(rpc.stream));
-    call.hold = holdOf(rpc.stream);
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
-    gatherMessages(rpc, call, limits.maxMessageBytes);
     if (hasOddTimeout(rpc.stream)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
     else guardRequest(rpc, incomplete, method.requestStream);
     // The type asks for the wrapper class, which would pass on every event a second time.
     return rpc as grpc.ServerInterceptingCallInterface as grpc.ServerInterceptingCall;
   };
-}
-
-function gatherMessages(rpc: InnermostCall, call: Call, maxBytes: number): void {
-  const encoding = receivedHeader(rpc.stream)?.('grpc-encoding') ?? 'identity';
-  const options = { maxBytes, mayCompress: encoding !== 'identity' };
-  const decoder = new MessageDecoder(options, call.hold, (problem) => {
-    const isLarge = problem === 'too large';
-    const code = isLarge ? grpc.status.RESOURCE_EXHAUSTED : grpc.status.INVALID_ARGUMENT;
-    rpc.sendStatus({ code, details: problem });
-  });
-  replaceDecoder(rpc, decoder);
 }
 
 /** Begins a call by the public interface of grpc-js alone. */
@@ -132,10 +116,7 @@ function completed(status: PartialStatus, call: Call, path: string, log: CallLog
   const error = toConnectError(thrown, call.requestId);
   call.answered = error;
   if (!call.intercepted) logCall(log, call, path.slice(1), error);
-  const answer = statusOf(error, call);
-  // The protocol has the server say what it can read.
-  if (code === grpc.status.UNIMPLEMENTED) answer.metadata.set(ACCEPTED_HEADER, ACCEPTED_ENCODINGS);
-  return answer;
+  return statusOf(error, call);
 }
 
 /**

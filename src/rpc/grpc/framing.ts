@@ -1,7 +1,3 @@
-/** What grpc-js can read: it gets the calls that are compressed. */
-export const ACCEPTED_HEADER = 'grpc-accept-encoding';
-export const ACCEPTED_ENCODINGS = 'identity,deflate,gzip';
-
 /** One byte says whether the message is compressed, and four say how long it is. */
 export const PREFIX_BYTES = 5;
 

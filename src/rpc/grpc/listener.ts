@@ -1,14 +1,12 @@
 import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
+import { HealthImplementation } from 'grpc-health-check';
 import { type Address, formatAddress, type TlsFiles } from '../../platform/net.ts';
-import type { CallerMemory } from '../caller-memory.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
-import { errors } from '../interceptors/errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
 import { beginCalls } from './begin-call.ts';
-import { HealthService } from './health.ts';
 import {
   http2ServerOptions,
   http2Servers,
@@ -26,10 +24,10 @@ import { answerUnknownMethods } from './unknown-methods.ts';
 /** The gRPC listener: our services with health and reflection, on @grpc/grpc-js. */
 export class GrpcListener {
   readonly #server: grpc.Server;
-  readonly #health: HealthService;
+  readonly #health: HealthImplementation;
+  readonly #names: string[];
   readonly #tls: TlsFiles | undefined;
   readonly #limits: Limits;
-  readonly #memory: CallerMemory;
   readonly #fastPath: UnaryFastPath | undefined;
   readonly #unknown: UnknownInternals;
   /** Undefined if they are not known. */
@@ -39,29 +37,31 @@ export class GrpcListener {
     serving: Serving,
     { tls, unaryFastPath }: { tls: TlsFiles | undefined; unaryFastPath: boolean },
   ) {
-    const { services, limits, log, memory } = serving;
+    const { services, limits, log } = serving;
     // It would write headers that it can't read, credentials among them, to standard error.
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);
     this.#tls = tls;
     this.#limits = limits;
-    this.#memory = memory;
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
+    this.#names = ['', ...services.map(({ descriptor }) => descriptor.typeName)];
     this.#server = new grpc.Server({
       ...serverOptions(limits),
       interceptors: [beginCalls(serving, this.#unknown)],
     });
     for (const service of services) addConnectService(this.#server, service, serving);
-    this.#health = new HealthService(services.map(({ descriptor }) => descriptor.typeName));
-    // Without our access rules, rate limits and a log line for each of the many calls.
-    addConnectService(this.#server, this.#health.service, { ...serving, interceptors: [errors] });
+    this.#health = new HealthImplementation();
+    this.#health.addToServer(this.#server);
+    this.setServing(false);
     reflection(services.map(({ descriptor }) => descriptor.file)).addToServer(this.#server);
     this.#completeServer();
   }
 
   /** Sets what `grpc.health.v1` says of every service. */
   setServing(serving: boolean): void {
-    this.#health.setServing(serving);
+    for (const name of this.#names) {
+      this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
+    }
   }
 
   /** Returns the port that it listens on. */
@@ -115,8 +115,7 @@ export class GrpcListener {
     this.#sockets = sockets;
     for (const http2 of servers) {
       dispatchStreams(http2, this.#fastPath, countStream);
-      guardHttp2(http2, this.#limits, this.#memory);
-      http2.maxConnections = this.#limits.maxConnections;
+      guardHttp2(http2, this.#limits);
       http2.on('connection', (socket: Socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));

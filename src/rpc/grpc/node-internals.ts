@@ -20,12 +20,7 @@ import { OpenStreams } from './open-streams.ts';
 export const KNOWN_VERSIONS = { node: '24', grpcJs: '1.14.7' } as const;
 
 export type AnyHttp2Server = Http2Server | Http2SecureServer;
-export type OnStream = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  flags: number,
-  rawHeaders: string[],
-) => void;
+export type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
 
 /** The options that grpc-js will create its HTTP/2 servers with: it lets us set few of them. */
 export function http2ServerOptions(server: grpc.Server): object | undefined {
@@ -45,15 +40,15 @@ function isHttp2Server(value: unknown): value is AnyHttp2Server {
   return value instanceof EventEmitter && value.listenerCount('stream') === 1;
 }
 
-/** Replaces the one listener by which a server takes its streams. */
+/** Replaces the one listener by which a grpc-js server takes its streams. */
 export function replaceStreamListener(
   http2: AnyHttp2Server,
-  replacementOf: (serve: OnStream) => OnStream,
+  replacementOf: (grpcJs: OnStream) => OnStream,
 ): void {
-  const [serve, another] = http2.listeners('stream') as OnStream[];
-  if (!serve || another) throw new Error('the server has not one listener for streams');
-  http2.removeListener('stream', serve);
-  http2.on('stream', replacementOf(serve));
+  const [grpcJs] = http2.listeners('stream') as OnStream[];
+  if (!grpcJs) throw new Error('replaceStreamListener is for servers that http2Servers returned');
+  http2.removeListener('stream', grpcJs);
+  http2.on('stream', replacementOf(grpcJs));
 }
 
 /** Tells grpc-js of a stream that it does not serve: it closes connections that have none. */
@@ -80,14 +75,6 @@ export type InnermostCall = grpc.ServerInterceptingCallInterface & {
 export function isInnermostCall(call: grpc.ServerInterceptingCallInterface): call is InnermostCall {
   const isStream = typeof member(member(call, 'stream'), 'aborted') === 'boolean';
   return isStream && member(call, 'metadata') instanceof grpc.Metadata;
-}
-
-type Decoder = { write(piece: Buffer): Buffer[] };
-
-/** Replaces what a call of grpc-js reads its messages with. Returns whether it could. */
-export function replaceDecoder(rpc: InnermostCall, decoder: Decoder): boolean {
-  if (typeof member(member(rpc, 'decoder'), 'write') !== 'function') return false;
-  return Reflect.set(rpc, 'decoder', decoder);
 }
 
 /** Makes a new connection keep its open streams in `OpenStreams`. Returns whether it could. */

@@ -1,4 +1,4 @@
-import type { Http2Session, ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { type AnyHttp2Server, type OnStream, replaceStreamListener } from './node-internals.ts';
 import { prepareHeaders } from './received-headers.ts';
 import type { UnaryFastPath } from './unary-fast-path.ts';
@@ -10,25 +10,18 @@ export function dispatchStreams(
   countStream: ((stream: ServerHttp2Stream) => void) | undefined,
 ): void {
   replaceStreamListener(http2, (grpcJs) => {
-    const serveByGrpcJs: OnStream = (stream, headers, flags, rawHeaders) => {
-      if (headers[':method'] !== 'POST') return refuseMethod(stream);
+    const serveByGrpcJs: OnStream = (stream, headers) => {
       prepareHeaders(stream, headers);
-      grpcJs(stream, headers, flags, rawHeaders);
+      grpcJs(stream, headers);
     };
     if (!fastPath || !countStream) return serveByGrpcJs;
     // Behind `session.socket` is a proxy, too slow to be asked by every call.
     const peers = new WeakMap<Http2Session, string | undefined>();
     http2.on('session', (session) => peers.set(session, session.socket.remoteAddress));
-    return (stream, headers, flags, rawHeaders) => {
+    return (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
       const peer = stream.session && peers.get(stream.session);
       if (fastPath.take(stream, headers, peer)) countStream(stream);
-      else serveByGrpcJs(stream, headers, flags, rawHeaders);
+      else serveByGrpcJs(stream, headers);
     };
   });
-}
-
-/** All calls are POST; grpc-js would serve any method. */
-function refuseMethod(stream: ServerHttp2Stream): void {
-  stream.on('error', () => {});
-  stream.respond({ ':status': 405, allow: 'POST' }, { endStream: true });
 }

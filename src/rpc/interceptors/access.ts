@@ -36,9 +36,7 @@ export function access({
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
     const enter = () => {
-      const isKnown = admit(rule, call, trusted, clock) || call.principal !== undefined;
-      // A stream is open for as long as its caller likes: it has to be one that is known (W15).
-      if (isKnown || !req.stream) call.hold?.suspend();
+      admit(rule, call, trusted, clock);
       return next(req);
     };
     if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
@@ -51,24 +49,23 @@ export function accessRule(method: DescMethod): AccessRule | undefined {
   return hasOption(method, accessOption) ? getOption(method, accessOption) : undefined;
 }
 
-/** Returns whether the caller is known by its address. */
-function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): boolean {
+function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): void {
   switch (rule.caller.case) {
     case 'public':
       if (!rule.caller.value) throw closed();
       // The method acts for whoever is signed in, and an API key is not.
       if (isApiKey(call.principal) && !rule.apiKeyAllowed) call.principal = undefined;
-      return false;
+      return;
     case 'signedIn':
       if (!rule.caller.value) throw closed();
       requireRecentSignIn(rule, requireAccepted(rule, call), clock);
-      return false;
+      return;
     case 'permission': {
-      if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return true;
+      if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return;
       const principal = requireAccepted(rule, call);
       requirePermission(principal, rule.caller.value, rule.orPermission);
       requireRecentSignIn(rule, principal, clock);
-      return false;
+      return;
     }
     default:
       throw closed();

@@ -13,10 +13,8 @@ export function logging(log: CallLog): Interceptor {
       const res = await next(req);
       if (res.stream) return { ...res, message: logged(log, call, path, res.message) };
       logCall(log, call, path, undefined);
-      call.hold?.resume();
       return res;
     } catch (error) {
-      call.hold?.resume();
       logCall(log, call, path, error);
       throw error;
     }
