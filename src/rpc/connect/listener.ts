@@ -10,8 +10,12 @@ import { headerText } from '../headers.ts';
 import { logCall } from '../interceptors/logging.ts';
 import type { Serving } from '../serving.ts';
 import { completed, errorAnswer, isRpc } from './errors.ts';
-import type { NodeRequest, NodeResponse } from './node-bridge.ts';
-import { universalRequest, writeAnswer } from './node-bridge.ts';
+import {
+  type NodeRequest,
+  type NodeResponse,
+  universalRequest,
+  writeAnswer,
+} from './node-bridge.ts';
 
 /** The path of an RPC: `/package.Service/Method`. */
 const RPC_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
