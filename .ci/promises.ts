@@ -2,11 +2,11 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Where every promise stands: a row of a table for each, its number and its sentence. */
+/** The page of the promises: each is a row of a table, with its number and its sentence. */
 const PAGE = 'docs/promises.md';
 const ROW = /^\| ([A-Z]\d\d) \| (.+) \|$/gm;
 
-/** Where a number may be mentioned. */
+/** The files that may mention a number. */
 const SOURCES = [
   'src/**/*.ts',
   'test/**/*.ts',

@@ -68,7 +68,7 @@ function lastsLonger(before: KeySettings['expiresAt'], after: KeySettings['expir
   return before !== undefined && (after === undefined || after > before);
 }
 
-/** A limit over a shorter or longer time counts as more: its windows begin anew. */
+/** A limit over a shorter or longer time counts as more: its windows begin again. */
 function allowsMore(before: KeySettings['limit'], after: KeySettings['limit']): boolean {
   if (before === undefined) return false;
   return (
