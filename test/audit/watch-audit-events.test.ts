@@ -227,6 +227,7 @@ describe('WatchAuditEvents', () => {
     await eventually(async () => {
       const next = new Reader(small.client(AuditService, 'grpc', greedy.accessToken));
       await eventually(() => next.count('checkpoint') > 0, 300).catch(() => {});
+      await next.leave();
       return next.count('checkpoint') > 0;
     });
   });
