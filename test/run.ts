@@ -18,11 +18,13 @@ import { postgres, redis } from './servers.ts';
  */
 const LOG_SEARCH = 'test/platform/logged-secrets.test.ts';
 const MASTER_KEY = Buffer.alloc(32, 7).toString('base64');
-/** Files that one process runs. */
-const BATCH = 14;
 const HOUR_MS = 3_600_000;
 
 const isLong = process.argv.includes('--long');
+/** Files that one process runs, at most: it loads and compiles the service once for all of them. */
+const BATCH = isLong ? 1 : 22;
+/** Processes at once: tests that wait leave room for others. What is long has the machine for itself. */
+const CONCURRENCY = isLong ? 1 : availableParallelism() + 2;
 const named = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const patterns = named.map((name) => (name.endsWith('.ts') ? name : `${name}/**/*.test.ts`));
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts')
@@ -47,8 +49,7 @@ try {
   await createTemplate(servers[0].url, template);
   const options = {
     limitMs: LIMIT_MS,
-    // What is long has the machine for itself. Elsewhere, tests that wait leave room for two more.
-    concurrency: isLong ? 1 : availableParallelism() + 2,
+    concurrency: CONCURRENCY,
     watchman,
     signal: interrupted.signal,
     env: {
@@ -86,9 +87,13 @@ process.stdout.write(
 );
 process.exit(failed > 0 || passed === 0 ? 1 : 0);
 
-/** Dealt out like cards: the slow files of one folder go to different processes, so that none is the last for long. */
+/**
+ * Dealt out like cards, so that the slow files of one folder go to different processes, and as many to
+ * each of the processes that run at once: none is the last for long.
+ */
 function batchesOf(paths: readonly string[]): string[][] {
-  const count = Math.ceil(paths.length / BATCH);
+  const rounds = Math.ceil(paths.length / (BATCH * CONCURRENCY));
+  const count = Math.min(paths.length, rounds * CONCURRENCY);
   return Array.from({ length: count }, (_, i) => paths.filter((_, j) => j % count === i));
 }
 
