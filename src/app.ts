@@ -32,6 +32,7 @@ import { NewPasswords } from './passwords/new-passwords.ts';
 import { PasswordHasher } from './passwords/password-hasher.ts';
 import { PasswordPolicy } from './passwords/password-policy.ts';
 import { PasswordStrength } from './passwords/password-strength.ts';
+import { Certificates } from './platform/certificates.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { Keyring } from './platform/crypto.ts';
 import { Jobs } from './platform/jobs.ts';
@@ -103,7 +104,8 @@ export type App = {
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const platform = await buildPlatform(config, overrides);
   const limits = { ...LIMITS, ...overrides.limits };
-  const { http, httpPort, onRequest } = await listenHttp(config, limits);
+  const { certificates } = platform;
+  const { http, httpPort, onRequest } = await listenHttp(config, certificates, limits);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const nouns = buildNouns(config, platform, publicUrl);
@@ -113,7 +115,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const stopping = new AbortController();
   const { services = [] } = overrides;
   const serving = buildServing(parts, services, limits, stopping.signal);
-  const grpc = new GrpcListener(serving, config);
+  const grpc = new GrpcListener(serving, certificates, config);
   const grpcPort = await grpc.listen(config.grpcAddress);
 
   const background = new Background(parts, draining.signal);
@@ -136,7 +138,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       if (next.redisUrl !== undefined) platform.hints.setUrl(next.redisUrl);
       if (next.smtpUrl !== undefined) nouns.mail?.setUrl(next.smtpUrl);
       if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
-      http.reloadTls();
+      void certificates?.look();
     },
     async stop() {
       draining.abort();
@@ -150,6 +152,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await nouns.keyUsage.flush();
       nouns.mail?.close();
       await nouns.strength.close();
+      certificates?.close();
       platform.hints.close();
       platform.redis?.disconnect();
       await platform.sql.close();
@@ -162,22 +165,23 @@ type Platform = Awaited<ReturnType<typeof buildPlatform>>;
 async function buildPlatform(config: Config, overrides: Overrides) {
   const clock = overrides.clock ?? systemClock;
   const log = createLog(config.logLevel, overrides.logDestination);
+  const certificates = config.tls ? await Certificates.open(config.tls, log) : undefined;
   const keyring = new Keyring(config.masterKeys ?? masterKeyIn(config.dataDir));
   const sql = await openDatabase(config, log);
   const { redisUrl } = config;
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log);
   const hints = redis && redisUrl ? redisHints(redis, redisUrl, log) : noHints;
   const jobs = new Jobs(sql, log);
-  return { clock, log, keyring, sql, redis, hints, jobs };
+  return { clock, log, certificates, keyring, sql, redis, hints, jobs };
 }
 
 /** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
-async function listenHttp(config: Config, limits: Limits) {
+async function listenHttp(config: Config, certificates: Certificates | undefined, limits: Limits) {
   let handler: HttpHandler = (_req, res) => {
     res.statusCode = 503;
     res.end();
   };
-  const http = new HttpServer((req, res) => handler(req, res), config.tls, limits);
+  const http = new HttpServer((req, res) => handler(req, res), certificates, limits);
   const httpPort = await http.listen(config.httpAddress);
   const onRequest = (next: HttpHandler) => {
     handler = next;

@@ -379,7 +379,7 @@ export type Config = Readonly<{
   };
   logLevel: string;
   shutdownGraceMs: number;
-  /** The files that secrets and certificates were read from, to be watched. */
+  /** The files that secrets were read from, to be watched. */
   files: readonly string[];
 }>;
 
@@ -466,7 +466,6 @@ function assemble(v: Values, files: readonly string[]): Config {
           clientCaFile: v.COUNTERSIGN_TLS_CLIENT_CA_FILE,
         }
       : undefined;
-  const tlsFiles = tls ? [tls.certFile, tls.keyFile, tls.clientCaFile] : [];
   return {
     databaseUrl: v.DATABASE_URL,
     redisUrl: v.REDIS_URL,
@@ -513,7 +512,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     },
     logLevel: v.COUNTERSIGN_LOG_LEVEL,
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
-    files: [...files, ...tlsFiles.filter((file) => file !== undefined)],
+    files,
   };
 }
 

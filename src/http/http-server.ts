@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { createServer as createHttp1Server, type Server } from 'node:http';
 import {
   createServer as createHttp2Server,
@@ -13,7 +12,8 @@ import {
   type Socket,
   type Server as TcpServer,
 } from 'node:net';
-import type { Address, TlsFiles } from '../platform/net.ts';
+import type { Certificates } from '../platform/certificates.ts';
+import type { Address } from '../platform/net.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
 import { LIMITS, type Limits } from '../rpc/limits.ts';
@@ -34,26 +34,29 @@ export class HttpServer {
   readonly #http1: Http1;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #reload: () => void;
 
-  constructor(handler: HttpHandler, tls: TlsFiles | undefined, limits: Limits = LIMITS) {
+  constructor(
+    handler: HttpHandler,
+    certificates: Certificates | undefined,
+    limits: Limits = LIMITS,
+  ) {
     this.#limits = limits;
     const onRequest: HttpHandler = (req, res) => {
       if (!('stream' in req)) guardHttp1(req, res, limits);
       handler(req, res);
     };
-    if (tls) {
-      const options = { ...http2Options(limits), ...readTls(tls), allowHTTP1: true };
+    if (certificates) {
+      const tls = () => tlsOptions(certificates);
+      const options = { ...http2Options(limits), ...tls(), allowHTTP1: true };
       const server = Object.assign(createSecureServer(options, onRequest), http1Settings(limits));
       this.#listening = server;
       // Its type lacks `closeIdleConnections`, which it has.
       this.#http1 = server as object as Http1;
-      this.#reload = () => server.setSecureContext(readTls(tls));
+      certificates.onChange(() => server.setSecureContext(tls()));
       this.#track(server);
     } else {
       const http1 = Object.assign(createHttp1Server(onRequest), http1Settings(limits));
       this.#http1 = http1;
-      this.#reload = () => {};
       this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));
     }
     this.#listening.on('connection', (socket: Socket) => {
@@ -106,11 +109,6 @@ export class HttpServer {
     });
   }
 
-  /** Reads the certificate files again, for new connections. */
-  reloadTls(): void {
-    this.#reload();
-  }
-
   /** Stops listening, sends GOAWAY, and closes what is still open after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#listening.close(() => resolve()));
@@ -127,12 +125,7 @@ export class HttpServer {
   }
 }
 
-function readTls({ certFile, keyFile, clientCaFile }: TlsFiles) {
-  return {
-    cert: readFileSync(certFile),
-    key: readFileSync(keyFile),
-    ...(clientCaFile === undefined
-      ? {}
-      : { ca: readFileSync(clientCaFile), requestCert: true, rejectUnauthorized: true }),
-  };
+function tlsOptions({ current: { cert, key, ca } }: Certificates) {
+  const clients = ca ? { ca, requestCert: true, rejectUnauthorized: true } : {};
+  return { cert, key, ...clients };
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, renameSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import type { TLSSocket } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
-import { spawnService } from '../child.ts';
+import { type Child, spawnService } from '../child.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { createDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -47,6 +47,29 @@ function overGrpc(address: string, ca: string, client?: Client): Promise<boolean
       resolve(!error);
     });
   });
+}
+
+/** The names in the certificates that the two listeners show. */
+function shownBy({ httpAddress, grpcAddress }: Child): Promise<string[]> {
+  const shown = [httpAddress, grpcAddress].map((address) => {
+    const { hostname: host, port } = new URL(`https://${address}`);
+    const options = { host, port: Number(port), ALPNProtocols: ['h2'], rejectUnauthorized: false };
+    return new Promise<string>((resolve, reject) => {
+      const socket = connect(options, () => {
+        resolve(String(socket.getPeerCertificate().subject.CN));
+        socket.destroy();
+      }).on('error', reject);
+    });
+  });
+  return Promise.all(shown);
+}
+
+/** Has the files looked at, and waits until the log says so often in all that they can't be used. */
+async function refusedSoOften(child: Child, times: number): Promise<void> {
+  child.process.kill('SIGHUP');
+  const lines = () => child.output().match(/certificate not replaced/g)?.length ?? 0;
+  await eventually(() => lines() === times || child.process.exitCode !== null);
+  assert.equal(child.process.exitCode, null, child.output());
 }
 
 describe('TLS', { skip }, () => {
@@ -96,5 +119,66 @@ describe('TLS', { skip }, () => {
     for (const other of [stranger, undefined]) {
       await assert.rejects(overHttp(child.httpAddress, first.cert, other));
     }
+  });
+
+  it('W08 keeps its certificate while files are replaced one by one, missing or half-written', async () => {
+    const files = makeCertificate(temporaryDirectory(), 'old');
+    const next = makeCertificate(temporaryDirectory(), 'new');
+    const child = await start({
+      COUNTERSIGN_TLS_CERT_FILE: files.cert,
+      COUNTERSIGN_TLS_KEY_FILE: files.key,
+    });
+    const whole = readFileSync(next.cert);
+    const steps = [
+      () => copyFileSync(next.cert, files.cert),
+      () => rmSync(files.cert),
+      () => writeFileSync(files.cert, whole.subarray(0, whole.length / 2)),
+      () => rmSync(files.key),
+    ];
+    for (const [index, step] of steps.entries()) {
+      step();
+      await refusedSoOften(child, index + 1);
+      assert.deepEqual(await shownBy(child), ['old', 'old']);
+    }
+    copyFileSync(next.cert, files.cert);
+    copyFileSync(next.key, files.key);
+    await eventually(async () => (await shownBy(child)).join() === 'new,new');
+  });
+
+  it('W08 goes on admitting clients while the file of their authorities is missing or empty', async () => {
+    const directory = temporaryDirectory();
+    const [one, other] = ['one', 'other'].map((name) => makeCertificate(directory, name));
+    assert.ok(one && other);
+    const authorities = join(directory, 'clients.pem');
+    copyFileSync(one.cert, authorities);
+    const server = makeCertificate(directory, 'server');
+    const child = await start({
+      COUNTERSIGN_TLS_CERT_FILE: server.cert,
+      COUNTERSIGN_TLS_KEY_FILE: server.key,
+      COUNTERSIGN_TLS_CLIENT_CA_FILE: authorities,
+    });
+    const admits = async (client: Client) => [
+      (await overHttp(child.httpAddress, server.cert, client).catch(() => undefined))?.status ===
+        200,
+      await overGrpc(child.grpcAddress, server.cert, client),
+    ];
+    const steps = [() => rmSync(authorities), () => writeFileSync(authorities, '')];
+    for (const [index, step] of steps.entries()) {
+      step();
+      await refusedSoOften(child, index + 1);
+      assert.deepEqual(await admits(one), [true, true]);
+    }
+    copyFileSync(other.cert, authorities);
+    await eventually(async () => (await admits(other)).every(Boolean));
+    assert.deepEqual(await admits(one), [false, false]);
+  });
+
+  it('is not started with files that do not fit together, and says so', async () => {
+    const directory = temporaryDirectory();
+    const key = makeCertificate(directory, 'another').key;
+    await assert.rejects(
+      start({ COUNTERSIGN_TLS_KEY_FILE: key }),
+      /COUNTERSIGN_TLS_… can't be used/,
+    );
   });
 });

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { type Address, formatAddress, type TlsFiles } from '../../platform/net.ts';
+import type { Certificates } from '../../platform/certificates.ts';
+import { type Address, formatAddress } from '../../platform/net.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
 import type { Limits } from '../limits.ts';
 import type { Serving } from '../serving.ts';
@@ -26,7 +27,7 @@ export class GrpcListener {
   readonly #server: grpc.Server;
   readonly #health: HealthImplementation;
   readonly #names: string[];
-  readonly #tls: TlsFiles | undefined;
+  readonly #certificates: Certificates | undefined;
   readonly #limits: Limits;
   readonly #fastPath: UnaryFastPath | undefined;
   readonly #unknown: UnknownInternals;
@@ -35,12 +36,13 @@ export class GrpcListener {
 
   constructor(
     serving: Serving,
-    { tls, unaryFastPath }: { tls: TlsFiles | undefined; unaryFastPath: boolean },
+    certificates: Certificates | undefined,
+    { unaryFastPath }: { unaryFastPath: boolean },
   ) {
     const { services, limits, log } = serving;
     // It would write headers that it can't read, credentials among them, to standard error.
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);
-    this.#tls = tls;
+    this.#certificates = certificates;
     this.#limits = limits;
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
@@ -67,7 +69,8 @@ export class GrpcListener {
   /** Returns the port that it listens on. */
   listen(address: Address): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(formatAddress(address), credentials(this.#tls), (error, port) => {
+      const own = credentials(this.#certificates);
+      this.#server.bindAsync(formatAddress(address), own, (error, port) => {
         if (error) return reject(error);
         this.#guardServers();
         this.#unknown.say();

@@ -1,8 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
-import type { TlsFiles } from '../../platform/net.ts';
+import type { Certificates } from '../../platform/certificates.ts';
 import type { Limits } from '../limits.ts';
-
-const TLS_REFRESH_MS = 1000;
 
 /** What grpc-js itself lets us set. */
 export function serverOptions(limits: Limits): grpc.ServerOptions {
@@ -19,18 +17,57 @@ export function serverOptions(limits: Limits): grpc.ServerOptions {
   };
 }
 
-/** Reads certificates again when their files change. */
-export function credentials(tls: TlsFiles | undefined): grpc.ServerCredentials {
-  if (!tls) return grpc.ServerCredentials.createInsecure();
-  const files = new grpc.experimental.FileWatcherCertificateProvider({
-    certificateFile: tls.certFile,
-    privateKeyFile: tls.keyFile,
-    caCertificateFile: tls.clientCaFile,
-    refreshIntervalMs: TLS_REFRESH_MS,
-  });
+/** Credentials that change with the certificates, for new connections. */
+export function credentials(certificates: Certificates | undefined): grpc.ServerCredentials {
+  if (!certificates) return grpc.ServerCredentials.createInsecure();
+  const provider = new CertificateProvider(certificates);
+  const asksClients = certificates.current.ca !== undefined;
   return grpc.experimental.createCertificateProviderServerCredentials(
-    files,
-    tls.clientCaFile === undefined ? null : files,
-    tls.clientCaFile !== undefined,
+    provider,
+    asksClients ? provider : null,
+    asksClients,
   );
+}
+
+/** Certificates in the form that grpc-js asks for. */
+class CertificateProvider implements grpc.experimental.CertificateProvider {
+  readonly #certificates: Certificates;
+  readonly #ends = new Map<object, () => void>();
+
+  constructor(certificates: Certificates) {
+    this.#certificates = certificates;
+  }
+
+  addIdentityCertificateListener(listener: grpc.experimental.IdentityCertificateUpdateListener) {
+    this.#add(listener, () => {
+      const { cert: certificate, key: privateKey } = this.#certificates.current;
+      listener({ certificate, privateKey });
+    });
+  }
+
+  addCaCertificateListener(listener: grpc.experimental.CaCertificateUpdateListener) {
+    this.#add(listener, () => {
+      const { ca: caCertificate } = this.#certificates.current;
+      listener(caCertificate ? { caCertificate } : null);
+    });
+  }
+
+  removeIdentityCertificateListener(listener: object) {
+    this.#remove(listener);
+  }
+
+  removeCaCertificateListener(listener: object) {
+    this.#remove(listener);
+  }
+
+  #add(listener: object, tell: () => void): void {
+    this.#ends.set(listener, this.#certificates.onChange(tell));
+    // Not at once: whoever adds a listener is not ready to hear from it yet.
+    queueMicrotask(tell);
+  }
+
+  #remove(listener: object): void {
+    this.#ends.get(listener)?.();
+    this.#ends.delete(listener);
+  }
 }
