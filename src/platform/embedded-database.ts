@@ -1,22 +1,12 @@
-import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { connect, createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PGliteInterface } from '@electric-sql/pglite';
 import type { DatabaseOptions, Engine } from './database-engine.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { errorFields } from './log.ts';
 
 const FREE_SPACE_CHECK_MS = 1000;
-
-/** Another running process holds the data directory. */
-class DataDirectoryInUse extends Error {
-  constructor(path: string) {
-    super(`the data directory ${path} is in use by another Countersign process`);
-    this.name = 'DataDirectoryInUse';
-  }
-}
 
 /**
  * Opens PostgreSQL in this process (PGlite) on the files in `dataDir/postgres`, for one process at a
@@ -27,7 +17,7 @@ class DataDirectoryInUse extends Error {
 export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
   const directory = join(options.dataDir, 'postgres');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const lock = await lockDirectory(directory);
+  const unlock = await lockDirectory(options.dataDir);
   // Imported only here: 25 MB of WebAssembly that a replica on PostgreSQL does not need.
   const { PGlite } = await import('@electric-sql/pglite');
   const { pg_trgm } = await import('@electric-sql/pglite/contrib/pg_trgm');
@@ -45,7 +35,7 @@ export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
     async release() {
       clearInterval(guard);
       await pglite.close();
-      await new Promise((resolve) => lock.close(resolve));
+      unlock();
     },
   };
 }
@@ -71,37 +61,4 @@ function guardFreeSpace(
       options.log.warn({ component: 'database', ...errorFields(error) }, 'disk check failed');
     });
   return setInterval(checkAndLog, FREE_SPACE_CHECK_MS).unref();
-}
-
-/**
- * Holds the directory by listening on a socket named after it: the system releases it with the process,
- * however that ends. The socket is in the temporary directory, since its path must be short.
- */
-async function lockDirectory(directory: string): Promise<Server> {
-  const digest = createHash('sha256').update(realpathSync(directory)).digest('hex').slice(0, 16);
-  const path = join(tmpdir(), `countersign-${digest}.sock`);
-  const server = createServer((socket) => socket.destroy());
-  server.unref();
-  const listen = () =>
-    new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(path, resolve);
-    });
-  try {
-    await listen();
-  } catch {
-    if (await answers(path)) throw new DataDirectoryInUse(directory);
-    rmSync(path, { force: true });
-    await listen();
-  }
-  return server;
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }
