@@ -166,7 +166,7 @@ async function buildPlatform(config: Config, overrides: Overrides) {
   const clock = overrides.clock ?? systemClock;
   const log = createLog(config.logLevel, overrides.logDestination);
   const certificates = config.tls ? await Certificates.open(config.tls, log) : undefined;
-  const keyring = new Keyring(config.masterKeys ?? masterKeyIn(config.dataDir));
+  const keyring = new Keyring(config.masterKeys ?? (await masterKeyIn(config.dataDir)));
   const sql = await openDatabase(config, log);
   const { redisUrl } = config;
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log);

@@ -45,13 +45,14 @@ export async function onDatabase(
   const given = readConfig(io.env, io.readFile);
   const config = { ...given, database: { ...given.database, ...LIMITS } };
   const log = createLog('silent');
+  const keyring = new Keyring(config.masterKeys ?? (await masterKeyIn(config.dataDir)));
   const sql = await openDatabase(config, log);
   try {
     if ((await sql.pendingMigrations()).length > 0) {
       const text = 'the schema is not up to date: run `countersign migrate`\n';
       return print(io.err, text, EXIT.failed);
     }
-    return await work(connect(config, sql, log));
+    return await work(connect(config, keyring, sql, log));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return print(io.err, `${error.message}\n`, exitCode(error));
@@ -60,8 +61,7 @@ export async function onDatabase(
   }
 }
 
-function connect(config: Config, sql: SqlDatabase, log: Log): OnDatabase {
-  const keyring = new Keyring(config.masterKeys ?? masterKeyIn(config.dataDir));
+function connect(config: Config, keyring: Keyring, sql: SqlDatabase, log: Log): OnDatabase {
   const common = { sql, keyring, clock: systemClock, log, hints: noHints };
   const keys = new KeySet(sql, keyring);
   const revocations = new RevocationFeed({ ...config, ...common, database: sql, keys });

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { MigrationObject, Options } from '@mikro-orm/core';
 import type { Log } from './log.ts';
 
@@ -15,6 +16,11 @@ export type DatabaseOptions = {
   idleTimeoutMs: number;
   log: Log;
 };
+
+/** Where the files of the embedded database are. */
+export function databaseDirectory(dataDir: string): string {
+  return join(dataDir, 'postgres');
+}
 
 /** A kind of database: the ORM's options for it, and the operations that the ORM does not have. */
 export type Engine = {

@@ -1,8 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { PGliteInterface } from '@electric-sql/pglite';
-import type { DatabaseOptions, Engine } from './database-engine.ts';
+import { type DatabaseOptions, databaseDirectory, type Engine } from './database-engine.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { errorFields } from './log.ts';
 
@@ -15,7 +14,7 @@ const FREE_SPACE_CHECK_MS = 1000;
  * Throws `DataDirectoryInUse` if another process has it open.
  */
 export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
-  const directory = join(options.dataDir, 'postgres');
+  const directory = databaseDirectory(options.dataDir);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(options.dataDir);
   // Imported only here: 25 MB of WebAssembly that a replica on PostgreSQL does not need.
