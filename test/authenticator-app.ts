@@ -42,8 +42,12 @@ export async function enrolled(service: Service): Promise<Enrolled> {
 }
 
 /** Gives the password, and gets what is asked for next. */
-export async function challenged(service: Service, email: string): Promise<MfaChallenge> {
-  const { outcome } = await service.auth.login({ email, password: PASSWORD, deviceLabel: 'test' });
+export async function challenged(
+  service: Service,
+  email: string,
+  password = PASSWORD,
+): Promise<MfaChallenge> {
+  const { outcome } = await service.auth.login({ email, password, deviceLabel: 'test' });
   if (outcome.case !== 'mfa') throw new Error('no second factor was asked for');
   return outcome.value;
 }

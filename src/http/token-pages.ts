@@ -78,7 +78,7 @@ export const tokenPages: readonly [string, Endpoint][] = [
     '/secure-account',
     tokenPage({
       title: "This wasn't me",
-      text: 'This signs everybody out of your account, undoes the change that the mail is about, and mails you a link to set a new password. The old password stops working.',
+      text: 'This signs everybody out of your account, undoes what the mail is about and whatever was added to your account since, and mails you a link to set a new password. The old password and API keys stop working.',
       button: 'Secure my account',
       method: '/countersign.v1.AuthService/SecureAccount',
       done: 'Your account is secured. A mail with a link to set a new password is on its way.',

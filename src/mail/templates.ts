@@ -93,4 +93,4 @@ function contentOf(mail: Mail, publicUrl: string): Content {
 }
 
 const WAY_OUT =
-  "If this was you, there is nothing to do. If it wasn't, open this link within 7 days: it signs everyone out, undoes what it can, and mails you a link to set a new password:";
+  "If this was you, there is nothing to do. If it wasn't, open this link within 7 days: it signs everyone out, takes away what was added to your account since, and mails you a link to set a new password:";

@@ -15,6 +15,8 @@ const OneTimeTokenSchema = defineEntity({
     /** What the token is about, apart from its account. */
     details: p.json().$type<TokenDetails>().nullable(),
     createdAt: p.datetime().columnType('timestamptz'),
+    /** The same by the database's clock, which orders the notices of an account. Null in old rows. */
+    recordedAt: p.datetime().columnType('timestamptz').nullable().defaultRaw('clock_timestamp()'),
     expiresAt: p.datetime().columnType('timestamptz').index('mailed_tokens_expires_at'),
     usedAt: p.datetime().columnType('timestamptz').nullable(),
   },
@@ -33,12 +35,15 @@ export type TokenDetails = {
   newEmail?: string;
   /** `mfa_challenge`: the label of the device that signs in. */
   deviceLabel?: string;
-  /** `secure_account`: the change to undo. */
+  /** `secure_account`: the change that the notice told of, if it added something. */
   undo?: Undo;
 };
 
-/** A change that a notice told of, which its reader may not have made. */
-export type Undo = { email?: string; totp?: true; passkey?: string };
+/**
+ * How to undo a change that a notice told of: the address before it, or what was added. All that lets
+ * someone sign in is here when it is added; answering a notice relies on that (C14).
+ */
+export type Undo = { email?: string; totp?: true; recoveryCodes?: true; passkey?: string };
 
 export type TokenPurpose =
   | 'verify_email'

@@ -1,9 +1,12 @@
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import { OneTimeToken, type TokenPurpose } from './one-time-token.entity.ts';
+import { OneTimeToken, type TokenPurpose, type Undo } from './one-time-token.entity.ts';
 
 /** Rows deleted in one statement. */
 const BATCH = 1000;
+
+/** What orders the notices of an account: they are issued under its lock, one after the other. */
+const TIME = 'coalesce(recorded_at, created_at)';
 
 export class OneTimeTokenRepository extends Repository<OneTimeToken> {
   /** Makes the account's live tokens for a purpose void, as if they had been used. */
@@ -19,10 +22,29 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
     );
   }
 
-  /** The same, and also those of notices that are newer than `since`. */
-  async voidSince(account: string, since: Date, now: Date): Promise<void> {
-    await this.voidSignInTokens(account, now);
-    await this.nativeUpdate({ account, usedAt: null, createdAt: { $gt: since } }, { usedAt: now });
+  /** The same, and also those of the account's notices that are newer than this one. */
+  async voidSince(account: string, noticeId: string, now: Date): Promise<void> {
+    await this.query(
+      `update mailed_tokens set used_at = $3
+       where account_id = $1 and used_at is null and (purpose <> 'secure_account'
+         or ${TIME} > (select ${TIME} from mailed_tokens where id = $2))`,
+      [account, noticeId, now],
+    );
+  }
+
+  /**
+   * What a notice and all newer ones of its account told of, the oldest change first, whether or not
+   * they have been answered or are void.
+   */
+  async changesSince(account: string, noticeId: string): Promise<Undo[]> {
+    const rows = await this.query<{ undo: string }>(
+      `select details->>'undo' as undo from mailed_tokens
+       where account_id = $1 and purpose = 'secure_account' and details->>'undo' is not null
+         and ${TIME} >= (select ${TIME} from mailed_tokens where id = $2)
+       order by ${TIME}`,
+      [account, noticeId],
+    );
+    return rows.map(({ undo }) => JSON.parse(undo) as Undo);
   }
 
   /** Uses a token up. Of several calls for one token, exactly one returns true. */

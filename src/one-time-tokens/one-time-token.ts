@@ -68,7 +68,7 @@ export async function readOneTimeToken(
   keyring: Keyring,
   presented: string,
   purpose: TokenPurpose,
-): Promise<{ id: string; accountId: string; details: TokenDetails; createdAt: Date }> {
+): Promise<{ id: string; accountId: string; details: TokenDetails }> {
   const [, packed = '', secret = ''] = FORMAT.exec(presented) ?? [];
   const id = unpackUuid(packed);
   const token = id && (await oneTimeTokensIn(em).findOne({ id, purpose }));
@@ -76,8 +76,7 @@ export async function readOneTimeToken(
   const expected = hash(keyring, purpose, token.id, secret, token.keyVersion);
   if (!equalInConstantTime(expected, token.secretHash) || token.usedAt) throw invalidToken(purpose);
   if (token.expiresAt <= now) throw expired(purpose);
-  const { details, createdAt } = token;
-  return { id: token.id, accountId: token.account as string, details: details ?? {}, createdAt };
+  return { id: token.id, accountId: token.account as string, details: token.details ?? {} };
 }
 
 /**
@@ -89,12 +88,12 @@ export async function consumeOneTimeToken(
   keyring: Keyring,
   presented: string,
   purpose: TokenPurpose,
-): Promise<{ account: Account; details: TokenDetails; createdAt: Date }> {
+): Promise<{ id: string; account: Account; details: TokenDetails }> {
   const token = await readOneTimeToken(tx, keyring, presented, purpose);
   const account = await accountsIn(tx.em).lockLive({ id: token.accountId });
   const used = account && (await oneTimeTokensIn(tx.em).use(token.id, tx.now));
   if (!account || !used) throw invalidToken(purpose);
-  return { account, details: token.details, createdAt: token.createdAt };
+  return { id: token.id, account, details: token.details };
 }
 
 function hash(keyring: Keyring, purpose: string, id: string, secret: string, version: number) {

@@ -55,11 +55,6 @@ export class PasskeyRepository extends Repository<Passkey> {
     );
     return inserted.length === 1;
   }
-
-  /** Deletes a passkey of an account that the transaction has locked, if it still exists. */
-  async forget(account: string, id: string): Promise<void> {
-    await this.nativeDelete({ id, account });
-  }
 }
 
 /** The passkeys that a connection or a transaction sees. */

@@ -16,7 +16,8 @@ export async function regenerateRecoveryCodes(
     const account = await accountsIn(tx.em).lockOwn(caller.subject);
     if (!(await totpCredentialsIn(tx.em).findConfirmed(account.id))) throw mfaIsOff();
     tx.audit({ type: 'account.recovery_codes_replaced', subject: account.id });
-    await sendNotice(tx, keyring, account, { template: 'recovery_codes_replaced' });
+    const undo = { recoveryCodes: true } as const;
+    await sendNotice(tx, keyring, account, { template: 'recovery_codes_replaced' }, { undo });
     return replaceRecoveryCodes(tx.em, keyring, account.id);
   });
 }

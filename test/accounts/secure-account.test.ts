@@ -1,10 +1,24 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { MfaFactor } from '../../gen/countersign/v1/mfa_pb.ts';
+import { appCode, challenged, enrolled } from '../authenticator-app.ts';
+import { noteSecret } from '../harness/logs.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { accountOf, isActive, NEW_PASSWORD, PASSWORD, signIn } from '../harness/people.ts';
+import {
+  accountOf,
+  isActive,
+  NEW_PASSWORD,
+  PASSWORD,
+  signedIn,
+  signIn,
+} from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
-import { type Service, startService } from '../harness/service.ts';
+import { type Service, startReplica } from '../harness/service.ts';
+import { TestClock } from '../harness/test-clock.ts';
+import { Authenticator } from '../passkeys/authenticator.ts';
+import { register, signInByPasskey, startPasskeyService } from '../passkeys/people.ts';
+import { PHRASES, reset } from '../passwords/reset.ts';
 import { moved } from './moved.ts';
 
 const MINUTE = 60_000;
@@ -12,10 +26,20 @@ const MINUTE = 60_000;
 let service: Service;
 
 before(async () => {
-  service = await startService();
+  service = await startPasskeyService();
 });
 
 describe('SecureAccount', () => {
+  /** A thief has signed in with the password of somebody who was told of it. */
+  async function burgled() {
+    const { email, accessToken } = await signedIn(service);
+    const login = { email, password: PASSWORD, deviceLabel: 'of a thief' };
+    const { outcome } = await service.auth.login(login);
+    if (outcome.case !== 'tokens') throw new Error('no tokens');
+    const notice = await noticeToken(email, /new device/);
+    return { email, accessToken, thief: outcome.value, notice };
+  }
+
   const noticeToken = async (to: string, subject: RegExp) =>
     tokenIn(await service.mail.next(to, subject)) ?? '';
 
@@ -66,6 +90,59 @@ describe('SecureAccount', () => {
     await service.auth.secureAccount({ token: await noticeToken(to, /password was changed/) });
     await service.auth.secureAccount({ token: rightful });
     await service.mail.next(email, /Set a new password/);
+  });
+
+  it('C14 takes away the app and the passkey that a thief added after the notice that is answered', async () => {
+    const { email, notice, thief } = await burgled();
+    const { secret } = await accountOf(service, thief).beginTotpEnrollment({});
+    const code = appCode(secret, service.clock.now());
+    await accountOf(service, thief).confirmTotpEnrollment({ code });
+    const passkey = new Authenticator();
+    await register(service, thief, passkey);
+    await service.auth.secureAccount({ token: notice });
+    const refused = await refusal(signInByPasskey(service, passkey));
+    assert.equal(refused.reason, 'MFA_CODE_INVALID');
+    await reset(service, await noticeToken(email, /Set a new password/));
+    await signIn(service, email, NEW_PASSWORD);
+  });
+
+  it('C14 leaves the owner their app, and makes recovery codes stop working that a thief was given', async () => {
+    const { email, account, secret } = await enrolled(service);
+    await account.changePassword({ currentPassword: PASSWORD, newPassword: NEW_PASSWORD });
+    const token = await noticeToken(email, /password was changed/);
+    const { recoveryCodes } = await account.regenerateRecoveryCodes({});
+    for (const each of recoveryCodes) noteSecret(each);
+    await service.auth.secureAccount({ token });
+    await reset(service, await noticeToken(email, /Set a new password/), PHRASES[1]);
+    const { challengeToken, factors } = await challenged(service, email, PHRASES[1]);
+    assert.deepEqual(factors, [MfaFactor.TOTP]);
+    const value = appCode(secret, service.clock.now(), 1);
+    await service.auth.completeMfa({ challengeToken, factor: { case: 'totpCode', value } });
+  });
+
+  it('C14 ends an enrolment that a thief has begun', async () => {
+    const { email, notice, thief } = await burgled();
+    const { secret } = await accountOf(service, thief).beginTotpEnrollment({});
+    await service.auth.secureAccount({ token: notice });
+    await reset(service, await noticeToken(email, /Set a new password/));
+    const owner = accountOf(service, await signIn(service, email, NEW_PASSWORD));
+    const code = appCode(secret, service.clock.now());
+    assert.equal((await refusal(owner.confirmTotpEnrollment({ code }))).reason, 'MFA_STATE');
+  });
+
+  it('C14 S15 finds what came later although clocks differ by five minutes', async () => {
+    const behind = await startReplica(service, { clock: new TestClock() });
+    service.clock.advance(5 * MINUTE);
+    const { notice, email } = await burgled();
+    const thief = await signIn(behind, email);
+    const passkey = new Authenticator();
+    await register(behind, thief, passkey);
+    await service.auth.secureAccount({ token: notice });
+    const refused = await refusal(signInByPasskey(service, passkey));
+    assert.equal(refused.reason, 'MFA_CODE_INVALID');
+    const later = await noticeToken(email, /passkey was added/);
+    const late = await refusal(service.auth.secureAccount({ token: later }));
+    assert.equal(late.reason, 'TOKEN_INVALID');
   });
 
   it('C06 takes a token once, for seven days', async () => {

@@ -821,11 +821,14 @@ export const AuthService: GenService<{
     output: typeof ResetPasswordResponseSchema;
   },
   /**
-   * Recovers an account with the token of a notice ("this wasn't me"). Every session ends, the password
-   * stops working, the change that the notice reported is undone (a new address, a new second factor, a
-   * new passkey), and a link to set a new password is mailed to the address that received the notice.
+   * Recovers an account with the token of a notice ("this wasn't me"). The account is taken back to what
+   * it was when the notice was sent: every session and API key ends, the password stops working, and
+   * whatever was added since is undone, in whichever order it came (an authenticator app, recovery codes,
+   * passkeys, a new address). What was removed since does not come back. A link to set a new password is
+   * mailed to the address that received the notice.
    *
-   * The token works once and for 7 days.
+   * The token works once and for 7 days. Tokens of later notices stop working, and there is nothing left
+   * that they could undo; tokens of earlier ones still work.
    *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED.
    *
