@@ -1,8 +1,11 @@
 import { LockMode } from '@mikro-orm/core';
 import { v7 as uuidv7 } from 'uuid';
+import { apiKeysIn } from '../api-keys/api-key.repository.ts';
+import type { Caller } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
+import { sessionsIn } from '../sessions/session.repository.ts';
 import { Account } from './account.entity.ts';
 import { canonicalEmail } from './email.ts';
 
@@ -60,10 +63,17 @@ export class AccountRepository extends Repository<Account> {
     );
   }
 
-  /** The caller's account, locked until the transaction ends. Throws `TOKEN_REVOKED` if it is gone. */
-  async lockOwn(accountId: string): Promise<Account> {
-    const account = await this.lockLive({ id: accountId });
+  /**
+   * The caller's account, locked until the transaction ends. Throws `TOKEN_REVOKED` if it is gone, or if
+   * the call's session or API key has ended: a replica may hear of that a second late, and a call may
+   * have waited for this lock meanwhile. Nothing is added to an account that its owner has just secured
+   * (C14).
+   */
+  async lockOwn({ subject, sessionId, apiKeyId }: Caller): Promise<Account> {
+    const account = await this.lockLive({ id: subject });
     if (!account) throw accountGone();
+    if (sessionId !== '' && !(await sessionsIn(this.em).isOpen(sessionId))) throw hasEnded();
+    if (apiKeyId !== '' && !(await apiKeysIn(this.em).isUnrevoked(apiKeyId))) throw hasEnded();
     return account;
   }
 
@@ -98,6 +108,11 @@ export function accountsIn(em: EntityManager): AccountRepository {
 
 export function accountGone(): Failure {
   return new Failure('unauthenticated', 'TOKEN_REVOKED', 'the account no longer exists');
+}
+
+function hasEnded(): Failure {
+  const message = 'the session or API key of this call has ended; sign in again';
+  return new Failure('unauthenticated', 'TOKEN_REVOKED', message);
 }
 
 export function noSuchUser(): Failure {

@@ -28,7 +28,7 @@ export async function changeEmail(
 
 async function mailLink(tx: Transaction, keyring: Keyring, newEmail: string): Promise<void> {
   const accounts = accountsIn(tx.em);
-  const account = await accounts.lockOwn(tx.caller.subject);
+  const account = await accounts.lockOwn(tx.caller);
   const canonical = canonicalEmail(newEmail);
   if (canonical === account.canonicalEmail) {
     throw invalidField('new_email', 'is already the address of the account');

@@ -14,7 +14,7 @@ export async function deleteMe(
   caller: Caller,
 ): Promise<void> {
   await database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     await eraseAccount(tx, apiKeyMemory, account);
   });
 }

@@ -25,7 +25,7 @@ export async function updateMe(
 ): Promise<User> {
   const [field] = fieldsToUpdate(mask, ['display_name'], () => displayName !== '');
   return database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     const before = await readUser(tx.em, account.id, tx.now);
     requireEtag(etag, before.etag);
     if (!field || before.displayName === displayName) return before;

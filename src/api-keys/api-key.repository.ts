@@ -70,6 +70,14 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     return row?.count ?? 0;
   }
 
+  /** Whether a key exists that nobody has revoked. */
+  async isUnrevoked(id: string): Promise<boolean> {
+    const rows = await this.query('select 1 from api_keys where id = $1 and revoked_at is null', [
+      id,
+    ]);
+    return rows.length > 0;
+  }
+
   /** Replaces the settings of a key. */
   async change(id: string, settings: KeySettings): Promise<void> {
     await this.query(

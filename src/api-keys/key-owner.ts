@@ -3,6 +3,7 @@ import { rolesIn } from '../access/role.repository.ts';
 import { accountGone, accountsIn } from '../accounts/account.repository.ts';
 import { type Caller, holds } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import {
   noSuchServiceAccount,
   serviceAccountsIn,
@@ -73,19 +74,22 @@ function mayReach(caller: Caller, owner: KeyOwner, reach: Reach): boolean {
   return holds(caller, PERMISSION) && (owner.type === 'service_account' || reach === 'any');
 }
 
-/** Returns undefined if the owner has been deleted. */
+/** Returns undefined if the owner has been deleted. Throws what `lockOwn` throws if it is the caller. */
 async function lockOwner(
   { em, caller }: Transaction,
-  { type, id }: KeyOwner,
+  owner: KeyOwner,
 ): Promise<LockedOwner | undefined> {
-  const locked =
-    type === 'user'
-      ? await accountsIn(em).lockLive({ id })
-      : await serviceAccountsIn(em).lockLive(id);
+  const { type } = owner;
+  const locked = await lockHolderOf(em, caller, owner);
   if (!locked) return undefined;
   const held = await rolesIn(em).permissionsOf(locked.roles);
   const granter = caller.kind === 'operator' ? held : [...(await heldNow(em, caller))];
   return { type, id: locked.id, bounds: { owner: held, granter } };
+}
+
+function lockHolderOf(em: EntityManager, caller: Caller, { type, id }: KeyOwner) {
+  if (type === 'service_account') return serviceAccountsIn(em).lockLive(id);
+  return id === caller.subject ? accountsIn(em).lockOwn(caller) : accountsIn(em).lockLive({ id });
 }
 
 /** Throws `API_KEY_REVOKED` for a key that can't be changed any more. */

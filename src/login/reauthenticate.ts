@@ -42,7 +42,7 @@ export async function reauthenticate(
     if (matched === undefined) throw invalidCredentials();
   }
   return needs.database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     const proved = await prove(tx, needs, account, proof);
     const session = await lockOwnSession(tx, needs.tokens.sessionIdleTtlMs);
     session.authTime = tx.now;

@@ -15,9 +15,9 @@ export async function deletePasskey(
   passkeyId: string,
 ): Promise<void> {
   await database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockLive({ id: caller.subject });
-    const passkey = await passkeysIn(tx.em).findOne({ id: passkeyId, account: caller.subject });
-    if (!account || !passkey) throw noSuchPasskey();
+    const account = await accountsIn(tx.em).lockOwn(caller);
+    const passkey = await passkeysIn(tx.em).findOne({ id: passkeyId, account: account.id });
+    if (!passkey) throw noSuchPasskey();
     tx.em.remove(passkey);
     tx.audit({
       type: 'passkey.removed',

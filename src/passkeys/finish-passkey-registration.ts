@@ -48,7 +48,7 @@ async function add(
   keyring: Keyring,
   { challenge, credential, displayName }: Addition,
 ): Promise<Passkey> {
-  const account = await accountsIn(tx.em).lockOwn(tx.caller.subject);
+  const account = await accountsIn(tx.em).lockOwn(tx.caller);
   if (!(await usedChallengesIn(tx.em).use(challenge))) throw registrationRefused();
   const passkeys = passkeysIn(tx.em);
   if ((await passkeys.count({ account: account.id })) >= MAX_PASSKEYS) throw tooManyPasskeys();

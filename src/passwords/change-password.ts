@@ -38,7 +38,7 @@ export async function changePassword(
   if (!account) throw accountGone();
   const newHash = await newPasswords.hash(account, last, newPassword, caller.signal);
   await database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     // If the password has changed meanwhile, the caller knows an old one.
     const hash = await passwordsIn(tx.em).hashOf(account.id);
     if (hash !== currentHash) throw wrongPassword();

@@ -28,7 +28,7 @@ export async function checkOwnPassword(
     });
   const { passwordHash, matches } = await passwords.verify(find, password, caller.signal);
   return database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     if (!matches) {
       tx.audit({
         type: 'account.password_refused',

@@ -20,7 +20,7 @@ export async function beginTotpEnrollment(
 ): Promise<{ secret: string; uri: string }> {
   const secret = randomBytes(SECRET_BYTES);
   const email = await database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     const credentials = totpCredentialsIn(tx.em);
     if (await credentials.findConfirmed(account.id)) {
       throw new Failure('precondition', 'MFA_STATE', 'an authenticator app is enrolled already');

@@ -24,7 +24,7 @@ export async function confirmTotpEnrollment(
   code: string,
 ): Promise<string[]> {
   return database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     await confirm(tx, keyring, account.id, code);
     const codes = await replaceRecoveryCodes(tx.em, keyring, account.id);
     tx.audit({ type: 'account.mfa_enabled', subject: account.id, details: { factor: 'totp' } });

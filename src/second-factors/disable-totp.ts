@@ -15,7 +15,7 @@ export async function disableTotp(
   caller: Caller,
 ): Promise<void> {
   await database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     if (!(await totpCredentialsIn(tx.em).findConfirmed(account.id))) throw mfaIsOff();
     await forgetTotp(tx.em, account.id);
     tx.audit({ type: 'account.mfa_disabled', subject: account.id, details: { factor: 'totp' } });

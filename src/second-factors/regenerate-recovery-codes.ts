@@ -13,7 +13,7 @@ export async function regenerateRecoveryCodes(
   caller: Caller,
 ): Promise<string[]> {
   return database.transaction(caller, async (tx) => {
-    const account = await accountsIn(tx.em).lockOwn(caller.subject);
+    const account = await accountsIn(tx.em).lockOwn(caller);
     if (!(await totpCredentialsIn(tx.em).findConfirmed(account.id))) throw mfaIsOff();
     tx.audit({ type: 'account.recovery_codes_replaced', subject: account.id });
     const undo = { recoveryCodes: true } as const;

@@ -10,7 +10,7 @@ export function revokeOtherSessions(
 ): Promise<number> {
   return database.transaction(caller, async (tx) => {
     // Two of these calls at once must not each end only some of the sessions.
-    await accountsIn(tx.em).lockOwn(caller.subject);
+    await accountsIn(tx.em).lockOwn(caller);
     await tx.repeatRevocation({ subject: caller.subject });
     return endSessions(tx, caller.subject, 'session_revoked', { except: caller.sessionId });
   });

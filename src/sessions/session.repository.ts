@@ -48,6 +48,14 @@ export class SessionRepository extends Repository<Session> {
     );
   }
 
+  /** Whether a session exists that nobody has ended. */
+  async isOpen(id: string): Promise<boolean> {
+    const rows = await this.query('select 1 from sessions where id = $1 and ended_at is null', [
+      id,
+    ]);
+    return rows.length > 0;
+  }
+
   /** Ends a session and returns its owner's id; undefined if it does not exist or had ended before. */
   async end(sessionId: string, cause: string, now: Date): Promise<string | undefined> {
     const rows = await this.query<{ accountId: string }>(
