@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { parkedEmail } from './email.ts';
 
 const AccountSchema = defineEntity({
   name: 'Account',
@@ -7,7 +8,7 @@ const AccountSchema = defineEntity({
     id: p.uuid().primary(),
     /** As its owner wrote it. */
     email: p.text(),
-    /** The form in which addresses are compared: see `canonicalEmail`. */
+    /** The form in which addresses are compared, or what stands in for it: see `email.ts`. */
     canonicalEmail: p.text(),
     displayName: p.text(),
     state: p.enum(['active', 'suspended', 'deleted']).$type<AccountState>(),
@@ -70,6 +71,11 @@ type AccountState = 'active' | 'suspended' | 'deleted';
 export class Account extends AccountSchema.class {
   get isVerified(): boolean {
     return this.emailVerifiedAt !== null && this.emailVerifiedAt !== undefined;
+  }
+
+  /** Whether another account has its address: see `parkAddress`. */
+  get isParked(): boolean {
+    return this.canonicalEmail === parkedEmail(this.email, this.id);
   }
 
   /**

@@ -2,7 +2,7 @@ import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { revokeKeys } from '../api-keys/revoke-keys.ts';
 import type { Undo } from '../one-time-tokens/one-time-token.entity.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
-import { consumeOneTimeToken } from '../one-time-tokens/one-time-token.ts';
+import { consumeOneTimeToken, issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import { passkeysIn } from '../passkeys/passkey.repository.ts';
 import type { NewPasswords } from '../passwords/new-passwords.ts';
 import { mailReset } from '../passwords/request-password-reset.ts';
@@ -17,15 +17,20 @@ import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { Account } from './account.entity.ts';
 import { canonicalEmail } from './email.ts';
-import { takeAddress } from './take-address.ts';
+import { isEmailTaken, parkAddress, takeAddress } from './take-address.ts';
+
+/** How the account gets the address back that it had. */
+type GiveAddress = (tx: Transaction, account: Account, email: string) => Promise<void>;
 
 /**
  * Takes an account back, for the reader of a notice (E06), to what it was when the notice was sent (C14):
  * whatever this notice and all later ones told of is undone, every session and API key ends, the password
- * stops working, and a link to set a new one is mailed. What was removed since does not come back.
+ * stops working, and a link to set a new one is mailed. What was removed since does not come back. If
+ * another account has the address by now, all the rest is done, and a link to have it back later is
+ * mailed.
  *
- * Every token that was mailed after the notice becomes void, since a thief may have received it, and
- * nothing is left that it could undo. Tokens of earlier notices stay: they went to the rightful owner.
+ * Every token that was mailed after the notice becomes void, since a thief may have received it, unless
+ * it could still undo something. Tokens of earlier notices stay: they went to the rightful owner.
  *
  * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`.
  */
@@ -39,23 +44,39 @@ export async function secureAccount(
   caller: Caller,
   token: string,
 ): Promise<void> {
+  try {
+    await secure(needs, caller, token, takeAddress);
+  } catch (error) {
+    if (!isEmailTaken(error)) throw error;
+    await secure(needs, caller, token, parkAddress);
+  }
+}
+
+async function secure(
+  needs: {
+    database: Database;
+    keyring: Keyring;
+    newPasswords: NewPasswords;
+    apiKeyMemory: ApiKeyMemory;
+  },
+  caller: Caller,
+  token: string,
+  giveAddress: GiveAddress,
+): Promise<void> {
   const { database, keyring, newPasswords, apiKeyMemory } = needs;
   await database.transaction(caller, async (tx) => {
-    const { id: noticeId, account } = await consumeOneTimeToken(
-      tx,
-      keyring,
-      token,
-      'secure_account',
-    );
+    const notice = await consumeOneTimeToken(tx, keyring, token, 'secure_account');
+    const { account } = notice;
     const tokens = oneTimeTokensIn(tx.em);
-    await tokens.voidSince(account.id, noticeId, tx.now);
+    await takeBack(tx, account, await tokens.changesSince(account.id, notice.id), giveAddress);
+    const stillToGive = account.isParked ? account.email : undefined;
+    await tokens.voidSince(account.id, notice.id, tx.now, stillToGive);
     await newPasswords.retire(tx, account.id);
-    await takeBack(tx, account, await tokens.changesSince(account.id, noticeId));
-    await mailReset(tx, keyring, account);
     const by = { actor: account.id, cause: 'account_secured' } as const;
     await endSessions(tx, account.id, by.cause, { actor: by.actor });
     // A thief may have created some of the keys.
     await revokeKeys(tx, apiKeyMemory, { ownerId: account.id, ...by });
+    await (account.isParked ? mailAddressInUse : mailReset)(tx, keyring, account);
   });
 }
 
@@ -64,22 +85,26 @@ async function takeBack(
   tx: Transaction,
   account: Account,
   changes: readonly Undo[],
+  giveAddress: GiveAddress,
 ): Promise<void> {
   const { id, email: before } = account;
   account.updatedAt = tx.now;
   // The oldest of them knows the address that the account had.
   const address = changes.find(({ email }) => email !== undefined)?.email;
   if (address !== undefined && canonicalEmail(address) !== account.canonicalEmail) {
-    await takeAddress(tx, account, address);
+    await giveAddress(tx, account, address);
   }
   await takeAwayFactors(tx.em, id, changes);
-  const { email: after } = account;
+  const { email: after, isParked } = account;
   const undone = [...new Set(changes.flatMap((change) => Object.keys(change)))];
   tx.audit({
     type: 'account.secured',
     actor: id,
     subject: id,
-    details: { undone: undone.map((name) => (name === 'recoveryCodes' ? 'recovery_codes' : name)) },
+    details: {
+      undone: undone.map((name) => (name === 'recoveryCodes' ? 'recovery_codes' : name)),
+      ...(isParked && { address_in_use: true }),
+    },
     ...(before !== after && { personal: { before: { email: before }, after: { email: after } } }),
   });
 }
@@ -98,4 +123,15 @@ async function takeAwayFactors(
   await totpCredentialsIn(em).nativeDelete({ account, confirmedAt: null });
   const added = changes.flatMap(({ passkey }) => passkey ?? []);
   await passkeysIn(em).nativeDelete({ account, id: { $in: added } });
+}
+
+/** Mails a link to have the address back, which works once the other account no longer has it. */
+async function mailAddressInUse(
+  tx: Transaction,
+  keyring: Keyring,
+  { id, email: to, displayName }: Account,
+): Promise<void> {
+  const details = { undo: { email: to } };
+  const { token } = await issueOneTimeToken(tx, keyring, id, 'secure_account', { details });
+  await tx.mail({ template: 'address_in_use', to, displayName, token });
 }

@@ -4,7 +4,7 @@ import type { EntityManager } from '../platform/sql.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { Account } from './account.entity.ts';
 import { accountsIn } from './account.repository.ts';
-import { canonicalEmail } from './email.ts';
+import { canonicalEmail, parkedEmail } from './email.ts';
 
 /**
  * Sets the address of an account that the transaction has locked. By default its owner has just proved
@@ -25,6 +25,23 @@ export async function takeAddress(
   account.emailVerifiedAt = verifiedAt;
   account.updatedAt = now;
   await flushAddress(em);
+}
+
+/**
+ * Gives an account that the transaction has locked an address that another account has: mail about it
+ * goes there, but nobody signs in to it by address or has a link mailed to do so, until `takeAddress`
+ * gives it the address, or another one.
+ */
+export async function parkAddress(
+  { em, now }: Transaction,
+  account: Account,
+  email: string,
+): Promise<void> {
+  account.email = email;
+  account.canonicalEmail = parkedEmail(email, account.id);
+  account.emailVerifiedAt = null;
+  account.updatedAt = now;
+  await em.flush();
 }
 
 /**
@@ -53,6 +70,11 @@ export async function flushAddress(em: EntityManager): Promise<void> {
   }
 }
 
-function emailTaken(): Failure {
+/** Whether a change failed because another account has the address. */
+export function isEmailTaken(error: unknown): boolean {
+  return error instanceof Failure && error.reason === 'EMAIL_TAKEN';
+}
+
+export function emailTaken(): Failure {
   return new Failure('conflict', 'EMAIL_TAKEN', 'another account has this address already');
 }

@@ -81,7 +81,7 @@ export const tokenPages: readonly [string, Endpoint][] = [
       text: 'This signs everybody out of your account, undoes what the mail is about and whatever was added to your account since, and mails you a link to set a new password. The old password and API keys stop working.',
       button: 'Secure my account',
       method: '/countersign.v1.AuthService/SecureAccount',
-      done: 'Your account is secured. A mail with a link to set a new password is on its way.',
+      done: 'Your account is secured. A mail that says how to go on is on its way.',
     }),
   ],
 ];

@@ -41,6 +41,13 @@ const LINK_MAILS = {
       'Someone, hopefully you, asked to use this address for their account. Open this link within 10 minutes to confirm it:',
     after: "If you didn't ask for this, don't open the link, and nothing will change.",
   },
+  address_in_use: {
+    subject: 'Your address belongs to another account',
+    path: '/secure-account',
+    before:
+      'Everyone has been signed out of your account, and what was added to it is gone. But another account has this address by now, so nobody can sign in to yours with it. If that account is yours too, delete it or give it another address. Then open this link, within 7 days, to have your address back and set a new password:',
+    after: "If the other account isn't yours, ask whoever runs this service for help.",
+  },
 } as const;
 
 /** The mails that only inform. */
@@ -74,7 +81,8 @@ function contentOf(mail: Mail, publicUrl: string): Content {
     case 'verify_email':
     case 'reset_password':
     case 'invitation':
-    case 'change_email': {
+    case 'change_email':
+    case 'address_in_use': {
       const { subject, path, before, after } = LINK_MAILS[mail.template];
       return { subject, paragraphs: [before, link(path, mail.token), after] };
     }

@@ -22,13 +22,17 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
     );
   }
 
-  /** The same, and also those of the account's notices that are newer than this one. */
-  async voidSince(account: string, noticeId: string, now: Date): Promise<void> {
+  /**
+   * The same, and also those of the account's notices that are newer than this one. `kept` is an address
+   * that the account still has to get back: notices that would give it back stay.
+   */
+  async voidSince(account: string, noticeId: string, now: Date, kept?: string): Promise<void> {
     await this.query(
       `update mailed_tokens set used_at = $3
        where account_id = $1 and used_at is null and (purpose <> 'secure_account'
-         or ${TIME} > (select ${TIME} from mailed_tokens where id = $2))`,
-      [account, noticeId, now],
+         or ${TIME} > (select ${TIME} from mailed_tokens where id = $2)
+         and details->'undo'->>'email' is distinct from $4)`,
+      [account, noticeId, now, kept ?? ''],
     );
   }
 

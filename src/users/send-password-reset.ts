@@ -1,5 +1,6 @@
 import { requireNow } from '../access/held-now.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
+import { emailTaken } from '../accounts/take-address.ts';
 import { mailReset } from '../passwords/request-password-reset.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
@@ -10,7 +11,8 @@ import type { Database } from '../unit-of-work/database.ts';
  * Mails a user a link to set a new password, which only the user sees (C08). An earlier link becomes
  * void.
  *
- * Throws `NOT_FOUND`, `ACCOUNT_SUSPENDED`, `PERMISSION_DENIED`.
+ * Throws `NOT_FOUND`, `ACCOUNT_SUSPENDED`, `PERMISSION_DENIED`, and `EMAIL_TAKEN` if the user can't sign in
+ * by the address because another account has it.
  */
 export async function sendPasswordReset(
   { database, keyring }: { database: Database; keyring: Keyring },
@@ -24,6 +26,7 @@ export async function sendPasswordReset(
       const message = 'the user is suspended; reinstate them first';
       throw new Failure('precondition', 'ACCOUNT_SUSPENDED', message);
     }
+    if (account.isParked) throw emailTaken();
     tx.audit({ type: 'account.password_reset_sent', subject: account.id });
     await mailReset(tx, keyring, account);
   });

@@ -48,7 +48,7 @@ export async function updateUser(
     const before = await showUser(tx.em, account.id, tx.now);
     requireEtag(etag, before.etag);
     const isRenaming = displayName !== undefined && displayName !== account.displayName;
-    const isMoving = email !== undefined && email !== account.email;
+    const isMoving = email !== undefined && (email !== account.email || account.isParked);
     if (!isRenaming && !isMoving) return before;
     account.updatedAt = tx.now;
     if (isRenaming) rename(tx, account, displayName);

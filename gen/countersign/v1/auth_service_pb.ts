@@ -830,6 +830,10 @@ export const AuthService: GenService<{
    * The token works once and for 7 days. Tokens of later notices stop working, and there is nothing left
    * that they could undo; tokens of earlier ones still work.
    *
+   * If another account has the address by then, everything else is done all the same. Instead of the link
+   * to set a password, a mail to the address says so; its link calls this method again and gives the
+   * address back once the other account no longer has it. Until then nobody can sign in by address.
+   *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED.
    *
    * @generated from rpc countersign.v1.AuthService.SecureAccount
