@@ -8,7 +8,7 @@ import { ApiKeys } from './0006-api-keys.ts';
 import { ExternalIds } from './0007-external-ids.ts';
 import { RotationTimes } from './0008-rotation-times.ts';
 import { TokenVersions } from './0009-token-versions.ts';
-import { NoticesInOrder } from './0010-notices-in-order.ts';
+import { NoticesAndProofs } from './0010-notices-and-proofs.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -24,5 +24,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000004', class: ExternalIds },
   { name: 'Migration20261122000005', class: RotationTimes },
   { name: 'Migration20261122000006', class: TokenVersions },
-  { name: 'Migration20261122000007', class: NoticesInOrder },
+  { name: 'Migration20261122000007', class: NoticesAndProofs },
 ];

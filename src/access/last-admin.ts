@@ -11,11 +11,16 @@ import { ADMIN_ROLE } from './permissions.ts';
  * Throws `LAST_ADMIN`.
  */
 export async function refuseLastAdmin(em: EntityManager, account: Account): Promise<void> {
-  if (!account.roles.includes(ADMIN_ROLE) || account.state !== 'active') return;
-  await lockAdmins(em);
-  if (await hasAdminBeside(em, account.id)) return;
+  if (!(await isLastAdmin(em, account))) return;
   const message = 'this is the last active administrator; make someone else one first';
   throw new Failure('precondition', 'LAST_ADMIN', message);
+}
+
+/** Whether an account that the transaction has locked is the last active administrator. */
+export async function isLastAdmin(em: EntityManager, account: Account): Promise<boolean> {
+  if (!account.roles.includes(ADMIN_ROLE) || account.state !== 'active') return false;
+  await lockAdmins(em);
+  return !(await hasAdminBeside(em, account.id));
 }
 
 /** Makes everyone else who counts administrators wait until the transaction ends. */

@@ -13,6 +13,8 @@ const AccountSchema = defineEntity({
     displayName: p.text(),
     state: p.enum(['active', 'suspended', 'deleted']).$type<AccountState>(),
     emailVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
+    /** When its owner had proved an address, if they have yet to prove the present one. */
+    firstVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
     /** Role names, in the order of granting. */
     roles: p.array().columnType('text[]'),
     createdAt: p.datetime().columnType('timestamptz'),
@@ -71,6 +73,17 @@ type AccountState = 'active' | 'suspended' | 'deleted';
 export class Account extends AccountSchema.class {
   get isVerified(): boolean {
     return this.emailVerifiedAt !== null && this.emailVerifiedAt !== undefined;
+  }
+
+  /** Whether its owner has ever proved an address: what it holds is theirs (C15). */
+  get isProved(): boolean {
+    return this.isVerified || Boolean(this.firstVerifiedAt);
+  }
+
+  /** Notes that its address is one that its owner has yet to prove. */
+  unverify(): void {
+    this.firstVerifiedAt ??= this.emailVerifiedAt;
+    this.emailVerifiedAt = null;
   }
 
   /** Whether another account has its address: see `parkAddress`. */

@@ -61,6 +61,7 @@ function blank(account: Account, now: Date): void {
   account.canonicalEmail = '';
   account.displayName = '';
   account.emailVerifiedAt = null;
+  account.firstVerifiedAt = null;
   account.lastLoginAt = null;
   account.invitedAt = null;
   account.externalId = null;

@@ -4,6 +4,7 @@ import type { Undo } from '../one-time-tokens/one-time-token.entity.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { consumeOneTimeToken, issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import { passkeysIn } from '../passkeys/passkey.repository.ts';
+import { dropUnproved } from '../passwords/drop-unproved.ts';
 import type { NewPasswords } from '../passwords/new-passwords.ts';
 import { mailReset } from '../passwords/request-password-reset.ts';
 import type { Caller } from '../platform/caller.ts';
@@ -76,6 +77,8 @@ async function secure(
     await endSessions(tx, account.id, by.cause, { actor: by.actor });
     // A thief may have created some of the keys.
     await revokeKeys(tx, apiKeyMemory, { ownerId: account.id, ...by });
+    // Whoever reads this mail has the address, and had no part in the account (C15).
+    if (!account.isProved) await dropUnproved(tx, apiKeyMemory, account);
     await (account.isParked ? mailAddressInUse : mailReset)(tx, keyring, account);
   });
 }

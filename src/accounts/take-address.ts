@@ -22,7 +22,8 @@ export async function takeAddress(
   await freeAddress(em, email, account.id);
   account.email = email;
   account.canonicalEmail = canonicalEmail(email);
-  account.emailVerifiedAt = verifiedAt;
+  if (verifiedAt === null) account.unverify();
+  else account.emailVerifiedAt = verifiedAt;
   account.updatedAt = now;
   await flushAddress(em);
 }
@@ -39,7 +40,7 @@ export async function parkAddress(
 ): Promise<void> {
   account.email = email;
   account.canonicalEmail = parkedEmail(email, account.id);
-  account.emailVerifiedAt = null;
+  account.unverify();
   account.updatedAt = now;
   await em.flush();
 }

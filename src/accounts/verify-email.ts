@@ -1,18 +1,29 @@
+import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { consumeOneTimeToken } from '../one-time-tokens/one-time-token.ts';
-import type { Caller } from '../platform/caller.ts';
+import { dropUnproved } from '../passwords/drop-unproved.ts';
+import { type Caller, ownSession } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { Database } from '../unit-of-work/database.ts';
 
-/** Marks an account's address as verified by the token mailed to it, which works once (C06). */
+/**
+ * Marks an account's address as verified by the token mailed to it, which works once (C06). If nobody had
+ * proved an address of the account before, everything goes that it held but its password and the session
+ * that presents the token (C15).
+ */
 export async function verifyEmail(
-  { database, keyring }: { database: Database; keyring: Keyring },
+  needs: { database: Database; keyring: Keyring; apiKeyMemory: ApiKeyMemory },
   caller: Caller,
   token: string,
 ): Promise<void> {
+  const { database, keyring, apiKeyMemory } = needs;
   await database.transaction(caller, async (tx) => {
     const { account } = await consumeOneTimeToken(tx, keyring, token, 'verify_email');
+    const { id, isProved } = account;
+    const kept = { password: true, session: ownSession(caller, id) };
+    const dropped = isProved ? [] : await dropUnproved(tx, apiKeyMemory, account, kept);
     account.emailVerifiedAt ??= tx.now;
     account.updatedAt = tx.now;
-    tx.audit({ type: 'account.email_verified', actor: account.id, subject: account.id });
+    const details = dropped.length > 0 ? { dropped } : {};
+    tx.audit({ type: 'account.email_verified', actor: id, subject: id, details });
   });
 }

@@ -14,6 +14,11 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
     await this.nativeUpdate({ account, purpose, usedAt: null }, { usedAt: now });
   }
 
+  /** Makes every live token of the account void. */
+  async voidAll(account: string, now: Date): Promise<void> {
+    await this.nativeUpdate({ account, usedAt: null }, { usedAt: now });
+  }
+
   /** Makes every live token of the account void, except those of notices: they take it back. */
   async voidSignInTokens(account: string, now: Date): Promise<void> {
     await this.nativeUpdate(

@@ -41,6 +41,14 @@ export function operator(): Caller {
   };
 }
 
+/**
+ * The caller's session, if it is one of this account: a mailed link may be opened by anyone, signed in as
+ * whoever they are, or not at all.
+ */
+export function ownSession({ subject, sessionId }: Caller, accountId: string): string | undefined {
+  return subject === accountId && sessionId !== '' ? sessionId : undefined;
+}
+
 /** Returns whether the caller holds a permission. The operator holds them all. */
 export function holds({ kind, permissions }: Caller, permission: string): boolean {
   return kind === 'operator' || permissions.includes(permission);

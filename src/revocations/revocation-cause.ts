@@ -6,6 +6,7 @@ export type RevocationCause =
   | 'password_changed'
   | 'password_reset'
   | 'email_changed'
+  | 'address_proved'
   | 'mfa_enabled'
   | 'account_secured'
   | 'account_deleted'

@@ -125,6 +125,11 @@ const fill = `
   where display_name = '';
   insert into sign_in_locks select id, 'password', 1, null from accounts where display_name = '';
   insert into totp_credentials select id, 'x', now(), null, 0 from accounts where display_name = '';
+  insert into recovery_codes select gen_random_uuid(), id, 'x', 1, null from accounts
+  where display_name = '';
+  insert into passkeys
+  select gen_random_uuid(), id, id, 'x', 0, '{}', false, '', now(), null from accounts
+  where display_name = '';
   insert into mailed_tokens
   select gen_random_uuid(), id, 'verify_email', 'x', 1, now(), now(), null from accounts
   where display_name = '';

@@ -720,6 +720,9 @@ export const AccountService: GenService<{
    * No access token is needed, since the link may be opened on another device. If the call carries one
    * of the account's, that session continues.
    *
+   * If nobody had proved an address of the account before, everything else goes that it held, the password
+   * included, and the new address gets a link to set one. The old address, which is nobody's, gets no mail.
+   *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN.
    *
    * @generated from rpc countersign.v1.AccountService.ConfirmEmailChange

@@ -1651,7 +1651,8 @@ export const AdminService: GenService<{
   },
   /**
    * Grants a role to a user or a service account. The caller must hold every permission of the role.
-   * The user's tokens carry the role from the next refresh on.
+   * The user's tokens carry the role from the next refresh on. Someone who has signed up and not proved an
+   * address yet loses it when they do.
    *
    * It is idempotent. Requires a recent sign-in. Errors: NOT_FOUND for the user, the service account or
    * the role; PERMISSION_DENIED; TOO_MANY for more than 10 roles.

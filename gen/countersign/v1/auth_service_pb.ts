@@ -694,6 +694,10 @@ export const AuthService: GenService<{
   /**
    * Marks the account's address as verified, given the token of a verification mail.
    *
+   * If nobody had proved an address of the account before, everything goes that was added to it since the
+   * sign-up: sessions, passkeys, an authenticator app, API keys, roles. The password stays. No access token
+   * is needed; if the call carries one of the account's, that session continues.
+   *
    * A token works once and for 10 minutes. Of several calls with the same token, exactly one succeeds.
    *
    * Errors: TOKEN_INVALID if it is unknown, used, or replaced by a newer one; TOKEN_EXPIRED.
@@ -808,7 +812,9 @@ export const AuthService: GenService<{
    * administrator. The token works once and for 30 minutes; that of an invitation for 24 hours.
    *
    * All sessions of the account end, its lock is lifted, and its address counts as verified. This does
-   * not sign in, and sign-ins still require the second factor.
+   * not sign in, and sign-ins still require the second factor. But if nobody had proved an address of the
+   * account before, everything goes that it held: passkeys, an authenticator app, API keys, roles that
+   * came after a sign-up, and the memory of earlier passwords.
    *
    * Errors: TOKEN_INVALID; TOKEN_EXPIRED; PASSWORD_TOO_WEAK and PASSWORD_REUSED, after which the token
    * is still valid.

@@ -2,11 +2,13 @@ import { Migration } from '@mikro-orm/migrations';
 
 /**
  * Records when each mailed token was issued, by the database's clock, so that the notices of an account
- * have an order on which all replicas agree. The default also serves a version that does not know it.
+ * have an order on which all replicas agree. Keeps the time at which an account's owner first proved an
+ * address. The default also serves a version that does not know it.
  */
-export class NoticesInOrder extends Migration {
+export class NoticesAndProofs extends Migration {
   override up(): void {
     this.addSql('alter table mailed_tokens add column recorded_at timestamptz');
     this.addSql('alter table mailed_tokens alter column recorded_at set default clock_timestamp()');
+    this.addSql('alter table accounts add column first_verified_at timestamptz');
   }
 }
