@@ -15,6 +15,8 @@ const AccountSchema = defineEntity({
     emailVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
     /** When its owner had proved an address, if they have yet to prove the present one. */
     firstVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
+    /** How often someone signed up with its address before it was proved: 0 if no one did. */
+    signUps: p.integer().default(0),
     /** Role names, in the order of granting. */
     roles: p.array().columnType('text[]'),
     createdAt: p.datetime().columnType('timestamptz'),
@@ -78,6 +80,14 @@ export class Account extends AccountSchema.class {
   /** Whether its owner has ever proved an address: what it holds is theirs (C15). */
   get isProved(): boolean {
     return this.isVerified || Boolean(this.firstVerifiedAt);
+  }
+
+  /**
+   * Whether its password is that of its only sign-up, and so of whoever opens the link that this had
+   * mailed. After another sign-up, or if an administrator brought the password, it may be anyone's.
+   */
+  get hasOnePassword(): boolean {
+    return this.signUps === 1 && !this.invitedAt;
   }
 
   /** Notes that its address is one that its owner has yet to prove. */

@@ -1,4 +1,3 @@
-import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
@@ -6,10 +5,12 @@ import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
 import { canonicalEmail } from './email.ts';
+import { mailConfirmation } from './mail-confirmation.ts';
 
 /**
  * Mails a new verification link if the address belongs to an account that waits for one, and does
- * nothing otherwise. The caller can't tell which (C04). An earlier link becomes void (C06).
+ * nothing otherwise. The caller can't tell which (C04). An earlier link becomes void (C06). If the password
+ * that is there may not be the owner's, it is a link to choose one (C15).
  */
 export async function resendVerification(
   { database, keyring }: { database: Database; keyring: Keyring },
@@ -26,7 +27,5 @@ async function mailAnotherLink(tx: Transaction, keyring: Keyring, email: string)
   const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isVerified || account.state !== 'active') return;
   tx.audit({ type: 'account.verification_requested', actor: null, subject: account.id });
-  const { token } = await issueOneTimeToken(tx, keyring, account.id, 'verify_email');
-  const { email: to, displayName } = account;
-  await tx.mail({ template: 'verify_email', to, displayName, token });
+  await mailConfirmation(tx, keyring, account);
 }

@@ -1,4 +1,4 @@
-import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
+import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { passwordsIn } from '../passwords/password-credential.repository.ts';
 import type { PasswordHasher } from '../passwords/password-hasher.ts';
 import type { PasswordPolicy } from '../passwords/password-policy.ts';
@@ -11,6 +11,7 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
 import { checkEmail } from './check-email.ts';
 import { canonicalEmail } from './email.ts';
+import { mailConfirmation } from './mail-confirmation.ts';
 
 export type SignUp = { email: string; password: string; displayName: string };
 
@@ -19,8 +20,8 @@ export type SignUp = { email: string; password: string; displayName: string };
  *
  * Reveals nothing about whether the address is taken (C04): in every case the password is hashed and a
  * mail is sent, in even time. An account in use is left alone. An unclaimed one takes the new password
- * and name, so that whoever receives the mail confirms what they typed themselves, not what a stranger
- * typed before them.
+ * and name, but no link confirms the password of a second sign-up, nor of the first one any more: nobody
+ * knows which of them is the owner's (C15). The mail then has a link to choose one.
  */
 export async function signUp(
   needs: {
@@ -59,6 +60,8 @@ async function createOrNotify(
   await accounts.insertIfFree({ email, displayName }, tx.now);
   const account = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account) throw unavailable('the address');
+  // Links that were mailed before confirm no password any more.
+  if (!account.isProved) account.signUps += 1;
   if (!account.isUnclaimed) {
     const { email: to, displayName } = account;
     await tx.mail({ template: 'address_taken', to, displayName });
@@ -69,6 +72,6 @@ async function createOrNotify(
   account.updatedAt = tx.now;
   await passwordsIn(tx.em).set(account.id, passwordHash, tx.now);
   tx.audit({ type: 'account.created', actor: account.id, subject: account.id });
-  const { token } = await issueOneTimeToken(tx, keyring, account.id, 'verify_email');
-  await tx.mail({ template: 'verify_email', to: email, displayName, token });
+  await oneTimeTokensIn(tx.em).voidSignInTokens(account.id, tx.now);
+  await mailConfirmation(tx, keyring, account);
 }

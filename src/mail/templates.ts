@@ -20,6 +20,13 @@ const LINK_MAILS = {
       'Someone, hopefully you, just signed up with this address. Open this link within 10 minutes to confirm it:',
     after: "If you didn't sign up, don't open the link, and nothing will happen.",
   },
+  choose_password: {
+    subject: 'Confirm your address and choose a password',
+    path: '/reset-password',
+    before:
+      'Someone, hopefully you, asked for an account with this address. Open this link within 30 minutes to confirm the address and choose the password of the account. No password counts that was entered before:',
+    after: "If you didn't ask for this, don't open the link, and nothing will happen.",
+  },
   reset_password: {
     subject: 'Set a new password',
     path: '/reset-password',
@@ -79,6 +86,7 @@ function contentOf(mail: Mail, publicUrl: string): Content {
   const link = (path: string, token: string) => new URL(`${publicUrl}${path}#token=${token}`);
   switch (mail.template) {
     case 'verify_email':
+    case 'choose_password':
     case 'reset_password':
     case 'invitation':
     case 'change_email':

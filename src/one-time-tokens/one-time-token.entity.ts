@@ -31,6 +31,8 @@ const OneTimeTokenSchema = defineEntity({
 
 /** What a token of each purpose is about. */
 export type TokenDetails = {
+  /** `verify_email`: how many sign-ups there had been, the last of which the link confirms. */
+  signUp?: number;
   /** `change_email`: the address that the token was mailed to. */
   newEmail?: string;
   /** `mfa_challenge`: the label of the device that signs in. */

@@ -2,11 +2,11 @@ import { requireReach } from '../access/held-now.ts';
 import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import { checkEmail } from '../accounts/check-email.ts';
+import { mailConfirmation } from '../accounts/mail-confirmation.ts';
 import { takeAddress } from '../accounts/take-address.ts';
 import type { User } from '../accounts/user.ts';
 import { sendNotice } from '../one-time-tokens/notices.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
-import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { invalidField } from '../platform/invalid-field.ts';
@@ -89,7 +89,7 @@ async function move(
   account: Account,
   email: string,
 ): Promise<void> {
-  const { email: oldEmail, id, displayName, isVerified } = account;
+  const { email: oldEmail, id, isVerified } = account;
   account.invitedAt ??= tx.now;
   await takeAddress(tx, account, email, null);
   await oneTimeTokensIn(tx.em).voidSignInTokens(id, tx.now);
@@ -98,8 +98,7 @@ async function move(
   const notice = { template: 'email_changed' as const, newEmail: email };
   const undo = isVerified ? { undo: { email: oldEmail } } : {};
   await sendNotice(tx, keyring, account, notice, { to: oldEmail, ...undo });
-  const { token } = await issueOneTimeToken(tx, keyring, id, 'verify_email');
-  await tx.mail({ template: 'verify_email', to: email, displayName, token });
+  await mailConfirmation(tx, keyring, account);
   await endSessions(tx, id, 'email_changed');
 }
 

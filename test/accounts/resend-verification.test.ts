@@ -3,9 +3,18 @@ import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from '../harness/database.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
+import {
+  claimsOf,
+  createAccount,
+  NEW_PASSWORD,
+  newEmail,
+  PASSWORD,
+  signIn,
+  userIdOf,
+} from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
+import { reset } from '../passwords/reset.ts';
 
 describe('ResendVerification', () => {
   let service: Service;
@@ -30,6 +39,45 @@ describe('ResendVerification', () => {
     const before = await refusal(service.auth.verifyEmail({ token }));
     assert.equal(before.reason, 'TOKEN_INVALID');
     await service.auth.verifyEmail({ token: next });
+  });
+
+  it('C15 mails a link to choose a password if a stranger has signed up meanwhile, whose is not confirmed', async () => {
+    const { email } = await signUp();
+    const stranger = 'a phrase of a stranger, 99';
+    await service.auth.signUp({ email, password: stranger, displayName: 'Mallory' });
+    const [account] = await sql<{ id: string }>(
+      service.databaseUrl,
+      `update accounts set roles = '{user,support}' where email = $1 returning id`,
+      [email],
+    );
+    const theirs = await service.mail.next(email, /choose a password/);
+    const since = service.mail.mails.indexOf(theirs) + 1;
+    await service.auth.resendVerification({ email });
+    const token = tokenIn(await service.mail.next(email, /choose a password/, since)) ?? '';
+    await reset(service, token);
+    assert.equal((await refusal(signIn(service, email, stranger))).reason, 'INVALID_CREDENTIALS');
+    const owner = await signIn(service, email, NEW_PASSWORD);
+    assert.equal(userIdOf(owner), account?.id);
+    assert.deepEqual(claimsOf(owner.accessToken)['roles'], ['user']);
+  });
+
+  it('C15 mails such a link to whom an administrator has invited or imported', async () => {
+    const email = newEmail();
+    await sql(
+      service.databaseUrl,
+      `with account as (
+         insert into accounts (id, email, canonical_email, display_name, state, roles, created_at,
+           updated_at, invited_at)
+         values (gen_random_uuid(), $1, $1, '', 'active', '{user,support}', now(), now(), now())
+         returning id)
+       insert into password_credentials
+       select id, (select password_hash from password_credentials limit 1), now() from account`,
+      [email],
+    );
+    await service.auth.resendVerification({ email });
+    await reset(service, tokenIn(await service.mail.next(email, /choose a password/)) ?? '');
+    const owner = await signIn(service, email, NEW_PASSWORD);
+    assert.deepEqual(claimsOf(owner.accessToken)['roles'], ['user', 'support']);
   });
 
   it('gives 10 more minutes', async () => {
@@ -83,15 +131,8 @@ describe('ResendVerification', () => {
         replica.auth.signUp(again),
       ]);
       const tokens = await received(email, since, 4);
-      const outcomes = await Promise.all(
-        tokens.map((token) =>
-          service.auth.verifyEmail({ token }).then(
-            () => true,
-            () => false,
-          ),
-        ),
-      );
-      assert.equal(outcomes.filter(Boolean).length, 1);
+      const outcomes = await Promise.allSettled(tokens.map((token) => reset(service, token)));
+      assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
     }
   });
 

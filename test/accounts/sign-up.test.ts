@@ -3,9 +3,17 @@ import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { sql } from '../harness/database.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import {
+  createAccount,
+  isActive,
+  NEW_PASSWORD,
+  newEmail,
+  PASSWORD,
+  signIn,
+} from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { PATIENT, type Service, startReplica, startService } from '../harness/service.ts';
+import { reset } from '../passwords/reset.ts';
 
 const OTHER_PASSWORD = 'another horse battery staple';
 
@@ -75,19 +83,23 @@ describe('SignUp', () => {
     assert.equal(still.reason, 'ACCOUNT_SUSPENDED');
   });
 
-  it('has the newest sign-up count while the address is unverified', async () => {
+  it('C15 confirms neither password of two sign-ups, and mails a link to choose one', async () => {
     const email = newEmail();
     await signUp(email, PASSWORD, 'First');
     const first = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';
-    const since = service.mail.mails.length;
     await signUp(email, OTHER_PASSWORD, 'Second');
-    const second = tokenIn(await service.mail.next(email, /Confirm/, since)) ?? '';
+    const second = tokenIn(await service.mail.next(email, /choose a password/)) ?? '';
 
-    const void_ = await refusal(service.auth.verifyEmail({ token: first }));
-    assert.equal(void_.reason, 'TOKEN_INVALID');
-    await service.auth.verifyEmail({ token: second });
-    assert.equal((await refusal(signIn(service, email))).reason, 'INVALID_CREDENTIALS');
-    await signIn(service, email, OTHER_PASSWORD);
+    for (const token of [first, second]) {
+      const refused = await refusal(service.auth.verifyEmail({ token }));
+      assert.equal(refused.reason, 'TOKEN_INVALID');
+    }
+    await reset(service, second);
+    for (const password of [PASSWORD, OTHER_PASSWORD]) {
+      const refused = await refusal(signIn(service, email, password));
+      assert.equal(refused.reason, 'INVALID_CREDENTIALS');
+    }
+    await signIn(service, email, NEW_PASSWORD);
     assert.equal((await accountsOf(email))[0]?.display_name, 'Second');
   });
 
@@ -155,6 +167,21 @@ describe('SignUp, where signing in needs no verified address', () => {
 
   before(async () => {
     service = await startService({ env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' } });
+  });
+
+  it('C15 has no link confirm the password of an account in use once someone else has signed up', async () => {
+    const email = newEmail();
+    await service.auth.signUp({ email, password: PASSWORD, displayName: 'Mallory' });
+    const first = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';
+    const { accessToken } = await signIn(service, email);
+    await service.auth.signUp({ email, password: OTHER_PASSWORD, displayName: 'Pat' });
+    const refused = await refusal(service.auth.verifyEmail({ token: first }));
+    assert.equal(refused.reason, 'TOKEN_INVALID');
+    await service.auth.resendVerification({ email });
+    await reset(service, tokenIn(await service.mail.next(email, /choose a password/)) ?? '');
+    assert.equal(await isActive(service, accessToken), false);
+    assert.equal((await refusal(signIn(service, email))).reason, 'INVALID_CREDENTIALS');
+    await signIn(service, email, NEW_PASSWORD);
   });
 
   it('leaves an account alone that somebody has signed in to', async () => {

@@ -676,10 +676,11 @@ export const AuthService: GenService<{
    *
    * The answer and its time are the same whether or not the address is taken. The owner of a taken
    * address gets a mail that says so. While an address is unverified and nobody has signed in with it,
-   * a new sign-up replaces the previous one: its password and name apply, and only its mail's token
-   * works.
+   * a new sign-up replaces the previous one. Its password and name apply, but since nobody knows which of
+   * the two was the owner's, no mail confirms either password: tokens of earlier mails stop working, and
+   * the new mail has one for ResetPassword, which verifies the address by setting a new password.
    *
-   * Calling it twice is safe: the second call sends a new mail and invalidates the first mail's token.
+   * Calling it twice is safe, but has the person choose their password again.
    *
    * Errors: PASSWORD_TOO_WEAK; INVALID_REQUEST; OVERLOADED if too many passwords are waiting to be
    * checked or hashed.
@@ -700,7 +701,8 @@ export const AuthService: GenService<{
    *
    * A token works once and for 10 minutes. Of several calls with the same token, exactly one succeeds.
    *
-   * Errors: TOKEN_INVALID if it is unknown, used, or replaced by a newer one; TOKEN_EXPIRED.
+   * Errors: TOKEN_INVALID if it is unknown, used, or replaced by a newer one, or if someone has signed up
+   * again since; TOKEN_EXPIRED.
    *
    * @generated from rpc countersign.v1.AuthService.VerifyEmail
    */
@@ -712,6 +714,10 @@ export const AuthService: GenService<{
   /**
    * Sends a new verification mail if the address belongs to an account that is not verified yet. The
    * answer is the same if it does not. The token of the previous mail stops working.
+   *
+   * If the password that is there may not be that of the address's owner (someone has signed up again, or
+   * it was imported), the mail has a token for ResetPassword in place of VerifyEmail, and asks for a new
+   * one. The links of all mails lead to the right page.
    *
    * @generated from rpc countersign.v1.AuthService.ResendVerification
    */
@@ -808,8 +814,8 @@ export const AuthService: GenService<{
     output: typeof RequestPasswordResetResponseSchema;
   },
   /**
-   * Sets a new password with the token of a mail from RequestPasswordReset, SecureAccount or an
-   * administrator. The token works once and for 30 minutes; that of an invitation for 24 hours.
+   * Sets a new password with the token of a mail from RequestPasswordReset, SecureAccount, an
+   * administrator, or a sign-up that was not the first. The token works once and for 30 minutes; that of an invitation for 24 hours.
    *
    * All sessions of the account end, its lock is lifted, and its address counts as verified. This does
    * not sign in, and sign-ins still require the second factor. But if nobody had proved an address of the
