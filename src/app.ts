@@ -205,7 +205,7 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
   const keyUsage = new KeyUsage(sql, log);
   const keyLimits = new KeyLimits(redis);
   const outbox = new Outbox(jobs, keyring);
-  const passwords = new PasswordHasher(config.argon2);
+  const passwords = new PasswordHasher(config.argon2, log);
   const strength = new PasswordStrength();
   const passwordPolicy = buildPasswordPolicy(config, log, strength);
   const keyLookups = new KeyLookups(config.rateLimits);

@@ -21,7 +21,9 @@ const DERIVED = { min: 16, max: 64 };
 const SALT = { min: 4, max: 64 };
 const DIGESTS: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64 };
 
-const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+/** The last characters of salt and hash have four and two bits to spare, which are zero. */
+const BCRYPT =
+  /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
 const BASE64 = '([A-Za-z0-9+/.]{1,88})={0,2}';
 const SCRYPT = new RegExp(
   `^\\$scrypt\\$ln=(\\d{1,2}),r=(\\d{1,3}),p=(\\d{1,3})\\$${BASE64}\\$${BASE64}$`,
@@ -61,11 +63,12 @@ function scryptCheck(text: string): Check | undefined {
   const cost = { N: 2 ** Number(ln), r: Number(r), p: Number(p) };
   const bytes = 128 * cost.N * cost.r;
   const work = cost.N * cost.r * cost.p;
-  if (cost.N < 2 || work === 0 || bytes > MAX_SCRYPT_BYTES || work > MAX_SCRYPT_WORK) {
-    return undefined;
-  }
+  // RFC 7914, section 2: N is less than 2^(128·r/8), and OpenSSL takes no other.
+  const isAllowed = cost.N >= 2 && Number(ln) < 16 * cost.r && work > 0;
+  if (!isAllowed || bytes > MAX_SCRYPT_BYTES || work > MAX_SCRYPT_WORK) return undefined;
   // Twice the memory leaves room for the p blocks beside the large one.
   const options = { ...cost, maxmem: 2 * bytes + 1024 * cost.r * cost.p };
+  if (!isBase64(salt) || !isBase64(hash)) return undefined;
   return comparison(decode(salt), decode(hash), (password, saltBytes, length) =>
     deriveScrypt(password, saltBytes, length, options),
   );
@@ -74,6 +77,7 @@ function scryptCheck(text: string): Check | undefined {
 function pbkdf2Check(text: string): Check | undefined {
   const [, digest = 'sha1', iterations, length, salt, hash] = PBKDF2.exec(text) ?? [];
   if (salt === undefined || hash === undefined) return undefined;
+  if (!isBase64(salt) || !isBase64(hash)) return undefined;
   const derived = decode(hash);
   if (length !== undefined && Number(length) !== derived.byteLength) return undefined;
   return pbkdf2Comparison(digest, Number(iterations), decode(salt), derived);
@@ -82,6 +86,7 @@ function pbkdf2Check(text: string): Check | undefined {
 function djangoCheck(text: string): Check | undefined {
   const [, digest, iterations, salt, hash] = DJANGO.exec(text) ?? [];
   if (digest === undefined || salt === undefined || hash === undefined) return undefined;
+  if (!isBase64(hash)) return undefined;
   return pbkdf2Comparison(digest, Number(iterations), Buffer.from(salt), decode(hash));
 }
 
@@ -109,6 +114,14 @@ function comparison(
 
 function within({ min, max }: { min: number; max: number }, n: number): boolean {
   return n >= min && n <= max;
+}
+
+/**
+ * Whether a text is whole base64, of which no bit is left over: libraries differ on whether they take
+ * any other.
+ */
+export function isBase64(text: string): boolean {
+  return decode(text).toString('base64').replace(/=+$/, '') === text.replaceAll('.', '+');
 }
 
 /** Base64 without padding, in which passlib writes `.` for `+`. */

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
+import { errorFields, type Log } from '../platform/log.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
 /** A second or two of work per core; whoever would wait longer is told to come back. */
@@ -15,13 +16,15 @@ const MAX_SLOTS = 2;
  */
 export class PasswordHasher {
   readonly #settings: Argon2Settings;
+  readonly #log: Pick<Log, 'warn'>;
   readonly #slots = Math.min(availableParallelism(), MAX_SLOTS);
   readonly #lane = bulkhead(this.#slots, Number.POSITIVE_INFINITY);
   #admitted = 0;
   #decoy: Promise<string> | undefined;
 
-  constructor(settings: Argon2Settings) {
+  constructor(settings: Argon2Settings, log: Pick<Log, 'warn'>) {
     this.#settings = settings;
+    this.#log = log;
   }
 
   /** Hashes a password, normalised by NFKC, to a PHC string. */
@@ -33,8 +36,8 @@ export class PasswordHasher {
    * Finds a hash and checks whether the password matches it. `needsRehash` says that it matches and
    * that `hash` would make another kind of hash today.
    *
-   * Without a hash (there is no such account) or with one of an unknown kind, nothing matches, after as
-   * long as one of our own hashes takes (C04). Imported hashes take their own time until they are
+   * Without a hash (there is no such account), or with one of an unknown kind or that can't be checked,
+   * nothing matches, after as long as one of our own hashes takes (C04). Imported hashes take their own time until they are
    * renewed. `checkedAt` is when the check began, by `performance.now()`: the time from then on depends
    * on the account.
    *
@@ -53,8 +56,8 @@ export class PasswordHasher {
         checkedAt = performance.now();
         return this.#matchesOrDecoy(password, hash);
       });
-      const isStale = hash !== undefined && needsRehash(hash, this.#settings);
-      return { ...found, matches, needsRehash: matches && isStale, checkedAt };
+      const isStale = matches && hash !== undefined && needsRehash(hash, this.#settings);
+      return { ...found, matches, needsRehash: isStale, checkedAt };
     });
   }
 
@@ -70,12 +73,19 @@ export class PasswordHasher {
 
   async #matchesOrDecoy(password: string, hash: string | undefined): Promise<boolean> {
     const matches = hash === undefined ? undefined : await this.#matches(password, hash);
-    if (matches === undefined) await this.#matches(password, await this.#decoyHash());
+    if (matches === undefined) await matchesHash(password, await this.#decoyHash());
     return matches ?? false;
   }
 
-  #matches(password: string, hash: string): Promise<boolean | undefined> {
-    return matchesHash(password, hash, this.#settings);
+  /** Undefined for a hash that can't be checked, even if it looks as if it could. */
+  async #matches(password: string, hash: string): Promise<boolean | undefined> {
+    try {
+      return await matchesHash(password, hash);
+    } catch (error) {
+      const fields = { component: 'passwords', ...errorFields(error), stack: undefined };
+      this.#log.warn(fields, 'a password hash can not be checked');
+      return undefined;
+    }
   }
 
   #decoyHash(): Promise<string> {

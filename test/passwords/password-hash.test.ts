@@ -14,7 +14,7 @@ const SETTINGS = { memoryCost: 7168, timeCost: 1 };
 const SALT = 'AQIDBAUGBwgJCgsMDQ4PEA';
 const DERIVED = 'gAaxLnEhd+itJodF81XlgsxxseTpZXv2ZoI096eZLiQ';
 
-const matches = (password: string, hash: string) => matchesHash(password, hash, SETTINGS);
+const matches = matchesHash;
 
 describe('Hashes of ours', () => {
   const passwords = [HASHED, '', 'a\0b', '\u{1f511}'.repeat(128), 'x'.repeat(100_000), 'a\ud800b'];
@@ -51,6 +51,13 @@ describe('Hashes of other programs', () => {
     });
   }
 
+  it('C04 are all tried as typed too, those of our own form among them', async () => {
+    const theirs = await argon2.hash('e\u0301'.repeat(12), { ...SETTINGS, parallelism: 1 });
+    assert.equal(needsRehash(theirs, SETTINGS), false);
+    assert.equal(await matches('e\u0301'.repeat(12), theirs), true);
+    assert.equal(await matches('\u00e9'.repeat(12), theirs), false);
+  });
+
   it('match the reference vectors of argon2, of both versions and several lanes', async () => {
     for (const hash of [
       '$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8',
@@ -84,6 +91,20 @@ describe('Hashes of other programs', () => {
     'argon2id of 99 lanes': `$argon2id$v=19$m=65536,t=1,p=99$${SALT}$${DERIVED}`,
     'argon2id without lanes': `$argon2id$v=19$m=65536,t=1,t=1$${SALT}$${DERIVED}`,
     'argon2id of an unknown version': `$argon2id$v=20$m=65536,t=1,p=1$${SALT}$${DERIVED}`,
+    'argon2id of few passes more than many lanes can afford': `$argon2id$v=19$m=128,t=249,p=16$${SALT}$${DERIVED}`,
+    'argon2id of many passes and lanes': `$argon2id$v=19$m=128,t=8192,p=16$${SALT}$${DERIVED}`,
+    'argon2id with a comma too many': `$argon2id$v=19$m=65536,t=1,p=1,$${SALT}$${DERIVED}`,
+    'argon2id without commas': `$argon2id$v=19$m=65536t=1p=1$${SALT}$${DERIVED}`,
+    'argon2id with a zero in front of a number': `$argon2id$v=19$m=065536,t=1,p=1$${SALT}$${DERIVED}`,
+    'argon2id with bits to spare in its salt': `$argon2id$v=19$m=65536,t=1,p=1$${SALT.slice(0, -1)}B$${DERIVED}`,
+    'argon2id with bits to spare': `$argon2id$v=19$m=65536,t=1,p=1$${SALT}$${DERIVED.slice(0, -1)}R`,
+    'argon2id with a character to spare': `$argon2id$v=19$m=65536,t=1,p=1$${SALT}A$${DERIVED}`,
+    'bcrypt with bits to spare in its salt': HASHES['bcrypt, $2b$'].replace('stuu', 'stuv'),
+    'bcrypt with bits to spare': HASHES['bcrypt, $2b$'].replace(/q$/, 'r'),
+    'scrypt of more rounds than its block allows': `$scrypt$ln=21,r=1,p=1$${SALT}$${DERIVED}`,
+    'scrypt with bits to spare': `$scrypt$ln=14,r=8,p=1$${SALT}$${DERIVED.slice(0, -1)}R`,
+    'pbkdf2 with bits to spare': `$pbkdf2-sha256$1000$${SALT}$${DERIVED.slice(0, -1)}R`,
+    'pbkdf2 of Django with bits to spare': `pbkdf2_sha256$1000$salt$${DERIVED.slice(0, -1)}R=`,
     'scrypt of 2^31 rounds': `$scrypt$ln=31,r=8,p=1$${SALT}$${DERIVED}`,
     'scrypt of 512 MiB': `$scrypt$ln=19,r=8,p=1$${SALT}$${DERIVED}`,
     'scrypt of many lanes': `$scrypt$ln=17,r=8,p=999$${SALT}$${DERIVED}`,
@@ -101,14 +122,15 @@ describe('Hashes of other programs', () => {
   for (const [what, hash] of Object.entries(unsupported)) {
     it(`C03 are refused at once when they are ${what}`, () => {
       const from = process.cpuUsage();
-      assert.equal(isSupportedHash(hash), false);
+      assert.equal(isSupportedHash(hash), false, hash);
       assert.ok(process.cpuUsage(from).user < 50_000);
     });
   }
 });
 
 describe('PasswordHasher', () => {
-  const hasher = new PasswordHasher(SETTINGS);
+  const log = { warn: () => {} };
+  const hasher = new PasswordHasher(SETTINGS, log);
   const signal = AbortSignal.timeout(60_000);
   const verify = (password: string, passwordHash: string | undefined) =>
     hasher.verify(async () => ({ passwordHash }), password, signal);
@@ -122,7 +144,7 @@ describe('PasswordHasher', () => {
       { memoryCost: 8192, timeCost: 1 },
       { memoryCost: 7168, timeCost: 2 },
     ]) {
-      const { matches, needsRehash } = await new PasswordHasher(other).verify(
+      const { matches, needsRehash } = await new PasswordHasher(other, log).verify(
         async () => ({ passwordHash: hash as string | undefined }),
         HASHED,
         signal,
@@ -139,6 +161,17 @@ describe('PasswordHasher', () => {
   it('C04 takes its time for a hash that it does not know, and is wrong', async () => {
     const { matches, needsRehash } = await verify('x', 'x');
     assert.deepEqual({ matches, needsRehash }, { matches: false, needsRehash: false });
+  });
+
+  it('C17 takes a hash for one that does not match if its check throws', async () => {
+    const broken = {
+      toString: () => {
+        throw new Error('not a text');
+      },
+    } as unknown as string;
+    const { matches, needsRehash } = await verify('x', broken);
+    assert.deepEqual({ matches, needsRehash }, { matches: false, needsRehash: false });
+    assert.equal(await hasher.matchesAny(HASHED, [broken, HASHES.scrypt], signal), true);
   });
 
   it('finds a password among several hashes, of which some may be unknown', async () => {

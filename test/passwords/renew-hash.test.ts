@@ -101,8 +101,26 @@ describe('Login, with a hash that we would make differently', () => {
     assert.match((await stored(email)).hash, CURRENT);
   });
 
-  it('refuses a hash of no known kind as it refuses a wrong password', async () => {
-    const email = await imported('$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/');
-    assert.equal((await refusal(signIn(service, email, HASHED))).reason, 'INVALID_CREDENTIALS');
-  });
+  const SALT = 'AQIDBAUGBwgJCgsMDQ4PEA';
+  const DERIVED = 'gAaxLnEhd+itJodF81XlgsxxseTpZXv2ZoI096eZLiQ';
+  // An earlier version let some of these in.
+  const uncheckable = {
+    'of no known kind': '$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/',
+    'that takes half a minute': `$argon2id$v=19$m=128,t=8192,p=16$${SALT}$${DERIVED}`,
+    'with a comma too many': `$argon2i$v=19$m=64,t=1,p=1,$${SALT}$${DERIVED}`,
+    'with bits to spare': `$argon2id$v=19$m=64,t=1,p=1$${SALT}$${DERIVED.slice(0, -1)}R`,
+    'of more rounds than its block allows': `$scrypt$ln=21,r=1,p=1$${SALT}$${DERIVED}`,
+  };
+  for (const [what, hash] of Object.entries(uncheckable)) {
+    it(`C17 refuses a hash ${what} as it refuses a wrong password, and counts it`, async () => {
+      const email = await imported(hash);
+      assert.equal((await refusal(signIn(service, email, HASHED))).reason, 'INVALID_CREDENTIALS');
+      const [row] = await sql<{ failures: number }>(
+        service.databaseUrl,
+        `select failures from sign_in_locks where ${OF_ACCOUNT}`,
+        [email],
+      );
+      assert.equal(row?.failures, 1);
+    });
+  }
 });
