@@ -7,8 +7,8 @@ import { PASSWORD } from '../service/passwords.ts';
 const PEOPLE = 64;
 
 export type People = {
-  /** The address of one of the people. */
-  email: string;
+  /** The addresses of the people. */
+  emails: readonly string[];
   /** Signs the next person in. */
   signIn(): Promise<Tokens>;
   /** Keeps this many sign-ins running until it is stopped. `stop` returns how many were completed. */
@@ -28,7 +28,7 @@ export async function signUpPeople(address: string): Promise<People> {
     return outcome.value;
   };
   return {
-    email: emails[0] ?? '',
+    emails,
     signIn,
     storm(atOnce) {
       let going = true;

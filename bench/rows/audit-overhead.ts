@@ -42,7 +42,7 @@ async function contestant(
        create trigger ignore before insert on audit_events for each row execute function ignore()`,
     );
   }
-  const people = await signIns(cleanups, service.grpcAddress, name);
+  const people = await signIns(service.grpcAddress, name);
   return {
     ...people,
     async check() {

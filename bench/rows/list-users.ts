@@ -32,7 +32,7 @@ export const listUsers: Row = {
 };
 
 /** Adds a million users, and makes those who sign in administrators. */
-async function addUsers(databaseUrl: string, { email }: People): Promise<void> {
+async function addUsers(databaseUrl: string, { emails }: People): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   await client.query(`update accounts set roles = '{user,admin}'`);
@@ -42,7 +42,7 @@ async function addUsers(databaseUrl: string, { email }: People): Promise<void> {
        now() - n * interval '1 second', now()
      from (select n, 'user-' || n || '@' || split_part($1, '@', 2) as address
            from generate_series(1, ${USERS}) n) people`,
-    [email],
+    [emails[0]],
   );
   await client.query('vacuum analyze accounts');
   await client.end();

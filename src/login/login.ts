@@ -32,12 +32,15 @@ type Checked = {
 /**
  * Signs in by password: opens a session, or asks for the account's second factor.
  *
- * A wrong password, an unknown address and a lock are refused alike, in even time (C04, C05). Only
+ * A wrong password, an unknown address and a lock are refused alike, in even time (C04, C05), and
+ * sign-ins with one address come one after the other, whether it has an account or not (C17). Only
  * someone who knows the password learns that the account is suspended or its address unverified. The
  * audit events of refusals are queued; those of sign-ins commit with them. A hash of another kind or
  * cost than ours is renewed (C03).
+ *
+ * Throws `INVALID_CREDENTIALS`, `ACCOUNT_SUSPENDED`, `EMAIL_NOT_VERIFIED`, `OVERLOADED`.
  */
-export async function login(
+export function login(
   needs: {
     database: Database;
     keyring: Keyring;
@@ -47,6 +50,15 @@ export async function login(
     auditQueue: AuditQueue;
     requireVerifiedEmail: boolean;
   },
+  caller: Caller,
+  request: Login,
+): Promise<LoginOutcome> {
+  const address = canonicalEmail(request.email);
+  return needs.passwords.inTurn(address, caller.signal, () => attempt(needs, caller, request));
+}
+
+async function attempt(
+  needs: Parameters<typeof login>[0],
   caller: Caller,
   request: Login,
 ): Promise<LoginOutcome> {
@@ -67,8 +79,8 @@ export async function login(
         : refuse(tx, keyring, auditQueue, accountId),
     );
   });
-  // A sign-in at the same time has renewed the hash: check the password against the new one.
-  if (outcome === 'outdated') return login(needs, caller, request);
+  // A sign-in at another replica has renewed the hash: check the password against the new one.
+  if (outcome === 'outdated') return attempt(needs, caller, request);
   if (checked.needsRehash && accountId !== undefined && hash !== undefined) {
     await renewHash(needs, caller, { accountId, password, hash });
   }

@@ -12,14 +12,23 @@ import { isLocked, signInLocksIn } from './sign-in-lock.repository.ts';
  * if it is wrong. A wrong password counts as it does at sign-in (C05): whoever steals an access token
  * can guess no faster than anyone else.
  *
- * Throws `ACCOUNT_LOCKED` after too many wrong ones, without looking at the password.
+ * Throws `ACCOUNT_LOCKED` after too many wrong ones, without looking at the password, and `OVERLOADED`.
  */
-export async function checkOwnPassword(
+export function checkOwnPassword(
   needs: { database: Database; keyring: Keyring; passwords: PasswordHasher },
   caller: Caller,
   password: string,
 ): Promise<string | undefined> {
-  const { database, keyring, passwords } = needs;
+  return needs.passwords.inTurn(caller.subject, caller.signal, () =>
+    check(needs, caller, password),
+  );
+}
+
+async function check(
+  { database, keyring, passwords }: Parameters<typeof checkOwnPassword>[0],
+  caller: Caller,
+  password: string,
+): Promise<string | undefined> {
   const find = () =>
     database.read(caller, async (em, now) => {
       const state = await signInLocksIn(em).stateOf(caller.subject, 'password');

@@ -22,8 +22,7 @@ const SALT = { min: 4, max: 64 };
 const DIGESTS: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha512: 64 };
 
 /** The last characters of salt and hash have four and two bits to spare, which are zero. */
-const BCRYPT =
-  /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
+const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/;
 const BASE64 = '([A-Za-z0-9+/.]{1,88})={0,2}';
 const SCRYPT = new RegExp(
   `^\\$scrypt\\$ln=(\\d{1,2}),r=(\\d{1,3}),p=(\\d{1,3})\\$${BASE64}\\$${BASE64}$`,

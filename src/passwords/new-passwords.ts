@@ -30,11 +30,23 @@ export class NewPasswords {
 
   /**
    * Checks a new password against the policy (C01) and the account's last ones (C02), and hashes it.
-   * This takes a second or so, and is therefore done before the transaction.
+   * This takes a second or so, and is therefore done before the transaction, for one password of an
+   * account at a time (C17).
    *
    * Throws `PASSWORD_TOO_WEAK`, `PASSWORD_REUSED`, `OVERLOADED`.
    */
-  async hash(
+  hash(
+    account: Pick<Account, 'id' | 'email' | 'displayName'>,
+    last: readonly string[],
+    password: string,
+    signal: AbortSignal,
+  ): Promise<string> {
+    return this.#passwords.inTurn(account.id, signal, () =>
+      this.#judgeAndHash(account, last, password, signal),
+    );
+  }
+
+  async #judgeAndHash(
     { email, displayName }: Pick<Account, 'email' | 'displayName'>,
     last: readonly string[],
     password: string,

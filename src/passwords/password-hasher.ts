@@ -2,10 +2,15 @@ import { availableParallelism } from 'node:os';
 import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
 import { errorFields, type Log } from '../platform/log.ts';
+import { Turns } from '../platform/turns.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
 /** A second or two of work per core; whoever would wait longer is told to come back. */
 const ADMITTED_PER_SLOT = 60;
+/** A refused sign-in takes a quarter of a second: the last one waits ten seconds. */
+const WAITING_FOR_ONE_ACCOUNT = 40;
+const TOO_MANY_FOR_ONE_ACCOUNT =
+  'too many passwords for one account are waiting to be checked; try again later';
 /** Of the four threads in libuv's pool; token checks, files and DNS need the others. */
 const MAX_SLOTS = 2;
 
@@ -19,12 +24,25 @@ export class PasswordHasher {
   readonly #log: Pick<Log, 'warn'>;
   readonly #slots = Math.min(availableParallelism(), MAX_SLOTS);
   readonly #lane = bulkhead(this.#slots, Number.POSITIVE_INFINITY);
+  readonly #turns = new Turns(WAITING_FOR_ONE_ACCOUNT, TOO_MANY_FOR_ONE_ACCOUNT);
   #admitted = 0;
   #decoy: Promise<string> | undefined;
 
   constructor(settings: Argon2Settings, log: Pick<Log, 'warn'>) {
     this.#settings = settings;
     this.#log = log;
+  }
+
+  /**
+   * Runs `work`, which checks or judges passwords, when nothing else does for the same `whose` (C17).
+   * For sign-ins that is the address in its canonical form, with or without an account, since calls at
+   * the same time must take as long for every address (C04). For people who are signed in or hold a
+   * mailed token it is the id of their account: they don't wait for strangers who try to sign in.
+   *
+   * Throws `OVERLOADED` if too many wait.
+   */
+  inTurn<T>(whose: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return this.#turns.take(whose, signal, work);
   }
 
   /** Hashes a password, normalised by NFKC, to a PHC string. */

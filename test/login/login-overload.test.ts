@@ -3,12 +3,15 @@ import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { clients } from '../harness/clients.ts';
+import { sql } from '../harness/database.ts';
 import { createAccount, newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
 import { type Refusal, refusal } from '../harness/refusal.ts';
 import { PATIENT, type Service, startService } from '../harness/service.ts';
 
 /** The cost of a hash in production: see COUNTERSIGN_ARGON2_MEMORY_KIB. */
 const FULL_COST = { COUNTERSIGN_ARGON2_MEMORY_KIB: '19456', COUNTERSIGN_ARGON2_TIME_COST: '2' };
+/** Of cost 13: half a second and more. */
+const SLOW = '$2b$13$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy';
 /** More than twice what may wait. Callers and service share this process, hence no more. */
 const SIGN_INS = 300;
 
@@ -52,6 +55,50 @@ describe('Login, many at once', () => {
     }
     const median = waits.sort((a, b) => a - b)[Math.floor(waits.length / 2)] ?? Infinity;
     assert.ok(waits.length > 10 && median < 500, `${waits.length} checks, median ${median} ms`);
+  });
+
+  it('C17 checks one password of an account at a time, and as many for an address of nobody', async () => {
+    const some = async (email: string) => {
+      const auth = clients(service.app).client(AuthService);
+      const calls = Array.from({ length: 60 }, () => {
+        return refusal(auth.login({ email, password: `${PASSWORD}?`, deviceLabel: '' }));
+      });
+      const reasons = (await Promise.all(calls)).map(({ reason }) => reason);
+      return [...Map.groupBy(reasons, (reason) => reason)].map(([reason, { length }]) => [
+        reason,
+        length,
+      ]);
+    };
+    const [known, unknown] = await Promise.all([
+      some(await createAccount(service)),
+      some(newEmail()),
+    ]);
+    // One is checked and forty wait; the others are refused at once.
+    const expected = [
+      ['OVERLOADED', 19],
+      ['INVALID_CREDENTIALS', 41],
+    ];
+    assert.deepEqual(known?.sort(), expected.sort());
+    assert.deepEqual(unknown?.sort(), expected.sort());
+  });
+
+  it('C17 lets others sign in while the slow hash of one account is guessed at', async () => {
+    const [guessed, other] = [await createAccount(service), await createAccount(service)];
+    await sql(
+      service.databaseUrl,
+      `update password_credentials set password_hash = $2
+       where account_id = (select id from accounts where email = $1)`,
+      [guessed, SLOW],
+    );
+    let refused = 0;
+    const guesses = Array.from({ length: 6 }, async () => {
+      const { reason } = await refusal(signIn(service, guessed));
+      assert.equal(reason, 'INVALID_CREDENTIALS');
+      refused += 1;
+    });
+    await signIn(service, other);
+    assert.ok(refused <= 1, `the sign-in waited for ${refused} guesses`);
+    await Promise.all(guesses);
   });
 
   it('serves sign-ins again right after', async () => {

@@ -734,8 +734,10 @@ export const AuthService: GenService<{
    * for twice as long; and after the tenth until its password is reset or an administrator unlocks it.
    * While it is locked, the right password gets the same answer as a wrong one. The owner gets a mail.
    *
+   * Sign-ins with the same address are checked one after the other.
+   *
    * Errors: INVALID_CREDENTIALS; EMAIL_NOT_VERIFIED and ACCOUNT_SUSPENDED, but only if the password is
-   * right; OVERLOADED if too many passwords are waiting to be checked.
+   * right; OVERLOADED if too many passwords are waiting to be checked, in all or for this address.
    *
    * @generated from rpc countersign.v1.AuthService.Login
    */
