@@ -37,7 +37,7 @@ export async function signUp(
   const { signal } = caller;
   checkEmail(email, 'email');
   const ownWords = [email, displayName];
-  await needs.passwordPolicy.check(password, { field: 'password', ownWords, signal });
+  await needs.passwordPolicy.check(password, { field: 'password', ownWords, caller });
   const passwordHash = await needs.passwords.hash(password, signal);
   await inEvenTime(
     () =>

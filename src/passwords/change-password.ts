@@ -36,7 +36,7 @@ export async function changePassword(
     last: await newPasswords.last(em, caller.subject),
   }));
   if (!account) throw accountGone();
-  const newHash = await newPasswords.hash(account, last, newPassword, caller.signal);
+  const newHash = await newPasswords.hash(account, last, newPassword, caller);
   await database.transaction(caller, async (tx) => {
     const account = await accountsIn(tx.em).lockOwn(caller);
     // If the password has changed meanwhile, the caller knows an old one.

@@ -1,4 +1,5 @@
 import type { Account } from '../accounts/account.entity.ts';
+import type { Caller } from '../platform/caller.ts';
 import { invalidField } from '../platform/invalid-field.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
@@ -39,10 +40,10 @@ export class NewPasswords {
     account: Pick<Account, 'id' | 'email' | 'displayName'>,
     last: readonly string[],
     password: string,
-    signal: AbortSignal,
+    caller: Pick<Caller, 'ipAddress' | 'signal'>,
   ): Promise<string> {
-    return this.#passwords.inTurn(account.id, signal, () =>
-      this.#judgeAndHash(account, last, password, signal),
+    return this.#passwords.inTurn(account.id, caller.signal, () =>
+      this.#judgeAndHash(account, last, password, caller),
     );
   }
 
@@ -50,10 +51,11 @@ export class NewPasswords {
     { email, displayName }: Pick<Account, 'email' | 'displayName'>,
     last: readonly string[],
     password: string,
-    signal: AbortSignal,
+    caller: Pick<Caller, 'ipAddress' | 'signal'>,
   ): Promise<string> {
+    const { signal } = caller;
     const field = 'new_password';
-    await this.#policy.check(password, { field, ownWords: [email, displayName], signal });
+    await this.#policy.check(password, { field, ownWords: [email, displayName], caller });
     if (await this.#passwords.matchesAny(password, last, signal)) {
       throw invalidField(field, 'is one of the last passwords of the account', 'PASSWORD_REUSED');
     }

@@ -1,3 +1,4 @@
+import type { Caller } from '../platform/caller.ts';
 import { invalidField } from '../platform/invalid-field.ts';
 import type { BreachedPasswords } from './breached-passwords.ts';
 import type { PasswordStrength, Strength } from './password-strength.ts';
@@ -25,7 +26,8 @@ export type PasswordContext = {
   field: string;
   /** The account's address and display name. */
   ownWords: readonly string[];
-  signal: AbortSignal;
+  /** Who gives it, and waits. */
+  caller: Pick<Caller, 'ipAddress' | 'signal'>;
 };
 
 /**
@@ -48,8 +50,8 @@ export class PasswordPolicy {
    * Throws `PASSWORD_TOO_WEAK` with the field and the reason, `OVERLOADED` if too many passwords wait
    * to be judged, and `DEPENDENCY_UNAVAILABLE` if judging fails.
    */
-  async check(password: string, { field, ownWords, signal }: PasswordContext): Promise<void> {
-    const description = await this.#objection(password.normalize('NFKC'), ownWords, signal);
+  async check(password: string, { field, ownWords, caller }: PasswordContext): Promise<void> {
+    const description = await this.#objection(password.normalize('NFKC'), ownWords, caller);
     if (description === undefined) return;
     throw invalidField(field, description, 'PASSWORD_TOO_WEAK');
   }
@@ -57,7 +59,7 @@ export class PasswordPolicy {
   async #objection(
     password: string,
     ownWords: readonly string[],
-    signal: AbortSignal,
+    caller: PasswordContext['caller'],
   ): Promise<string | undefined> {
     const length = [...password].length;
     if (length < this.#minLength || length > MAX_CODE_POINTS) {
@@ -65,9 +67,10 @@ export class PasswordPolicy {
     }
     const words = wordsOf(ownWords);
     if (isMadeOf(password, words)) return 'is little more than the name or address of the account';
-    const weakness = weaknessOf(await this.#strength.judge(password, words, signal));
+    const weakness = weaknessOf(await this.#strength.judge(password, words, caller));
     if (weakness !== undefined) return weakness;
-    if (await this.#breached?.includes(password, signal)) return 'is known from a data breach';
+    if (await this.#breached?.includes(password, caller.signal))
+      return 'is known from a data breach';
     return undefined;
   }
 }

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { BulkheadRejectedError, bulkhead, TaskCancelledError } from 'cockatiel';
-import { Failure, unavailable } from '../platform/failure.ts';
+import type { Caller } from '../platform/caller.ts';
+import { unavailable } from '../platform/failure.ts';
+import { FairLane } from '../platform/fair-lane.ts';
+import { networkOf } from '../platform/net.ts';
 
 /** The estimate of a password. */
 export type Strength = {
@@ -20,6 +22,7 @@ export type StrengthQuestion = { password: string; ownWords: readonly string[] }
 
 /** An estimate takes 8 ms, the slowest 75 ms: the last one waits a second and a half at worst. */
 const MAX_WAITING = 20;
+const TOO_MANY = 'too many passwords are waiting to be judged; try again later';
 /** Twenty times what loading and the slowest password take: a thread that takes longer hangs. */
 const MAX_MS = 10_000;
 /** The dictionaries take 40 MB. Without a limit, garbage would take a hundred more. */
@@ -32,35 +35,22 @@ const WORKER = import.meta.url.endsWith('.ts')
 /**
  * Estimates how hard passwords are to guess, one at a time, in a thread of its own: neither loading the
  * dictionaries (a quarter of a second, once, at the first question) nor a hostile password delays other
- * calls (C12).
+ * calls (C12). Of those who wait, no address keeps the others out.
  */
 export class PasswordStrength {
-  readonly #lane = bulkhead(1, MAX_WAITING);
+  readonly #lane = new FairLane(MAX_WAITING, TOO_MANY);
   #worker: Worker | undefined;
 
   /**
    * Takes a normalised password and normalised words. Throws `OVERLOADED` if too many wait, and
    * `DEPENDENCY_UNAVAILABLE` if the thread fails or hangs; the next question starts another thread.
    */
-  async judge(
+  judge(
     password: string,
     ownWords: readonly string[],
-    signal: AbortSignal,
+    { ipAddress, signal }: Pick<Caller, 'ipAddress' | 'signal'>,
   ): Promise<Strength> {
-    try {
-      return await this.#lane.execute(() => this.#ask({ password, ownWords }), signal);
-    } catch (error) {
-      if (error instanceof TaskCancelledError && signal.aborted) throw signal.reason;
-      if (!(error instanceof BulkheadRejectedError)) throw error;
-      throw new Failure(
-        'exhausted',
-        'OVERLOADED',
-        'too many passwords are waiting to be judged; try again later',
-        {
-          retryAfterMs: 2000,
-        },
-      );
-    }
+    return this.#lane.run(networkOf(ipAddress), signal, () => this.#ask({ password, ownWords }));
   }
 
   /** Ends the thread. Any later question starts another. */

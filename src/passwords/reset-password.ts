@@ -40,7 +40,7 @@ export async function resetPassword(
     return { account, last: account?.isProved ? await newPasswords.last(em, accountId) : [] };
   });
   if (!account) throw invalidToken('reset_password');
-  const passwordHash = await newPasswords.hash(account, last, newPassword, caller.signal);
+  const passwordHash = await newPasswords.hash(account, last, newPassword, caller);
   await database.transaction(caller, async (tx) => {
     const { account } = await consumeOneTimeToken(tx, keyring, token, 'reset_password');
     const { id, isProved } = account;

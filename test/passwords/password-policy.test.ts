@@ -15,9 +15,11 @@ describe('The password policy', () => {
   const policy = new PasswordPolicy({ minLength: 12, strength, breached: undefined });
   after(() => strength.close());
 
+  const from = (ipAddress: string) => ({ ipAddress, signal: AbortSignal.timeout(20_000) });
+
   /** Why a password is refused; undefined where it is not. */
   async function objection(password: string, ownWords: readonly string[] = PERSON) {
-    const context = { field: 'password', ownWords, signal: AbortSignal.timeout(20_000) };
+    const context = { field: 'password', ownWords, caller: from('192.0.2.1') };
     const failure = await policy.check(password, context).then(
       () => undefined,
       (error) => error,
@@ -117,7 +119,7 @@ describe('The password policy', () => {
   it('C12 refuses who would wait too long', async () => {
     const judged = await Promise.allSettled(
       Array.from({ length: 60 }, (_, i) =>
-        strength.judge(`quartz lamp river ${i}`, [], AbortSignal.timeout(20_000)),
+        strength.judge(`quartz lamp river ${i}`, [], from('192.0.2.1')),
       ),
     );
     const refused = judged.filter(({ status }) => status === 'rejected');
@@ -127,8 +129,24 @@ describe('The password policy', () => {
     assert.ok(failure.details.retryAfterMs > 0);
   });
 
+  it('C12 keeps a place for every address, however many passwords one of them sends', async () => {
+    const from64 = (i: number) => from(`2001:db8::${i + 1}`);
+    const flood = Array.from({ length: 60 }, (_, i) =>
+      strength.judge(`quartz lamp river ${i}`, [], from64(i)),
+    );
+    const others = Array.from({ length: 10 }, (_, i) =>
+      strength.judge('quartz lamp river', [], from(`192.0.2.${i}`)),
+    );
+    const [floods, judged] = await Promise.all([
+      Promise.allSettled(flood),
+      Promise.allSettled(others),
+    ]);
+    const served = (all: typeof floods) => all.filter(({ status }) => status === 'fulfilled');
+    assert.deepEqual([served(floods).length, served(judged).length], [11, 10]);
+  });
+
   it('goes on after its thread has ended', async () => {
-    const asked = strength.judge('quartz lamp river', [], AbortSignal.timeout(20_000));
+    const asked = strength.judge('quartz lamp river', [], from('192.0.2.1'));
     await strength.close();
     await assert.rejects(asked, { reason: 'DEPENDENCY_UNAVAILABLE' });
     assert.equal(await objection('quartz lamp river'), undefined);

@@ -8,6 +8,7 @@ import {
   ScalarType,
 } from '@bufbuild/protobuf';
 import { field as fieldRules } from '../../gen/buf/validate/validate_pb.ts';
+import { RatePolicySchema } from '../../gen/countersign/v1/access_pb.ts';
 import { ErrorReasonSchema } from '../../gen/countersign/v1/error_reason_pb.ts';
 import { FieldBehavior, field_behavior } from '../../gen/google/api/field_behavior_pb.ts';
 import { accessRule } from '../../src/rpc/interceptors/access.ts';
@@ -48,6 +49,24 @@ describe('the proto', () => {
       return rule?.caller.case === 'public' && !rule.ratePolicy;
     });
     assert.deepEqual(unlimited.map(String), []);
+  });
+
+  it('C12 limits every method that takes a password as one that does', () => {
+    const password = /(^|_)password$/;
+    const policies = methods
+      .filter(({ input }) => fieldsOf(input).some((field) => password.test(field.name)))
+      .map((method) => [
+        method.name,
+        RatePolicySchema.value[accessRule(method)?.ratePolicy ?? 0]?.localName,
+      ]);
+    assert.deepEqual(Object.fromEntries(policies), {
+      ChangePassword: 'CREDENTIALS',
+      Login: 'CREDENTIALS',
+      Reauthenticate: 'CREDENTIALS',
+      ResetPassword: 'CREDENTIALS',
+      // Fewer still: it sends a mail.
+      SignUp: 'MAIL',
+    });
   });
 
   it('has a rule for every field of every request', () => {
