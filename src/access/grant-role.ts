@@ -26,8 +26,8 @@ export function grantRole(
     // The role first, as whoever deletes it does. It stays as it is until this has committed.
     const lockMode = LockMode.PESSIMISTIC_READ;
     if (!(await roles.findOne({ name, deletedAt: null }, { lockMode }))) throw noSuchRole();
-    await requireNow(tx, ['roles.write', ...(await roles.permissionsOf([name]))]);
     const holder = await lockHolder(tx.em, holderName);
+    await requireNow(tx, ['roles.write', ...(await roles.permissionsOf([name]))]);
     const before = holder.roles;
     if (before.includes(name)) return before;
     if (before.length >= MAX_ROLES) throw tooMany();

@@ -1,7 +1,9 @@
 import { accountGone } from '../accounts/account.repository.ts';
+import { apiKeysIn } from '../api-keys/api-key.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
+import { sessionsIn } from '../sessions/session.repository.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { rolesIn } from './role.repository.ts';
 
@@ -9,9 +11,12 @@ import { rolesIn } from './role.repository.ts';
  * What a caller may do at this moment, by the database: a token or this replica's memory may be a
  * second behind, and whatever is granted by it would stay. Not for the operator, who may do everything.
  *
- * Throws `TOKEN_REVOKED` if the caller's account is gone or suspended.
+ * Throws `TOKEN_REVOKED` if the caller's account is gone or suspended, or the session or API key that they
+ * call by has ended. Ask after waiting for locks: that may happen meanwhile.
  */
 export async function heldNow(em: EntityManager, caller: Caller): Promise<ReadonlySet<string>> {
+  if (caller.sessionId !== '') await sessionsIn(em).requireLive(caller.sessionId);
+  if (caller.apiKeyId !== '') await apiKeysIn(em).requireLive(caller.apiKeyId);
   const [row] = await query<{ roles: string[] }>(
     em,
     `select roles from accounts where id = $1 and state = 'active'

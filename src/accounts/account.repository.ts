@@ -72,8 +72,8 @@ export class AccountRepository extends Repository<Account> {
   async lockOwn({ subject, sessionId, apiKeyId }: Caller): Promise<Account> {
     const account = await this.lockLive({ id: subject });
     if (!account) throw accountGone();
-    if (sessionId !== '' && !(await sessionsIn(this.em).isOpen(sessionId))) throw hasEnded();
-    if (apiKeyId !== '' && !(await apiKeysIn(this.em).isUnrevoked(apiKeyId))) throw hasEnded();
+    if (sessionId !== '') await sessionsIn(this.em).requireLive(sessionId);
+    if (apiKeyId !== '') await apiKeysIn(this.em).requireLive(apiKeyId);
     return account;
   }
 
@@ -108,11 +108,6 @@ export function accountsIn(em: EntityManager): AccountRepository {
 
 export function accountGone(): Failure {
   return new Failure('unauthenticated', 'TOKEN_REVOKED', 'the account no longer exists');
-}
-
-function hasEnded(): Failure {
-  const message = 'the session or API key of this call has ended; sign in again';
-  return new Failure('unauthenticated', 'TOKEN_REVOKED', message);
 }
 
 export function noSuchUser(): Failure {

@@ -1,3 +1,4 @@
+import { Failure } from '../platform/failure.ts';
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { ApiKey } from './api-key.entity.ts';
@@ -59,6 +60,12 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     );
   }
 
+  /** Throws `TOKEN_REVOKED` if a key has been revoked, of which a replica may not have heard yet. */
+  async requireLive(id: string): Promise<void> {
+    if ((await this.count({ id, revokedAt: null })) > 0) return;
+    throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the API key has been revoked');
+  }
+
   /** How many working keys an owner has. */
   async countLive(ownerId: string, now: Date): Promise<number> {
     const [row] = await this.query<{ count: number }>(
@@ -68,14 +75,6 @@ export class ApiKeyRepository extends Repository<ApiKey> {
       [ownerId, now],
     );
     return row?.count ?? 0;
-  }
-
-  /** Whether a key exists that nobody has revoked. */
-  async isUnrevoked(id: string): Promise<boolean> {
-    const rows = await this.query('select 1 from api_keys where id = $1 and revoked_at is null', [
-      id,
-    ]);
-    return rows.length > 0;
   }
 
   /** Replaces the settings of a key. */

@@ -16,7 +16,7 @@ export async function deletePasskey(
 ): Promise<void> {
   await database.transaction(caller, async (tx) => {
     const account = await accountsIn(tx.em).lockOwn(caller);
-    const passkey = await passkeysIn(tx.em).findOne({ id: passkeyId, account: account.id });
+    const passkey = await passkeysIn(tx.em).findOne({ id: passkeyId, account: caller.subject });
     if (!passkey) throw noSuchPasskey();
     tx.em.remove(passkey);
     tx.audit({

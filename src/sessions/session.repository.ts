@@ -1,4 +1,5 @@
 import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.repository.ts';
+import { Failure } from '../platform/failure.ts';
 import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { Session } from './session.entity.ts';
@@ -48,12 +49,10 @@ export class SessionRepository extends Repository<Session> {
     );
   }
 
-  /** Whether a session exists that nobody has ended. */
-  async isOpen(id: string): Promise<boolean> {
-    const rows = await this.query('select 1 from sessions where id = $1 and ended_at is null', [
-      id,
-    ]);
-    return rows.length > 0;
+  /** Throws `TOKEN_REVOKED` if a session has ended, of which a replica may not have heard yet. */
+  async requireLive(sessionId: string): Promise<void> {
+    if ((await this.count({ id: sessionId, endedAt: null })) > 0) return;
+    throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the session has ended; sign in again');
   }
 
   /** Ends a session and returns its owner's id; undefined if it does not exist or had ended before. */

@@ -1,8 +1,6 @@
 import { heldNow, requireAll } from '../access/held-now.ts';
 import { USER_ROLE } from '../access/permissions.ts';
 import { rolesIn } from '../access/role.repository.ts';
-import { Failure } from '../platform/failure.ts';
-import { sessionsIn } from '../sessions/session.repository.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 
 const NEEDED = 'users.write';
@@ -58,8 +56,6 @@ export async function importRights(
     const existing = await roles.lockExisting(names);
     return new ImportRights(undefined, new Map(existing.map((name) => [name, []])));
   }
-  const live = await sessionsIn(em).count({ id: caller.sessionId, endedAt: null });
-  if (live === 0) throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the session has ended');
   const held = await heldNow(em, caller);
   requireAll(held, [NEEDED]);
   const permissions = new Map<string, readonly string[]>();
