@@ -124,21 +124,25 @@ export class RevocationRepository extends Repository<Revocation> {
 
   /**
    * Records the latest of each of these revocations again, if it is still in force, so that whoever
-   * missed it hears of it: at most once a second. Nothing more is revoked than was before.
+   * missed it hears of it. Nothing more is revoked than was before. Each time it has to be twice as old
+   * as the last time, and a second at least: every record is told to all watchers, and kept.
    */
   async repeat(targets: readonly RepeatedTarget[], now: Date): Promise<void> {
     await this.query(
       `insert into revocations (id, kind, target, not_before, below_version, cause, expires_at)
-       select distinct on (r.kind, r.target, r.below_version is null) gen_random_uuid(), r.kind,
-         r.target, r.not_before, r.below_version, r.cause, r.expires_at
-       from unnest($1::text[], $2::text[]) as t (kind, target)
-       join revocations r on r.kind = t.kind and r.target = t.target and r.expires_at > $3
-       where not exists (
-         select 1 from revocations n where n.kind = t.kind and n.target = t.target
-           and n.created_at > clock_timestamp() - interval '1 second'
-       )
-       order by r.kind, r.target, r.below_version is null, r.below_version desc,
-         r.not_before desc nulls last, r.expires_at desc`,
+       select gen_random_uuid(), l.kind, l.target, l.not_before, l.below_version, l.cause, l.expires_at
+       from (
+         select distinct on (r.kind, r.target, r.below_version is null) r.*,
+           min(r.created_at) over same as first_at, max(r.created_at) over same as last_at
+         from unnest($1::text[], $2::text[]) as t (kind, target)
+         join revocations r on r.kind = t.kind and r.target = t.target and r.expires_at > $3
+         window same as (
+           partition by r.kind, r.target, r.not_before, r.below_version, r.expires_at
+         )
+         order by r.kind, r.target, r.below_version is null, r.below_version desc,
+           r.not_before desc nulls last, r.expires_at desc
+       ) l
+       where clock_timestamp() - l.last_at >= greatest(interval '1 second', l.last_at - l.first_at)`,
       [targets.map(({ kind }) => kind), targets.map(({ id }) => id), now],
     );
   }

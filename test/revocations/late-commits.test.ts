@@ -143,6 +143,29 @@ describe('A revocation that is repeated', () => {
     );
   });
 
+  it('W01 is announced ever more rarely, however often it is repeated', async () => {
+    const own = await withRoles(service, 'user');
+    const revoked = [await signIn(service, own.email), await signIn(service, own.email)];
+    const sessions = service.client(SessionService, 'grpc', own.accessToken);
+    const ids = revoked.map(({ sessionId }) => sessionId);
+    const repeats = 30;
+    for (let i = 0; i <= repeats; i += 1) {
+      await sessions.revokeOtherSessions({});
+      await sql(
+        service.databaseUrl,
+        `update revocations set created_at = created_at - interval '2 seconds'
+         where target = any($1)`,
+        [ids],
+      );
+    }
+    const rows = await sql(service.databaseUrl, 'select from revocations where target = any($1)', [
+      ids,
+    ]);
+    assert.ok(rows.length > 2 * ids.length);
+    // Once, and again after 2, 4, 8, 16, 32 and perhaps 64 seconds.
+    assert.ok(rows.length <= 7 * ids.length, String(rows.length));
+  });
+
   async function idsOf(sessionId: string): Promise<{ userId: string }> {
     const [row] = await sql<{ userId: string }>(
       service.databaseUrl,
