@@ -23,10 +23,11 @@ export async function deleteRole(
     await requireNow(tx, ['roles.write', ...permissions]);
     role.deletedAt = tx.now;
     tx.audit({ type: 'role.deleted', details: { role: name, permissions } });
-    // Before the statements below, the last of which may delete the role's row.
+    // Before the statements below, the first of which may delete the role's row.
     await tx.em.flush();
-    await tx.revokeHolders(name, 'role_changed');
     await rolesIn(tx.em).takeFromHolders(name, tx.now, tx.revokedUntil);
+    // From whom it is yet to be taken.
+    await tx.revokeHolders(name, 'role_changed');
   });
   await roles.changed();
 }

@@ -103,7 +103,7 @@ export class RevocationFeed extends FollowedTable {
     cause: RevocationCause,
   ): Promise<() => void> {
     const now = this.#parts.clock.now();
-    const until = { notBefore: addMs(now, ISSUING_MS), activeSince: addMs(now, -this.keptMs) };
+    const until = { aheadMs: ISSUING_MS, activeSince: addMs(now, -this.keptMs) };
     await revocationsIn(em).recordHolders(role, until, cause, addMs(now, this.keptMs));
     return () => {
       void this.lookSoon();

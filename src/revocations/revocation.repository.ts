@@ -98,18 +98,20 @@ export class RevocationRepository extends Repository<Revocation> {
   }
 
   /**
-   * Revokes what was issued before a moment to the holders of a role who have refreshed since
-   * `activeSince` or have an API key, in one statement: to 10,000 users and 10,000 service accounts at most.
+   * Revokes what was issued until `aheadMs` from now to the holders of a role who have refreshed since
+   * `activeSince` or have an API key, in one statement: to 10,000 users and 10,000 service accounts at
+   * most. It is the database that says when now is (S15).
    */
   async recordHolders(
     role: string,
-    { notBefore, activeSince }: { notBefore: Date; activeSince: Date },
+    { aheadMs, activeSince }: { aheadMs: number; activeSince: Date },
     cause: string,
     expiresAt: Date,
   ): Promise<void> {
     await this.query(
       `insert into revocations (id, kind, target, not_before, cause, expires_at)
-       select gen_random_uuid(), 'subject', a.id::text, $2, $4, $5
+       select gen_random_uuid(), 'subject', a.id::text,
+         clock_timestamp() + $2 * interval '1 millisecond', $4, $5
        from (
          (select id, true as is_user from accounts where roles @> array[$1::text] limit ${MAX_HOLDERS})
          union all
@@ -118,7 +120,7 @@ export class RevocationRepository extends Repository<Revocation> {
        where not a.is_user or exists (
          select 1 from sessions s where s.account_id = a.id and s.refreshed_at > $3
        ) or exists (select 1 from api_keys k where k.account_id = a.id and k.revoked_at is null)`,
-      [role, notBefore, activeSince, cause, expiresAt],
+      [role, aheadMs, activeSince, cause, expiresAt],
     );
   }
 

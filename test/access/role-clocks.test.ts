@@ -5,10 +5,11 @@ import { type Administrator, withRoles } from '../administrators.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { signIn } from '../harness/people.ts';
+import { claimsOf, personWithNew, signIn } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { TestClock } from '../harness/test-clock.ts';
-import { permissionsAt, refreshed, user } from './shop.ts';
+import { reader } from '../revocations/revocation-readers.ts';
+import { newRole, permissionsAt, refreshed, updateRole, user } from './shop.ts';
 
 const OFF_MS = 5 * 60_000;
 const OFFSETS = [0, OFF_MS, -OFF_MS];
@@ -51,6 +52,35 @@ describe('RevokeRole, on replicas whose clocks differ by five minutes', () => {
         await assertNarrowed(issuer, clerk);
         const again = await signIn(issuer, clerk.email);
         assert.deepEqual(await permissionsAt(issuer, again.accessToken), []);
+      });
+    }
+  }
+});
+
+describe('UpdateRole and DeleteRole, on replicas whose clocks differ by five minutes', () => {
+  const LESS: Record<string, (by: Administrator, name: string) => Promise<unknown>> = {
+    UpdateRole: (by, name) =>
+      updateRole(by, { name, permissions: ['users.read'] }, ['permissions']),
+    DeleteRole: (by, name) => by.admin.deleteRole({ name }),
+  };
+  for (const [method, less] of Object.entries(LESS)) {
+    for (const [j, by] of OFFSETS.entries()) {
+      it(`S15 ${method} by one off by ${by} ms tells who held more, and lets them in again`, async () => {
+        const [[issuer], boss] = [replicas, bosses[j]];
+        assert.ok(issuer && boss);
+        const role = await newRole(boss, 'users.read', 'sessions.read');
+        const clerk = await personWithNew(issuer, role);
+        const watching = await reader(issuer);
+        await less(boss, role);
+        const { target } = await watching.hears(clerk.userId, 20_000);
+        assert.ok(target.case === 'subject');
+        const { notBefore, tokenVersion } = target.value;
+        const isLater = Number(notBefore?.seconds) > Number(claimsOf(clerk.accessToken)['iat']);
+        assert.ok(tokenVersion > 0 || isLater);
+        await eventually(async () => {
+          const { accessToken } = await signIn(issuer, clerk.email);
+          return (await permissionsAt(issuer, accessToken)) !== undefined;
+        });
       });
     }
   }
