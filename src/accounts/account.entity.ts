@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import { USER_ROLE } from '../access/permissions.ts';
 import { parkedEmail } from './email.ts';
 
 const AccountSchema = defineEntity({
@@ -108,6 +109,11 @@ export class Account extends AccountSchema.class {
    */
   get isUnclaimed(): boolean {
     return !this.isVerified && !this.lastLoginAt && !this.invitedAt && this.state === 'active';
+  }
+
+  /** Whether it gives way to another account with its address: unclaimed, and nobody gave it a role. */
+  get isDisposable(): boolean {
+    return this.isUnclaimed && this.roles.every((role) => role === USER_ROLE);
   }
 }
 AccountSchema.setClass(Account);

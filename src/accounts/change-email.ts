@@ -41,7 +41,7 @@ async function mailLink(tx: Transaction, keyring: Keyring, newEmail: string): Pr
   const details = { newEmail };
   const { token } = await issueOneTimeToken(tx, keyring, account.id, 'change_email', { details });
   const holder = await accounts.findLive({ canonicalEmail: canonical });
-  if (!holder || holder.isUnclaimed) {
+  if (!holder || holder.isDisposable) {
     const { displayName } = account;
     await tx.mail({ template: 'change_email', to: newEmail, displayName, token });
     return;

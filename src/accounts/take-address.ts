@@ -46,8 +46,8 @@ export async function parkAddress(
 }
 
 /**
- * Deletes an unclaimed sign-up that has this address. Throws `EMAIL_TAKEN` if any other account than
- * `accountId` has it.
+ * Deletes an unclaimed sign-up that has this address, unless somebody gave it a role. Throws
+ * `EMAIL_TAKEN` if any other account than `accountId` has it.
  */
 export async function freeAddress(
   em: EntityManager,
@@ -57,7 +57,7 @@ export async function freeAddress(
   const accounts = accountsIn(em);
   const holder = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!holder || holder.id === accountId) return;
-  if (!holder.isUnclaimed) throw emailTaken();
+  if (!holder.isDisposable) throw emailTaken();
   await accounts.nativeDelete({ id: holder.id });
 }
 

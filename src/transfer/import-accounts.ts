@@ -1,3 +1,4 @@
+import { USER_ROLE } from '../access/permissions.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
 import type { ImportRow } from './import-row.ts';
@@ -12,8 +13,8 @@ export type FoundAccount = {
   roles: string[];
   verified: boolean;
   passwordHash: string | null;
-  /** A sign-up whose address nobody has proved: see `Account.isUnclaimed`. */
-  unclaimed: boolean;
+  /** A sign-up whose address nobody has proved: see `Account.isDisposable`. */
+  disposable: boolean;
   /** Created for someone who has never signed in nor chosen a password. */
   unused: boolean;
 };
@@ -32,9 +33,9 @@ export type UpdatedAccount = {
   passwordHash?: string;
 };
 
-/** The condition of `Account.isUnclaimed`. */
-const UNCLAIMED = `email_verified_at is null and last_login_at is null and invited_at is null
-  and state = 'active'`;
+/** The condition of `Account.isDisposable`. */
+const DISPOSABLE = `email_verified_at is null and last_login_at is null and invited_at is null
+  and state = 'active' and roles <@ '{${USER_ROLE}}'`;
 
 /** Finds the accounts that rows may name, by one index each, and locks them if `lock` says so. */
 export function findAccounts(
@@ -47,7 +48,7 @@ export function findAccounts(
     `select a.id, a.external_id as "externalId", a.canonical_email as "canonicalEmail",
        a.display_name as "displayName", a.state, a.roles,
        a.email_verified_at is not null as verified, p.password_hash as "passwordHash",
-       ${UNCLAIMED} as unclaimed,
+       ${DISPOSABLE} as disposable,
        a.last_login_at is null and a.invited_at is not null
          and coalesce(p.changed_at <= a.invited_at, true) as unused
      from accounts a left join password_credentials p on p.account_id = a.id
@@ -63,10 +64,10 @@ export function findAccounts(
   );
 }
 
-/** Deletes those of these accounts that are still unclaimed. */
-export async function removeUnclaimed(em: EntityManager, ids: readonly string[]): Promise<void> {
+/** Deletes those of these accounts that still are sign-ups whose address nobody has proved. */
+export async function removeDisposable(em: EntityManager, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  await query(em, `delete from accounts where id = any($1::uuid[]) and ${UNCLAIMED}`, [ids]);
+  await query(em, `delete from accounts where id = any($1::uuid[]) and ${DISPOSABLE}`, [ids]);
 }
 
 /**

@@ -32,7 +32,7 @@ export function decide(row: ImportRow, id: string, found: Found, options: PlanOp
   const byId = row.externalId === '' ? undefined : found.byExternalId.get(row.externalId);
   if (byId) return decideOnExisting(row, byId, options);
   const byEmail = found.byEmail.get(canonicalEmail(row.email));
-  if (!byEmail || byEmail.unclaimed) return decideToCreate(row, id, byEmail?.id, options);
+  if (!byEmail || byEmail.disposable) return decideToCreate(row, id, byEmail?.id, options);
   if (row.externalId !== '' && byEmail.externalId !== null) {
     const message = 'belongs to an account with another external id';
     return { type: 'refuse', fault: { reason: 'EMAIL_TAKEN', field: 'email', message } };

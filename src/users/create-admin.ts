@@ -49,7 +49,7 @@ export function bootstrapAdmin(
 
 async function makeAdmin(tx: Transaction, keyring: Keyring, email: string): Promise<AdminCreated> {
   const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
-  if (!account || account.isUnclaimed) {
+  if (!account || account.isDisposable) {
     const invitation = { email, displayName: '', roles: [USER_ROLE, ADMIN_ROLE] };
     return { userId: await invite(tx, keyring, invitation), outcome: 'invited' };
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { create } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import { UserState } from '../../gen/countersign/v1/user_pb.ts';
+import { UserSchema, UserState } from '../../gen/countersign/v1/user_pb.ts';
 import { type Administrator, eventsOf, withRoles } from '../administrators.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import { NEW_PASSWORD, newEmail, PASSWORD, person, signIn, userIdOf } from '../harness/people.ts';
@@ -52,6 +53,24 @@ describe('CreateUser', () => {
     const { user } = await boss.admin.createUser({ email: unproved, displayName: 'Ada' });
     assert.equal(user?.displayName, 'Ada');
     assert.equal((await refusal(signIn(service, unproved))).reason, 'INVALID_CREDENTIALS');
+  });
+
+  it('A05 takes no address from a sign-up that has been made an administrator, as nobody does', async () => {
+    const email = newEmail();
+    await service.auth.signUp({ email, password: PASSWORD, displayName: 'Ada' });
+    const { users } = await boss.admin.listUsers({ query: email });
+    const userId = users[0]?.userId ?? '';
+    await boss.admin.grantRole({ holder: { case: 'userId', value: userId }, role: 'admin' });
+    const row = { email, displayName: 'Mallory' };
+    assert.equal((await refusal(helper.admin.createUser(row))).reason, 'EMAIL_TAKEN');
+    const { userId: own } = await person(service);
+    const move = boss.admin.updateUser({ user: create(UserSchema, { userId: own, email }) });
+    assert.equal((await refusal(move)).reason, 'EMAIL_TAKEN');
+    const rows = async function* () {
+      yield { message: { case: 'user', value: row } } as const;
+    };
+    await Array.fromAsync(boss.admin.importUsers(rows()));
+    assert.deepEqual((await boss.admin.getUser({ userId })).user?.roles, ['user', 'admin']);
   });
 
   it('keeps the invited account from whoever signs up with its address', async () => {
