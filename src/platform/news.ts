@@ -1,9 +1,10 @@
 import type { Caller } from './caller.ts';
 import { Failure } from './failure.ts';
+import { networkOf } from './net.ts';
 
 const RETRY_AFTER_MS = 1000;
 
-/** What to call when there is news, and who waits for it: a subject, or the address of a caller without. */
+/** What to call when there is news, and who waits for it: a subject, or the network of a caller without. */
 export type NewsListeners = Map<() => void, string>;
 
 /** How many readers there may be at once, and which part of them one caller may be. */
@@ -24,7 +25,7 @@ export class NewsReader {
    */
   constructor(listeners: NewsListeners, { max, share }: Places, caller: Caller) {
     const { subject, ipAddress, signal } = caller;
-    const holder = subject || ipAddress;
+    const holder = subject || networkOf(ipAddress);
     if (listeners.size >= max) {
       throw overloaded('this replica has too many readers; try another one');
     }

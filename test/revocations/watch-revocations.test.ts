@@ -189,6 +189,25 @@ describe('WatchRevocations', () => {
     leaving.abort();
   });
 
+  it('W02 gives all addresses of one network one share, since whoever has one has them all', async () => {
+    const env = {
+      COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1',
+      COUNTERSIGN_TRUSTED_CALLERS: '2001:db8::/32',
+    };
+    const small = await startReplica(service, { limits: { ...limits, maxWatchers: 8 }, env });
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const opened = (address: string) =>
+      small.sessions
+        .watchRevocations({}, { signal, headers: { 'x-forwarded-for': address } })
+        [Symbol.asyncIterator]()
+        .next();
+    for (const address of ['2001:db8::1', '2001:db8::2']) await opened(address);
+    assert.equal((await refusal(opened('2001:db8::3'))).reason, 'OVERLOADED');
+    await opened('2001:db8:0:1::1');
+    leaving.abort();
+  });
+
   it('frees what it holds for a reader who has gone, and takes so many at once and no more', async () => {
     for (const protocol of PROTOCOLS) {
       const places = { maxWatchers: 2, watcherShare: 1 };
