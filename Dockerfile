@@ -13,7 +13,8 @@ FROM node:24-bookworm-slim
 ENV NODE_ENV=production \
     COUNTERSIGN_GRPC_ADDR=0.0.0.0:50051 \
     COUNTERSIGN_HTTP_ADDR=0.0.0.0:8080 \
-    COUNTERSIGN_DATA_DIR=/data
+    COUNTERSIGN_DATA_DIR=/data \
+    COUNTERSIGN_DEV_MAILBOX=off
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules

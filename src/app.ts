@@ -18,7 +18,7 @@ import { Background } from './background.ts';
 import type { Config } from './config.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpHandler, HttpServer } from './http/http-server.ts';
-import { mailboxJsonEndpoint, mailboxPageEndpoint } from './http/mailbox-page.ts';
+import { mailboxPages } from './http/mailbox-page.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
 import { tokenPages } from './http/token-pages.ts';
@@ -242,10 +242,9 @@ function buildPasswordPolicy(config: Config, log: Log, strength: PasswordStrengt
   return new PasswordPolicy({ minLength, strength, breached });
 }
 
-/** Without a mail server, mail goes to the mailbox of the embedded default, or waits. */
-function buildMail({ smtpUrl, databaseUrl, dataDir }: Config, clock: Clock) {
-  const isEmbedded = smtpUrl === undefined && databaseUrl === undefined;
-  const mailbox = isEmbedded ? new Mailbox(dataDir, () => clock.now()) : undefined;
+/** Without a mail server, mail goes to the mailbox where there is one, or waits. */
+function buildMail({ smtpUrl, mailbox: shownTo, dataDir }: Config, clock: Clock) {
+  const mailbox = shownTo === 'off' ? undefined : new Mailbox(dataDir, () => clock.now());
   const mail: MailTransport | undefined = smtpUrl === undefined ? mailbox : smtpTransport(smtpUrl);
   return { mailbox, mail };
 }
@@ -312,10 +311,7 @@ function buildHttp(
     ['/readyz', readyzEndpoint(look)],
     ...tokenPages,
   ];
-  if (mailbox) {
-    paths.push(['/dev/mailbox', mailboxPageEndpoint(mailbox)]);
-    paths.push(['/dev/mailbox.json', mailboxJsonEndpoint(mailbox)]);
-  }
+  if (mailbox) paths.push(...mailboxPages(mailbox, config.mailbox === 'anyone'));
   const endpoints = sidecar(new Map(paths), (error) =>
     log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
   );

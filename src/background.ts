@@ -100,6 +100,9 @@ export class Background {
     if (this.#draining.aborted) return;
     if (mail) await this.#deliver(mail);
     else log.warn({ component: 'mail' }, 'SMTP_URL is not set: mail waits in the outbox');
+    if (this.#config.mailbox === 'anyone') {
+      log.warn({ component: 'mail' }, 'anyone who reaches /dev/mailbox reads every mail');
+    }
     this.every(MAINTENANCE_MS, 'signing keys', () => this.#maintainKeys());
     this.#nouns.keys.follow();
     this.every(KEYS_MS, 'signing keys', () => this.#nouns.keys.load());

@@ -69,20 +69,26 @@ async function serve(io: Io): Promise<number> {
 }
 
 function welcome({ grpcAddress, httpAddress, publicUrl }: App, config: Config): string {
-  const embedded = config.databaseUrl === undefined;
-  const mail =
-    config.smtpUrl === undefined && embedded ? `  mail      ${publicUrl}/dev/mailbox\n` : '';
   return `
 Countersign is ready.
   gRPC      ${grpcAddress}
   HTTP      ${publicUrl}${publicUrl.endsWith(httpAddress) ? '' : ` (listening on ${httpAddress})`}
-${mail}
+${mailLine(publicUrl, config)}
 Try next:
   npx buf curl --http2-prior-knowledge --protocol grpc --list-methods http://${grpcAddress}
   curl -s ${publicUrl}/.well-known/jwks.json
   curl -s ${publicUrl}/countersign.v1.AuthService/SignUp -H 'content-type: application/json' -d '{"email":"you@example.com","password":"correct horse battery"}'
 
 `;
+}
+
+/** Where mail goes, if it isn't sent. */
+function mailLine(publicUrl: string, { smtpUrl, mailbox }: Config): string {
+  if (smtpUrl !== undefined) return '';
+  const page = `  mail      ${publicUrl}/dev/mailbox`;
+  if (mailbox === 'loopback') return `${page}\n`;
+  if (mailbox === 'anyone') return `${page}, which shows every mail to ANYONE who reaches it\n`;
+  return '  mail      WAITS in the outbox: SMTP_URL is not set, and nothing is sent until it is\n';
 }
 
 async function migrateCommand(io: Io, flags: Flags): Promise<number> {

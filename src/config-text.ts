@@ -14,7 +14,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
   return {
     databaseUrl: masked(databaseUrl) ?? 'embedded',
     redisUrl: masked(redisUrl) ?? 'none',
-    smtpUrl: masked(smtpUrl) ?? (databaseUrl === undefined ? 'mailbox' : 'none'),
+    smtpUrl: masked(smtpUrl) ?? (config.mailbox === 'off' ? 'none' : 'mailbox'),
     masterKey: masked(masterKeys) ?? 'embedded',
     grpcAddress: formatAddress(grpcAddress),
     httpAddress: formatAddress(httpAddress),

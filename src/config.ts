@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import type { Address, TlsFiles } from './platform/net.ts';
+import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
 
 type Setting<S extends z.ZodType = z.ZodType> = {
   schema: S;
@@ -138,9 +138,14 @@ export const settings = {
   ),
   SMTP_URL: setting(
     url('smtp:', 'smtps:').optional(),
-    'embedded: /dev/mailbox; otherwise mail waits in the outbox',
+    'see COUNTERSIGN_DEV_MAILBOX; otherwise mail waits in the outbox',
     'Where mail is handed over, `smtp://user:password@host:587` or `smtps://…`.',
     { secret: true },
+  ),
+  COUNTERSIGN_DEV_MAILBOX: setting(
+    z.enum(['loopback', 'anyone', 'off'], 'is not loopback, anyone or off').optional(),
+    'loopback: embedded, without SMTP_URL, if COUNTERSIGN_HTTP_ADDR and COUNTERSIGN_PUBLIC_URL are loopback; otherwise off',
+    'To whom `/dev/mailbox` shows mail instead of sending it, links that open accounts included: `loopback` (callers on this machine, past no proxy), `anyone`, or `off`: mail waits in the outbox until there is an SMTP_URL.',
   ),
   COUNTERSIGN_MASTER_KEY: setting(
     masterKey.optional(),
@@ -335,6 +340,8 @@ export type Config = Readonly<{
   databaseUrl: string | undefined;
   redisUrl: string | undefined;
   smtpUrl: string | undefined;
+  /** To whom mail is shown that is not sent. */
+  mailbox: 'loopback' | 'anyone' | 'off';
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;
   httpAddress: Address;
@@ -449,6 +456,9 @@ function contradictions(values: Values): string[] {
   if (values.COUNTERSIGN_TLS_CLIENT_CA_FILE !== undefined && cert === undefined) {
     problems.push('COUNTERSIGN_TLS_CLIENT_CA_FILE needs COUNTERSIGN_TLS_CERT_FILE');
   }
+  if (![undefined, 'off'].includes(values.COUNTERSIGN_DEV_MAILBOX) && !hasMailbox(values)) {
+    problems.push('COUNTERSIGN_DEV_MAILBOX is for the embedded database without an SMTP_URL');
+  }
   if (values.COUNTERSIGN_ACCESS_TOKEN_TTL > values.COUNTERSIGN_REFRESH_TOKEN_TTL) {
     problems.push('COUNTERSIGN_ACCESS_TOKEN_TTL is longer than COUNTERSIGN_REFRESH_TOKEN_TTL');
   }
@@ -470,6 +480,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     databaseUrl: v.DATABASE_URL,
     redisUrl: v.REDIS_URL,
     smtpUrl: v.SMTP_URL,
+    mailbox: v.COUNTERSIGN_DEV_MAILBOX ?? defaultMailbox(v),
     masterKeys: v.COUNTERSIGN_MASTER_KEY,
     grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
     httpAddress: v.COUNTERSIGN_HTTP_ADDR,
@@ -514,6 +525,17 @@ function assemble(v: Values, files: readonly string[]): Config {
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
     files,
   };
+}
+
+function hasMailbox(values: Values): boolean {
+  return values.DATABASE_URL === undefined && values.SMTP_URL === undefined;
+}
+
+/** A service that others are meant to reach shows nobody the links it would mail. */
+function defaultMailbox(values: Values): Config['mailbox'] {
+  const { COUNTERSIGN_HTTP_ADDR: address, COUNTERSIGN_PUBLIC_URL: url } = values;
+  const isOwn = isLoopback(address.host) && (!url || isLoopback(new URL(url).hostname));
+  return hasMailbox(values) && isOwn ? 'loopback' : 'off';
 }
 
 /** The embedded default answers on its own machine, where any page of a browser can reach it. */

@@ -1,14 +1,45 @@
 import { escapeHtml } from '../mail/compose.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
+import { isLoopback } from '../platform/net.ts';
+import type { NodeRequest } from '../rpc/connect/node-bridge.ts';
+import { hostOf } from './origin-guard.ts';
 import { type Endpoint, json, page } from './sidecar.ts';
 
-/** The mails of the embedded default as JSON, newest first. */
-export function mailboxJsonEndpoint(mailbox: Mailbox): Endpoint {
+/** What proxies add to requests that they pass on. */
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
+
+/** The mailbox of the embedded default, newest mail first, by path: for people, and for scripts. */
+export function mailboxPages(mailbox: Mailbox, forAnyone: boolean): [string, Endpoint][] {
+  const pages: [string, Endpoint][] = [
+    ['/dev/mailbox', mailboxPageEndpoint(mailbox)],
+    ['/dev/mailbox.json', mailboxJsonEndpoint(mailbox)],
+  ];
+  return pages.map(([path, own]) => [path, forAnyone ? own : forThisMachine(own)]);
+}
+
+/**
+ * Shows an endpoint to callers on this machine only: not to those whom a proxy on it speaks for, nor to
+ * pages that have a name of their own resolve to it (DNS rebinding).
+ */
+function forThisMachine(endpoint: Endpoint): Endpoint {
+  return (req) => {
+    const isOwn = isLoopback(req.socket.remoteAddress ?? '') && isLoopback(hostOf(req));
+    if (isOwn && !isProxied(req)) return endpoint(req);
+    const error = 'the mailbox is shown on its own machine only; see COUNTERSIGN_DEV_MAILBOX';
+    return json(403, { error });
+  };
+}
+
+function isProxied({ headers }: NodeRequest): boolean {
+  return PROXY_HEADERS.some((name) => headers[name] !== undefined);
+}
+
+function mailboxJsonEndpoint(mailbox: Mailbox): Endpoint {
   return async () => json(200, await mailbox.list());
 }
 
-/** The same as a page for people, on which the links in mails can be opened. */
-export function mailboxPageEndpoint(mailbox: Mailbox): Endpoint {
+/** A page on which the links in mails can be opened. */
+function mailboxPageEndpoint(mailbox: Mailbox): Endpoint {
   return async () => {
     const mails = await mailbox.list();
     const articles = mails.map(

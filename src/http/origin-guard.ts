@@ -19,9 +19,8 @@ export function originGuard({
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
   const origins = new Set(corsOrigins);
   return (req, res) => {
-    const authority = String(req.headers[':authority'] ?? req.headers.host ?? '');
-    if (!isAuthority(authority)) return refused(res, 400);
-    if (hosts.size > 0 && !hosts.has(hostOf(authority))) return refused(res, 421);
+    if (!isAuthority(authorityOf(req))) return refused(res, 400);
+    if (hosts.size > 0 && !hosts.has(hostOf(req))) return refused(res, 421);
     // Even if the answer names no origin: a cache must not serve it to an origin that may call.
     if (origins.size > 0) res.setHeader('vary', 'origin');
     const origin = req.headers.origin;
@@ -54,7 +53,11 @@ function isAuthority(text: string): boolean {
   return AUTHORITY.test(text) && Number(/:(\d+)$/.exec(text)?.[1] ?? 0) <= 65_535;
 }
 
-/** A host without its port. */
-function hostOf(authority: string): string {
-  return authority.replace(/:\d+$/, '').toLowerCase();
+function authorityOf(req: NodeRequest): string {
+  return String(req.headers[':authority'] ?? req.headers.host ?? '');
+}
+
+/** The host that a request names, without its port. */
+export function hostOf(req: NodeRequest): string {
+  return authorityOf(req).replace(/:\d+$/, '').toLowerCase();
 }

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
 /** A TCP address to listen on. Port 0 asks the system for a free one. */
@@ -10,6 +10,13 @@ export type TlsFiles = { certFile: string; keyFile: string; clientCaFile: string
 /** Returns `host:port`, with the brackets that an IPv6 host needs. */
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Whether a host, as listeners, connections and URLs write it, is reached by its own machine only. */
+export function isLoopback(host: string): boolean {
+  const name = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+  const plain = name.replace(/^::ffff:/, '');
+  return name === 'localhost' || name === '::1' || (isIPv4(plain) && plain.startsWith('127.'));
 }
 
 /**

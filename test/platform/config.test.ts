@@ -71,6 +71,32 @@ describe('configuration', () => {
     assert.match(problems({ COUNTERSIGN_ACCESS_TOKEN_TTL: '31d' }).join(), /longer than/);
   });
 
+  it('E05 shows mail by default where only this machine reaches the service, and sends none', () => {
+    const own = {
+      COUNTERSIGN_HTTP_ADDR: '[::1]:0',
+      COUNTERSIGN_PUBLIC_URL: 'http://localhost:8080',
+    };
+    const database = { DATABASE_URL: 'postgres://db/x', COUNTERSIGN_MASTER_KEY: KEY };
+    for (const [env, shownTo] of [
+      [{}, 'loopback'],
+      [own, 'loopback'],
+      [{ ...own, COUNTERSIGN_DEV_MAILBOX: 'off' }, 'off'],
+      [{ SMTP_URL: 'smtp://mail' }, 'off'],
+      [database, 'off'],
+      [{ COUNTERSIGN_HTTP_ADDR: '0.0.0.0:8080' }, 'off'],
+      [{ COUNTERSIGN_HTTP_ADDR: '192.168.0.7:8080' }, 'off'],
+      [{ COUNTERSIGN_PUBLIC_URL: 'https://id.example' }, 'off'],
+      [{ COUNTERSIGN_PUBLIC_URL: 'http://127.0.0.1.nip.io' }, 'off'],
+      [{ COUNTERSIGN_HTTP_ADDR: '0.0.0.0:1', COUNTERSIGN_DEV_MAILBOX: 'anyone' }, 'anyone'],
+    ] as const) {
+      assert.equal(readConfig(env, noFiles).mailbox, shownTo, JSON.stringify(env));
+    }
+    for (const env of [{ SMTP_URL: 'smtp://mail' }, database]) {
+      const found = problems({ ...env, COUNTERSIGN_DEV_MAILBOX: 'loopback' });
+      assert.match(found.join(), /COUNTERSIGN_DEV_MAILBOX is for the embedded database/);
+    }
+  });
+
   it('reads secrets from files, and lists the files to be watched', () => {
     const files: Record<string, string> = { '/run/db': 'postgres://u:p@h/d\n', '/run/key': KEY };
     const config = readConfig(
