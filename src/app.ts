@@ -283,6 +283,7 @@ function buildServing(
         clock,
         rateLimits: config.rateLimits ? rateLimits(redis) : noRateLimits,
         trustedCallers: config.trustedCallers,
+        database: nouns.database,
       }),
       standing({ clock, verifiers, revocations, roles }),
       validation,

@@ -10,6 +10,7 @@ import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { IssuedTokens, TokenIssuer } from '../sessions/token-issuer.ts';
 import type { Database } from '../unit-of-work/database.ts';
+import { proofsTogether } from './amr.ts';
 import { completeSignIn } from './complete-sign-in.ts';
 import { notAdmitted, refuseSignIn } from './refusals.ts';
 import { checkSecondFactor, type SecondFactor, secondFactorRefused } from './second-factor.ts';
@@ -50,7 +51,7 @@ export async function completeMfa(
     const deviceLabel = details.deviceLabel ?? '';
     const device = { deviceLabel, userAgent: caller.userAgent };
     const isNewDevice = (await lockForSignIn(tx.em, accountId, device))?.isNewDevice === true;
-    const signIn = { account, amr: ['pwd', ...proved], deviceLabel, isNewDevice };
+    const signIn = { account, amr: proofsTogether(['pwd'], proved), deviceLabel, isNewDevice };
     return completeSignIn(tx, needs, signIn);
   });
 }

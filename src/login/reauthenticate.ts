@@ -12,16 +12,21 @@ import { sessionsIn } from '../sessions/session.repository.ts';
 import type { AccessToken, TokenIssuer, TokenSettings } from '../sessions/token-issuer.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
+import { proofsTogether, provesSecondFactor } from './amr.ts';
 import { invalidCredentials } from './refusals.ts';
 import { checkSecondFactor, type SecondFactor, secondFactorRefused } from './second-factor.ts';
+
+/** As long as a challenge of `CompleteMfa` waits for its second factor. */
+const COMPLETED_WITHIN_MS = 10 * 60_000;
 
 export type Proof = { kind: 'password'; password: string } | SecondFactor;
 
 export type FreshToken = AccessToken & { sessionId: string };
 
 /**
- * Lets callers prove again who they are, and notes the time in their session, so that methods that
- * require a recent sign-in accept them (C10). The session's refresh token stays as it is.
+ * Lets callers prove again who they are, and notes in their session when and how, so that methods that
+ * require a recent sign-in accept them (C10). What was proved before counts no more, unless it was one
+ * factor, a moment ago, and this is the other. The session's refresh token stays as it is.
  *
  * Throws `INVALID_CREDENTIALS`, `MFA_CODE_INVALID`, `ACCOUNT_LOCKED`.
  */
@@ -45,8 +50,10 @@ export async function reauthenticate(
     const account = await accountsIn(tx.em).lockOwn(caller);
     const proved = await prove(tx, needs, account, proof);
     const session = await lockOwnSession(tx, needs.tokens.sessionIdleTtlMs);
+    session.amr = isCompletedBy(session, proved, tx.now)
+      ? proofsTogether(session.amr, proved)
+      : proved;
     session.authTime = tx.now;
-    session.amr = [...new Set([...session.amr, ...proved])];
     tx.audit({
       type: 'session.reauthenticated',
       subject: account.id,
@@ -80,6 +87,13 @@ async function prove(
   const { reason } = failure;
   tx.audit({ type: 'account.code_refused', subject: account.id, outcome: 'failure', reason });
   throw tx.refusal(failure);
+}
+
+/** Whether a proof makes one factor, proved a moment ago, into two. */
+function isCompletedBy({ amr, authTime }: Session, proved: readonly string[], now: Date): boolean {
+  const isRecent = now.getTime() - authTime.getTime() <= COMPLETED_WITHIN_MS;
+  const isOther = provesSecondFactor(amr) !== provesSecondFactor(proved);
+  return isRecent && isOther && !amr.includes('mfa');
 }
 
 /** The caller's session, locked until the transaction ends. Throws `TOKEN_REVOKED` if it has ended. */

@@ -57,7 +57,7 @@ async function checkTotp(
     return undefined;
   }
   if (state.failures > 0) await locks.forget(account.id, 'code');
-  return ['otp', 'mfa'];
+  return ['otp'];
 }
 
 /** Recovery codes can't be guessed, so no lock or count keeps their owner out. */
@@ -70,7 +70,7 @@ async function checkRecoveryCode(
   if (!(await useRecoveryCode(tx, keyring, accountId, code))) return undefined;
   await signInLocksIn(tx.em).forget(accountId, 'code');
   tx.audit({ type: 'account.recovery_code_used', actor: accountId, subject: accountId });
-  return ['otp', 'mfa'];
+  return ['otp'];
 }
 
 async function checkPasskey(

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
+import { decodeJwt } from 'jose';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
-import { appCode, enrolled } from '../authenticator-app.ts';
+import { appCode, challenged, enrolled } from '../authenticator-app.ts';
 import { accountOf, PASSWORD, signedIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -87,6 +88,93 @@ describe('Reauthenticate', () => {
     assert.deepEqual(principal?.amr, ['pwd', 'otp', 'mfa']);
     const again = await refusal(authOf(accessToken).reauthenticate(proof));
     assert.equal(again.reason, 'MFA_CODE_INVALID');
+  });
+
+  describe('of an account with a second factor', () => {
+    type Proof = { case: 'password' | 'totpCode'; value: string };
+
+    /** What an access token says of how its owner signed in. */
+    const says = (accessToken: string) => {
+      const { amr, acr, auth_time: authTime } = decodeJwt(accessToken);
+      return { amr, acr, authTime };
+    };
+
+    const prove = async (accessToken: string, proof: Proof) => {
+      const { tokens } = await authOf(accessToken).reauthenticate({ proof });
+      const token = tokens?.accessToken ?? '';
+      return { token, ...says(token) };
+    };
+
+    const byPassword: Proof = { case: 'password', value: PASSWORD };
+    const byCode = (secret: string): Proof => ({
+      case: 'totpCode',
+      value: appCode(secret, service.clock.now()),
+    });
+
+    /** A person who has signed in with both factors, and then waited. */
+    async function signedInWithBoth(minutes: number) {
+      const { email, secret } = await enrolled(service);
+      const { challengeToken } = await challenged(service, email);
+      const factor = { case: 'totpCode' as const, value: byCode(secret).value };
+      const { tokens } = await service.auth.completeMfa({ challengeToken, factor });
+      assert.equal(says(tokens?.accessToken ?? '').acr, 'aal2');
+      const waited = await afterwards(tokens?.refreshToken ?? '', minutes);
+      return { secret, ...waited };
+    }
+
+    /** The session's tokens so many minutes later. */
+    async function afterwards(refreshToken: string, minutes: number) {
+      service.clock.advance(minutes * MINUTE);
+      const { tokens } = await service.auth.refreshToken({ refreshToken });
+      return { accessToken: tokens?.accessToken ?? '', refreshToken: tokens?.refreshToken ?? '' };
+    }
+
+    it('C10 says `aal1` after a password alone, whatever was proved before', async () => {
+      for (const minutes of [1, 11]) {
+        const { accessToken, refreshToken } = await signedInWithBoth(minutes);
+        const { token: _, ...said } = await prove(accessToken, byPassword);
+        const authTime = Math.floor(service.clock.now().getTime() / 1000);
+        assert.deepEqual(said, { amr: ['pwd'], acr: 'aal1', authTime });
+        assert.deepEqual(says((await afterwards(refreshToken, 1)).accessToken), said);
+      }
+    });
+
+    it('C10 opens nothing by a password alone that a recent sign-in is asked for', async () => {
+      const { accessToken } = await signedInWithBoth(11);
+      const { token } = await prove(accessToken, byPassword);
+      const account = accountOf(service, { accessToken: token });
+      const calls = [
+        account.disableTotp({}),
+        account.regenerateRecoveryCodes({}),
+        account.beginPasskeyRegistration({}),
+        account.changeEmail({ newEmail: 'thief@example.com' }),
+        account.deleteMe({}),
+      ];
+      for (const { reason, message } of await Promise.all(calls.map(refusal))) {
+        assert.equal(reason, 'REAUTHENTICATION_REQUIRED');
+        assert.match(message, /second factor/);
+      }
+    });
+
+    it('C10 opens it by a code, which says no more than that', async () => {
+      const { accessToken, secret } = await signedInWithBoth(11);
+      const { token, amr, acr } = await prove(accessToken, byCode(secret));
+      assert.deepEqual([amr, acr], [['otp'], 'aal1']);
+      assert.ok(await accountOf(service, { accessToken: token }).regenerateRecoveryCodes({}));
+    });
+
+    it('C10 takes one factor within ten minutes of the other for both, once', async () => {
+      const { accessToken, refreshToken, secret } = await signedInWithBoth(11);
+      await prove(accessToken, byPassword);
+      const second = await afterwards(refreshToken, 9);
+      const both = await prove(second.accessToken, byCode(secret));
+      assert.deepEqual([both.amr, both.acr], [['pwd', 'otp', 'mfa'], 'aal2']);
+      const third = await afterwards(second.refreshToken, 9);
+      assert.equal((await prove(third.accessToken, byPassword)).acr, 'aal1');
+      const fourth = await afterwards(third.refreshToken, 11);
+      assert.equal((await prove(fourth.accessToken, byCode(secret))).acr, 'aal1');
+      assert.equal((await prove(fourth.accessToken, byPassword)).acr, 'aal2');
+    });
   });
 
   it('wants an access token, and exactly one proof', async () => {

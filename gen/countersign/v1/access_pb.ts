@@ -55,8 +55,8 @@ export type AccessRule = Message<"countersign.v1.AccessRule"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * The maximum age of the caller's sign-in (`auth_time`). An older one gets REAUTHENTICATION_REQUIRED.
-   * Unset: any age.
+   * The maximum age of the caller's sign-in (`auth_time`). An older one gets REAUTHENTICATION_REQUIRED,
+   * and so does a password alone if the account had a second factor by then. Unset: any age.
    *
    * @generated from field: google.protobuf.Duration max_sign_in_age = 4;
    */

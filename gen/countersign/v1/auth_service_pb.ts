@@ -795,6 +795,10 @@ export const AuthService: GenService<{
    * and all later ones of the session carry. The caller's refresh token stays valid; the answer's
    * `refresh_token` is empty.
    *
+   * `amr` and `acr` then say what was proved now: after a password alone, `pwd` and `aal1`, whatever the
+   * sign-in took. One factor within ten minutes of the other makes two. For an account with a second
+   * factor, methods that require a recent sign-in want a code or a passkey.
+   *
    * Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED.
    *
    * @generated from rpc countersign.v1.AuthService.Reauthenticate

@@ -119,8 +119,8 @@ export const ErrorReason = {
   PERMISSION_DENIED: 11,
 
   /**
-   * The method requires a more recent sign-in. UNAUTHENTICATED; sign in again
-   * (AuthService.Reauthenticate) and repeat the call.
+   * The method requires a more recent sign-in, by the second factor if the account has one.
+   * UNAUTHENTICATED; sign in again (AuthService.Reauthenticate) and repeat the call.
    *
    * @generated from enum value: ERROR_REASON_REAUTHENTICATION_REQUIRED = 12;
    */

@@ -5,10 +5,13 @@ import {
   access as accessOption,
   RatePolicy,
 } from '../../../gen/countersign/v1/access_pb.ts';
+import { provesSecondFactor } from '../../login/amr.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { Failure } from '../../platform/failure.ts';
 import { Networks } from '../../platform/networks.ts';
+import { totpCredentialsIn } from '../../second-factors/totp-credential.repository.ts';
 import type { Principal } from '../../sessions/principal.ts';
+import type { Database } from '../../unit-of-work/database.ts';
 import { type Call, callOf } from '../call.ts';
 import type { RateLimits } from './rate-limits.ts';
 
@@ -20,8 +23,10 @@ export function access({
   clock,
   rateLimits,
   trustedCallers,
+  database,
 }: {
   clock: Clock;
+  database: Database;
   rateLimits: RateLimits;
   trustedCallers: readonly string[];
 }): Interceptor {
@@ -37,7 +42,8 @@ export function access({
     if (!rule) throw closed();
     const enter = () => {
       admit(rule, call, trusted, clock);
-      return next(req);
+      if (!rule.maxSignInAge || !call.principal) return next(req);
+      return requireSecondFactor(database, req.signal, call.principal).then(() => next(req));
     };
     if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
     return rateLimits.count(rule.ratePolicy, call.countedAs).then(enter);
@@ -133,6 +139,25 @@ function requireRecentSignIn(rule: AccessRule, principal: Principal, clock: Cloc
     'unauthenticated',
     'REAUTHENTICATION_REQUIRED',
     'this method needs a recent sign-in; sign in again',
+  );
+}
+
+/**
+ * Throws if a recent sign-in was by password alone although the account had a second factor by then: who
+ * has a session and the password must not be able to turn that factor off.
+ */
+async function requireSecondFactor(
+  database: Database,
+  signal: AbortSignal,
+  { subject, amr, authTime }: Principal,
+): Promise<void> {
+  if (provesSecondFactor(amr)) return;
+  const app = await database.read({ signal }, (em) => totpCredentialsIn(em).findConfirmed(subject));
+  if (!app?.confirmedAt || app.confirmedAt.getTime() >= authTime * 1000) return;
+  throw new Failure(
+    'unauthenticated',
+    'REAUTHENTICATION_REQUIRED',
+    'this method needs a recent second factor; reauthenticate with a code or a passkey',
   );
 }
 
