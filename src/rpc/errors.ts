@@ -8,6 +8,7 @@ import {
 } from '../../gen/google/rpc/error_details_pb.ts';
 import { Failure, type FailureKind } from '../platform/failure.ts';
 import { libraryFailure } from './library-failures.ts';
+import { fewFields, shortText } from './short-errors.ts';
 
 const CODES: Record<FailureKind, Code> = {
   invalid: Code.InvalidArgument,
@@ -41,7 +42,8 @@ export function toConnectError(
   const isAbort =
     signal?.aborted && !(error instanceof Failure) && !(error instanceof ConnectError);
   const failure = toFailure(isAbort ? signal.reason : error);
-  const result = new ConnectError(failure.message, CODES[failure.kind], retryAfter(failure), [
+  const message = shortText(failure.message);
+  const result = new ConnectError(message, CODES[failure.kind], retryAfter(failure), [
     { desc: ErrorInfoSchema, value: errorInfo(failure) },
     { desc: RequestInfoSchema, value: { requestId } },
     ...furtherDetails(failure),
@@ -71,14 +73,20 @@ function retryAfter({ details: { retryAfterMs } }: Failure): Record<string, stri
 }
 
 function errorInfo({ reason, details }: Failure) {
-  return { reason, domain: 'countersign', metadata: { ...details.metadata } };
+  const metadata: Record<string, string> = {};
+  for (const [name, fact] of Object.entries(details.metadata ?? {}))
+    metadata[name] = shortText(fact);
+  return { reason, domain: 'countersign', metadata };
 }
 
 function furtherDetails({ details: { fields, retryAfterMs } }: Failure) {
   const badRequest = fields && {
     desc: BadRequestSchema,
     value: {
-      fieldViolations: fields.map(({ path, description }) => ({ field: path, description })),
+      fieldViolations: fewFields(fields).map(({ path, description }) => ({
+        field: path,
+        description,
+      })),
     },
   };
   const retryInfo = retryAfterMs !== undefined && {
