@@ -8,6 +8,7 @@ import { CallFactory } from '../../src/rpc/call.ts';
 import { addConnectService } from '../../src/rpc/grpc/adapter.ts';
 import { beginCalls } from '../../src/rpc/grpc/begin-call.ts';
 import {
+  checkMessages,
   http2ServerOptions,
   http2Servers,
   knowsSessions,
@@ -89,6 +90,10 @@ describe('the internals of grpc-js and node:http2', () => {
       for (const name of names) Reflect.set(odd, name, value);
       for (const [name, find] of Object.entries(ACCESSORS))
         assert.equal(find(odd), undefined, name);
+      assert.equal(
+        checkMessages({ decompressMessage: value } as never, () => undefined),
+        false,
+      );
     }
     server.forceShutdown();
   });

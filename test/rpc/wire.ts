@@ -142,7 +142,8 @@ async function exchangeOn(
   headers: HeaderFields,
   body: Uint8Array,
 ): Promise<Exchanged> {
-  const stream = session.request({ ':method': 'POST', ':path': path, ...headers });
+  const request = { ':method': 'POST', ':path': path, ...headers };
+  const stream = session.request(request, { endStream: false });
   const chunks: Buffer[] = [];
   let received: Headers2 = {};
   let trailers: Headers2 = {};

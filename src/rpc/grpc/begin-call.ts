@@ -8,8 +8,10 @@ import { deadlineExceeded } from '../failures.ts';
 import { logCall } from '../interceptors/logging.ts';
 import { Overdue } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
+import { ACCEPT_ENCODING, ENCODINGS } from './answers.ts';
 import { carry } from './metadata.ts';
 import { type InnermostCall, isInnermostCall } from './node-internals.ts';
+import { refuseOddPrefixes } from './odd-prefixes.ts';
 import { hasOddTimeout, receivedHeader } from './received-headers.ts';
 import { statusOf } from './status.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
@@ -40,6 +42,7 @@ export function beginCalls(
     const call = begin(calls, method, rpc, rpc.metadata, receivedHeader(rpc.stream));
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
+    refuseOddPrefixes(rpc, unknown);
     if (hasOddTimeout(rpc.stream)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
     else guardRequest(rpc, incomplete, method.requestStream);
     // The type asks for the wrapper class, which would pass on every event a second time.
@@ -103,7 +106,10 @@ function completeStatus(rpc: InnermostCall, call: Call, path: string, log: CallL
   let ended = false;
   rpc.sendStatus = (status) => {
     // Only the first counts: grpc-js reports every further frame of a message that is too large.
-    send.call(rpc, ended ? status : completed(status, call, path, log));
+    const answer = ended ? status : completed(status, call, path, log);
+    // grpc-js says what it can read in the headers of an answer, but not where a status is all there is.
+    if (!rpc.stream.headersSent) answer.metadata?.set(ACCEPT_ENCODING, ENCODINGS);
+    send.call(rpc, answer);
     ended = true;
   };
 }

@@ -77,6 +77,22 @@ export function isInnermostCall(call: grpc.ServerInterceptingCallInterface): cal
   return isStream && member(call, 'metadata') instanceof grpc.Metadata;
 }
 
+type Status = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
+type Check = (message: Buffer, encoding: string) => Status | undefined;
+
+/**
+ * Has a call of grpc-js show each message to `check` before it is read, with its prefix and how it is
+ * compressed. A status that `check` returns ends the call. Returns whether that is possible.
+ */
+export function checkMessages(rpc: InnermostCall, check: Check): boolean {
+  const decompress = member(rpc, 'decompressMessage');
+  if (typeof decompress !== 'function') return false;
+  return Reflect.set(rpc, 'decompressMessage', (message: Buffer, encoding: string) => {
+    const refusal = check(message, encoding);
+    return refusal ? Promise.reject(refusal) : decompress.call(rpc, message, encoding);
+  });
+}
+
 /** Makes a new connection keep its open streams in `OpenStreams`. Returns whether it could. */
 export function keepFewStreams(session: ServerHttp2Session): boolean {
   const state = member(

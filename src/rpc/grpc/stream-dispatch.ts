@@ -11,6 +11,7 @@ export function dispatchStreams(
 ): void {
   replaceStreamListener(http2, (grpcJs) => {
     const serveByGrpcJs: OnStream = (stream, headers) => {
+      if (headers[':method'] !== 'POST') return refuseMethod(stream);
       prepareHeaders(stream, headers);
       grpcJs(stream, headers);
     };
@@ -24,4 +25,10 @@ export function dispatchStreams(
       else serveByGrpcJs(stream, headers);
     };
   });
+}
+
+/** Every call is a POST. grpc-js would serve any method. */
+function refuseMethod(stream: ServerHttp2Stream): void {
+  stream.on('error', () => {}); // It closes the stream, too.
+  stream.respond({ ':status': 405, allow: 'POST' }, { endStream: true });
 }

@@ -7,17 +7,12 @@ import { answerBytes } from '../messages/kept-answer.ts';
 import { parseRequest } from '../messages/parse-request.ts';
 import type { Overdue, Place } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
+import { ANSWER, answerStatus } from './answers.ts';
 import type { composeUnary, UnarySpec } from './compose-unary.ts';
 import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
 import { failed } from './status.ts';
 import { type Carrier, UnaryCall } from './unary-call.ts';
 
-/** Announces what grpc-js reads: it gets the calls that are compressed. */
-const ANSWER = {
-  ':status': 200,
-  'content-type': 'application/grpc+proto',
-  'grpc-accept-encoding': 'identity,deflate,gzip',
-};
 const OK = { 'grpc-status': '0', 'grpc-message': '' };
 
 /** A method on the fast path, with all that its calls share. */
@@ -122,23 +117,14 @@ export class UnaryStream implements Carrier {
     stream.end(framed(message));
   }
 
-  /** Answers with a status alone, which the protocol calls "Trailers-Only". */
+  /** Answers with the status for anything thrown. */
   fail(thrown: unknown): void {
     const { spec, serving, incomplete } = this.#method;
     incomplete.remove(this.#place);
-    const { code, details, metadata } = failed(spec.method, serving.log, this.#call, thrown);
+    const status = failed(spec.method, serving.log, this.#call, thrown);
     this.#unary?.end(thrown);
     const stream = this.#stream;
-    if (stream.destroyed || stream.headersSent) return;
-    stream.respond(
-      {
-        ...metadata.toHttp2Headers(),
-        ...ANSWER,
-        'grpc-status': code,
-        'grpc-message': encodeURI(details),
-      },
-      { endStream: true },
-    );
+    if (!stream.destroyed && !stream.headersSent) answerStatus(stream, status);
   }
 
   #abandon(): void {

@@ -7,11 +7,12 @@ const CONSEQUENCES = {
   http2ServerOptions:
     'no limits on the size and number of headers, and on the time of TLS handshakes',
   http2Servers:
-    'no fast path for unary calls, no limits on silent connections and streams, no grace for deadlines that can not be read',
+    'no fast path for unary calls, no limits on silent connections and streams, methods other than POST, no grace for deadlines that can not be read',
   streamCounter: 'no fast path for unary calls',
   methodHandlers: 'no error details in the answers to unknown methods',
   innermostCall:
     'no error details where grpc-js refuses a call by itself, and no limit on the time of a request',
+  messages: 'no refusal of messages with odd flags',
   session: 'more work for the garbage collector',
 } as const;
 
