@@ -48,8 +48,7 @@ const LAYERS: readonly (readonly string[])[] = [
 ];
 
 /** Who may import what is generated, or a transport. */
-const TRANSPORTS =
-  /^(@connectrpc\/|@grpc\/|@bufbuild\/|grpc-health-check$|node:http2?$|node:https$)|(^|\/)gen\//;
+const TRANSPORTS = /^(@connectrpc\/|@grpc\/|@bufbuild\/|node:http2?$|node:https$)|(^|\/)gen\//;
 const MAY_TRANSPORT = [
   'src/rpc',
   'src/http',

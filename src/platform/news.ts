@@ -23,8 +23,11 @@ export class NewsReader {
    * Throws `OVERLOADED` if all places are taken, or the caller has its share of them: nobody keeps all
    * others out. The creator must call `leave`.
    */
-  constructor(listeners: NewsListeners, { max, share }: Places, caller: Caller) {
-    const { subject, ipAddress, signal } = caller;
+  constructor(
+    listeners: NewsListeners,
+    { max, share }: Places,
+    { subject, ipAddress, signal }: Pick<Caller, 'subject' | 'ipAddress' | 'signal'>,
+  ) {
     const holder = subject || networkOf(ipAddress);
     if (listeners.size >= max) {
       throw overloaded('this replica has too many readers; try another one');

@@ -13,7 +13,7 @@ import {
 
 /** How Connect and grpc-js word that they can't read a request. Their codes say something else. */
 const UNREADABLE =
-  /^(parse binary|cannot decode|protocol error)|decompress|(no|a second) request message/;
+  /^(parse binary|cannot decode|protocol error)|decompress|deserializing|(no|a second) request message/;
 const COMPRESSION = /^unknown compression|unsupported encoding/;
 
 /** An error that Connect or grpc-js made by itself, and that has none of our reasons. */

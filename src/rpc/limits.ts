@@ -31,6 +31,9 @@ export const LIMITS = {
   maxWatchers: 10_000,
   /** Concurrent watchers of audit events. */
   maxAuditWatchers: 100,
+  /** Concurrent watchers of health, in all and on one connection. */
+  maxHealthWatchers: 2000,
+  maxHealthWatchersOfConnection: 100,
   /** The part of each of these that one subject, or one address (IPv6: /64) without a credential, may be. */
   watcherShare: 1 / 4,
   /** How many revocations one of them may be behind before it has to start again. */

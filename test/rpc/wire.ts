@@ -118,6 +118,13 @@ function exchange1(
   });
 }
 
+/** Sends a request to a path of the gRPC listener, as it is. */
+export async function sendGrpc(app: App, path: string, body: Uint8Array): Promise<Got> {
+  const headers = { 'content-type': TYPES.grpc, te: 'trailers' };
+  const got = await exchange2(app.grpcAddress, path, headers, body);
+  return { ...got, error: errorOf('grpc', got) };
+}
+
 async function exchange2(
   address: string,
   path: string,

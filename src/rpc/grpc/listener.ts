@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
 import type { Certificates } from '../../platform/certificates.ts';
 import { type Address, formatAddress } from '../../platform/net.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
+import { errors } from '../interceptors/errors.ts';
 import type { Limits } from '../limits.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
 import { beginCalls } from './begin-call.ts';
+import { HealthService } from './health.ts';
 import {
   http2ServerOptions,
   http2Servers,
@@ -25,8 +26,7 @@ import { answerUnknownMethods } from './unknown-methods.ts';
 /** The gRPC listener: our services with health and reflection, on @grpc/grpc-js. */
 export class GrpcListener {
   readonly #server: grpc.Server;
-  readonly #health: HealthImplementation;
-  readonly #names: string[];
+  readonly #health: HealthService;
   readonly #certificates: Certificates | undefined;
   readonly #limits: Limits;
   readonly #fastPath: UnaryFastPath | undefined;
@@ -46,24 +46,22 @@ export class GrpcListener {
     this.#limits = limits;
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
-    this.#names = ['', ...services.map(({ descriptor }) => descriptor.typeName)];
     this.#server = new grpc.Server({
       ...serverOptions(limits),
       interceptors: [beginCalls(serving, this.#unknown)],
     });
     for (const service of services) addConnectService(this.#server, service, serving);
-    this.#health = new HealthImplementation();
-    this.#health.addToServer(this.#server);
-    this.setServing(false);
+    const names = services.map(({ descriptor }) => descriptor.typeName);
+    this.#health = new HealthService(names, limits);
+    // Anyone may ask, and often: there is no access rule, and no log line for what is answered.
+    addConnectService(this.#server, this.#health.service, { ...serving, interceptors: [errors] });
     reflection(services.map(({ descriptor }) => descriptor.file)).addToServer(this.#server);
     this.#completeServer();
   }
 
   /** Sets what `grpc.health.v1` says of every service. */
   setServing(serving: boolean): void {
-    for (const name of this.#names) {
-      this.#health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
-    }
+    this.#health.setServing(serving);
   }
 
   /** Returns the port that it listens on. */
@@ -81,6 +79,7 @@ export class GrpcListener {
 
   /** Sends GOAWAY, lets calls in flight finish for up to `graceMs`, and closes what is left. */
   async close(graceMs: number): Promise<void> {
+    this.#health.close();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         if (this.#sockets) for (const socket of this.#sockets) socket.destroy();

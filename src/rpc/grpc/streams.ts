@@ -16,6 +16,7 @@ import { parseRequest } from '../messages/parse-request.ts';
 import type { Serving } from '../serving.ts';
 import { drainedInTime } from '../slow-reader.ts';
 import type { UnarySpec } from './compose-unary.ts';
+import { connectionKey } from './connection-key.ts';
 import { carriedBy, headersOf, metadataOf } from './metadata.ts';
 import { failed } from './status.ts';
 
@@ -118,7 +119,7 @@ function contextFor(spec: StreamSpec, rpc: AnsweredOnce | AnsweredByStream, call
     url: `http://localhost${rpc.getPath()}`,
     requestSignal: gone.signal,
     requestHeader: headersOf(rpc.metadata),
-    contextValues: contextOf(call),
+    contextValues: contextOf(call).set(connectionKey, rpc.getPeer()),
     ...timeout(rpc.getDeadline()),
   });
 }
