@@ -7,6 +7,7 @@ import { before, describe, it } from 'node:test';
 import { type Child, spawnService } from '../child.ts';
 import { atEnd, untilFileEnds } from '../harness/at-end.ts';
 import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
 import { type Service, startService } from '../harness/service.ts';
 
 const PATHS = ['/dev/mailbox', '/dev/mailbox.json'] as const;
@@ -103,7 +104,7 @@ describe('/dev/mailbox', () => {
     ]) {
       const child = await start({ ...given, ...anyPorts(given) });
       assert.match(child.output(), /mail +WAITS in the outbox: SMTP_URL is not set/);
-      assert.match(child.output(), /"warn".*SMTP_URL is not set/);
+      await eventually(() => /"warn".*SMTP_URL is not set/.test(child.output()));
       const local = child.httpAddress.replace('0.0.0.0', '127.0.0.1');
       assert.deepEqual(await statuses(local, { host: 'localhost' }), [404, 404]);
       await child.end();

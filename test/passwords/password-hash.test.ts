@@ -98,7 +98,7 @@ describe('Hashes of other programs', () => {
     'argon2id with a zero in front of a number': `$argon2id$v=19$m=065536,t=1,p=1$${SALT}$${DERIVED}`,
     'argon2id with bits to spare in its salt': `$argon2id$v=19$m=65536,t=1,p=1$${SALT.slice(0, -1)}B$${DERIVED}`,
     'argon2id with bits to spare': `$argon2id$v=19$m=65536,t=1,p=1$${SALT}$${DERIVED.slice(0, -1)}R`,
-    'argon2id with a character to spare': `$argon2id$v=19$m=65536,t=1,p=1$${SALT}A$${DERIVED}`,
+    'argon2id with a character to spare': `$argon2id$v=19$m=65536,t=1,p=1$${SALT}AAA$${DERIVED}`,
     'bcrypt with bits to spare in its salt': HASHES['bcrypt, $2b$'].replace('stuu', 'stuv'),
     'bcrypt with bits to spare': HASHES['bcrypt, $2b$'].replace(/q$/, 'r'),
     'scrypt of more rounds than its block allows': `$scrypt$ln=21,r=1,p=1$${SALT}$${DERIVED}`,

@@ -168,8 +168,8 @@ describeBothPaths('a caller who goes away', ({ env: pathEnv, fastPath, protocols
 
   it('W03 has no password hashed that still waits for its turn', async () => {
     const email = await createAccount(service);
-    const login = (timeoutMs: number) =>
-      service.auth.login({ email, password: PASSWORD, deviceLabel: '' }, { timeoutMs });
+    const login = (timeoutMs: number, as = email) =>
+      service.auth.login({ email: as, password: PASSWORD, deviceLabel: '' }, { timeoutMs });
     const time = async (work: Promise<unknown>) => {
       const start = performance.now();
       await work;
@@ -177,7 +177,10 @@ describeBothPaths('a caller who goes away', ({ env: pathEnv, fastPath, protocols
     };
     await login(20_000);
     const aloneMs = await time(login(20_000));
-    const impatient = Array.from({ length: 80 }, () => login(100).catch(ConnectError.from));
+    // For many addresses: of one, few may wait.
+    const impatient = Array.from({ length: 80 }, () =>
+      login(100, newEmail()).catch(ConnectError.from),
+    );
     for (const error of await Promise.all(impatient)) {
       assert.ok(error instanceof ConnectError && error.code === Code.DeadlineExceeded, `${error}`);
     }
