@@ -260,7 +260,7 @@ function buildServing(
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
-  const { verifier, apiKeyVerifier, tokens, revocations, roles } = nouns;
+  const { verifier, apiKeyVerifier, tokens, revocations, roles, apiKeyMemory } = nouns;
   const verifiers = { verifier, apiKeyVerifier, audience: tokens.audience };
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
   return {
@@ -285,7 +285,7 @@ function buildServing(
         trustedCallers: config.trustedCallers,
         database: nouns.database,
       }),
-      standing({ clock, verifiers, revocations, roles }),
+      standing({ clock, verifiers, revocations, roles, apiKeyMemory, limits }),
       validation,
     ],
     calls: new CallFactory(config.trustedProxies),

@@ -22,6 +22,8 @@ export type KnownSecret = { key: KnownKey; untilMs: number };
  * since what revokes an owner's tokens changes the owner's keys.
  */
 export class ApiKeyMemory extends FollowedTable {
+  /** Called when keys that were known have changed. */
+  readonly followers = new Set<() => void>();
   readonly #database: SqlDatabase;
   readonly #revocations: Pick<RevocationFeed, 'followers'>;
   readonly #secrets = new LRUCache<string, KnownSecret>({ max: 2 * KNOWN_KEYS });
@@ -81,8 +83,14 @@ export class ApiKeyMemory extends FollowedTable {
 
   /** To call after a change has committed: forgets these keys, and tells the other replicas to look. */
   changed(ids: readonly string[]): void {
-    for (const id of ids) this.#keys.delete(id);
+    this.#forget(ids);
     this.tellOthers();
+  }
+
+  #forget(ids: readonly string[]): void {
+    const known = ids.filter((id) => this.#keys.delete(id));
+    if (known.length === 0) return;
+    for (const follower of this.followers) follower();
   }
 
   protected override async readChanges(): Promise<void> {
@@ -90,10 +98,9 @@ export class ApiKeyMemory extends FollowedTable {
       apiKeyChecksIn(em).look(this.#place),
     );
     if (found.length > 0) this.#unknown.clear();
-    for (const { id, version } of found) {
-      const known = this.#keys.peek(id);
-      if (known && known.row.version < version) this.#keys.delete(id);
-    }
+    const isChanged = ({ id, version }: { id: string; version: number }) =>
+      (this.#keys.peek(id)?.row.version ?? version) < version;
+    this.#forget(found.filter(isChanged).map(({ id }) => id));
     this.#place = place;
   }
 }

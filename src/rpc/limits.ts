@@ -25,6 +25,8 @@ export const LIMITS = {
   streamIdleMs: 5 * 60_000,
   /** A stream whose reader takes nothing although there is something for it. */
   readerStallMs: 30_000,
+  /** How often open streams are judged by their credentials, beside whenever there is news of them. */
+  streamJudgedMs: 500,
   /** How often watchers of revocations or audit events are told that they are still connected. */
   checkpointMs: 5000,
   /** Concurrent watchers of revocations. */

@@ -104,6 +104,27 @@ describe('A stream that a credential opened', () => {
       await assertEnded(ofLess, 'PERMISSION_DENIED');
     });
 
+    it(`S13 by ${protocol}: ends as soon as there is news of its API key or the key's owner`, async () => {
+      const onNews = { ...limits, streamJudgedMs: 3_600_000 };
+      const replica = await startReplica(service, { limits: onNews });
+      const ways: ((owner: Administrator, apiKeyId: string) => Promise<unknown>)[] = [
+        ({ accessToken }, apiKeyId) =>
+          service
+            .client(ApiKeyService, 'grpc', accessToken)
+            .updateApiKey({ apiKey: { apiKeyId }, updateMask: { paths: ['scopes'] } }),
+        ({ userId }) => boss.admin.revokeRole({ holder: user(userId), role: 'admin' }),
+        ({ userId }) => boss.admin.suspendUser({ userId }),
+      ];
+      for (const way of ways) {
+        const owner = await withRoles(service, 'user', 'admin');
+        const scopes = ['audit.read', 'tokens.introspect'];
+        const { id, secret } = await newKey(service, owner, { scopes });
+        const streams = await openAll(replica, protocol, secret);
+        await way(owner, id);
+        for (const each of streams) assert.ok(await each.reason);
+      }
+    });
+
     it(`S13 by ${protocol}: goes on while nothing happens to it`, async () => {
       const who = await withRoles(service, 'user', 'admin');
       const streams = await openAll(service, protocol, who.accessToken);

@@ -1,5 +1,6 @@
 import type { Interceptor } from '@connectrpc/connect';
 import type { RoleBook } from '../../access/role-book.ts';
+import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { RevocationFeed } from '../../revocations/revocation-feed.ts';
@@ -9,14 +10,14 @@ import { requireStill } from './access.ts';
 import { authenticate, isRefusal, type Verifiers } from './authentication.ts';
 import { messagesUntil, StreamWatch } from './stream-watch.ts';
 
-/** How often every open stream is judged, beside whenever there is news. */
-const JUDGED_MS = 500;
-
 type Parts = {
   clock: Clock;
   verifiers: Verifiers;
   revocations: Pick<RevocationFeed, 'covers' | 'followers'>;
   roles: Pick<RoleBook, 'version' | 'followers'>;
+  apiKeyMemory: Pick<ApiKeyMemory, 'followers'>;
+  /** How often (ms) every stream is judged, beside whenever there is news. */
+  limits: { streamJudgedMs: number };
 };
 
 /** A stream that a credential opened. */
@@ -33,8 +34,8 @@ type Stream = {
 
 /**
  * Ends streams whose credential no longer opens them: revoked, expired, or of an owner who may do less by
- * now (S13). They are judged when revocations or changes of roles arrive, and twice a second for whatever
- * else there is: the end of a token, a key that was changed. A dependency that is away ends none.
+ * now (S13). They are judged when revocations or changes of roles or keys arrive, and twice a second for whatever
+ * else there is: the end of a token. A dependency that is away ends none.
  */
 export function standing(parts: Parts): Interceptor {
   const streams = new OpenedStreams(parts);
@@ -74,13 +75,14 @@ class OpenedStreams {
     this.#parts = parts;
     parts.revocations.followers.add(this.#onNews);
     parts.roles.followers.add(this.#onNews);
+    parts.apiKeyMemory.followers.add(this.#onChangedKeys);
   }
 
   add(opened: Omit<Stream, 'version' | 'ending'>): Stream {
     const { version } = this.#parts.roles;
     const stream = { ...opened, version, ending: new AbortController() };
     this.#streams.add(stream);
-    this.#timer ??= setInterval(() => this.#judgeAll(), JUDGED_MS).unref();
+    this.#timer ??= setInterval(() => this.#judgeAll(), this.#parts.limits.streamJudgedMs).unref();
     return stream;
   }
 
@@ -101,6 +103,12 @@ class OpenedStreams {
     for (const stream of this.#streams) {
       const isOther = stream.version !== roles.version;
       if (isOther || revocations.covers(stream.principal)) void this.#judge(stream);
+    }
+  };
+
+  readonly #onChangedKeys = (): void => {
+    for (const stream of this.#streams) {
+      if (stream.principal.apiKeyId !== '') void this.#judge(stream);
     }
   };
 
