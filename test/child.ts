@@ -19,6 +19,8 @@ export type Child = {
 /** What it says when it is ready, and where it then listens. */
 const READY = /Countersign is ready\.\n\s+gRPC\s+(\S+)\n\s+HTTP\s.*?([\d.]+:\d+)\)?\n/;
 const START_TIMEOUT_MS = 120_000;
+/** As `npm start` and the image have it. */
+const NODE_ARGUMENTS = ['--max-semi-space-size=16'];
 
 export type Environment = Record<string, string>;
 
@@ -29,7 +31,7 @@ const INHERITED = Object.fromEntries(
 
 /** Runs a `countersign` command with these variables and no others of ours. */
 function spawnCommand(args: string[], env: Environment): ChildProcess & { text: () => string } {
-  const child = spawn(process.execPath, ['src/main.ts', ...args], {
+  const child = spawn(process.execPath, [...NODE_ARGUMENTS, 'src/main.ts', ...args], {
     env: { ...INHERITED, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
