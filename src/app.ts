@@ -17,7 +17,7 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
 import type { Config } from './config.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
-import { type HttpHandler, HttpServer } from './http/http-server.ts';
+import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
@@ -44,6 +44,7 @@ import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
+import { CallerMemory } from './rpc/caller-memory.ts';
 import { connectListener } from './rpc/connect/listener.ts';
 import { GrpcListener } from './rpc/grpc/listener.ts';
 import { access } from './rpc/interceptors/access.ts';
@@ -104,8 +105,10 @@ export type App = {
 export async function startApp(config: Config, overrides: Overrides = {}): Promise<App> {
   const platform = await buildPlatform(config, overrides);
   const limits = { ...LIMITS, ...overrides.limits };
+  const memory = new CallerMemory(limits);
   const { certificates } = platform;
-  const { http, httpPort, onRequest } = await listenHttp(config, certificates, limits);
+  const edge = { certificates, limits, memory };
+  const { http, httpPort, onRequest } = await listenHttp(config, edge);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const nouns = buildNouns(config, platform, publicUrl);
@@ -114,7 +117,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const draining = new AbortController();
   const stopping = new AbortController();
   const { services = [] } = overrides;
-  const serving = buildServing(parts, services, limits, stopping.signal);
+  const serving = buildServing(parts, services, { limits, memory }, stopping.signal);
   const grpc = new GrpcListener(serving, certificates, config);
   const grpcPort = await grpc.listen(config.grpcAddress);
 
@@ -176,12 +179,12 @@ async function buildPlatform(config: Config, overrides: Overrides) {
 }
 
 /** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
-async function listenHttp(config: Config, certificates: Certificates | undefined, limits: Limits) {
+async function listenHttp(config: Config, edge: HttpEdge) {
   let handler: HttpHandler = (_req, res) => {
     res.statusCode = 503;
     res.end();
   };
-  const http = new HttpServer((req, res) => handler(req, res), certificates, limits);
+  const http = new HttpServer((req, res) => handler(req, res), edge);
   const httpPort = await http.listen(config.httpAddress);
   const onRequest = (next: HttpHandler) => {
     handler = next;
@@ -256,7 +259,7 @@ function buildMail({ smtpUrl, mailbox: shownTo, dataDir }: Config, clock: Clock)
 function buildServing(
   { config, platform, nouns }: Parts,
   others: readonly Service[],
-  limits: Limits,
+  { limits, memory }: { limits: Limits; memory: CallerMemory },
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
@@ -291,6 +294,7 @@ function buildServing(
     calls: new CallFactory(config.trustedProxies),
     log,
     limits,
+    memory,
   };
 }
 

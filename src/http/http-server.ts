@@ -14,12 +14,20 @@ import {
 } from 'node:net';
 import type { Certificates } from '../platform/certificates.ts';
 import type { Address } from '../platform/net.ts';
-import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
+import type { CallerMemory } from '../rpc/caller-memory.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
-import { LIMITS, type Limits } from '../rpc/limits.ts';
+import type { Limits } from '../rpc/limits.ts';
 import { guardHttp1, http1Settings } from './http1-guard.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
+
+/** What the listener is opened with: its certificate, if it has one, and what bounds its callers. */
+export type HttpEdge = {
+  certificates: Certificates | undefined;
+  limits: Limits;
+  memory: CallerMemory;
+};
 
 /** The first bytes of HTTP/2 with prior knowledge, RFC 9113 section 3.4. */
 const HTTP2_PREFACE = 'PRI';
@@ -30,19 +38,17 @@ type Http1 = Pick<Server, 'close' | 'closeIdleConnections'>;
 /** HTTP/1.1 and HTTP/2 on one port: by ALPN with TLS, by the first bytes without. */
 export class HttpServer {
   readonly #limits: Limits;
+  readonly #memory: CallerMemory;
   readonly #listening: TcpServer;
   readonly #http1: Http1;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  constructor(
-    handler: HttpHandler,
-    certificates: Certificates | undefined,
-    limits: Limits = LIMITS,
-  ) {
+  constructor(handler: HttpHandler, { certificates, limits, memory }: HttpEdge) {
     this.#limits = limits;
+    this.#memory = memory;
     const onRequest: HttpHandler = (req, res) => {
-      if (!('stream' in req)) guardHttp1(req, res, limits);
+      if (!('stream' in req)) guardHttp1(req, res, limits, memory);
       handler(req, res);
     };
     if (certificates) {
@@ -59,6 +65,7 @@ export class HttpServer {
       this.#http1 = http1;
       this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));
     }
+    this.#listening.maxConnections = limits.maxConnections;
     this.#listening.on('connection', (socket: Socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
@@ -91,7 +98,7 @@ export class HttpServer {
   }
 
   #track(server: Http2Server | Http2SecureServer): void {
-    guardHttp2(server, this.#limits);
+    guardHttp2(server, this.#limits, this.#memory);
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));

@@ -1,7 +1,7 @@
 import { escapeHtml } from '../mail/compose.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import { isLoopback } from '../platform/net.ts';
-import type { NodeRequest } from '../rpc/connect/node-bridge.ts';
+import type { NodeRequest } from '../rpc/connect/node-request.ts';
 import { hostOf } from './origin-guard.ts';
 import { type Endpoint, json, page } from './sidecar.ts';
 

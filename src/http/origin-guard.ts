@@ -1,5 +1,5 @@
 import { cors } from '@connectrpc/connect';
-import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 
 const PREFLIGHT_MAX_AGE_SECONDS = 7200;
 

@@ -1,4 +1,4 @@
-import type { NodeRequest, NodeResponse } from '../rpc/connect/node-bridge.ts';
+import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 
 /** The answer of an HTTP endpoint. */
 export type Answer = {

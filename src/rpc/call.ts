@@ -16,6 +16,7 @@ import {
   forwardedAddress,
   plainAddress,
 } from './caller-address.ts';
+import type { Hold } from './caller-connection.ts';
 
 /** What is known of one call, whichever listener it arrived at. The interceptors fill it in. */
 export type Call = Readonly<CallerAddress> & {
@@ -33,6 +34,8 @@ export type Call = Readonly<CallerAddress> & {
   principal: Principal | undefined;
   /** Why its credential was refused, if it has one that was. */
   refusal: Failure | undefined;
+  /** What its caller holds while the service waits for them, if that is counted. */
+  hold: Hold | undefined;
 };
 
 const callKey = createContextKey<Call | undefined>(undefined, { description: 'call' });
@@ -128,6 +131,7 @@ export class CallFactory {
       answered: undefined,
       principal: undefined,
       refusal: undefined,
+      hold: undefined,
     };
   }
 

@@ -2,35 +2,67 @@ import {
   constants,
   type Http2SecureServer,
   type Http2Server,
+  type Http2Session,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import { keepFewStreams } from './grpc/node-internals.ts';
+import type { Connection } from './caller-connection.ts';
+import type { CallerMemory } from './caller-memory.ts';
+import {
+  keepFewStreams,
+  type OnStream,
+  pauseReading,
+  replaceStreamListener,
+} from './grpc/node-internals.ts';
 import { LINGER_MS, type Limits } from './limits.ts';
 import { Overdue } from './overdue.ts';
+import { keepHold } from './stream-holds.ts';
 
 /** Streams that end sooner than this get no timer that watches for silence. */
 const YOUNG_MS = 1000;
+/** What each header field counts beside its name and its value: RFC 9113, section 6.5.2. */
+const FIELD_BYTES = 32;
 
-/** The options that the HTTP/2 servers of both listeners are created with (W02). */
+/**
+ * The options that the HTTP/2 servers of both listeners are created with (W02). node:http2 counts a
+ * stream that was reset until the next turn of the event loop, and refuses what seems to be above the
+ * number that it announces in a way that clients take for abuse. So it announces twice the number that
+ * `guardHttp2` enforces (W16).
+ */
 export function http2Options(limits: Limits) {
   return {
     maxSessionMemory: limits.maxSessionMemoryMib,
     maxHeaderListPairs: limits.maxHeaders,
     handshakeTimeout: limits.headersTimeoutMs,
+    streamResetBurst: limits.maxStreams,
+    streamResetRate: limits.maxResetsPerSecond,
     settings: {
-      maxConcurrentStreams: limits.maxStreams,
+      maxConcurrentStreams: 2 * limits.maxStreams,
       maxHeaderListSize: limits.maxHeaderBytes,
       enableConnectProtocol: false,
     },
   };
 }
 
-/** Closes what node:http2 would leave open for as long as its caller likes (W02). */
-export function guardHttp2(server: Http2Server | Http2SecureServer, limits: Limits): void {
+/**
+ * Closes what node:http2 would leave open for as long as its caller likes (W02), and refuses streams
+ * whose callers hold too much (W15). For a server whose one `stream` listener is there.
+ */
+export function guardHttp2(
+  server: Http2Server | Http2SecureServer,
+  limits: Limits,
+  memory: CallerMemory,
+): void {
+  const connections = new WeakMap<Http2Session, Connection>();
   // A broken handshake or frame ends its connection and nothing else.
   server.on('sessionError', () => {});
-  server.on('session', (session) => {
+  server.prependListener('session', (session) => {
+    const connection = memory.connect(session.socket.remoteAddress ?? '', {
+      close: () => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM),
+      pause: () => pauseReading(session),
+    });
+    connections.set(session, connection);
+    session.once('close', () => memory.disconnect(connection));
     keepFewStreams(session);
     requireFirstFrame(session, limits);
   });
@@ -38,7 +70,48 @@ export function guardHttp2(server: Http2Server | Http2SecureServer, limits: Limi
     if (stream.destroyed) return;
     stream.setTimeout(limits.streamIdleMs, () => stream.close(constants.NGHTTP2_CANCEL));
   });
-  server.prependListener('stream', (stream) => guardStream(stream, young));
+  replaceStreamListener(server, (serve): OnStream => {
+    return (stream, headers, flags, rawHeaders) => {
+      const connection = stream.session && connections.get(stream.session);
+      if (!connection) return;
+      const bytes = headerBytes(rawHeaders);
+      const isLarge = bytes > limits.maxHeaderBytes;
+      const isFull = connection.streams >= limits.maxStreams;
+      const place = young.add(stream);
+      const hold = memory.open(connection, isLarge ? 0 : bytes, () => calm(stream));
+      connection.streams += 1;
+      stream.once('close', () => {
+        connection.streams -= 1;
+        hold.release();
+        young.remove(place);
+      });
+      if (isLarge) {
+        calm(stream);
+        connection.refused();
+      } else if (isFull) refuse(stream, constants.NGHTTP2_REFUSED_STREAM);
+      if (stream.closed) return;
+      keepHold(stream, hold);
+      guardStream(stream, () => young.remove(place));
+      serve(stream, headers, flags, rawHeaders);
+    };
+  });
+}
+
+/** What node:http2 announces a limit for, and enforces only on callers who have read it. */
+function headerBytes(rawHeaders: readonly string[]): number {
+  let bytes = (rawHeaders.length / 2) * FIELD_BYTES;
+  for (const text of rawHeaders) bytes += text.length;
+  return bytes;
+}
+
+/** Refuses a stream because of what its caller does. */
+function calm(stream: ServerHttp2Stream): void {
+  refuse(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+function refuse(stream: ServerHttp2Stream, code: number): void {
+  stream.on('error', () => {});
+  stream.close(code);
 }
 
 /** Destroys a connection whose first frame does not arrive. */
@@ -48,10 +121,9 @@ function requireFirstFrame(session: ServerHttp2Session, limits: Limits): void {
   session.once('remoteSettings', stop).once('close', stop);
 }
 
-function guardStream(stream: ServerHttp2Stream, young: Overdue<ServerHttp2Stream>): void {
-  const place = young.add(stream);
+function guardStream(stream: ServerHttp2Stream, grown: () => void): void {
   stream.once('finish', () => {
-    young.remove(place);
+    grown();
     if (!stream.readableEnded) dropUnread(stream);
   });
 }

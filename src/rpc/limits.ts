@@ -13,10 +13,20 @@ export const LIMITS = {
   /** All headers of one call together. */
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
-  /** Concurrent calls on one HTTP/2 connection. */
-  maxStreams: 200,
-  /** The memory that one HTTP/2 connection may take. */
-  maxSessionMemoryMib: 16,
+  /** Concurrent calls on one HTTP/2 connection: a gateway may have thousands on each. */
+  maxStreams: 20_000,
+  /** How many calls a connection may cancel each second, once it has cancelled `maxStreams` at once. */
+  maxResetsPerSecond: 1000,
+  /** The memory that node:http2 may take for one connection. */
+  maxSessionMemoryMib: 64,
+  /** The memory that all strangers together may hold while the service waits for them. */
+  maxHeldBytes: 32 * 1024 * 1024,
+  /** The same, for connections on which somebody has shown a credential, or is trusted. */
+  maxKnownHeldBytes: 256 * 1024 * 1024,
+  /** Connections on which nobody has shown a credential; above it, idle ones are closed. */
+  maxStrangers: 1500,
+  /** Connections to each listener. */
+  maxConnections: 10_000,
   /** From a connection to its first call: handshake, preface, headers. */
   headersTimeoutMs: 10_000,
   /** From a call's headers to the end of its (unary) request. */

@@ -1,6 +1,7 @@
 import type { Interceptor } from '@connectrpc/connect';
 import type { CallLog } from '../platform/log.ts';
 import type { CallFactory } from './call.ts';
+import type { CallerMemory } from './caller-memory.ts';
 import type { Limits } from './limits.ts';
 import type { Service } from './services/service.ts';
 
@@ -12,4 +13,6 @@ export type Serving = Readonly<{
   calls: CallFactory;
   log: CallLog;
   limits: Limits;
+  /** What all callers hold. */
+  memory: CallerMemory;
 }>;

@@ -46,6 +46,11 @@ export class RawHttp2 {
     return this.#socket.destroyed;
   }
 
+  /** Whether all that was written has been taken. */
+  get hasSent(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   write(bytes: Buffer): void {
     if (this.#socket.writable) this.#socket.write(bytes);
   }

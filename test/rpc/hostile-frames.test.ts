@@ -48,7 +48,12 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     service = await startService({
       services: [echo.service],
       env,
-      limits: { bodyTimeoutMs: LIMIT_MS / 2, headersTimeoutMs: LIMIT_MS, streamIdleMs: LIMIT_MS },
+      limits: {
+        bodyTimeoutMs: LIMIT_MS / 2,
+        headersTimeoutMs: LIMIT_MS,
+        streamIdleMs: LIMIT_MS,
+        maxStreams: 200,
+      },
     });
     addresses = [service.app.grpcAddress];
     if (fastPath === 'on') addresses.push(service.app.httpAddress);

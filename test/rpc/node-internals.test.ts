@@ -5,6 +5,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import * as grpc from '@grpc/grpc-js';
 import { createLog } from '../../src/platform/log.ts';
 import { CallFactory } from '../../src/rpc/call.ts';
+import { CallerMemory } from '../../src/rpc/caller-memory.ts';
 import { addConnectService } from '../../src/rpc/grpc/adapter.ts';
 import { beginCalls } from '../../src/rpc/grpc/begin-call.ts';
 import {
@@ -165,6 +166,7 @@ describe('calls whose form is not as known', () => {
       calls: new CallFactory([]),
       log,
       limits: LIMITS,
+      memory: new CallerMemory(LIMITS),
     };
     const unknown = new UnknownInternals(log);
     unknown.say();

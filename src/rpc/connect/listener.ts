@@ -9,13 +9,13 @@ import { unknownMethod } from '../failures.ts';
 import { headerText } from '../headers.ts';
 import { logCall } from '../interceptors/logging.ts';
 import type { Serving } from '../serving.ts';
+import { holdOf } from '../stream-holds.ts';
 import { completed, errorAnswer, isRpc } from './errors.ts';
-import {
-  type NodeRequest,
-  type NodeResponse,
-  universalRequest,
-  writeAnswer,
-} from './node-bridge.ts';
+import { universalRequest, writeAnswer } from './node-bridge.ts';
+import type { NodeRequest, NodeResponse } from './node-request.ts';
+
+/** What a call costs by Connect beside what any stream costs. Measured. */
+const CONNECT_BYTES = 10 * 1024;
 
 /** The path of an RPC: `/package.Service/Method`. */
 const RPC_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
@@ -33,6 +33,8 @@ export function connectListener(
     const handler = handlers.get(path);
     if (!handler && !isUnknownCall(req, path)) return false;
     const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);
+    call.hold = holdOf('stream' in req ? req.stream : req);
+    call.hold?.add(CONNECT_BYTES);
     res.setHeader('x-request-id', call.requestId);
     const answered = handler
       ? answer(handler, serving, call, req, res)
@@ -74,11 +76,12 @@ async function answer(
   const { methodKind } = handler.method;
   call.timeLimitMs = limitConnectDeadline(req.headers, methodKind !== 'unary');
   const sentAtOnce = methodKind === 'unary' || methodKind === 'server_streaming';
-  const bodyMs = sentAtOnce
+  const limitMs = sentAtOnce
     ? Math.min(limits.bodyTimeoutMs, call.timeLimitMs ?? Infinity)
     : undefined;
+  const body = { maxMessageBytes: limits.maxMessageBytes, limitMs };
   const gone = new AbortController();
-  const universal = await handler(universalRequest(req, res, call, bodyMs, gone));
+  const universal = await handler(universalRequest(req, res, call, body, gone));
   const path = `${handler.service.typeName}/${handler.method.name}`;
   const complete = (error: ConnectError) => completeError(log, call, path, error);
   await writeAnswer(call.intercepted ? universal : await completed(universal, complete), res, {

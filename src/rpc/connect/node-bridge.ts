@@ -1,14 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
-import { Code, ConnectError } from '@connectrpc/connect';
+import type { ServerResponse } from 'node:http';
 import type { UniversalServerRequest, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { Failure } from '../../platform/failure.ts';
 import { type Call, contextOf } from '../call.ts';
 import { headersFrom } from '../headers.ts';
 import { drainedInTime } from '../slow-reader.ts';
-
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
-export type NodeResponse = ServerResponse | Http2ServerResponse;
+import type { NodeRequest, NodeResponse } from './node-request.ts';
+import { type BodyOptions, bodyOf, callerGone } from './request-body.ts';
 
 /**
  * A Node request in the form that Connect's handlers take. It replaces connect-node's own conversion,
@@ -16,14 +13,14 @@ export type NodeResponse = ServerResponse | Http2ServerResponse;
  * to its end.
  *
  * `gone` is aborted when the caller goes away or something else ends the call. The body ends in
- * DEADLINE_EXCEEDED if it takes longer than `bodyMs`, so that a caller who sends headers and then
+ * DEADLINE_EXCEEDED if it takes longer than `limitMs`, so that a caller who sends headers and then
  * nothing does not hold a stream for longer.
  */
 export function universalRequest(
   req: NodeRequest,
   res: NodeResponse,
   call: Call,
-  bodyMs: number | undefined,
+  limits: Pick<BodyOptions, 'maxMessageBytes' | 'limitMs'>,
   gone: AbortController,
 ): UniversalServerRequest {
   res.once('close', () => gone.abort(callerGone()));
@@ -33,42 +30,10 @@ export function universalRequest(
     // Nothing here depends on the host, and what the caller wrote may not be one.
     url: new URL(req.url ?? '/', 'http://localhost').href,
     header: headersFrom(req.headers),
-    body: bodyOf(req, bodyMs),
+    body: bodyOf(req, { ...limits, hold: call.hold }),
     signal: gone.signal,
     contextValues: contextOf(call),
   };
-}
-
-async function* bodyOf(req: NodeRequest, limitMs: number | undefined): AsyncGenerator<Uint8Array> {
-  const { promise: over, reject } = Promise.withResolvers<never>();
-  over.catch(() => {});
-  const timer =
-    limitMs === undefined
-      ? undefined
-      : setTimeout(() => reject(new ConnectError('late', Code.DeadlineExceeded)), limitMs);
-  const chunks: AsyncIterator<Uint8Array> = req.iterator({ destroyOnReturn: false });
-  try {
-    for (;;) {
-      const chunk = received(chunks);
-      const { done, value } = await (timer ? Promise.race([chunk, over]) : chunk);
-      // To node:http2, a request that its caller cancels ends like a complete one.
-      if (done && 'stream' in req && req.stream.aborted) throw callerGone();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    clearTimeout(timer);
-    // Not awaited: it may still wait for the next chunk.
-    chunks.return?.().catch(() => {});
-  }
-}
-
-async function received(chunks: AsyncIterator<Uint8Array>) {
-  try {
-    return await chunks.next();
-  } catch {
-    throw callerGone();
-  }
 }
 
 /**
@@ -132,9 +97,4 @@ function drained(res: NodeResponse): Promise<void> {
     res.on('drain', onDrain).on('close', onClose);
     if ('stream' in res ? res.stream.destroyed : res.destroyed) onClose();
   });
-}
-
-/** As an error of Connect, which takes any other error for a bug. */
-function callerGone(): ConnectError {
-  return new ConnectError('the caller went away', Code.Canceled);
 }

@@ -8,13 +8,18 @@ import { deadlineExceeded } from '../failures.ts';
 import { logCall } from '../interceptors/logging.ts';
 import { Overdue } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
+import { holdOf } from '../stream-holds.ts';
 import { ACCEPT_ENCODING, ENCODINGS } from './answers.ts';
+import { MessageDecoder } from './message-decoder.ts';
 import { carry } from './metadata.ts';
-import { type InnermostCall, isInnermostCall } from './node-internals.ts';
+import { type InnermostCall, isInnermostCall, replaceDecoder } from './node-internals.ts';
 import { refuseOddPrefixes } from './odd-prefixes.ts';
 import { hasOddTimeout, receivedHeader } from './received-headers.ts';
 import { statusOf } from './status.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
+
+/** What a call of a streaming method costs beside what any call costs. Measured. */
+const STREAMING_BYTES = 16 * 1024;
 
 const ODD_TIMEOUT = { code: grpc.status.INVALID_ARGUMENT, details: 'the deadline is odd' };
 
@@ -40,14 +45,24 @@ export function beginCalls(
       return beginPlainly(calls, log, method, rpc);
     }
     const call = begin(calls, method, rpc, rpc.metadata, receivedHeader(rpc.stream));
+    call.hold = holdOf(rpc.stream);
+    if (method.requestStream || method.responseStream) call.hold?.add(STREAMING_BYTES);
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
     refuseOddPrefixes(rpc, unknown);
+    gatherMessages(rpc, call, limits.maxMessageBytes);
     if (hasOddTimeout(rpc.stream)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
     else guardRequest(rpc, incomplete, method.requestStream);
     // The type asks for the wrapper class, which would pass on every event a second time.
     return rpc as grpc.ServerInterceptingCallInterface as grpc.ServerInterceptingCall;
   };
+}
+
+function gatherMessages(rpc: InnermostCall, call: Call, maxBytes: number): void {
+  const decoder = new MessageDecoder(maxBytes, call.hold, () => {
+    rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' });
+  });
+  replaceDecoder(rpc, decoder);
 }
 
 /** Begins a call by the public interface of grpc-js alone. */

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import type { Certificates } from '../../platform/certificates.ts';
 import { type Address, formatAddress } from '../../platform/net.ts';
+import type { CallerMemory } from '../caller-memory.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
 import { errors } from '../interceptors/errors.ts';
 import type { Limits } from '../limits.ts';
@@ -29,6 +30,7 @@ export class GrpcListener {
   readonly #health: HealthService;
   readonly #certificates: Certificates | undefined;
   readonly #limits: Limits;
+  readonly #memory: CallerMemory;
   readonly #fastPath: UnaryFastPath | undefined;
   readonly #unknown: UnknownInternals;
   /** Undefined if they are not known. */
@@ -39,11 +41,12 @@ export class GrpcListener {
     certificates: Certificates | undefined,
     { unaryFastPath }: { unaryFastPath: boolean },
   ) {
-    const { services, limits, log } = serving;
+    const { services, limits, log, memory } = serving;
     // It would write headers that it can't read, credentials among them, to standard error.
     grpc.setLogVerbosity(grpc.logVerbosity.NONE);
     this.#certificates = certificates;
     this.#limits = limits;
+    this.#memory = memory;
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
     this.#server = new grpc.Server({
@@ -117,7 +120,8 @@ export class GrpcListener {
     this.#sockets = sockets;
     for (const http2 of servers) {
       dispatchStreams(http2, this.#fastPath, countStream);
-      guardHttp2(http2, this.#limits);
+      guardHttp2(http2, this.#limits, this.#memory);
+      http2.maxConnections = this.#limits.maxConnections;
       http2.on('connection', (socket: Socket) => {
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));

@@ -20,7 +20,12 @@ import { OpenStreams } from './open-streams.ts';
 export const KNOWN_VERSIONS = { node: '24', grpcJs: '1.14.7' } as const;
 
 export type AnyHttp2Server = Http2Server | Http2SecureServer;
-export type OnStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+export type OnStream = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+) => void;
 
 /** The options that grpc-js will create its HTTP/2 servers with: it lets us set few of them. */
 export function http2ServerOptions(server: grpc.Server): object | undefined {
@@ -40,15 +45,15 @@ function isHttp2Server(value: unknown): value is AnyHttp2Server {
   return value instanceof EventEmitter && value.listenerCount('stream') === 1;
 }
 
-/** Replaces the one listener by which a grpc-js server takes its streams. */
+/** Replaces the one listener by which a server takes its streams. */
 export function replaceStreamListener(
   http2: AnyHttp2Server,
-  replacementOf: (grpcJs: OnStream) => OnStream,
+  replacementOf: (serve: OnStream) => OnStream,
 ): void {
-  const [grpcJs] = http2.listeners('stream') as OnStream[];
-  if (!grpcJs) throw new Error('replaceStreamListener is for servers that http2Servers returned');
-  http2.removeListener('stream', grpcJs);
-  http2.on('stream', replacementOf(grpcJs));
+  const [serve, another] = http2.listeners('stream') as OnStream[];
+  if (!serve || another) throw new Error('the server has not one listener for streams');
+  http2.removeListener('stream', serve);
+  http2.on('stream', replacementOf(serve));
 }
 
 /** Tells grpc-js of a stream that it does not serve: it closes connections that have none. */
@@ -93,6 +98,14 @@ export function checkMessages(rpc: InnermostCall, check: Check): boolean {
   });
 }
 
+type Decoder = { write(piece: Buffer): Buffer[] };
+
+/** Replaces what a call of grpc-js reads its messages with. Returns whether it could. */
+export function replaceDecoder(rpc: InnermostCall, decoder: Decoder): boolean {
+  if (typeof member(member(rpc, 'decoder'), 'write') !== 'function') return false;
+  return Reflect.set(rpc, 'decoder', decoder);
+}
+
 /** Makes a new connection keep its open streams in `OpenStreams`. Returns whether it could. */
 export function keepFewStreams(session: ServerHttp2Session): boolean {
   const state = member(
@@ -108,6 +121,33 @@ export function keepFewStreams(session: ServerHttp2Session): boolean {
     });
   }
   return isKnown;
+}
+
+type Readable = { readStart(): number; readStop(): number; writeQueueSize: number };
+
+/**
+ * Reads nothing more from a connection, until the result is called. That says whether it reads again: not
+ * while its peer takes nothing, for which node:http2 itself stops to read, and begins again.
+ */
+export function pauseReading(session: ServerHttp2Session): (() => boolean) | undefined {
+  if (session.destroyed) return undefined;
+  const handle = member(session.socket, '_handle');
+  if (!isReadable(handle)) return undefined;
+  handle.readStop();
+  return () => {
+    if (session.destroyed) return true;
+    if (handle.writeQueueSize > 0) return false;
+    handle.readStart();
+    return true;
+  };
+}
+
+function isReadable(handle: unknown): handle is Readable {
+  return (
+    typeof member(handle, 'readStart') === 'function' &&
+    typeof member(handle, 'readStop') === 'function' &&
+    typeof member(handle, 'writeQueueSize') === 'number'
+  );
 }
 
 /** Whether `keepFewStreams` works here: it is tried on a session that has no network. */

@@ -6,7 +6,7 @@ import type { Limits } from '../limits.ts';
 export function serverOptions(limits: Limits): grpc.ServerOptions {
   return {
     'grpc.max_receive_message_length': limits.maxMessageBytes,
-    'grpc.max_concurrent_streams': limits.maxStreams,
+    'grpc.max_concurrent_streams': 2 * limits.maxStreams,
     'grpc-node.max_session_memory': limits.maxSessionMemoryMib,
     'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
     'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,

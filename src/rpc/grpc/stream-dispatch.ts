@@ -1,7 +1,11 @@
-import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
+import { holdOf } from '../stream-holds.ts';
 import { type AnyHttp2Server, type OnStream, replaceStreamListener } from './node-internals.ts';
 import { prepareHeaders } from './received-headers.ts';
 import type { UnaryFastPath } from './unary-fast-path.ts';
+
+/** What a call costs by grpc-js beside what any stream costs. Measured. */
+const GRPC_JS_BYTES = 6 * 1024;
 
 /** Hands each new stream to the fast path, if there is one and it takes the stream, or to grpc-js. */
 export function dispatchStreams(
@@ -10,19 +14,21 @@ export function dispatchStreams(
   countStream: ((stream: ServerHttp2Stream) => void) | undefined,
 ): void {
   replaceStreamListener(http2, (grpcJs) => {
-    const serveByGrpcJs: OnStream = (stream, headers) => {
+    const serveByGrpcJs: OnStream = (stream, headers, flags, rawHeaders) => {
       if (headers[':method'] !== 'POST') return refuseMethod(stream);
+      holdOf(stream)?.add(GRPC_JS_BYTES);
+      if (stream.closed) return;
       prepareHeaders(stream, headers);
-      grpcJs(stream, headers);
+      grpcJs(stream, headers, flags, rawHeaders);
     };
     if (!fastPath || !countStream) return serveByGrpcJs;
     // Behind `session.socket` is a proxy, too slow to be asked by every call.
     const peers = new WeakMap<Http2Session, string | undefined>();
     http2.on('session', (session) => peers.set(session, session.socket.remoteAddress));
-    return (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    return (stream, headers, flags, rawHeaders) => {
       const peer = stream.session && peers.get(stream.session);
       if (fastPath.take(stream, headers, peer)) countStream(stream);
-      else serveByGrpcJs(stream, headers);
+      else serveByGrpcJs(stream, headers, flags, rawHeaders);
     };
   });
 }

@@ -2,11 +2,13 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { type Call, contextOf } from '../call.ts';
 import { grpcTimeout, timeLimit } from '../deadlines.ts';
 import { requestTooLarge, unreadableRequest } from '../failures.ts';
+import { GatheredBytes } from '../gathered-bytes.ts';
 import { fieldsOf, headersFrom, headerText } from '../headers.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
 import { parseRequest } from '../messages/parse-request.ts';
 import type { Overdue, Place } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
+import { holdOf } from '../stream-holds.ts';
 import { ANSWER, answerStatus } from './answers.ts';
 import type { composeUnary, UnarySpec } from './compose-unary.ts';
 import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
@@ -32,8 +34,7 @@ export class UnaryStream implements Carrier {
   readonly #method: UnaryMethod;
   readonly #place: Place<UnaryStream>;
   readonly #call: Call;
-  readonly #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #request: GatheredBytes;
   #unary: UnaryCall | undefined;
 
   constructor(
@@ -49,6 +50,8 @@ export class UnaryStream implements Carrier {
     const namedMs = named === undefined ? undefined : grpcTimeout(String(named));
     this.deadline = namedMs === undefined ? Infinity : Date.now() + namedMs;
     this.#call = method.serving.calls.begin((name) => headerText(headers[name]), peer);
+    this.#call.hold = holdOf(stream);
+    this.#request = new GatheredBytes(this.#call.hold);
     this.#call.timeLimitMs = timeLimit(false, namedMs);
     this.#place = method.incomplete.add(this);
     stream.on('error', ignore); // It closes the stream, too, which is handled.
@@ -68,13 +71,12 @@ export class UnaryStream implements Carrier {
   #take(chunk: Buffer): void {
     // The rest of a request that has been refused.
     if (this.#stream.headersSent) return;
-    const declared = this.#bytes === 0 ? declaredBytes(chunk) : 0;
-    // Joined once, at the end: joining at each of many small frames would be quadratic work.
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
     const { maxMessageBytes } = this.#method.serving.limits;
-    const isLarger = Math.max(declared, this.#bytes - PREFIX_BYTES) > maxMessageBytes;
-    if (isLarger) this.fail(requestTooLarge());
+    const request = this.#request;
+    const declared = declaredBytes(request.length === 0 ? chunk : request.bytes);
+    const length = request.length + chunk.length - PREFIX_BYTES;
+    if (Math.max(declared, length) > maxMessageBytes) this.fail(requestTooLarge());
+    else request.add(chunk, PREFIX_BYTES + declared);
   }
 
   /** The request has ended. One that its caller cancels ends like this, too. */
@@ -82,8 +84,7 @@ export class UnaryStream implements Carrier {
     const { incomplete, serving } = this.#method;
     incomplete.remove(this.#place);
     if (this.#stream.aborted || this.#stream.headersSent) return;
-    const [first = Buffer.alloc(0), ...more] = this.#chunks;
-    const request = more.length === 0 ? first : Buffer.concat(this.#chunks);
+    const request = this.#request.bytes;
     const message = onlyMessage(request);
     if (message) void this.#serve(message);
     else if (declaredBytes(request) > serving.limits.maxMessageBytes) this.fail(requestTooLarge());

@@ -41,7 +41,9 @@ export function access({
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
     const enter = () => {
-      admit(rule, call, trusted, clock);
+      if (admit(rule, call, trusted, clock) || call.principal) call.hold?.know();
+      // A stream is open for as long as its caller likes.
+      else if (!req.stream) call.hold?.suspend();
       if (!rule.maxSignInAge || !call.principal) return next(req);
       return requireSecondFactor(database, req.signal, call.principal).then(() => next(req));
     };
@@ -55,23 +57,24 @@ export function accessRule(method: DescMethod): AccessRule | undefined {
   return hasOption(method, accessOption) ? getOption(method, accessOption) : undefined;
 }
 
-function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): void {
+/** Returns whether the caller is known by its address. */
+function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): boolean {
   switch (rule.caller.case) {
     case 'public':
       if (!rule.caller.value) throw closed();
       // The method acts for whoever is signed in, and an API key is not.
       if (isApiKey(call.principal) && !rule.apiKeyAllowed) call.principal = undefined;
-      return;
+      return false;
     case 'signedIn':
       if (!rule.caller.value) throw closed();
       requireRecentSignIn(rule, requireAccepted(rule, call), clock);
-      return;
+      return false;
     case 'permission': {
-      if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return;
+      if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return true;
       const principal = requireAccepted(rule, call);
       requirePermission(principal, rule.caller.value, rule.orPermission);
       requireRecentSignIn(rule, principal, clock);
-      return;
+      return false;
     }
     default:
       throw closed();

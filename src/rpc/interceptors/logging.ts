@@ -13,8 +13,10 @@ export function logging(log: CallLog): Interceptor {
       const res = await next(req);
       if (res.stream) return { ...res, message: logged(log, call, path, res.message) };
       logCall(log, call, path, undefined);
+      call.hold?.answered();
       return res;
     } catch (error) {
+      call.hold?.answered();
       logCall(log, call, path, error);
       throw error;
     }

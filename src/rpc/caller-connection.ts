@@ -1,0 +1,158 @@
+import type { Overdue, Place } from './overdue.ts';
+
+/** A connection is closed if it has more streams refused than this, in this time. */
+const MAX_REFUSALS = 100;
+const REFUSALS_MS = 10_000;
+/** What a connection opens in one turn of the event loop before nothing more is read from it. */
+const STREAMS_PER_TURN = 250;
+
+/** What can be done to a connection. */
+export type Reins = {
+  close: () => void;
+  /** Reads nothing more from it, until the result is called, which says whether it reads again. */
+  pause: () => (() => boolean) | undefined;
+};
+
+/** Where connections and their streams are counted. */
+export type Counter = {
+  readonly unread: Overdue<Hold>;
+  /** Counts bytes of a connection, or takes them back. */
+  count(connection: Connection, bytes: number): void;
+  /** A caller on a connection is known. */
+  know(connection: Connection): void;
+  /** Makes room, if too much is counted. */
+  makeRoom(): void;
+};
+
+/** One connection, with the streams on it that count. */
+export class Connection {
+  readonly peer: string;
+  readonly #reins: Reins;
+  isKnown = false;
+  bytes = 0;
+  /** Open streams, whether they count or not. */
+  streams = 0;
+  newest: Hold | undefined;
+  /** What was opened in this turn of the event loop. Node gives none of it back before the turn is over. */
+  turnBytes = 0;
+  #turnStreams = 0;
+  #resume: (() => boolean) | undefined;
+  #refusals = 0;
+  #refusedSince = 0;
+
+  constructor(peer: string, reins: Reins) {
+    this.peer = peer;
+    this.#reins = reins;
+  }
+
+  close(): void {
+    this.#reins.close();
+  }
+
+  /** A stream is opened on it. */
+  opened(bytes: number): void {
+    this.turnBytes += bytes;
+    this.#turnStreams += 1;
+    if (this.#turnStreams >= STREAMS_PER_TURN) this.#resume ??= this.#reins.pause();
+  }
+
+  /** The turn is over. Returns whether nothing of it is left to do. */
+  endTurn(): boolean {
+    this.turnBytes = 0;
+    this.#turnStreams = 0;
+    if (this.#resume && !this.#resume()) return false;
+    this.#resume = undefined;
+    return true;
+  }
+
+  /** A stream on it was refused, because of what its caller does. */
+  refused(): void {
+    const now = performance.now();
+    if (now - this.#refusedSince > REFUSALS_MS) {
+      this.#refusedSince = now;
+      this.#refusals = 0;
+    }
+    this.#refusals += 1;
+    if (this.#refusals > MAX_REFUSALS) this.close();
+  }
+
+  /** Refuses its newest stream, if it has one that counts. */
+  shed(): boolean {
+    const { newest } = this;
+    if (!newest) return false;
+    newest.release();
+    newest.refuse();
+    this.refused();
+    return true;
+  }
+}
+
+/** What one stream holds. It counts unless it is suspended or released. */
+export class Hold {
+  readonly refuse: () => void;
+  readonly #counter: Counter;
+  readonly #connection: Connection;
+  #bytes: number;
+  #state: 'counts' | 'suspended' | 'released' = 'suspended';
+  #unread: Place<Hold> | undefined;
+  #older: Hold | undefined;
+  #newer: Hold | undefined;
+
+  constructor(counter: Counter, connection: Connection, bytes: number, refuse: () => void) {
+    this.#counter = counter;
+    this.#connection = connection;
+    this.#bytes = bytes;
+    this.refuse = refuse;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#state !== 'counts') return;
+    this.#counter.count(this.#connection, bytes);
+    if (bytes > 0) this.#counter.makeRoom();
+  }
+
+  /** The service knows the caller: whatever they hold does not count until they have their answer. */
+  know(): void {
+    this.#counter.know(this.#connection);
+    this.suspend();
+  }
+
+  /** The service is at work for the stream: what it holds is not held by waiting. */
+  suspend(): void {
+    if (this.#state !== 'counts') return;
+    this.#state = 'suspended';
+    this.#unlink();
+    this.#counter.count(this.#connection, -this.#bytes);
+  }
+
+  /** The answer is written: it counts if its caller does not take it at once. */
+  answered(): void {
+    if (this.#state === 'suspended') this.#unread ??= this.#counter.unread.add(this);
+  }
+
+  /** The service waits for the caller: for its request, or until it has taken its answer. */
+  resume(): void {
+    if (this.#state !== 'suspended') return;
+    this.#state = 'counts';
+    this.#older = this.#connection.newest;
+    if (this.#older) this.#older.#newer = this;
+    this.#connection.newest = this;
+    this.#counter.count(this.#connection, this.#bytes);
+  }
+
+  /** The stream is over. */
+  release(): void {
+    if (this.#unread) this.#counter.unread.remove(this.#unread);
+    this.suspend();
+    this.#state = 'released';
+  }
+
+  #unlink(): void {
+    if (this.#connection.newest === this) this.#connection.newest = this.#older;
+    if (this.#older) this.#older.#newer = this.#newer;
+    if (this.#newer) this.#newer.#older = this.#older;
+    this.#older = undefined;
+    this.#newer = undefined;
+  }
+}

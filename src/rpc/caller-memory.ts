@@ -1,0 +1,173 @@
+import { Connection, type Counter, Hold, type Reins } from './caller-connection.ts';
+import type { Limits } from './limits.ts';
+import { Overdue } from './overdue.ts';
+
+/** What an open stream costs with headers of usual size. Measured. */
+const STREAM_BYTES = 8 * 1024;
+const USUAL_HEADER_BYTES = 1024;
+/** Headers are there as lists, objects and strings, several times. */
+const HEADER_COPIES = 16;
+/** How long an answer may be on its way before it counts as not read. */
+const READ_MS = 250;
+/** How soon a connection is looked at again that can't be read yet, because its caller does not read. */
+const RETRY_MS = 10;
+
+type Budget = { readonly limitBytes: number; bytes: number };
+
+/**
+ * The memory that callers hold while the service waits for them: requests that are not complete, and
+ * answers that are not read, of both listeners. Connections on which somebody has shown a credential, or
+ * is trusted, have a limit of their own. Above a limit, the newest stream of the connection that holds
+ * most is refused, at the address that holds most. A connection that has many refused is closed (W15).
+ *
+ * Node reads up to 2 MB from a connection in one turn of the event loop, and gives nothing of it back
+ * before the turn is over: not of a stream either that was reset with the next bytes. So a connection
+ * that opens many is paused until the next turn.
+ */
+export class CallerMemory implements Counter {
+  readonly #strangers: Budget;
+  readonly #known: Budget;
+  readonly #maxStrangers: number;
+  readonly #unknown = new Set<Connection>();
+  /** Answers that are on their way. */
+  readonly unread = new Overdue<Hold>(READ_MS, (hold) => {
+    // After a turn that took long, they may be about to leave: trailers go one turn after their message.
+    setImmediate(() => setImmediate(() => this.#notRead(hold)));
+  });
+  readonly #peers = new Map<string, Set<Connection>>();
+  #turnBytes = 0;
+  #busy: Connection[] = [];
+  #turn: NodeJS.Immediate | undefined;
+
+  constructor({ maxHeldBytes, maxKnownHeldBytes, maxStrangers }: Limits) {
+    this.#maxStrangers = maxStrangers;
+    this.#strangers = { limitBytes: maxHeldBytes, bytes: 0 };
+    this.#known = { limitBytes: maxKnownHeldBytes, bytes: 0 };
+  }
+
+  /** Begins to count for a connection, until `disconnect`. */
+  connect(peer: string, reins: Reins): Connection {
+    const connection = new Connection(peer, reins);
+    const ofPeer = this.#peers.get(peer) ?? new Set();
+    this.#peers.set(peer, ofPeer.add(connection));
+    this.#unknown.add(connection);
+    // Not at once: Node has not made the connection to its end.
+    if (this.#unknown.size > this.#maxStrangers) this.#watchTurn();
+    return connection;
+  }
+
+  disconnect(connection: Connection): void {
+    const ofPeer = this.#peers.get(connection.peer);
+    ofPeer?.delete(connection);
+    this.#unknown.delete(connection);
+    if (ofPeer?.size === 0) this.#peers.delete(connection.peer);
+    while (connection.newest) connection.newest.release();
+  }
+
+  /** Counts a new stream. `refuse` ends it, now or later, if it has to go. */
+  open(connection: Connection, headerBytes: number, refuse: () => void): Hold {
+    const unusual = Math.max(headerBytes - USUAL_HEADER_BYTES, 0);
+    const bytes = STREAM_BYTES + HEADER_COPIES * unusual;
+    const hold = new Hold(this, connection, bytes, refuse);
+    hold.resume();
+    if (connection.turnBytes === 0) this.#busy.push(connection);
+    connection.opened(bytes);
+    this.#turnBytes += bytes;
+    this.#watchTurn();
+    const { limitBytes } = this.#budgetOf(connection);
+    if (this.#turnBytes > limitBytes && this.#busy.every((each) => !isBusier(each, connection))) {
+      connection.shed();
+    }
+    this.makeRoom();
+    return hold;
+  }
+
+  count(connection: Connection, bytes: number): void {
+    connection.bytes += bytes;
+    this.#budgetOf(connection).bytes += bytes;
+  }
+
+  know(connection: Connection): void {
+    if (connection.isKnown) return;
+    this.#unknown.delete(connection);
+    this.#strangers.bytes -= connection.bytes;
+    this.#known.bytes += connection.bytes;
+    connection.isKnown = true;
+  }
+
+  makeRoom(): void {
+    this.#makeRoomIn(this.#strangers);
+    this.#makeRoomIn(this.#known);
+  }
+
+  #budgetOf({ isKnown }: Connection): Budget {
+    return isKnown ? this.#known : this.#strangers;
+  }
+
+  #makeRoomIn(budget: Budget): void {
+    const isOver = () => budget.bytes > budget.limitBytes;
+    while (isOver()) {
+      const greediest = this.#greediest(budget === this.#known);
+      // Looking for it takes time: it is not done for each stream.
+      const enough = (greediest?.bytes ?? 0) / 2;
+      if (!greediest?.shed()) return;
+      while (isOver() && greediest.bytes > enough && greediest.shed());
+    }
+  }
+
+  #notRead(hold: Hold): void {
+    hold.resume();
+    this.makeRoom();
+  }
+
+  #watchTurn(): void {
+    this.#turn ??= setImmediate(() => {
+      this.#turn = undefined;
+      this.#turnBytes = 0;
+      const stuck = this.#busy.filter((connection) => !connection.endTurn());
+      this.#busy = [];
+      if (stuck.length > 0) retry(stuck);
+      this.makeRoom();
+      this.#closeIdle();
+    });
+  }
+
+  /** Closes the strangers who have been there for longest, if they have no calls. */
+  #closeIdle(): void {
+    for (const connection of this.#unknown) {
+      if (this.#unknown.size <= this.#maxStrangers) return;
+      if (connection.streams > 0) continue;
+      this.#unknown.delete(connection);
+      connection.close();
+    }
+  }
+
+  /** The oldest of the connections that hold most, at the address that holds most. */
+  #greediest(isKnown: boolean): Connection | undefined {
+    const held = (connection: Connection) =>
+      connection.isKnown === isKnown ? connection.bytes : 0;
+    let most: Iterable<Connection> = [];
+    let mostBytes = 0;
+    for (const connections of this.#peers.values()) {
+      let bytes = 0;
+      for (const connection of connections) bytes += held(connection);
+      if (bytes > mostBytes) [most, mostBytes] = [connections, bytes];
+    }
+    let greediest: Connection | undefined;
+    for (const connection of most) {
+      if (held(connection) > (greediest?.bytes ?? 0)) greediest = connection;
+    }
+    return greediest;
+  }
+}
+
+function isBusier(one: Connection, other: Connection): boolean {
+  return one.turnBytes > other.turnBytes;
+}
+
+function retry(stuck: readonly Connection[]): void {
+  setTimeout(() => {
+    const still = stuck.filter((connection) => !connection.endTurn());
+    if (still.length > 0) retry(still);
+  }, RETRY_MS).unref();
+}

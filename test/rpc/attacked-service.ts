@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach } from 'node:test';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { type Child, type Environment, spawnService } from '../child.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { clients } from '../harness/clients.ts';
+import { createDatabase } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { frame, PREFACE, RawHttp2, rawSocket, SETTINGS } from './frames.ts';
+
+export const METHOD = '/countersign.v1.SessionService/IntrospectToken';
+const GROWTH_BYTES = 100 * 1024 * 1024;
+
+/** A service of its own for each test, as a process, so that only its callers make it grow. */
+export class AttackedService {
+  #service: Child | undefined;
+  #restingBytes = 0;
+  readonly #open: RawHttp2[] = [];
+  #good: { stop: () => Promise<number> } | undefined;
+
+  constructor(env: Environment) {
+    beforeEach(async () => {
+      this.#service = await spawnService({
+        DATABASE_URL: await createDatabase(),
+        COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
+        COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1',
+        COUNTERSIGN_LOG_LEVEL: 'error',
+        ...env,
+      });
+      atEnd(() => this.#service?.end('SIGKILL'));
+      for (let round = 0; round < 20; round += 1) await this.#serves();
+      this.#restingBytes = this.#residentBytes();
+      this.#good = this.#keepServing();
+    });
+    afterEach(async () => {
+      await this.#good?.stop().catch(() => {});
+      for (const raw of this.#open.splice(0)) raw.destroy();
+      await this.#service?.end('SIGKILL');
+    });
+  }
+
+  /** The addresses, with a content type for each way that a call can go. */
+  get ways(): [address: string, contentType: string][] {
+    const { grpcAddress, httpAddress } = this.#service as Child;
+    return [
+      [grpcAddress, 'application/grpc'],
+      [grpcAddress, 'application/grpc+json'],
+      [httpAddress, 'application/json'],
+    ];
+  }
+
+  /** A connection, which stays open until the test is over. */
+  async connect(address: string): Promise<RawHttp2> {
+    const raw = await RawHttp2.to(address);
+    this.#open.push(raw);
+    return raw;
+  }
+
+  /** A connection that does not say that it has read the settings. */
+  async connectDeaf(address: string): Promise<RawHttp2> {
+    const raw = new RawHttp2(await rawSocket(address));
+    this.#open.push(raw);
+    raw.write(PREFACE);
+    raw.write(frame(SETTINGS, 0, 0));
+    return raw;
+  }
+
+  /** While the connections are still open, good clients are served, and memory is bounded. */
+  async staysSmall(): Promise<void> {
+    await eventually(() => this.#open.every(({ closed, hasSent }) => closed || hasSent));
+    await this.#serves();
+    await this.#good?.stop();
+    const grown = this.#residentBytes() - this.#restingBytes;
+    assert.ok(grown < GROWTH_BYTES, `grew by ${Math.round(grown / 1e6)} MB`);
+  }
+
+  async #serves(): Promise<void> {
+    const { client } = clients(this.#service as Child);
+    for (const protocol of ['grpc', 'connect'] as const) {
+      const answer = await client(SessionService, protocol).introspectToken({ token: 'x' });
+      assert.equal(answer.active, false);
+    }
+  }
+
+  /** Calls all the time, until `stop`, which fails if one of the calls did. */
+  #keepServing() {
+    let isOver = false;
+    const calls = (async () => {
+      let served = 0;
+      for (; !isOver; served += 1) await this.#serves();
+      return served;
+    })();
+    calls.catch(() => {});
+    return {
+      stop: () => {
+        isOver = true;
+        return calls;
+      },
+    };
+  }
+
+  /** What Linux says that the process holds; elsewhere nothing is known. */
+  #residentBytes(): number {
+    const path = `/proc/${this.#service?.process.pid}/status`;
+    if (!existsSync(path)) return 0;
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(path, 'utf8'))?.[1]) * 1024;
+  }
+}
