@@ -2,6 +2,7 @@ import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts
 import { passwordsIn } from '../passwords/password-credential.repository.ts';
 import type { PasswordHasher } from '../passwords/password-hasher.ts';
 import type { PasswordPolicy } from '../passwords/password-policy.ts';
+import { signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
@@ -71,6 +72,8 @@ async function createOrNotify(
   account.displayName = displayName;
   account.updatedAt = tx.now;
   await passwordsIn(tx.em).set(account.id, passwordHash, tx.now);
+  // Whoever signed up before may have seen to it that the address is locked.
+  await signInLocksIn(tx.em).forget(account.id, 'password');
   tx.audit({ type: 'account.created', actor: account.id, subject: account.id });
   await oneTimeTokensIn(tx.em).voidSignInTokens(account.id, tx.now);
   await mailConfirmation(tx, keyring, account);

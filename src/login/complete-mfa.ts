@@ -49,8 +49,8 @@ export async function completeMfa(
     if (!proved) throw refuseSignIn(tx, auditQueue, secondFactorRefused(factor), accountId);
     const { details } = await consumeOneTimeToken(tx, keyring, challengeToken, purpose);
     const deviceLabel = details.deviceLabel ?? '';
-    const device = { deviceLabel, userAgent: caller.userAgent };
-    const isNewDevice = (await lockForSignIn(tx.em, accountId, device))?.isNewDevice === true;
+    const state = await lockForSignIn(tx.em, accountId, { ...caller, deviceLabel });
+    const isNewDevice = state?.isNewDevice === true;
     const signIn = { account, amr: proofsTogether(['pwd'], proved), deviceLabel, isNewDevice };
     return completeSignIn(tx, needs, signIn);
   });

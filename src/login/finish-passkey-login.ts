@@ -39,8 +39,8 @@ export async function finishPasskeyLogin(
     const { account, amr } = verified;
     const failure = notAdmitted(account, requireVerifiedEmail);
     if (failure) throw refuseSignIn(tx, auditQueue, failure, account.id);
-    const device = { deviceLabel, userAgent: caller.userAgent };
-    const isNewDevice = (await lockForSignIn(tx.em, account.id, device))?.isNewDevice === true;
+    const state = await lockForSignIn(tx.em, account.id, { ...caller, deviceLabel });
+    const isNewDevice = state?.isNewDevice === true;
     return completeSignIn(tx, needs, { account, amr, deviceLabel, isNewDevice });
   });
 }

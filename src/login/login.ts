@@ -104,8 +104,7 @@ async function admit(
   deviceLabel: string,
 ): Promise<LoginOutcome | 'outdated'> {
   const { keyring, auditQueue, requireVerifiedEmail } = needs;
-  const device = { deviceLabel, userAgent: tx.caller.userAgent };
-  const state = await lockForSignIn(tx.em, accountId, device);
+  const state = await lockForSignIn(tx.em, accountId, { ...tx.caller, deviceLabel });
   const isOutdated = state?.passwordHash !== passwordHash;
   if (isOutdated && needsRehash) return 'outdated';
   if (!state || isOutdated || isLocked(state, tx.now)) {

@@ -194,4 +194,16 @@ describe('SignUp, where signing in needs no verified address', () => {
     const thief = await refusal(signIn(service, email, OTHER_PASSWORD));
     assert.equal(thief.reason, 'INVALID_CREDENTIALS');
   });
+
+  it('C05 is not locked by guesses at a sign-up before it', async () => {
+    const email = newEmail();
+    const signUp = (password: string) =>
+      service.auth.signUp({ email, password, displayName: 'Pat' });
+    await signUp(OTHER_PASSWORD);
+    for (let i = 0; i < 5; i += 1) await refusal(signIn(service, email, `wrong ${i}`));
+    const locked = await refusal(signIn(service, email, OTHER_PASSWORD));
+    assert.equal(locked.reason, 'INVALID_CREDENTIALS');
+    await signUp(PASSWORD);
+    await signIn(service, email);
+  });
 });

@@ -3,6 +3,8 @@ import { before, describe, it } from 'node:test';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { sql } from '../harness/database.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import { createAccount, PASSWORD, signIn } from '../harness/people.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -11,18 +13,25 @@ describe('A sign-in from a new device', () => {
   let service: Service;
 
   before(async () => {
-    service = await startService();
+    service = await startService({ env: { COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1' } });
   });
 
-  const signInFrom = async (email: string, deviceLabel: string, userAgent: string) => {
+  const signInFrom = async (
+    email: string,
+    deviceLabel: string,
+    userAgent: string,
+    address = '127.0.0.1',
+  ) => {
     const baseUrl = `http://${service.app.grpcAddress}`;
     const named: Interceptor = (next) => (req) => {
       req.header.set('user-agent', userAgent);
+      req.header.set('x-forwarded-for', address);
       return next(req);
     };
     const interceptors = [named];
     const auth = createClient(AuthService, createGrpcTransport({ baseUrl, interceptors }));
-    await auth.login({ email, password: PASSWORD, deviceLabel });
+    const { outcome } = await auth.login({ email, password: PASSWORD, deviceLabel });
+    return outcome.case === 'tokens' ? outcome.value : undefined;
   };
 
   const notices = (email: string) =>
@@ -39,6 +48,42 @@ describe('A sign-in from a new device', () => {
     await signInFrom(email, 'laptop', 'cli/2');
     await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
     assert.equal(notices(email).length, 2);
+  });
+
+  it('E06 is told of where it is, not only of what it says that it is', async () => {
+    const email = await createAccount(service);
+    for (const address of ['192.0.2.7', '192.0.2.250', '2001:db8:1:2::7', '2001:db8:1:2:3::9']) {
+      await signInFrom(email, 'laptop', 'cli/1', address);
+    }
+    const mail = await service.mail.next(email, /new device/);
+    assert.match(mail.text, /address 2001:db8:1:2::7/);
+    await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
+    const next = await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
+    assert.match(next.text, /address 198\.51\.100\.7/);
+    assert.equal(notices(email).length, 2);
+  });
+
+  it("E06 is told of again when its session was ended as somebody else's", async () => {
+    const email = await createAccount(service);
+    const owner = await signInFrom(email, 'laptop', 'cli/1');
+    const thief = await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
+    const mail = await service.mail.next(email, /new device/);
+    const sessions = service.client(SessionService, 'grpc', owner?.accessToken);
+    await sessions.revokeSession({ sessionId: thief?.sessionId ?? '' });
+    await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
+    await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
+  });
+
+  it('E06 is told of when all sessions before it are long gone', async () => {
+    const email = await createAccount(service);
+    await signInFrom(email, 'laptop', 'cli/1');
+    await sql(
+      service.databaseUrl,
+      `delete from sessions using accounts a where a.id = account_id and a.email = $1`,
+      [email],
+    );
+    await signInFrom(email, 'laptop', 'cli/1');
+    await service.mail.next(email, /new device/);
   });
 
   it('E06 is answered by a link that signs everybody out', async () => {
