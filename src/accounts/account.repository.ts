@@ -84,6 +84,17 @@ export class AccountRepository extends Repository<Account> {
     return account;
   }
 
+  /** Those of these ids that led to a person once, and lead to no one any more. */
+  async goneAmong(ids: readonly string[]): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(
+      `select id from unnest($1::uuid[]) as given (id)
+       where not exists (select from accounts a where a.id = given.id and a.state <> 'deleted')
+         and not exists (select from service_accounts s where s.id = given.id)`,
+      [ids],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /**
    * Inserts an account that has to verify its address, unless a live one has the address. Waits for
    * anyone who is inserting one with the same address.

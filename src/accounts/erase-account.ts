@@ -50,7 +50,7 @@ export async function eraseAccount(
   for (const entity of OWNED) await tx.em.nativeDelete(entity, { account: id });
   const noDevice = { deviceLabel: '', userAgent: '', ipAddress: '' };
   await sessionsIn(tx.em).nativeUpdate({ account: id }, noDevice);
-  const noUse = { displayName: '', lastUsedAddress: null };
+  const noUse = { displayName: '', allowedCidrs: [], lastUsedAddress: null };
   await apiKeysIn(tx.em).nativeUpdate({ account: id }, noUse);
   await erasePersonalData(tx.em, id, tx.now);
 }

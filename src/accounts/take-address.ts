@@ -1,4 +1,5 @@
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import { erasePersonalData } from '../audit/erase-personal-data.ts';
 import { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
@@ -14,12 +15,13 @@ import { canonicalEmail, parkedEmail } from './email.ts';
  * Throws `EMAIL_TAKEN` if any other account has it.
  */
 export async function takeAddress(
-  { em, now }: Transaction,
+  tx: Transaction,
   account: Account,
   email: string,
-  verifiedAt: Date | null = now,
+  verifiedAt: Date | null = tx.now,
 ): Promise<void> {
-  await freeAddress(em, email, account.id);
+  const { em, now } = tx;
+  await freeAddress(tx, email, account.id);
   account.email = email;
   account.canonicalEmail = canonicalEmail(email);
   if (verifiedAt === null) account.unverify();
@@ -46,11 +48,12 @@ export async function parkAddress(
 }
 
 /**
- * Deletes an unclaimed sign-up that has this address, unless somebody gave it a role. Throws
+ * Deletes an unclaimed sign-up that has this address, and what the audit trail says of its person, unless
+ * somebody gave it a role. Throws
  * `EMAIL_TAKEN` if any other account than `accountId` has it.
  */
 export async function freeAddress(
-  em: EntityManager,
+  { em, now }: Pick<Transaction, 'em' | 'now'>,
   email: string,
   accountId?: string,
 ): Promise<void> {
@@ -59,6 +62,7 @@ export async function freeAddress(
   if (!holder || holder.id === accountId) return;
   if (!holder.isDisposable) throw emailTaken();
   await accounts.nativeDelete({ id: holder.id });
+  await erasePersonalData(em, holder.id, now);
 }
 
 /** Writes an account with a new address. Throws `EMAIL_TAKEN`. */

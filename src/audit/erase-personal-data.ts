@@ -8,19 +8,17 @@ type Progress = { actorAfter: string; subjectAfter: string };
 /**
  * Erases what the trail holds about a person beyond their account's id (C13), in the transaction that
  * deletes the account: addresses, and the personal parts of changes. Salted hashes stay in their place,
- * which keeps the chain intact. If the account has thousands of events, the rest is erased in the
- * background.
+ * which keeps the chain intact. The background looks again after the commit, for events that were written
+ * meanwhile, and for the rest if the account has thousands.
  */
 export async function erasePersonalData(
   em: EntityManager,
   accountId: string,
   now: Date,
 ): Promise<void> {
-  const { isDone, actorAfter, subjectAfter } = await eraseSome(em, accountId, {
-    actorAfter: FIRST,
-    subjectAfter: FIRST,
-  });
-  if (isDone) return;
+  const none = { actorAfter: FIRST, subjectAfter: FIRST };
+  const { isDone, ...progress } = await eraseSome(em, accountId, none);
+  const { actorAfter, subjectAfter } = isDone ? none : progress;
   await query(
     em,
     `insert into audit_erasures (account_id, requested_at, actor_after, subject_after)

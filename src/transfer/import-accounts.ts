@@ -1,5 +1,6 @@
 import { USER_ROLE } from '../access/permissions.ts';
 import { canonicalEmail } from '../accounts/email.ts';
+import { erasePersonalData } from '../audit/erase-personal-data.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
 import type { ImportRow } from './import-row.ts';
 
@@ -64,10 +65,22 @@ export function findAccounts(
   );
 }
 
-/** Deletes those of these accounts that still are sign-ups whose address nobody has proved. */
-export async function removeDisposable(em: EntityManager, ids: readonly string[]): Promise<void> {
+/**
+ * Deletes those of these accounts that still are sign-ups whose address nobody has proved, and what the
+ * audit trail says of them.
+ */
+export async function removeDisposable(
+  em: EntityManager,
+  now: Date,
+  ids: readonly string[],
+): Promise<void> {
   if (ids.length === 0) return;
-  await query(em, `delete from accounts where id = any($1::uuid[]) and ${DISPOSABLE}`, [ids]);
+  const removed = await query<{ id: string }>(
+    em,
+    `delete from accounts where id = any($1::uuid[]) and ${DISPOSABLE} returning id`,
+    [ids],
+  );
+  for (const { id } of removed) await erasePersonalData(em, id, now);
 }
 
 /**

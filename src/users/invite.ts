@@ -21,7 +21,7 @@ export async function invite(
   { email, displayName, roles }: Invitation,
 ): Promise<string> {
   const { em, now } = tx;
-  await freeAddress(em, email);
+  await freeAddress(tx, email);
   const values = {
     id: uuidv7(),
     email,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
+import { newKey } from '../api-keys/keys.ts';
 import { enrolled } from '../authenticator-app.ts';
 import { sql } from '../harness/database.ts';
 import { accountOf, PASSWORD, signedIn, signIn, signUp } from '../harness/people.ts';
@@ -48,6 +49,22 @@ describe('DeleteMe', () => {
       assert.deepEqual(await sql(service.databaseUrl, query, [user?.userId]), [], table);
     }
     await service.mail.next(email, /deleted/);
+  });
+
+  it('C13 leaves of an API key neither its name nor the networks of its owner', async () => {
+    const who = await signedIn(service);
+    const { id } = await newKey(service, who, {
+      displayName: 'The key of Pat',
+      allowedCidrs: ['192.0.2.77'],
+    });
+    await accountOf(service, who).deleteMe({});
+    const [row] = await sql<{ held: string; revoked: boolean }>(
+      service.databaseUrl,
+      'select to_jsonb(k)::text as held, revoked_at is not null as revoked from api_keys k where id = $1',
+      [id],
+    );
+    assert.equal(row?.revoked, true);
+    assert.doesNotMatch(row?.held ?? '', /Pat|192\.0\.2\.77/);
   });
 
   it('C13 keeps the audit trail, under an id that leads to nobody', async () => {

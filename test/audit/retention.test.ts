@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
+import { AuditQueue } from '../../src/audit/audit-queue.ts';
 import { maintainAuditTrail } from '../../src/audit/maintain-audit-trail.ts';
 import { readConfig } from '../../src/config.ts';
+import { operator } from '../../src/platform/caller.ts';
 import { Keyring } from '../../src/platform/crypto.ts';
 import { createLog } from '../../src/platform/log.ts';
 import type { SqlDatabase } from '../../src/platform/sql-database.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { withRoles } from '../administrators.ts';
 import { keysOf, newKey } from '../api-keys/keys.ts';
+import { atEnd } from '../harness/at-end.ts';
 import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
+import { accountOf, newEmail, PASSWORD, signedIn, signIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { auditor, caughtUp, chained, seed, verified } from './trail.ts';
@@ -282,6 +286,64 @@ describe('An erased person in the trail', () => {
     );
     await chained(service);
     assert.equal((await verified(audit)).intact, true);
+  });
+
+  it('C13 is erased from what was queued before they went, and is written after', async () => {
+    const config = readConfig(service.env, () => '');
+    const database = await openDatabase(config, createLog('silent'));
+    atEnd(() => database.close());
+    const person = await signedIn(service);
+    const account = accountOf(service, person);
+    const subject = (await account.getMe({})).user?.userId ?? '';
+    const queue = new AuditQueue(database, service.clock, createLog('silent'));
+    const caller = { ...operator(), ipAddress: '192.0.2.7' };
+    for (const entry of [{ subject }, { actor: subject }]) {
+      queue.add(caller, { type: 'sign_in.failed', outcome: 'failure', ...entry });
+    }
+    await account.deleteMe({});
+    await queue.flush();
+    assert.match(await said(subject), /sign_in.failed/);
+    assert.doesNotMatch(await said(subject), /192\.0\.2\.7|127\.0\.0\.1/);
+    // By a transaction that had begun before they went.
+    await sql(
+      service.databaseUrl,
+      `insert into audit_events (id, occurred_at, type, subject, outcome, ip_address, request_id, details)
+       values (gen_random_uuid(), now(), 'test.late', $1, 'success', '192.0.2.7', 'x', '{}')`,
+      [subject],
+    );
+    await maintain(service);
+    assert.match(await said(subject), /test\.late/);
+    assert.doesNotMatch(await said(subject), /192\.0\.2\.7/);
+    assert.deepEqual(await sql(service.databaseUrl, 'select * from audit_erasures'), []);
+  });
+
+  it('C13 is erased who signed up with an address that turned out to be another’s', async () => {
+    const boss = await withRoles(service, 'user', 'admin');
+    const signUp = async () => {
+      const email = newEmail();
+      await service.auth.signUp({ email, password: PASSWORD, displayName: 'A stranger' });
+      const [row] = await sql<{ id: string }>(
+        service.databaseUrl,
+        'select id from accounts where email = $1',
+        [email],
+      );
+      const subject = row?.id ?? '';
+      assert.match(await said(subject), /127\.0\.0\.1/);
+      return { email, subject };
+    };
+    const [invited, imported, moved] = [await signUp(), await signUp(), await signUp()];
+    await boss.admin.createUser({ email: invited.email });
+    const user = { email: imported.email, emailVerified: true };
+    const rows = [{ message: { case: 'user' as const, value: user } }];
+    await Array.fromAsync(boss.admin.importUsers(Readable.from(rows)));
+    const owner = await signedIn(service);
+    await accountOf(service, owner).changeEmail({ newEmail: moved.email });
+    const token = tokenIn(await service.mail.next(moved.email, /Confirm your new/)) ?? '';
+    await accountOf(service, owner).confirmEmailChange({ token });
+    for (const { subject } of [invited, imported, moved]) {
+      assert.match(await said(subject), /account\.created/);
+      assert.doesNotMatch(await said(subject), /127\.0\.0\.1/);
+    }
   });
 
   it('C13 E01 is erased to the last of thousands of events, some of them afterwards', async () => {
