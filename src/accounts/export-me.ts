@@ -13,7 +13,7 @@ const ROWS = 5000;
 
 /**
  * Returns everything that is held on the caller, as a JSON document in the proto's field names (C13).
- * Secrets and hashes of secrets are left out: they say nothing about anyone.
+ * Secrets and hashes of secrets are left out: they say nothing about anyone. So is what belongs to others.
  */
 export async function exportMe(
   { database }: { database: Database },
@@ -68,20 +68,23 @@ async function keysOf(em: EntityManager, ownerId: string, now: Date) {
   return keys.map(({ owner: _, etag: __, ...key }) => inSnakeCase(key));
 }
 
+/** Without what is others': where an administrator was, and the reasons they noted. */
 async function eventsOf(em: EntityManager, subject: string) {
   const events = await em.find(AuditEvent, { subject }, { orderBy: { id: 'desc' }, limit: ROWS });
-  return events.map((event) =>
-    inSnakeCase({
+  return events.map((event) => {
+    const { reason: _, ...personal } = event.personal ? JSON.parse(event.personal) : {};
+    const isByAnother = event.actor !== null && event.actor !== subject;
+    return inSnakeCase({
       eventId: event.id,
       occurredAt: event.occurredAt,
       type: event.type,
       outcome: event.outcome,
       reason: event.reason,
-      ipAddress: event.ipAddress,
+      ipAddress: isByAnother ? null : event.ipAddress,
       details: event.details,
-      personal: event.personal ? JSON.parse(event.personal) : null,
-    }),
-  );
+      personal: Object.keys(personal).length > 0 ? personal : null,
+    });
+  });
 }
 
 function inSnakeCase(record: Record<string, unknown>): Record<string, unknown> {
