@@ -66,6 +66,7 @@ export class PasswordPolicy {
       return `must have ${this.#minLength} to ${MAX_CODE_POINTS} characters; it has ${length}`;
     }
     const words = wordsOf(ownWords);
+    if (holdsAddress(password, ownWords)) return 'contains the address of the account';
     if (isMadeOf(password, words)) return 'is little more than the name or address of the account';
     const weakness = weaknessOf(await this.#strength.judge(password, words, caller));
     if (weakness !== undefined) return weakness;
@@ -88,6 +89,14 @@ function wordsOf(texts: readonly string[]): string[] {
     .flatMap((text) => [text, ...text.split('@'), ...text.split(/[^\p{L}\p{M}\p{N}]+/u)])
     .filter((word) => [...word].length >= MIN_WORD);
   return [...new Set(words)].sort((a, b) => b.length - a.length).slice(0, MAX_WORDS);
+}
+
+/** Whether one of the texts is an address that the password contains, however long the rest is. */
+function holdsAddress(password: string, texts: readonly string[]): boolean {
+  const whole = password.toLowerCase();
+  return texts
+    .map((text) => text.normalize('NFKC').trim().toLowerCase())
+    .some((text) => /^\S+@\S+$/.test(text) && whole.includes(text));
 }
 
 /** Whether little of a password is left without these words and what stands between words. */
