@@ -23,12 +23,24 @@ export function oneLine(text: string): string {
   return text.replace(LAYOUT, ' ').trim();
 }
 
+/** A scheme, the usual host, an address, or a word after a dot, in whatever script. */
+const LINK = /:\/\/|\bwww\.|\S@\S|[^\s.]\.\p{L}[\p{L}\p{M}]/iu;
+/** The version of a program, as in `Chrome/126.0.6478.127`. */
+const VERSION = /\/\d{1,4}(\.\d{1,5}){1,3}/g;
+/** Seven digits, with what stands between the digits of a number. */
+const TELEPHONE = /(?:\p{Nd}[\s()./‐-―-]*){7}/u;
+
 /**
  * Returns the name, or an empty text if mail programs would make a link of it: anyone can make us write
  * to any address, and must not choose where our mail leads.
  */
 export function unlessLink(name: string): string {
-  return /:\/\/|\bwww\.|[^\s.]\.[a-z]{2,}/iu.test(name) ? '' : name;
+  // As mail programs and browsers read it: other full stops, wide letters, what is not shown at all.
+  const read = name
+    .normalize('NFKC')
+    .replace(/\p{Cf}/gu, '')
+    .replaceAll('。', '.');
+  return LINK.test(read) || TELEPHONE.test(read.replace(VERSION, '')) ? '' : name;
 }
 
 export function escapeHtml(text: string): string {

@@ -55,11 +55,42 @@ describe('The mails', () => {
       'WWW.EVIL',
       'Evil.Example',
       'bücher.example',
+      'сайт.рф',
+      'evil.рф/x',
+      'evil。com',
+      'evil｡com',
+      'ｅｖｉｌ．ｃｏｍ',
+      'evil.c\u200bom',
+      'evil.भारत',
+      'claims@evil',
+      'Call +7 (912) 345-67-89',
+      '555.0100.99',
+      '٠١٢٣٤٥٦٧',
     ]) {
       assert.equal(verifyEmail(name).text.split('\n')[0], 'Hello,', name);
     }
-    for (const name of ['Pat', 'J. R. R. Tolkien', 'Dr. Pat O’Neil Jr.', '山田 太郎', 'a/b']) {
+    for (const name of [
+      'Pat',
+      'J. R. R. Tolkien',
+      'Dr. Pat O’Neil Jr.',
+      '山田 太郎',
+      'a/b',
+      'Agent 007',
+      'Иван И. Иванов',
+      'J.R.R. Tolkien',
+    ]) {
       assert.equal(verifyEmail(name).text.split('\n')[0], `Hello ${name},`);
+    }
+  });
+
+  it('E06 name the program of a new device, versions and all', () => {
+    for (const device of [
+      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0.6478.127 Safari/537.36',
+      'grpc-node-js/1.14.7',
+      'Pat’s phone',
+    ]) {
+      const mail: Mail = { template: 'new_device', to, displayName: '', device, address: '::1' };
+      assert.ok(renderMail(mail, URL_).text.includes(`“${device}”`), device);
     }
   });
 
