@@ -1,7 +1,7 @@
 import { domainToUnicode } from 'node:url';
 import { invalidField } from '../platform/invalid-field.ts';
 import { canonicalEmail } from './email.ts';
-import { LATIN_LOOK_ALIKES } from './look-alikes.ts';
+import { ASCII_LOOK_ALIKES, LATIN_LOOK_ALIKES } from './look-alikes.ts';
 
 /** The scripts in everyday use: UAX 31, table 5. */
 const SCRIPTS = [
@@ -28,8 +28,9 @@ const LATIN = /[\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]/u;
 
 /**
  * Throws `INVALID_REQUEST` for an address whose domain, as people see it, looks like another one (C11):
- * part of its name mixes scripts, or all of it could be read as Latin although some of it is not (UTS
- * 39, sections 4 and 5). `field` is its path in the request.
+ * part of its name mixes scripts, all of it could be read as Latin although some of it is not (UTS 39,
+ * sections 4 and 5), or it has a Latin letter that could be read as an ASCII one. `field` is its path in
+ * the request.
  */
 export function checkEmail(email: string, field: string): void {
   const domain = canonicalEmail(email).split('@').at(-1) ?? '';
@@ -40,7 +41,10 @@ function isLookAlike(domain: string): boolean {
   const labels = domain.split('.');
   if (!labels.some(isEncoded)) return false;
   const shown = labels.map((label) => (isEncoded(label) ? domainToUnicode(label) : label));
-  return shown.includes('') || shown.some(mixesScripts) || passesForLatin(shown.join('.'));
+  const whole = shown.join('.');
+  return (
+    shown.includes('') || shown.some(mixesScripts) || passesForLatin(whole) || passesForAscii(whole)
+  );
 }
 
 /** Whether a label stands for letters beyond ASCII: RFC 5890, section 2.3.2.1. */
@@ -59,6 +63,15 @@ function passesForLatin(domain: string): boolean {
   return (
     characters.every(isReadable) && characters.some((character) => LATIN_LOOK_ALIKES.has(character))
   );
+}
+
+/** Of the languages that are written with a dotless i, and letters that show a name to be in one of them. */
+const DOTLESS = /[çğşöüə]|\.(tr|az)$/u;
+
+function passesForAscii(domain: string): boolean {
+  const isTwin = (letter: string) => ASCII_LOOK_ALIKES.has(letter);
+  const letters = [...domain.normalize('NFC')].filter(isTwin);
+  return letters.some((letter) => letter !== 'ı' || !DOTLESS.test(domain));
 }
 
 /** For a class of a regular expression: every character that is used in one of the scripts. */

@@ -3,7 +3,7 @@
  * Copyright 1991-present Unicode, Inc. Unicode License V3: https://www.unicode.org/license.txt
  */
 
-const CODE_POINTS = `
+const FOREIGN = `
   3b1 3b3 3b9 3bd 3bf 3c1 3c3 3c5 3ed 3f3 3f8 430 431 433 435 43e 440 441 443 445 448 455 456
   458 461 475 479 4af 4bb 4bd 4cf 4d5 501 51b 51d 560 561 563 566 570 575 578 57c 57d 581 582
   584 585 5c0 5d5 5d8 5df 5e1 5f0 627 647 6be 6c1 6d4 6d5 6f1 6f5 6f7 7c0 7ca 7cb 7cc 7d3 7d5
@@ -28,12 +28,22 @@ const CODE_POINTS = `
   1e141 1e145 1e2f0 1e2f2 1e8c7 1e8cb
 `;
 
+const LATIN = `
+  131 18d 1bd 1bf 1c0 1c1 223 237 251 261 269 26a 26f 284 28f 2a3 2a6 2aa 2ab 1d04 1d0f 1d11
+  1d1c 1d20 1d21 1d22 1d6b 1d83 1d8c 1e9d 1eff 2c6c a731 a733 a735 a737 a739 a73b a73d a74f a76f
+  a777 a781 a799 a79f a7fa a7fe ab32 ab35 ab3d ab43 ab47 ab48 ab4e ab52 ab5a ab63 ab64
+`;
+
 /**
  * Characters of other scripts than Latin that look like an ASCII letter or digit, or like several, by
  * UTS 39, section 4. Only those that can stand in the name of a domain.
  */
-export const LATIN_LOOK_ALIKES: ReadonlySet<string> = new Set(
-  CODE_POINTS.trim()
-    .split(/\s+/)
-    .map((code) => String.fromCodePoint(Number.parseInt(code, 16))),
-);
+export const LATIN_LOOK_ALIKES = charactersOf(FOREIGN);
+
+/** Latin letters beyond ASCII that do, without a mark that tells them apart. */
+export const ASCII_LOOK_ALIKES = charactersOf(LATIN);
+
+function charactersOf(codePoints: string): ReadonlySet<string> {
+  const codes = codePoints.trim().split(/\s+/);
+  return new Set(codes.map((code) => String.fromCodePoint(Number.parseInt(code, 16))));
+}

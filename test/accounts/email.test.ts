@@ -20,7 +20,10 @@ describe('An address', () => {
     const { accessToken } = await signedIn(service);
     const account = service.client(AccountService, 'grpc', accessToken);
     // Each looks like an ASCII name, by letters that are not.
-    for (const name of ['аррӏе.com', 'раypal.com', 'googlе.com', 'ехаmple.com', 'mail.со.org']) {
+    for (const name of [
+      ...['аррӏе.com', 'раypal.com', 'googlе.com', 'ехаmple.com', 'mail.со.org'],
+      ...['dıscord.com', 'pɑypal.com', 'ɡoogle.com', 'ꞁinkedin.com', 'mail.ᴄo.org'],
+    ]) {
       const email = `ann@${domainToASCII(name)}`;
       assert.match(email, /@(.*\.)?xn--/);
       const refused = await refusal(signUp(email));
@@ -34,6 +37,10 @@ describe('An address', () => {
     const names = [
       'münchen.de',
       'straße.de',
+      'ışık.com',
+      'altın.com.tr',
+      'lærer.dk',
+      'þing.is',
       'почта.рф',
       '例え.jp',
       'ビール.jp',
