@@ -6,6 +6,7 @@ import { Failure } from '../platform/failure.ts';
 import { Jobs } from '../platform/jobs.ts';
 import { createLog, type Log } from '../platform/log.ts';
 import { masterKeyIn } from '../platform/master-key.ts';
+import { printable, printableJson } from '../platform/printable.ts';
 import { type Hints, noHints } from '../platform/redis-hints.ts';
 import { MAX_TRANSACTION_MS, type SqlDatabase } from '../platform/sql-database.ts';
 import { RevocationFeed } from '../revocations/revocation-feed.ts';
@@ -55,7 +56,7 @@ export async function onDatabase(
     return await work(connect(config, keyring, sql, log));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    return print(io.err, `${error.message}\n`, exitCode(error));
+    return print(io.err, `${printable(error.message)}\n`, exitCode(error));
   } finally {
     await sql.close();
   }
@@ -72,7 +73,7 @@ function connect(config: Config, keyring: Keyring, sql: SqlDatabase, log: Log): 
 
 /** Prints the result of a command, as JSON or as text. */
 export function printAnswer(io: Io, { json, text }: Answer, asJson: boolean): number {
-  return print(io.out, asJson ? `${JSON.stringify(json)}\n` : text, EXIT.ok);
+  return print(io.out, asJson ? `${printableJson(json)}\n` : printable(text), EXIT.ok);
 }
 
 function exitCode({ kind, reason }: Failure): number {

@@ -3,6 +3,7 @@ import { createReadStream, type WriteStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { operator } from '../platform/caller.ts';
+import { printable, printableJson } from '../platform/printable.ts';
 import { type Counts, countsOf } from '../transfer/import-batch.ts';
 import type { Fault, RowResult } from '../transfer/import-row.ts';
 import { importUsers } from '../transfer/import-users.ts';
@@ -44,7 +45,7 @@ export async function importCommand(
   } catch (error) {
     run.stopped();
     if (!(error instanceof UnreadableFile)) throw error;
-    return print(io.err, `${args.file}: ${error.message}\n`, EXIT.badData);
+    return print(io.err, `${args.file}: ${printable(error.message)}\n`, EXIT.badData);
   } finally {
     await run.close();
   }
@@ -111,7 +112,7 @@ class ImportRun {
   #shown = 0;
 
   async #reportRefused(line: number, fault: Fault): Promise<void> {
-    const record = `${JSON.stringify(faultRecord(line, fault))}\n`;
+    const record = `${printableJson(faultRecord(line, fault))}\n`;
     if (this.#refusedFile) {
       if (!this.#refusedFile.write(record)) {
         await once(this.#refusedFile, 'drain');
@@ -122,7 +123,8 @@ class ImportRun {
     if (this.#shown > SHOWN) return;
     this.#progress.clear();
     const { field, message } = fault;
-    this.#io.err(this.#args.json ? record : `line ${line}: ${field}${field && ' '}${message}\n`);
+    const text = printable(`line ${line}: ${field}${field && ' '}${message}\n`);
+    this.#io.err(this.#args.json ? record : text);
   }
 
   summary(): number {

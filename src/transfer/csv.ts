@@ -67,13 +67,15 @@ function parseLines(lines: readonly Line[]): ReturnType<typeof parseRecord> | un
 function parseRecord(text: string): { cells: string[] } | { problem: string } | 'open' {
   const record = text.endsWith('\r') ? text.slice(0, -1) : text;
   // Most records have no quotes, and the parser takes ten times as long.
-  if (!/["\r]/.test(record)) return { cells: record.split(',') };
+  if (!/["\r]/.test(record)) return { cells: record.split(',').map(unguarded) };
   try {
     const [cells, ...others] = parse(text, {
       recordDelimiter: ['\r\n', '\n', '\r'],
       relaxColumnCount: true,
     });
-    return cells && others.length === 0 ? { cells } : { problem: STRAY_RETURN };
+    return cells && others.length === 0
+      ? { cells: cells.map(unguarded) }
+      : { problem: STRAY_RETURN };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     if (Number(error['records']) > 0) return { problem: STRAY_RETURN };
@@ -81,9 +83,26 @@ function parseRecord(text: string): { cells: string[] } | { problem: string } | 
   }
 }
 
-/** Writes a record as in RFC 4180, with the end of its line. */
+/**
+ * Writes a record as in RFC 4180, with the end of its line. Spreadsheets would compute a cell that begins
+ * like a formula, unless there is an apostrophe before it, and a terminal obey its control characters.
+ */
 export function csvLine(cells: readonly string[]): string {
-  return `${cells.map(quoted).join(',')}\r\n`;
+  return `${cells.map((cell) => quoted(guarded(cell))).join(',')}\r\n`;
+}
+
+/** How a cell begins that spreadsheets compute, with the apostrophes that may be before it. */
+const FORMULA = /^'*[=+\-@\t\r＝＋－＠]/;
+const CONTROLS = /[^\P{Cc}\t\r\n]/gu;
+
+function guarded(cell: string): string {
+  const shown = cell.replace(CONTROLS, '\ufffd');
+  return FORMULA.test(shown) ? `'${shown}` : shown;
+}
+
+/** The cell that was written so. */
+function unguarded(cell: string): string {
+  return cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell;
 }
 
 function quoted(cell: string): string {

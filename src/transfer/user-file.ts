@@ -1,3 +1,4 @@
+import { printableJson } from '../platform/printable.ts';
 import { type CsvRecord, csvLine, csvRecords } from './csv.ts';
 import type { ExportedUser } from './export-users.ts';
 import { type Fault, type Incoming, invalid } from './import-row.ts';
@@ -97,7 +98,7 @@ export function fileHead(format: Format): string {
 /** A user's line in a file. */
 export function fileLine(format: Format, user: ExportedUser): string {
   const record = recordOf(user);
-  if (format === 'ndjson') return `${JSON.stringify(record)}\n`;
+  if (format === 'ndjson') return `${printableJson(record)}\n`;
   return csvLine(FIELDS.map((name) => cellOf(record[name])));
 }
 

@@ -56,6 +56,24 @@ describe('countersign apikeys', () => {
     ]);
   });
 
+  it('E05 shows names as text, whatever a terminal would make of them', async () => {
+    const name = '\u001b]0;owned\u0007\u009b2J\u202e\npat';
+    const made = await command('create', '--email', owner.email, '--name', name, '--json');
+    const { apiKey, secret } = JSON.parse(made.text);
+    noteSecret(secret);
+    assert.equal(apiKey.displayName, name);
+    const listed = await command('list', '--email', owner.email);
+    assert.match(listed.text, /�]0;owned��2J�/);
+    for (const { text } of [
+      made,
+      listed,
+      await command('list', '--email', owner.email, '--json'),
+    ]) {
+      assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u);
+    }
+    await command('revoke', apiKey.apiKeyId);
+  });
+
   it('gives no key what its owner does not hold, and says why', async () => {
     const { code, text } = await command(
       ...['create', '--email', owner.email, '--name', 'x', '--scope', 'users.write'],

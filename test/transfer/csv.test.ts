@@ -70,6 +70,21 @@ describe('A CSV file', () => {
     ]);
   });
 
+  it('E05 is written so that no spreadsheet computes it, and is read as it was', async () => {
+    const formulas = ['=1+1', '+49 170 1234567', '-2', '@SUM(A1)', '\tx', '＝1', "'=1", "''+1"];
+    for (const cell of formulas) {
+      assert.match(csvLine([cell]), /^"?'/, cell);
+      assert.deepEqual(await read(csvLine([cell])), [[1, [cell]]]);
+    }
+    const others = ["'tis", "O'Neil", 'a=b', '2+2', "'"];
+    assert.equal(csvLine(others), `${others.join(',')}\r\n`);
+    assert.deepEqual(await read(csvLine(others)), [[1, others]]);
+  });
+
+  it('E05 is written without what a terminal would obey', () => {
+    assert.equal(csvLine(['\u001b[2J\u009b31mPat\u0007']), '�[2J�31mPat�\r\n');
+  });
+
   it('is written so that it is read again', async () => {
     const cells = ['plain', 'with, comma', 'with "quotes"', 'with\nline', '', 'ü'];
     assert.deepEqual(await read(csvLine(cells)), [[1, cells]]);
