@@ -58,6 +58,12 @@ const url = (...protocols: string[]) =>
     message: `is not a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
   });
 
+/** Links are made by putting a path and a fragment behind it, and issuers are compared as they are. */
+const baseUrl = z.string().refine((text) => BASE_URL.test(text) && URL.canParse(text), {
+  message: 'is not a URL like https://id.example.com, without a user, a query or a fragment',
+});
+const BASE_URL = /^https?:\/\/[^/?#@\\\s]+(\/[^?#\\\s]*)?$/i;
+
 const wholeNumber = (min: number, max: number) =>
   z
     .string()
@@ -175,15 +181,11 @@ export const settings = {
     'The authorities (PEM) whose certificates clients must present (mTLS).',
   ),
   COUNTERSIGN_PUBLIC_URL: setting(
-    url('http:', 'https:').optional(),
+    baseUrl.optional(),
     'http:// and COUNTERSIGN_HTTP_ADDR',
     'The URL at which people and verifiers reach the HTTP listener; links in mails begin with it.',
   ),
-  COUNTERSIGN_ISSUER: setting(
-    url('http:', 'https:').optional(),
-    'COUNTERSIGN_PUBLIC_URL',
-    'The `iss` of tokens.',
-  ),
+  COUNTERSIGN_ISSUER: setting(baseUrl.optional(), 'COUNTERSIGN_PUBLIC_URL', 'The `iss` of tokens.'),
   COUNTERSIGN_AUDIENCE: setting(
     z.string().min(1).max(2000).optional(),
     'COUNTERSIGN_ISSUER',

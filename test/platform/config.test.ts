@@ -97,6 +97,28 @@ describe('configuration', () => {
     }
   });
 
+  it('takes a public URL and an issuer without a user, a query or a fragment', () => {
+    for (const name of ['COUNTERSIGN_PUBLIC_URL', 'COUNTERSIGN_ISSUER']) {
+      for (const fine of ['https://id.example', 'http://[::1]:8080/', 'https://id.example/a/@b']) {
+        assert.deepEqual(problems({ [name]: fine }), [], fine);
+      }
+      for (const wrong of [
+        'https://admin@id.example',
+        'https://user:hunter2@id.example/',
+        'https://id.example/?next=',
+        'https://id.example/#',
+        'https://id.example/ x',
+        'https:\\\\id.example',
+        'ftp://id.example',
+        'https:///',
+      ]) {
+        const [found = ''] = problems({ [name]: wrong });
+        assert.match(found, /is not a URL like .*, without a user, a query or a fragment/, wrong);
+        assert.doesNotMatch(found, /hunter2/);
+      }
+    }
+  });
+
   it('reads secrets from files, and lists the files to be watched', () => {
     const files: Record<string, string> = { '/run/db': 'postgres://u:p@h/d\n', '/run/key': KEY };
     const config = readConfig(
