@@ -49,8 +49,7 @@ export async function parkAddress(
 
 /**
  * Deletes an unclaimed sign-up that has this address, and what the audit trail says of its person, unless
- * somebody gave it a role. Throws
- * `EMAIL_TAKEN` if any other account than `accountId` has it.
+ * somebody gave it a role. Throws `EMAIL_TAKEN` if any other account than `accountId` has it.
  */
 export async function freeAddress(
   { em, now }: Pick<Transaction, 'em' | 'now'>,
