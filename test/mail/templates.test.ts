@@ -85,11 +85,12 @@ describe('The mails', () => {
 
   it('E06 name the program of a new device, versions and all', () => {
     for (const device of [
-      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0.6478.127 Safari/537.36',
+      'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0.6478.127 Safari/537.36',
       'grpc-node-js/1.14.7',
       'Pat’s phone',
     ]) {
-      const mail: Mail = { template: 'new_device', to, displayName: '', device, address: '::1' };
+      const seen = { device, address: '::1', happenedAt: '2026-11-21T12:00:00Z' };
+      const mail: Mail = { template: 'new_device', to, displayName: '', ...seen };
       assert.ok(renderMail(mail, URL_).text.includes(`“${device}”`), device);
     }
   });
