@@ -52,16 +52,23 @@ export async function parkAddress(
  * somebody gave it a role. Throws `EMAIL_TAKEN` if any other account than `accountId` has it.
  */
 export async function freeAddress(
-  { em, now }: Pick<Transaction, 'em' | 'now'>,
+  tx: Transaction,
   email: string,
   accountId?: string,
 ): Promise<void> {
+  const { em } = tx;
   const accounts = accountsIn(em);
   const holder = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!holder || holder.id === accountId) return;
   if (!holder.isDisposable) throw emailTaken();
   await accounts.nativeDelete({ id: holder.id });
-  await erasePersonalData(em, holder.id, now);
+  await eraseRemoved(tx, holder.id);
+}
+
+/** Has the trail say that such a sign-up was removed, and nothing more of its person. */
+export async function eraseRemoved(tx: Transaction, accountId: string): Promise<void> {
+  await tx.auditAll([{ type: 'account.deleted', subject: accountId }]);
+  await erasePersonalData(tx.em, accountId, tx.now);
 }
 
 /** Writes an account with a new address. Throws `EMAIL_TAKEN`. */

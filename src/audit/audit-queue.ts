@@ -2,10 +2,11 @@ import { accountsIn } from '../accounts/account.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import { errorFields, type Log } from '../platform/log.ts';
+import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type AuditEntry, auditEvent } from './audit-entry.ts';
 import { type AuditEventRow, auditEventsIn } from './audit-event.repository.ts';
-import { erasePersonalData } from './erase-personal-data.ts';
+import { withoutPersonOf } from './erase-personal-data.ts';
 
 const FLUSH_MS = 200;
 const BATCH = 500;
@@ -50,8 +51,9 @@ export class AuditQueue {
       const batch = this.#rows.splice(0, BATCH);
       try {
         // A batch whose write seemed to fail may have been written.
-        await this.#database.read((em) => auditEventsIn(em).insertMissing(batch));
-        await this.#eraseGone(batch);
+        await this.#database.read(async (em) => {
+          await auditEventsIn(em).insertMissing(await withoutGone(em, batch));
+        });
       } catch (error) {
         this.#rows.unshift(...batch);
         this.#log.warn({ component: 'audit', ...errorFields(error) }, 'audit events are waiting');
@@ -59,19 +61,6 @@ export class AuditQueue {
         return;
       }
     }
-  }
-
-  /**
-   * Erases what the batch says of people who were erased while it waited. After the write, since one who
-   * goes later finds it themselves.
-   */
-  async #eraseGone(batch: readonly AuditEventRow[]): Promise<void> {
-    const ids = new Set(batch.flatMap(({ actor, subject }) => [actor ?? [], subject ?? []].flat()));
-    if (ids.size === 0) return;
-    await this.#database.read(async (em) => {
-      const gone = await accountsIn(em).goneAmong([...ids]);
-      for (const id of gone) await erasePersonalData(em, id, this.#clock.now());
-    });
   }
 
   #dropOldest(): void {
@@ -83,4 +72,12 @@ export class AuditQueue {
       );
     }
   }
+}
+
+/** The events without what belongs to people who were erased while these waited. */
+async function withoutGone(em: EntityManager, events: AuditEventRow[]): Promise<AuditEventRow[]> {
+  const ids = new Set(events.flatMap(({ actor, subject }) => [actor ?? [], subject ?? []].flat()));
+  if (ids.size === 0) return events;
+  const gone = new Set(await accountsIn(em).goneAmong([...ids]));
+  return gone.size === 0 ? events : events.map((event) => withoutPersonOf(event, gone));
 }

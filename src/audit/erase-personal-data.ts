@@ -1,4 +1,5 @@
 import { type EntityManager, query } from '../platform/sql.ts';
+import type { AuditEventRow } from './audit-event.repository.ts';
 
 const BATCH = 1000;
 const FIRST = '00000000-0000-0000-0000-000000000000';
@@ -25,6 +26,16 @@ export async function erasePersonalData(
      values ($1, $2, $3, $4) on conflict do nothing`,
     [accountId, now, actorAfter, subjectAfter],
   );
+}
+
+/** The same for an event that is not written yet. */
+export function withoutPersonOf(event: AuditEventRow, gone: ReadonlySet<string>): AuditEventRow {
+  const isGone = (id: string | null | undefined) => gone.has(id ?? '');
+  return {
+    ...event,
+    ipAddress: isGone(event.actor ?? event.subject) ? null : event.ipAddress,
+    personal: isGone(event.subject) ? null : event.personal,
+  };
 }
 
 /** Erases another batch of an unfinished erasure. Returns whether there may be more to erase. */

@@ -70,7 +70,7 @@ export class BatchWriter {
     const wanted = decisions.filter((decision) => decision.type === 'create');
     const changes = decisions.flatMap((each) => (each.type === 'update' ? [each.change] : []));
     const inTheWay = wanted.flatMap(({ inPlaceOf }) => (inPlaceOf ? [inPlaceOf] : []));
-    await removeDisposable(em, now, inTheWay);
+    await removeDisposable(this.#tx, inTheWay);
     const accounts = wanted.map(({ account }) => account);
     const ids = await insertAccounts(em, now, accounts);
     await updateAccounts(em, now, changes);

@@ -1,7 +1,8 @@
 import { USER_ROLE } from '../access/permissions.ts';
 import { canonicalEmail } from '../accounts/email.ts';
-import { erasePersonalData } from '../audit/erase-personal-data.ts';
+import { eraseRemoved } from '../accounts/take-address.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { ImportRow } from './import-row.ts';
 
 /** An existing account, as far as an import has to know it. */
@@ -69,18 +70,14 @@ export function findAccounts(
  * Deletes those of these accounts that still are sign-ups whose address nobody has proved, and what the
  * audit trail says of them.
  */
-export async function removeDisposable(
-  em: EntityManager,
-  now: Date,
-  ids: readonly string[],
-): Promise<void> {
+export async function removeDisposable(tx: Transaction, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   const removed = await query<{ id: string }>(
-    em,
+    tx.em,
     `delete from accounts where id = any($1::uuid[]) and ${DISPOSABLE} returning id`,
     [ids],
   );
-  for (const { id } of removed) await erasePersonalData(em, id, now);
+  for (const { id } of removed) await eraseRemoved(tx, id);
 }
 
 /**
