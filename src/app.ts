@@ -71,6 +71,7 @@ import { TokenIssuer } from './sessions/token-issuer.ts';
 import { AccessTokenVerifier } from './sessions/verify-access-token.ts';
 import { KeySet } from './signing-keys/key-set.ts';
 import { Database } from './unit-of-work/database.ts';
+import { Errands } from './unit-of-work/errands.ts';
 
 const READINESS_MS = 1000;
 /** Long enough for load balancers that ask for health once a second. */
@@ -222,6 +223,7 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
     outages: revocations.outages,
     roles,
     outbox,
+    errands: new Errands(jobs, keyring),
     database: new Database(sql, clock, { outbox, revocations }),
     auditQueue: new AuditQueue(sql, clock, log),
     auditTrail: new AuditTrail(follower),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forgetDeletedRoles } from './access/forget-deleted-roles.ts';
 import type { RoleBook } from './access/role-book.ts';
+import { runErrand } from './accounts/run-errand.ts';
 import { apiKeysIn } from './api-keys/api-key.repository.ts';
 import type { ApiKeyMemory } from './api-keys/api-key-memory.ts';
 import type { AuditQueue } from './audit/audit-queue.ts';
@@ -27,6 +28,7 @@ import type { KeySet } from './signing-keys/key-set.ts';
 import { maintainSigningKeys } from './signing-keys/maintain-signing-keys.ts';
 import { revokedSigningKeysIn } from './signing-keys/revoked-signing-key.repository.ts';
 import type { Database } from './unit-of-work/database.ts';
+import { ERRAND_QUEUE, type Errands } from './unit-of-work/errands.ts';
 import { bootstrapAdmin } from './users/create-admin.ts';
 
 const BRING_UP_RETRY_MS = 1000;
@@ -34,6 +36,8 @@ const MAINTENANCE_MS = 30_000;
 /** Without a hint, a change of the keys is noticed after this long at most. */
 const KEYS_MS = 5000;
 const RETENTION_MS = 24 * 3600_000;
+/** Nobody wakes the worker, so that when it works says nothing about the call. */
+const ERRAND_POLL_SECONDS = 0.5;
 const KEY_RETENTION_MS = 30 * RETENTION_MS;
 
 type Platform = {
@@ -51,6 +55,7 @@ type Nouns = {
   roles: RoleBook;
   apiKeyMemory: ApiKeyMemory;
   outbox: Outbox;
+  errands: Errands;
   database: Database;
   auditQueue: AuditQueue;
   auditTrail: AuditTrail;
@@ -98,6 +103,7 @@ export class Background {
       await this.#bootstrapAdmin();
     });
     if (this.#draining.aborted) return;
+    await this.#runErrands();
     if (mail) await this.#deliver(mail);
     else log.warn({ component: 'mail' }, 'SMTP_URL is not set: mail waits in the outbox');
     if (this.#config.mailbox === 'anyone') {
@@ -216,6 +222,17 @@ export class Background {
     };
     await this.#platform.jobs.work(MAIL_QUEUE, (body, id, signal) =>
       deliverMail(deps, body, id, signal),
+    );
+  }
+
+  /** In order: of two sign-ups with one address, the later one counts. */
+  async #runErrands(): Promise<void> {
+    const { errands, database } = this.#nouns;
+    const { keyring, jobs } = this.#platform;
+    await jobs.work(
+      ERRAND_QUEUE,
+      (body, id, signal) => runErrand({ errands, database, keyring }, body, id, signal),
+      { inOrder: true, pollSeconds: ERRAND_POLL_SECONDS },
     );
   }
 

@@ -24,6 +24,7 @@ import { ServiceAccount } from './service-accounts/service-account.entity.ts';
 import { Session } from './sessions/session.entity.ts';
 import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts';
 import { SigningKey } from './signing-keys/signing-key.entity.ts';
+import { ERRAND_QUEUE } from './unit-of-work/errands.ts';
 
 /** Everything that the database holds for us, beside the queue's own tables. */
 const entities = [
@@ -70,6 +71,6 @@ export function openDatabase(
 /** Brings the database's schema up to date. Gives the names of the migrations it applied. */
 export async function migrate(database: SqlDatabase): Promise<string[]> {
   const applied = await database.migrate();
-  await Jobs.migrate(database, [MAIL_QUEUE]);
+  await Jobs.migrate(database, [MAIL_QUEUE, ERRAND_QUEUE]);
   return applied;
 }

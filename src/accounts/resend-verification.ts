@@ -2,28 +2,37 @@ import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
 import type { Database } from '../unit-of-work/database.ts';
+import type { Errands } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
 import { canonicalEmail } from './email.ts';
 import { mailConfirmation } from './mail-confirmation.ts';
 
 /**
- * Mails a new verification link if the address belongs to an account that waits for one, and does
- * nothing otherwise. The caller can't tell which (C04). An earlier link becomes void (C06). If the password
- * that is there may not be the owner's, it is a link to choose one (C15).
+ * Has a new verification link mailed, soon after the answer, if the address belongs to an account that
+ * waits for one. The caller can't tell whether it does (C04).
  */
 export async function resendVerification(
-  { database, keyring }: { database: Database; keyring: Keyring },
+  { database, errands }: { database: Database; errands: Errands },
   caller: Caller,
   email: string,
 ): Promise<void> {
+  const errand = { kind: 'resend_verification' as const, email };
   await inEvenTime(
-    () => database.transaction(caller, (tx) => mailAnotherLink(tx, keyring, email)),
+    () => database.transaction(caller, (tx) => errands.add(tx.em, caller, errand)),
     caller.signal,
   );
 }
 
-async function mailAnotherLink(tx: Transaction, keyring: Keyring, email: string): Promise<void> {
+/**
+ * Mails the link if there is such an account. An earlier link becomes void (C06). If the password that is
+ * there may not be the owner's, it is a link to choose one (C15).
+ */
+export async function settleResend(
+  tx: Transaction,
+  keyring: Keyring,
+  { email }: { email: string },
+): Promise<void> {
   const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isVerified || account.state !== 'active') return;
   tx.audit({ type: 'account.verification_requested', actor: null, subject: account.id });

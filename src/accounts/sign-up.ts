@@ -8,6 +8,7 @@ import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
 import { unavailable } from '../platform/failure.ts';
 import type { Database } from '../unit-of-work/database.ts';
+import type { Errand, Errands } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
 import { checkEmail } from './check-email.ts';
@@ -17,19 +18,20 @@ import { mailConfirmation } from './mail-confirmation.ts';
 export type SignUp = { email: string; password: string; displayName: string };
 
 /**
- * Creates an account that waits for its address to be verified, and mails the link that verifies it.
+ * Has an account created that waits for its address to be verified, soon after the answer.
  *
- * Reveals nothing about whether the address is taken (C04): in every case the password is hashed and a
- * mail is sent, in even time. An account in use is left alone. An unclaimed one takes the new password
- * and name, but no link confirms the password of a second sign-up, nor of the first one any more: nobody
- * knows which of them is the owner's (C15). The mail then has a link to choose one.
+ * Reveals nothing about whether the address is taken (C04): in every case the password is hashed and the
+ * sign-up taken down. Where signing in needs no verified address, the account is there with the answer:
+ * whether a sign-in follows tells anyone who signs up whether the address was free.
  */
 export async function signUp(
   needs: {
     database: Database;
+    errands: Errands;
     keyring: Keyring;
     passwords: PasswordHasher;
     passwordPolicy: PasswordPolicy;
+    requireVerifiedEmail: boolean;
   },
   caller: Caller,
   request: SignUp,
@@ -40,22 +42,30 @@ export async function signUp(
   const ownWords = [email, displayName];
   await needs.passwordPolicy.check(password, { field: 'password', ownWords, caller });
   const passwordHash = await needs.passwords.hash(password, signal);
+  const errand = { kind: 'sign_up' as const, email, displayName, passwordHash };
   await inEvenTime(
     () =>
       needs.database.transaction(caller, (tx) =>
-        createOrNotify(tx, needs.keyring, { email, displayName, passwordHash }),
+        needs.requireVerifiedEmail
+          ? needs.errands.add(tx.em, caller, errand)
+          : settleSignUp(tx, needs.keyring, errand),
       ),
     signal,
   );
 }
 
-type NewAccount = { email: string; displayName: string; passwordHash: string };
-
-/** Sets the account up if the address is free or unclaimed; otherwise mails its owner. */
-async function createOrNotify(
+/**
+ * Sets the account up if the address is free or unclaimed, and mails the link that verifies it;
+ * otherwise tells its owner, and leaves the account alone.
+ *
+ * An unclaimed account takes the new password and name, but no link confirms the password of a second
+ * sign-up, nor of the first one any more: nobody knows which of them is the owner's (C15). The mail then
+ * has a link to choose one.
+ */
+export async function settleSignUp(
   tx: Transaction,
   keyring: Keyring,
-  { email, displayName, passwordHash }: NewAccount,
+  { email, displayName, passwordHash }: Extract<Errand, { kind: 'sign_up' }>,
 ): Promise<void> {
   const accounts = accountsIn(tx.em);
   await accounts.insertIfFree({ email, displayName }, tx.now);

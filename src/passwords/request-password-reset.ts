@@ -6,28 +6,35 @@ import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
 import type { Database } from '../unit-of-work/database.ts';
+import type { Errands } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 
 /**
- * Mails a link to set a new password if the address belongs to an account that may sign in, and does
- * nothing otherwise. The caller can't tell which (C04). An earlier link becomes void (C06).
+ * Has a link to set a new password mailed, soon after the answer, if the address belongs to an account
+ * that may sign in. The caller can't tell whether it does (C04).
  */
 export async function requestPasswordReset(
-  { database, keyring }: { database: Database; keyring: Keyring },
+  { database, errands }: { database: Database; errands: Errands },
   caller: Caller,
   email: string,
 ): Promise<void> {
+  const errand = { kind: 'request_password_reset' as const, email };
   await inEvenTime(
-    () =>
-      database.transaction(caller, async (tx) => {
-        const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
-        if (account?.state !== 'active') return;
-        const { id: subject } = account;
-        tx.audit({ type: 'account.password_reset_requested', actor: null, subject });
-        await mailReset(tx, keyring, account);
-      }),
+    () => database.transaction(caller, (tx) => errands.add(tx.em, caller, errand)),
     caller.signal,
   );
+}
+
+/** Mails the link if there is such an account. An earlier link becomes void (C06). */
+export async function settlePasswordReset(
+  tx: Transaction,
+  keyring: Keyring,
+  { email }: { email: string },
+): Promise<void> {
+  const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
+  if (account?.state !== 'active') return;
+  tx.audit({ type: 'account.password_reset_requested', actor: null, subject: account.id });
+  await mailReset(tx, keyring, account);
 }
 
 /** Mails a link to set a new password to the owner of an account that the transaction has locked. */

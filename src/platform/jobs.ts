@@ -8,11 +8,13 @@ const SCHEMA = 'jobs';
 const RETRY = { retryLimit: 300, retryBackoff: true, retryDelay: 5, retryDelayMax: 1800 };
 const KEEP_FINISHED_SECONDS = 24 * 3600;
 const WORKER_POLL_SECONDS = 1;
-/** How many jobs a replica performs at once. After a full batch it takes the next without delay. */
+/** How many jobs a replica takes at once. After a full batch it takes the next without delay. */
 const BATCH = 10;
 /** A job must end within this time. After that, another replica performs it again. */
 const JOB_TIMEOUT_SECONDS = 60;
 const STOP_TIMEOUT_MS = 5000;
+
+type Job = { id: string; data: { body: string }; signal: AbortSignal; createdOn?: Date };
 
 /** Performs a job of a queue. It may be called more than once for one job. */
 export type JobHandler = (data: string, jobId: string, signal: AbortSignal) => Promise<void>;
@@ -66,27 +68,33 @@ export class Jobs {
     await this.#boss.start();
   }
 
-  /** Makes this replica perform the jobs of a queue. A handler that throws is called again later. */
-  async work(queue: string, handler: JobHandler): Promise<void> {
+  /**
+   * Makes this replica perform the jobs of a queue, for which it looks every `pollSeconds`: those that it
+   * takes at once together or, `inOrder`, one after the other, the oldest first. A handler that throws is
+   * called again later.
+   */
+  async work(
+    queue: string,
+    handler: JobHandler,
+    { inOrder = false, pollSeconds = WORKER_POLL_SECONDS } = {},
+  ): Promise<void> {
+    const perform = (job: Job) => this.#perform(queue, handler, job);
     const options = {
-      pollingIntervalSeconds: WORKER_POLL_SECONDS,
+      pollingIntervalSeconds: pollSeconds,
       batchSize: BATCH,
       burstWhenBatchFull: true,
       perJobResults: true,
+      includeMetadata: inOrder,
     } as const;
     const id = await this.#boss.work<{ body: string }, unknown, typeof options>(
       queue,
       options,
-      (batch) => Promise.all(batch.map((job) => this.#perform(queue, handler, job))),
+      (batch) => (inOrder ? oneByOne(batch, perform) : Promise.all(batch.map(perform))),
     );
     this.#workers.set(queue, id);
   }
 
-  async #perform(
-    queue: string,
-    handler: JobHandler,
-    job: { id: string; data: { body: string }; signal: AbortSignal },
-  ): Promise<JobResult> {
+  async #perform(queue: string, handler: JobHandler, job: Job): Promise<JobResult> {
     try {
       await handler(job.data.body, job.id, job.signal);
       return { id: job.id, status: 'completed' };
@@ -97,14 +105,28 @@ export class Jobs {
     }
   }
 
-  /** Enqueues a job in the transaction of `em`: it exists once that has committed. */
-  async enqueue(em: EntityManager, queue: string, body: string): Promise<void> {
-    const db = {
-      executeSql: async (sql: string, values: unknown[] = []) => ({
-        rows: await query<unknown>(em, sql, values),
-      }),
-    };
-    await this.#boss.send(queue, { body }, { db });
+  /**
+   * Enqueues a job in the transaction of `em`: it exists once that has committed, and is performed
+   * `delaySeconds` after it began.
+   */
+  async enqueue(
+    em: EntityManager,
+    queue: string,
+    body: string,
+    { delaySeconds = 0 } = {},
+  ): Promise<void> {
+    await this.#boss.send(queue, { body }, { db: within(em), startAfter: delaySeconds });
+  }
+
+  /**
+   * Marks a job as performed in the transaction of `em`, which does what it is for: so it is done once,
+   * although it may be performed again. Returns false if it has been performed already.
+   */
+  async finish(em: EntityManager, queue: string, jobId: string): Promise<boolean> {
+    const db = within(em);
+    // Its type does not say what it has.
+    const done: { affected?: number } = await this.#boss.complete(queue, jobId, undefined, { db });
+    return done.affected === 1;
   }
 
   /** Wakes this replica's worker, which would otherwise look within a second. */
@@ -116,4 +138,24 @@ export class Jobs {
   async stop(): Promise<void> {
     await this.#boss.stop({ close: false, graceful: true, timeout: STOP_TIMEOUT_MS });
   }
+}
+
+/** Statements of the queue in the transaction of `em`. */
+function within(em: EntityManager) {
+  return {
+    executeSql: async (sql: string, values: unknown[] = []) => ({
+      rows: await query<{ [column: string]: unknown }>(em, sql, values),
+    }),
+  };
+}
+
+async function oneByOne(
+  batch: readonly Job[],
+  perform: (job: Job) => Promise<JobResult>,
+): Promise<JobResult[]> {
+  const results: JobResult[] = [];
+  const time = ({ createdOn }: Job) => new Date(createdOn ?? 0).getTime();
+  const ordered = batch.toSorted((one, other) => time(one) - time(other));
+  for (const job of ordered) results.push(await perform(job));
+  return results;
 }

@@ -76,6 +76,7 @@ describe('ConfirmEmailChange', () => {
     const { accessToken } = await signedIn(service);
     const to = newEmail();
     await service.auth.signUp({ email: to, password: 'a phrase of a stranger, 99' });
+    await service.mail.next(to, /Confirm your address/);
     const token = await changeToken(service, { accessToken }, to);
     await anybody().confirmEmailChange({ token });
     await signIn(service, to);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { sql } from '../harness/database.ts';
+import { errandsRun } from '../harness/errands.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import {
   createAccount,
@@ -116,12 +117,13 @@ describe('SignUp', () => {
   });
 
   it('makes one account of two sign-ups at once, with one live token', async () => {
-    for (let round = 0; round < 10; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       const email = newEmail();
       const racers = [service, replica, service, replica].map(({ auth }, i) =>
         auth.signUp({ email, password: `${PASSWORD} ${i}`, displayName: '' }),
       );
       await Promise.all(racers);
+      await errandsRun(service);
       assert.equal((await accountsOf(email)).length, 1);
       assert.equal((await liveTokensOf(email)).length, 1);
     }
@@ -137,6 +139,7 @@ describe('SignUp', () => {
     );
     const results = await Promise.allSettled(calls);
     assert.ok(results.some(({ status }) => status === 'rejected'));
+    await errandsRun(service);
     const left = await sql<{ credentials: string; tokens: string; events: string }>(
       service.databaseUrl,
       `select (select count(*) from password_credentials p where p.account_id = a.id) as credentials,

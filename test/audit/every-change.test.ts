@@ -11,6 +11,7 @@ import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { everyMethod } from '../every-service.ts';
 import { sql } from '../harness/database.ts';
+import { errandsRun } from '../harness/errands.ts';
 import { eventually } from '../harness/eventually.ts';
 import { PASSWORD } from '../harness/people.ts';
 import type { Service } from '../harness/service.ts';
@@ -110,6 +111,7 @@ describe('Every method', () => {
 
   it('E01 leaves nothing more afterwards', async () => {
     assert.ok(all.length > METHODS.length);
+    await errandsRun(service);
     await sleep(WRITTEN_MS);
     for (const [expected, events] of all) assert.deepEqual(await events(), expected);
   });

@@ -6,6 +6,7 @@ import { createLog } from '../../src/platform/log.ts';
 import { openDatabase } from '../../src/schema.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { createDatabase, sql } from '../harness/database.ts';
+import { errandsRun } from '../harness/errands.ts';
 import { eventually } from '../harness/eventually.ts';
 import { signedIn, signIn, signUp } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
@@ -79,6 +80,7 @@ describe('the hot paths', () => {
     await service.auth.resendVerification({ email: 'nobody@example.com' });
     await refusal(signIn(service, email, 'wrong'));
     await service.auth.requestPasswordReset({ email });
+    await errandsRun(service);
     await service.auth.logout({ refreshToken: tokens?.refreshToken ?? '' });
     await statistics(service);
     assert.deepEqual(await sequentialScans(service.databaseUrl), before);

@@ -303,9 +303,11 @@ describe('ImportUsers', () => {
   it('has a sign-up that nobody has proved give way, and gives way to none', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Squatter' });
+    await service.mail.next(email, /Confirm/);
     const { outcome, userId } = await importOne({ email, passwordHash: BCRYPT });
     assert.equal(outcome, CREATED);
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Squatter' });
+    await service.mail.next(email, /already have/);
     const { user } = await boss.admin.getUser({ userId });
     assert.deepEqual([user?.displayName, user?.emailVerified], ['', false]);
     assert.equal((await importOne({ email })).userId, userId);

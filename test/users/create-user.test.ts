@@ -50,6 +50,7 @@ describe('CreateUser', () => {
     assert.deepEqual([refused.code, refused.reason], [Code.AlreadyExists, 'EMAIL_TAKEN']);
     const unproved = newEmail();
     await service.auth.signUp({ email: unproved, password: PASSWORD, displayName: 'Mallory' });
+    await service.mail.next(unproved, /Confirm/);
     const { user } = await boss.admin.createUser({ email: unproved, displayName: 'Ada' });
     assert.equal(user?.displayName, 'Ada');
     assert.equal((await refusal(signIn(service, unproved))).reason, 'INVALID_CREDENTIALS');

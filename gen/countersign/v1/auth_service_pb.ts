@@ -672,7 +672,8 @@ export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
  */
 export const AuthService: GenService<{
   /**
-   * Creates an account and sends a verification mail to its address.
+   * Creates an account and sends a verification mail to its address, a second or two after the answer.
+   * Where signing in needs no verified address, the account is there with the answer.
    *
    * The answer and its time are the same whether or not the address is taken. The owner of a taken
    * address gets a mail that says so. While an address is unverified and nobody has signed in with it,
@@ -712,8 +713,9 @@ export const AuthService: GenService<{
     output: typeof VerifyEmailResponseSchema;
   },
   /**
-   * Sends a new verification mail if the address belongs to an account that is not verified yet. The
-   * answer is the same if it does not. The token of the previous mail stops working.
+   * Sends a new verification mail, a second or two after the answer, if the address belongs to an account
+   * that is not verified yet. The answer is the same if it does not. The token of the previous mail stops
+   * working.
    *
    * If the password that is there may not be that of the address's owner (someone has signed up again, or
    * it was imported), the mail has a token for ResetPassword in place of VerifyEmail, and asks for a new
@@ -809,8 +811,8 @@ export const AuthService: GenService<{
     output: typeof ReauthenticateResponseSchema;
   },
   /**
-   * Mails a link to set a new password if the address belongs to an account. The answer and its time
-   * are the same if it does not. The link of the previous mail stops working.
+   * Mails a link to set a new password, a second or two after the answer, if the address belongs to an
+   * account. The answer and its time are the same if it does not. The link of the previous mail stops working.
    *
    * @generated from rpc countersign.v1.AuthService.RequestPasswordReset
    */

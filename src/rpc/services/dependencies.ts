@@ -17,6 +17,7 @@ import type { AccessTokenVerifier } from '../../sessions/verify-access-token.ts'
 import type { KeySet } from '../../signing-keys/key-set.ts';
 import type { SigningAlgorithm } from '../../signing-keys/signing-key.entity.ts';
 import type { Database } from '../../unit-of-work/database.ts';
+import type { Errands } from '../../unit-of-work/errands.ts';
 import type { Limits } from '../limits.ts';
 
 /**
@@ -28,6 +29,7 @@ export type Dependencies = {
   log: Log;
   keyring: Keyring;
   database: Database;
+  errands: Errands;
   /** Audit events that belong to no change. */
   auditQueue: AuditQueue;
   auditTrail: AuditTrail;
