@@ -9,6 +9,7 @@ import { ExternalIds } from './0007-external-ids.ts';
 import { RotationTimes } from './0008-rotation-times.ts';
 import { TokenVersions } from './0009-token-versions.ts';
 import { NoticesAndProofs } from './0010-notices-and-proofs.ts';
+import { MailBudgets } from './0011-mail-budgets.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -25,4 +26,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000005', class: RotationTimes },
   { name: 'Migration20261122000006', class: TokenVersions },
   { name: 'Migration20261122000007', class: NoticesAndProofs },
+  { name: 'Migration20261122000008', class: MailBudgets },
 ];

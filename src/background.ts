@@ -9,6 +9,7 @@ import type { AuditTrail } from './audit/audit-trail.ts';
 import { maintainAuditTrail } from './audit/maintain-audit-trail.ts';
 import type { Config } from './config.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
+import { mailBudgetsIn } from './mail/mail-budget.repository.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
 import { oneTimeTokensIn } from './one-time-tokens/one-time-token.repository.ts';
 import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
@@ -181,6 +182,7 @@ export class Background {
       () => forgetDeletedRoles({ database: sql, clock, revocations: this.#nouns.revocations }),
       () => sql.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
       () => sql.read((em) => usedChallengesIn(em).forgetExpired(limit)),
+      () => sql.read((em) => mailBudgetsIn(em).forgetUnspent(clock.now())),
       () => sql.read((em) => sessionsIn(em).forgetExpired(limit)),
       () => sql.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),
       () => sql.read((em) => apiKeysIn(em).forgetOver(keyLimit)),

@@ -7,6 +7,7 @@ import { AuditChain } from './audit/audit-chain.entity.ts';
 import { AuditErasure } from './audit/audit-erasure.entity.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Config } from './config.ts';
+import { MailBudget } from './mail/mail-budget.entity.ts';
 import { MAIL_QUEUE } from './mail/outbox.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { Passkey } from './passkeys/passkey.entity.ts';
@@ -33,6 +34,7 @@ const entities = [
   AuditChain,
   AuditErasure,
   AuditEvent,
+  MailBudget,
   OneTimeToken,
   Passkey,
   PasswordCredential,

@@ -1,3 +1,4 @@
+import { mayMail } from '../mail/mail-budget.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
@@ -38,6 +39,8 @@ async function mailLink(tx: Transaction, keyring: Keyring, newEmail: string): Pr
     subject: account.id,
     personal: { before: { email: account.email }, after: { email: newEmail } },
   });
+  // The same budget for either mail: whether earlier links still work tells nothing of the address.
+  if (!(await mayMail(tx, keyring, 'change_email', newEmail))) return;
   const details = { newEmail };
   const { token } = await issueOneTimeToken(tx, keyring, account.id, 'change_email', { details });
   const holder = await accounts.findLive({ canonicalEmail: canonical });

@@ -1,3 +1,4 @@
+import { mayMail } from '../mail/mail-budget.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
@@ -6,19 +7,23 @@ import type { Account } from './account.entity.ts';
 /**
  * Mails a link that proves the address of an account that the transaction has locked. The link confirms
  * the password that is there if that can only be the owner's; otherwise it asks for a new one (C15).
+ * Returns whether the address may be sent another mail (C16).
  */
 export async function mailConfirmation(
   tx: Transaction,
   keyring: Keyring,
   account: Account,
-): Promise<void> {
+): Promise<boolean> {
   const { id, email: to, displayName, signUps: signUp } = account;
   if (account.isProved || account.hasOnePassword) {
+    if (!(await mayMail(tx, keyring, 'verify_email', to))) return false;
     const details = { signUp };
     const { token } = await issueOneTimeToken(tx, keyring, id, 'verify_email', { details });
     await tx.mail({ template: 'verify_email', to, displayName, token });
-    return;
+    return true;
   }
+  if (!(await mayMail(tx, keyring, 'reset_password', to))) return false;
   const { token } = await issueOneTimeToken(tx, keyring, id, 'reset_password');
   await tx.mail({ template: 'choose_password', to, displayName, token });
+  return true;
 }

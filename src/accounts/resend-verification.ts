@@ -25,8 +25,8 @@ export async function resendVerification(
 }
 
 /**
- * Mails the link if there is such an account. An earlier link becomes void (C06). If the password that is
- * there may not be the owner's, it is a link to choose one (C15).
+ * Mails the link if there is such an account, and it has not been sent too many (C16). If the password
+ * that is there may not be the owner's, it is a link to choose one (C15).
  */
 export async function settleResend(
   tx: Transaction,
@@ -35,6 +35,6 @@ export async function settleResend(
 ): Promise<void> {
   const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account || account.isVerified || account.state !== 'active') return;
+  if (!(await mailConfirmation(tx, keyring, account))) return;
   tx.audit({ type: 'account.verification_requested', actor: null, subject: account.id });
-  await mailConfirmation(tx, keyring, account);
 }

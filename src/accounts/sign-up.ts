@@ -1,3 +1,4 @@
+import { mayMail } from '../mail/mail-budget.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { passwordsIn } from '../passwords/password-credential.repository.ts';
 import type { PasswordHasher } from '../passwords/password-hasher.ts';
@@ -75,6 +76,7 @@ export async function settleSignUp(
   if (!account.isProved) account.signUps += 1;
   if (!account.isUnclaimed) {
     const { email: to, displayName } = account;
+    if (!(await mayMail(tx, keyring, 'address_taken', to))) return;
     await tx.mail({ template: 'address_taken', to, displayName });
     return;
   }
@@ -85,6 +87,7 @@ export async function settleSignUp(
   // Whoever signed up before may have seen to it that the address is locked.
   await signInLocksIn(tx.em).forget(account.id, 'password');
   tx.audit({ type: 'account.created', actor: account.id, subject: account.id });
-  await oneTimeTokensIn(tx.em).voidSignInTokens(account.id, tx.now);
+  // Those to choose a password stay: they confirm nobody's.
+  await oneTimeTokensIn(tx.em).voidLive(account.id, 'verify_email', tx.now);
   await mailConfirmation(tx, keyring, account);
 }

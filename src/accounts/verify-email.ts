@@ -1,4 +1,6 @@
 import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
+import { restoreMail } from '../mail/mail-budget.ts';
+import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { consumeOneTimeToken, invalidToken } from '../one-time-tokens/one-time-token.ts';
 import { dropUnproved } from '../passwords/drop-unproved.ts';
 import { type Caller, ownSession } from '../platform/caller.ts';
@@ -25,6 +27,8 @@ export async function verifyEmail(
     const dropped = isProved ? [] : await dropUnproved(tx, apiKeyMemory, account, kept);
     account.emailVerifiedAt ??= tx.now;
     account.updatedAt = tx.now;
+    await oneTimeTokensIn(tx.em).voidLive(id, 'verify_email', tx.now);
+    await restoreMail(tx, keyring, 'verify_email', account.email);
     tx.audit({
       type: 'account.email_verified',
       actor: id,

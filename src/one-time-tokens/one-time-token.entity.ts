@@ -22,9 +22,9 @@ const OneTimeTokenSchema = defineEntity({
   },
   uniques: [
     {
-      name: 'mailed_tokens_one_live',
+      name: 'mailed_tokens_one_change',
       expression:
-        "create unique index mailed_tokens_one_live on mailed_tokens (account_id, purpose) where used_at is null and purpose <> 'secure_account'",
+        "create unique index mailed_tokens_one_change on mailed_tokens (account_id, purpose) where used_at is null and purpose in ('change_email', 'mfa_challenge')",
     },
   ],
 });
@@ -55,8 +55,9 @@ export type TokenPurpose =
   | 'mfa_challenge';
 
 /**
- * The secret of a mailed link or a sign-in challenge, as a keyed hash. An account has one live token
- * for each purpose, except `secure_account`: every notice can be answered.
+ * The secret of a mailed link or a sign-in challenge, as a keyed hash. An account has one live change of
+ * address and one live challenge, the links that were just mailed to verify its address and to set its
+ * password, and those of all notices: each can be answered.
  */
 export class OneTimeToken extends OneTimeTokenSchema.class {}
 OneTimeTokenSchema.setClass(OneTimeToken);

@@ -9,9 +9,18 @@ const BATCH = 1000;
 const TIME = 'coalesce(recorded_at, created_at)';
 
 export class OneTimeTokenRepository extends Repository<OneTimeToken> {
-  /** Makes the account's live tokens for a purpose void, as if they had been used. */
-  async voidLive(account: string, purpose: TokenPurpose, now: Date): Promise<void> {
-    await this.nativeUpdate({ account, purpose, usedAt: null }, { usedAt: now });
+  /**
+   * Makes the account's live tokens for a purpose void, as if they had been used: all of them, or those
+   * that were issued `before` then.
+   */
+  async voidLive(
+    account: string,
+    purpose: TokenPurpose,
+    now: Date,
+    { before }: { before?: Date } = {},
+  ): Promise<void> {
+    const older = before && { createdAt: { $lt: before } };
+    await this.nativeUpdate({ account, purpose, usedAt: null, ...older }, { usedAt: now });
   }
 
   /** Makes every live token of the account void. */

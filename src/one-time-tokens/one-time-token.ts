@@ -14,20 +14,29 @@ import { oneTimeTokensIn } from './one-time-token.repository.ts';
 const FORMAT = /^cs[cm]_([\w-]{22})\.([\w-]{43})$/;
 const SECRET_BYTES = 32;
 const MINUTE_MS = 60_000;
+/** A link that was mailed less than this before another one was asked for still works (C16). */
+const JUST_MAILED_MS = 5 * MINUTE_MS;
 
-/** How long each is valid, and its prefix, by which secret scanners and people recognise it. */
-const KINDS: Record<TokenPurpose, { ttlMs: number; prefix: 'csm_' | 'csc_' }> = {
-  verify_email: { ttlMs: 10 * MINUTE_MS, prefix: 'csm_' },
-  reset_password: { ttlMs: 30 * MINUTE_MS, prefix: 'csm_' },
-  change_email: { ttlMs: 10 * MINUTE_MS, prefix: 'csm_' },
-  secure_account: { ttlMs: 7 * 24 * 60 * MINUTE_MS, prefix: 'csm_' },
-  mfa_challenge: { ttlMs: 10 * MINUTE_MS, prefix: 'csc_' },
+type Kind = {
+  ttlMs: number;
+  /** Secret scanners and people recognise it by this. */
+  prefix: 'csm_' | 'csc_';
+  /** Which of the account's earlier ones a new one makes void: anyone can ask for a link. */
+  voids: 'all' | 'older' | 'none';
+};
+
+const KINDS: Record<TokenPurpose, Kind> = {
+  verify_email: { ttlMs: 10 * MINUTE_MS, prefix: 'csm_', voids: 'older' },
+  reset_password: { ttlMs: 30 * MINUTE_MS, prefix: 'csm_', voids: 'older' },
+  change_email: { ttlMs: 10 * MINUTE_MS, prefix: 'csm_', voids: 'all' },
+  secure_account: { ttlMs: 7 * 24 * 60 * MINUTE_MS, prefix: 'csm_', voids: 'none' },
+  mfa_challenge: { ttlMs: 10 * MINUTE_MS, prefix: 'csc_', voids: 'all' },
 };
 
 /**
- * Creates a token for a purpose and voids the account's earlier one (but not that of a notice), in a
- * transaction that has locked the account. The token is returned only here; the database keeps a keyed
- * hash.
+ * Creates a token for a purpose and voids the account's earlier ones (but not those of notices, and not a
+ * link that was just mailed), in a transaction that has locked the account. The token is returned only
+ * here; the database keeps a keyed hash.
  */
 export async function issueOneTimeToken(
   { em, clock }: Pick<Transaction, 'em' | 'clock'>,
@@ -41,7 +50,9 @@ export async function issueOneTimeToken(
   const id = uuidv7();
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const tokens = oneTimeTokensIn(em);
-  if (purpose !== 'secure_account') await tokens.voidLive(account, purpose, now);
+  const { prefix, voids } = KINDS[purpose];
+  const before = voids === 'older' ? { before: addMs(now, -JUST_MAILED_MS) } : {};
+  if (voids !== 'none') await tokens.voidLive(account, purpose, now, before);
   const expiresAt = addMs(now, ttlMs);
   tokens.create({
     id,
@@ -54,7 +65,7 @@ export async function issueOneTimeToken(
     expiresAt,
   });
   await em.flush();
-  return { token: `${KINDS[purpose].prefix}${packUuid(id)}.${secret}`, expiresAt };
+  return { token: `${prefix}${packUuid(id)}.${secret}`, expiresAt };
 }
 
 /**

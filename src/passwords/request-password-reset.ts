@@ -1,6 +1,7 @@
 import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
+import { mayMail } from '../mail/mail-budget.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
@@ -25,7 +26,7 @@ export async function requestPasswordReset(
   );
 }
 
-/** Mails the link if there is such an account. An earlier link becomes void (C06). */
+/** Mails the link if there is such an account, and it has not been sent too many (C16). */
 export async function settlePasswordReset(
   tx: Transaction,
   keyring: Keyring,
@@ -33,6 +34,7 @@ export async function settlePasswordReset(
 ): Promise<void> {
   const account = await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
   if (account?.state !== 'active') return;
+  if (!(await mayMail(tx, keyring, 'reset_password', account.email))) return;
   tx.audit({ type: 'account.password_reset_requested', actor: null, subject: account.id });
   await mailReset(tx, keyring, account);
 }

@@ -1,5 +1,6 @@
 import { accountsIn } from '../accounts/account.repository.ts';
 import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
+import { restoreMail } from '../mail/mail-budget.ts';
 import { sendNotice } from '../one-time-tokens/notices.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import {
@@ -48,6 +49,7 @@ export async function resetPassword(
     await newPasswords.set(tx, account, passwordHash);
     account.emailVerifiedAt ??= tx.now;
     await oneTimeTokensIn(tx.em).voidSignInTokens(id, tx.now);
+    await restoreMail(tx, keyring, 'reset_password', account.email);
     const details = dropped.length > 0 ? { dropped } : {};
     tx.audit({ type: 'account.password_reset', actor: id, subject: id, details });
     await sendNotice(tx, keyring, account, { template: 'password_changed' });

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
+import { mailsHaveGone } from '../harness/errands.ts';
+import { tokenIn } from '../harness/mail-server.ts';
 import { accountOf, createAccount, newEmail, signedIn, signIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -25,6 +28,26 @@ describe('ChangeEmail', () => {
     const holder = await createAccount(service);
     await accountOf(service, { accessToken }).changeEmail({ newEmail: holder });
     await service.mail.next(holder, /already have an account/);
+  });
+
+  it('C16 writes to one address five times at once, whoever asks, and voids no link for no mail', async () => {
+    const [one, two] = [await signedIn(service), await signedIn(service)];
+    const [to, holder] = [newEmail(), await createAccount(service)];
+    for (const newEmail of [holder, to]) {
+      for (let i = 0; i < 7; i += 1) {
+        await accountOf(service, i < 2 ? one : two).changeEmail({ newEmail });
+      }
+    }
+    await mailsHaveGone(service);
+    const mailsTo = (address: string) => service.mail.mails.filter((mail) => mail.to === address);
+    assert.equal(mailsTo(holder).length, 5);
+    const mails = mailsTo(to);
+    assert.equal(mails.length, 5);
+    const tokens = mails.map((mail) => tokenIn(mail) ?? '');
+    const confirmed = await Promise.allSettled(
+      tokens.map((token) => service.client(AccountService).confirmEmailChange({ token })),
+    );
+    assert.equal(confirmed.filter(({ status }) => status === 'fulfilled').length, 1);
   });
 
   it('refuses the address that the account has', async () => {

@@ -31,8 +31,19 @@ describe('ResendVerification', () => {
     return { email, token: tokenIn(await service.mail.next(email, /Confirm/)) ?? '' };
   }
 
-  it('sends a new mail, whose token works and voids the one before', async () => {
+  it('C16 sends a new mail, and leaves the link that was just mailed until one is used', async () => {
     const { email, token } = await signUp();
+    const since = service.mail.mails.length;
+    await service.auth.resendVerification({ email });
+    const next = tokenIn(await service.mail.next(email, /Confirm/, since)) ?? '';
+    await service.auth.verifyEmail({ token });
+    const late = await refusal(service.auth.verifyEmail({ token: next }));
+    assert.equal(late.reason, 'TOKEN_INVALID');
+  });
+
+  it('C06 voids a link that was mailed more than five minutes before', async () => {
+    const { email, token } = await signUp();
+    service.clock.advance(5 * 60_000 + 1000);
     const since = service.mail.mails.length;
     await service.auth.resendVerification({ email });
     const next = tokenIn(await service.mail.next(email, /Confirm/, since)) ?? '';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { sql } from '../harness/database.ts';
-import { errandsRun } from '../harness/errands.ts';
+import { errandsRun, mailsHaveGone } from '../harness/errands.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import {
   createAccount,
@@ -38,9 +38,9 @@ describe('SignUp', () => {
     );
 
   const liveTokensOf = (email: string) =>
-    sql(
+    sql<{ purpose: string }>(
       service.databaseUrl,
-      `select t.id from mailed_tokens t join accounts a on a.id = t.account_id
+      `select distinct purpose from mailed_tokens t join accounts a on a.id = t.account_id
        where a.canonical_email = lower($1) and t.used_at is null`,
       [email],
     );
@@ -116,7 +116,7 @@ describe('SignUp', () => {
     await signIn(service, email.replace('person', 'PerSon'));
   });
 
-  it('makes one account of two sign-ups at once, with one live token', async () => {
+  it('makes one account of two sign-ups at once, with links that confirm no password', async () => {
     for (let round = 0; round < 4; round += 1) {
       const email = newEmail();
       const racers = [service, replica, service, replica].map(({ auth }, i) =>
@@ -125,8 +125,31 @@ describe('SignUp', () => {
       await Promise.all(racers);
       await errandsRun(service);
       assert.equal((await accountsOf(email)).length, 1);
-      assert.equal((await liveTokensOf(email)).length, 1);
+      assert.deepEqual(await liveTokensOf(email), [{ purpose: 'reset_password' }]);
     }
+  });
+
+  it('C16 tells the owner of a taken address five times at once, however often it is tried', async () => {
+    const taken = await createAccount(service);
+    for (let i = 0; i < 8; i += 1) await signUp(taken, OTHER_PASSWORD);
+    await errandsRun(service);
+    await mailsHaveGone(service);
+    assert.equal(service.mail.mails.filter(({ to }) => to === taken).length, 5);
+    service.clock.advance(61 * 60_000);
+    const since = service.mail.mails.length;
+    await signUp(taken, OTHER_PASSWORD);
+    await service.mail.next(taken, /You already have/, since);
+  });
+
+  it('C16 leaves the links to choose a password that were just mailed, however often it is tried', async () => {
+    const email = newEmail();
+    await signUp(email);
+    await signUp(email, OTHER_PASSWORD);
+    const token = tokenIn(await service.mail.next(email, /choose a password/)) ?? '';
+    for (let i = 0; i < 8; i += 1) await signUp(email, `${OTHER_PASSWORD} ${i}`);
+    await errandsRun(service);
+    await reset(service, token);
+    await signIn(service, email, NEW_PASSWORD);
   });
 
   it('does all of it or nothing where the caller goes away', async () => {

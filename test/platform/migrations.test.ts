@@ -25,6 +25,8 @@ const WIDENING = [
   'alter table revocations drop constraint revocations_kind_check',
   // Another one has taken its place, which leaves one more purpose out.
   'drop index mailed_tokens_live',
+  // Likewise, which leaves links out: the version before makes all earlier ones void itself.
+  'drop index mailed_tokens_one_live',
 ];
 
 const isUnsafe = (statement: string) => UNSAFE.some((pattern) => pattern.test(statement));

@@ -702,7 +702,7 @@ export const AccountService: GenService<{
   /**
    * Mails a link to a new address; its token is for ConfirmEmailChange, and nothing changes before
    * that. If the address belongs to another account, the answer is the same, and that account's owner
-   * gets a mail.
+   * gets a mail. An address is sent five such mails at once at most, and then one every five minutes.
    *
    * Requires a recent sign-in.
    *

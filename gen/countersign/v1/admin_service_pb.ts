@@ -1522,8 +1522,8 @@ export const AdminService: GenService<{
     output: typeof DeleteUserResponseSchema;
   },
   /**
-   * Mails a user a link to set a new password with AuthService.ResetPassword. The previous link stops
-   * working. Nothing else changes until the link is used.
+   * Mails a user a link to set a new password with AuthService.ResetPassword. Links of mails from
+   * more than five minutes before stop working. Nothing else changes until the link is used.
    *
    * Errors: NOT_FOUND; ACCOUNT_SUSPENDED (FAILED_PRECONDITION); EMAIL_TAKEN if the user has taken their
    * account back while another one has its address: change either address first.

@@ -678,10 +678,11 @@ export const AuthService: GenService<{
    * The answer and its time are the same whether or not the address is taken. The owner of a taken
    * address gets a mail that says so. While an address is unverified and nobody has signed in with it,
    * a new sign-up replaces the previous one. Its password and name apply, but since nobody knows which of
-   * the two was the owner's, no mail confirms either password: tokens of earlier mails stop working, and
-   * the new mail has one for ResetPassword, which verifies the address by setting a new password.
+   * the two was the owner's, no mail confirms either password: tokens for VerifyEmail stop working, and the
+   * new mail has one for ResetPassword, which verifies the address by setting a new password.
    *
-   * Calling it twice is safe, but has the person choose their password again.
+   * Calling it twice is safe, but has the person choose their password again. An address is sent no more
+   * mails than by ResendVerification and RequestPasswordReset, and one an hour that says it is taken.
    *
    * Errors: PASSWORD_TOO_WEAK; INVALID_REQUEST; OVERLOADED if too many passwords are waiting to be
    * checked or hashed.
@@ -714,8 +715,11 @@ export const AuthService: GenService<{
   },
   /**
    * Sends a new verification mail, a second or two after the answer, if the address belongs to an account
-   * that is not verified yet. The answer is the same if it does not. The token of the previous mail stops
-   * working.
+   * that is not verified yet. The answer is the same if it does not. Tokens of mails from
+   * more than five minutes before stop working.
+   *
+   * An address is sent five such mails at once at most, and then one every five minutes. Whoever asks for
+   * more gets the same answer, and the address no mail.
    *
    * If the password that is there may not be that of the address's owner (someone has signed up again, or
    * it was imported), the mail has a token for ResetPassword in place of VerifyEmail, and asks for a new
@@ -812,7 +816,11 @@ export const AuthService: GenService<{
   },
   /**
    * Mails a link to set a new password, a second or two after the answer, if the address belongs to an
-   * account. The answer and its time are the same if it does not. The link of the previous mail stops working.
+   * account. The answer and its time are the same if it does not. Links of mails from more than five
+   * minutes before stop working.
+   *
+   * An address is sent five such mails at once at most, and then one every 15 minutes. Whoever asks for
+   * more gets the same answer, and the address no mail: the last link is still valid then.
    *
    * @generated from rpc countersign.v1.AuthService.RequestPasswordReset
    */

@@ -1,0 +1,17 @@
+import { defineEntity, p } from '@mikro-orm/core';
+
+const MailBudgetSchema = defineEntity({
+  name: 'MailBudget',
+  tableName: 'mail_budgets',
+  properties: {
+    /** A keyed hash of the address in its canonical form. */
+    recipient: p.uint8array().primary(),
+    kind: p.enum(['address_taken', 'change_email', 'reset_password', 'verify_email']).primary(),
+    /** When nothing of it will be spent any more. */
+    spentUntil: p.datetime().columnType('timestamptz').index('mail_budgets_spent_until'),
+  },
+});
+
+/** What others have spent of the mails of a kind that an address may be sent (C16). */
+export class MailBudget extends MailBudgetSchema.class {}
+MailBudgetSchema.setClass(MailBudget);
