@@ -15,9 +15,10 @@ export type Reins = {
 
 /** Where connections and their streams are counted. */
 export type Counter = {
-  readonly unread: Overdue<Hold>;
   /** Counts bytes of a connection, or takes them back. */
   count(connection: Connection, bytes: number): void;
+  /** The answer of a stream is written. */
+  answered(connection: Connection, hold: Hold): void;
   /** A caller on a connection is known. */
   know(connection: Connection): void;
   /** Makes room, if too much is counted. */
@@ -94,7 +95,8 @@ export class Hold {
   readonly #connection: Connection;
   #bytes: number;
   #state: 'counts' | 'suspended' | 'released' = 'suspended';
-  #unread: Place<Hold> | undefined;
+  #overdue: Overdue<Hold> | undefined;
+  #place: Place<Hold> | undefined;
   #older: Hold | undefined;
   #newer: Hold | undefined;
 
@@ -128,7 +130,13 @@ export class Hold {
 
   /** The answer is written: it counts if its caller does not take it at once. */
   answered(): void {
-    if (this.#state === 'suspended') this.#unread ??= this.#counter.unread.add(this);
+    if (this.#state === 'suspended') this.#counter.answered(this.#connection, this);
+  }
+
+  /** Waits in `overdue` until it is released. */
+  await(overdue: Overdue<Hold>): void {
+    this.#overdue = overdue;
+    this.#place ??= overdue.add(this);
   }
 
   /** The service waits for the caller: for its request, or until it has taken its answer. */
@@ -143,7 +151,7 @@ export class Hold {
 
   /** The stream is over. */
   release(): void {
-    if (this.#unread) this.#counter.unread.remove(this.#unread);
+    if (this.#place) this.#overdue?.remove(this.#place);
     this.suspend();
     this.#state = 'released';
   }

@@ -7,7 +7,9 @@ const STREAM_BYTES = 8 * 1024;
 const USUAL_HEADER_BYTES = 1024;
 /** Headers are there as lists, objects and strings, several times. */
 const HEADER_COPIES = 16;
-/** How long an answer may be on its way before it counts as not read. */
+/** How many streams of a stranger are opened in a turn in which strangers open too many. */
+const FIRST_STREAMS = 4;
+/** How long an answer to someone who is known may be on its way before it counts as not read. */
 const READ_MS = 250;
 /** How soon a connection is looked at again that can't be read yet, because its caller does not read. */
 const RETRY_MS = 10;
@@ -29,8 +31,10 @@ export class CallerMemory implements Counter {
   readonly #known: Budget;
   readonly #maxStrangers: number;
   readonly #unknown = new Set<Connection>();
-  /** Answers that are on their way. */
-  readonly unread = new Overdue<Hold>(READ_MS, (hold) => {
+  /** Answers to strangers, of this turn and the last. */
+  #answered: Hold[] = [];
+  #answeredBefore: Hold[] = [];
+  readonly #onTheirWay = new Overdue<Hold>(READ_MS, (hold) => {
     // After a turn that took long, they may be about to leave: trailers go one turn after their message.
     setImmediate(() => setImmediate(() => this.#notRead(hold)));
   });
@@ -72,14 +76,26 @@ export class CallerMemory implements Counter {
     hold.resume();
     if (connection.turnBytes === 0) this.#busy.push(connection);
     connection.opened(bytes);
-    this.#turnBytes += bytes;
     this.#watchTurn();
-    const { limitBytes } = this.#budgetOf(connection);
-    if (this.#turnBytes > limitBytes && this.#busy.every((each) => !isBusier(each, connection))) {
-      connection.shed();
-    }
+    if (!connection.isKnown) this.#limitTurn(connection, bytes);
     this.makeRoom();
     return hold;
+  }
+
+  /** Strangers may open no more in one turn than they may hold, but for the first few of each. */
+  #limitTurn(connection: Connection, bytes: number): void {
+    this.#turnBytes += bytes;
+    if (this.#turnBytes <= this.#strangers.limitBytes) return;
+    if (connection.turnBytes > FIRST_STREAMS * STREAM_BYTES) connection.shed();
+  }
+
+  /** An answer is written. It counts when its caller has had the time to take it. */
+  answered(connection: Connection, hold: Hold): void {
+    if (connection.isKnown) hold.await(this.#onTheirWay);
+    else {
+      this.#answered.push(hold);
+      this.#watchTurn();
+    }
   }
 
   count(connection: Connection, bytes: number): void {
@@ -115,6 +131,14 @@ export class CallerMemory implements Counter {
     }
   }
 
+  /** Trailers go one turn after their message: what is there after another turn is not read. */
+  #endAnswers(): void {
+    for (const hold of this.#answeredBefore) hold.resume();
+    this.#answeredBefore = this.#answered;
+    this.#answered = [];
+    if (this.#answeredBefore.length > 0) this.#watchTurn();
+  }
+
   #notRead(hold: Hold): void {
     hold.resume();
     this.makeRoom();
@@ -127,6 +151,7 @@ export class CallerMemory implements Counter {
       const stuck = this.#busy.filter((connection) => !connection.endTurn());
       this.#busy = [];
       if (stuck.length > 0) retry(stuck);
+      this.#endAnswers();
       this.makeRoom();
       this.#closeIdle();
     });
@@ -159,10 +184,6 @@ export class CallerMemory implements Counter {
     }
     return greediest;
   }
-}
-
-function isBusier(one: Connection, other: Connection): boolean {
-  return one.turnBytes > other.turnBytes;
 }
 
 function retry(stuck: readonly Connection[]): void {

@@ -34,7 +34,7 @@ export function http2Options(limits: Limits) {
     maxSessionMemory: limits.maxSessionMemoryMib,
     maxHeaderListPairs: limits.maxHeaders,
     handshakeTimeout: limits.headersTimeoutMs,
-    streamResetBurst: limits.maxStreams,
+    streamResetBurst: limits.maxResets,
     streamResetRate: limits.maxResetsPerSecond,
     settings: {
       maxConcurrentStreams: 2 * limits.maxStreams,

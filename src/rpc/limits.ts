@@ -15,12 +15,13 @@ export const LIMITS = {
   maxHeaders: 100,
   /** Concurrent calls on one HTTP/2 connection: a gateway may have thousands on each. */
   maxStreams: 20_000,
-  /** How many calls a connection may cancel each second, once it has cancelled `maxStreams` at once. */
+  /** How many calls a connection may cancel at once, and how many each second after that. */
+  maxResets: 10_000,
   maxResetsPerSecond: 1000,
   /** The memory that node:http2 may take for one connection. */
   maxSessionMemoryMib: 64,
   /** The memory that all strangers together may hold while the service waits for them. */
-  maxHeldBytes: 32 * 1024 * 1024,
+  maxHeldBytes: 24 * 1024 * 1024,
   /** The same, for connections on which somebody has shown a credential, or is trusted. */
   maxKnownHeldBytes: 256 * 1024 * 1024,
   /** Connections on which nobody has shown a credential; above it, idle ones are closed. */

@@ -10,6 +10,11 @@ import { eventually } from '../harness/eventually.ts';
 import { frame, PREFACE, RawHttp2, rawSocket, SETTINGS } from './frames.ts';
 
 export const METHOD = '/countersign.v1.SessionService/IntrospectToken';
+/** The headers of a caller whom nobody knows: whoever shows a bad credential is not trusted either. */
+export function strange(contentType: string): Record<string, string> {
+  return { 'content-type': contentType, authorization: 'Bearer nonsense' };
+}
+
 const GROWTH_BYTES = 100 * 1024 * 1024;
 
 /** A service of its own for each test, as a process, so that only its callers make it grow. */

@@ -9,12 +9,13 @@ import {
 import { framed } from '../../src/rpc/grpc/framing.ts';
 import { UnaryRequestSchema } from '../gen/countersign/test/v1/echo_service_pb.ts';
 import { atEnd } from '../harness/at-end.ts';
-import { eventually } from '../harness/eventually.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';
 
 const CALLS = 10_000;
+/** Ten thousand calls may take a busy machine a while. */
+const PATIENCE_MS = 250_000;
 const UNARY = `/${EchoService.typeName}/Unary`;
 const INTROSPECT = `/${SessionService.typeName}/IntrospectToken`;
 const TOKEN = Buffer.from(
@@ -29,7 +30,11 @@ describeBothPaths('one connection with very many calls', ({ env, fastPath }) => 
   let service: Service;
 
   before(async () => {
-    service = await startService({ services: [new Echo().service], env });
+    service = await startService({
+      services: [new Echo().service],
+      env,
+      limits: { bodyTimeoutMs: PATIENCE_MS },
+    });
   });
 
   const listeners = fastPath === 'on' ? (['grpc', 'http'] as const) : (['grpc'] as const);
@@ -44,7 +49,7 @@ describeBothPaths('one connection with very many calls', ({ env, fastPath }) => 
       // Its address is trusted, which it shows first: strangers may hold less.
       assert.equal(await call(session, listener, INTROSPECT, TOKEN).ended, 'answered');
       const calls = Array.from({ length: CALLS }, () => call(session, listener));
-      await eventually(() => calls.some(({ isAnswered }) => isAnswered()));
+      await Promise.race(calls.map(({ ended }) => ended));
       for (const [index, { giveUp }] of calls.entries()) if (index % 2 === 0) giveUp();
       const endings = await Promise.all(calls.map(({ ended }) => ended));
       const lost = endings.filter((ending, index) => index % 2 === 1 && ending !== 'answered');
@@ -63,7 +68,9 @@ function call(
   const stream = session.request({
     ':method': 'POST',
     ':path': path,
-    'content-type': isGrpc ? 'application/grpc' : 'application/proto',
+    ...(isGrpc
+      ? { 'content-type': 'application/grpc', 'grpc-timeout': `${PATIENCE_MS}m` }
+      : { 'content-type': 'application/proto', 'connect-timeout-ms': String(PATIENCE_MS) }),
   });
   let status = '';
   const answer = (headers: Record<string, unknown>) => {
@@ -83,7 +90,6 @@ function call(
   });
   return {
     ended,
-    isAnswered: () => status === good,
     giveUp: () => stream.close(constants.NGHTTP2_CANCEL),
   };
 }

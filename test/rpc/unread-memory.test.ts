@@ -1,40 +1,50 @@
 import { it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { AttackedService, METHOD } from './attacked-service.ts';
+import { AttackedService, METHOD, strange } from './attacked-service.ts';
 import { DATA, END_STREAM, frame, SETTINGS } from './frames.ts';
 import { describeBothPaths } from './unary-paths.ts';
 
 const WATCH = '/grpc.health.v1.Health/Watch';
-const STREAMS = 12_000;
+/** On many connections as well as on one: neither is a way around the other's limit. */
+const SPREADS = [
+  { connections: 1, streams: 12_000 },
+  { connections: 60, streams: 200 },
+];
+type Spread = (typeof SPREADS)[number];
+
 const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0]);
 
 describeBothPaths('memory held by answers that nobody reads', ({ env, fastPath }) => {
   const attacked = new AttackedService(env);
 
-  async function ask(address: string, path: string, type: string, settings = Buffer.alloc(0)) {
-    const raw = await attacked.connect(address);
-    raw.write(frame(SETTINGS, 0, 0, settings));
+  async function ask(way: number, path: string, { connections, streams }: Spread) {
+    const [address, type] = attacked.ways[way] ?? ['', ''];
     const request = type === 'application/json' ? Buffer.from('{}') : Buffer.alloc(5);
-    for (let stream = 1; stream < 2 * STREAMS; stream += 2) {
-      raw.call(stream, path, { 'content-type': type });
-      raw.write(frame(DATA, END_STREAM, stream, request));
-      if (stream % 401 === 0) await turn();
+    for (let connection = 0; connection < connections; connection += 1) {
+      const raw = await attacked.connect(address);
+      if (path === METHOD) raw.write(frame(SETTINGS, 0, 0, NO_WINDOW));
+      for (let stream = 1; stream < 2 * streams; stream += 2) {
+        raw.call(stream, path, strange(type));
+        raw.write(frame(DATA, END_STREAM, stream, request));
+        if (stream % 401 === 0) await turn();
+      }
     }
   }
 
-  for (const way of fastPath === 'on' ? [0, 1, 2] : [0]) {
-    it(`W15 is bounded where thousands of streams give it no window (${way})`, async () => {
-      const [address, type] = attacked.ways[way] ?? ['', ''];
-      await ask(address, METHOD, type, NO_WINDOW);
+  for (const spread of SPREADS) {
+    const where = `${spread.connections} × ${spread.streams}`;
+    for (const way of fastPath === 'on' ? [0, 1, 2] : [0]) {
+      it(`W15 is bounded where streams give it no window (way ${way}, ${where})`, async () => {
+        await ask(way, METHOD, spread);
+        await attacked.staysSmall();
+      });
+    }
+
+    if (fastPath === 'off') continue;
+
+    it(`W15 is bounded where streams watch health (${where})`, async () => {
+      await ask(0, WATCH, spread);
       await attacked.staysSmall();
     });
   }
-
-  if (fastPath === 'off') return;
-
-  it('W15 is bounded where thousands of streams watch health', async () => {
-    const [[address, type] = ['', '']] = attacked.ways;
-    await ask(address, WATCH, type);
-    await attacked.staysSmall();
-  });
 });
