@@ -1,4 +1,4 @@
-import { createServer as createHttp1Server, type Server } from 'node:http';
+import { createServer as createHttp1Server, type Server, type ServerResponse } from 'node:http';
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -18,7 +18,7 @@ import type { CallerMemory } from '../rpc/caller-memory.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
 import type { Limits } from '../rpc/limits.ts';
-import { guardHttp1, http1Settings } from './http1-guard.ts';
+import { guardHttp1, http1Settings, parseWhatIsRead } from './http1-guard.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
 
@@ -48,8 +48,8 @@ export class HttpServer {
     this.#limits = limits;
     this.#memory = memory;
     const onRequest: HttpHandler = (req, res) => {
-      if (!('stream' in req)) guardHttp1(req, res, limits, memory);
-      handler(req, res);
+      const isServed = 'stream' in req || guardHttp1(req, res as ServerResponse, limits, memory);
+      if (isServed) handler(req, res);
     };
     if (certificates) {
       const tls = () => tlsOptions(certificates);
@@ -60,6 +60,9 @@ export class HttpServer {
       this.#http1 = server as object as Http1;
       certificates.onChange(() => server.setSecureContext(tls()));
       this.#track(server);
+      server.on('secureConnection', (socket) => {
+        if (socket.alpnProtocol !== 'h2') parseWhatIsRead(socket);
+      });
     } else {
       const http1 = Object.assign(createHttp1Server(onRequest), http1Settings(limits));
       this.#http1 = http1;

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../rpc/caller-connection.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
@@ -21,25 +21,63 @@ export function http1Settings(limits: Limits) {
 
 const connections = new WeakMap<Socket, Connection>();
 
-/** Closes what Node would leave open for as long as its caller likes (W02). */
+/**
+ * Has Node parse what comes by TLS as any reader of the socket would get it. By itself, it parses beneath
+ * the socket, where a pause is not heard: if a request came while the answer before it was still being
+ * sent, its second half would meet a parser that is paused, and end the connection.
+ */
+export function parseWhatIsRead(socket: Socket): void {
+  socket.on('data', () => {});
+}
+
+/** Connections that end with an answer that has begun. */
+const ending = new WeakSet<Socket>();
+
+/**
+ * Closes what Node would leave open for as long as its caller likes (W02), and keeps a connection only
+ * if the next request can follow. Returns whether the request is to be served.
+ */
 export function guardHttp1(
   req: IncomingMessage,
-  res: NodeResponse,
+  res: ServerResponse,
   limits: Limits,
   memory: CallerMemory,
-): void {
+): boolean {
   const { socket } = req;
+  if (ending.has(socket)) return false;
   countRequest(req, res, memory);
   // A write after the caller has gone: without a listener its error would end the process.
   res.on('error', () => {});
   // The next request on this connection sets it again.
   socket.setTimeout(limits.streamIdleMs);
-  const drop = () => {
-    if (!req.complete) socket.destroy();
+  const writeHead = res.writeHead;
+  res.writeHead = (...args: unknown[]) => {
+    if (isIncomplete(req)) endWith(req, res);
+    return Reflect.apply(writeHead, res, args);
   };
-  res.once('finish', () => {
-    if (!req.complete) setTimeout(drop, LINGER_MS).unref();
-  });
+  return true;
+}
+
+/** Whether some of the body has not come. A request without one is complete a moment after its headers. */
+function isIncomplete({ complete, headers }: IncomingMessage): boolean {
+  return !complete && ('content-length' in headers || 'transfer-encoding' in headers);
+}
+
+/**
+ * Has an answer end its connection, since its request is refused before it has come in full, and says so
+ * (RFC 9112, section 9.6). Node would then close the connection at once. What is still on its way would
+ * meet a reset, by which the caller may lose the answer: here it is read for a moment.
+ */
+function endWith(req: IncomingMessage, res: ServerResponse): void {
+  const { socket } = req;
+  ending.add(socket);
+  res.setHeader('connection', 'close');
+  socket.destroySoon = () => {
+    socket.end();
+    req.resume();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    socket.once('close', () => clearTimeout(timer));
+  };
 }
 
 /** Counts what a request holds until its answer has been taken (W15). */
