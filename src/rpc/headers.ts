@@ -15,8 +15,3 @@ export function headersFrom(fields: Fields): Headers {
 export function headerText(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
-
-/** Headers in the form that node:http2 takes. Binary ones are in base64 in both. */
-export function fieldsOf(headers: Headers): Record<string, string> {
-  return Object.fromEntries(headers);
-}

@@ -57,7 +57,7 @@ function unaryHandler(spec: UnarySpec, serving: Serving): grpc.handleUnaryCall<R
       if (header) rpc.sendMetadata(metadataOf(header));
       done(null, bytes, trailer && metadataOf(trailer));
     } catch (error) {
-      done(failed(spec.method, serving.log, call, error));
+      done(failed(spec.method, serving.log, call, error, unary?.sent));
       unary?.end(error);
     } finally {
       unary?.end();

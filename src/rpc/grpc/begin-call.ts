@@ -11,7 +11,7 @@ import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
 import { ACCEPT_ENCODING, ENCODINGS } from './answers.ts';
 import { MessageDecoder } from './message-decoder.ts';
-import { carry } from './metadata.ts';
+import { carry, okMetadata } from './metadata.ts';
 import { type InnermostCall, isInnermostCall, replaceDecoder } from './node-internals.ts';
 import { refuseOddPrefixes } from './odd-prefixes.ts';
 import { hasOddTimeout, receivedHeader } from './received-headers.ts';
@@ -131,7 +131,8 @@ function completeStatus(rpc: InnermostCall, call: Call, path: string, log: CallL
 
 /** A status with the details that all errors have. A call that no interceptor saw is logged here. */
 function completed(status: PartialStatus, call: Call, path: string, log: CallLog): PartialStatus {
-  if (!status.code || status.metadata?.get('grpc-status-details-bin').length) return status;
+  if (!status.code) return { ...status, metadata: okMetadata(status.metadata) };
+  if (status.metadata?.get('grpc-status-details-bin').length) return status;
   const { code, details } = status;
   const thrown = new ConnectError(details ?? '', code as number as Code);
   const error = toConnectError(thrown, call.requestId);

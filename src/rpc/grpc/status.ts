@@ -8,13 +8,19 @@ import type { Call } from '../call.ts';
 import { toConnectError } from '../errors.ts';
 import { logCall } from '../interceptors/logging.ts';
 import { encode } from '../messages/kept-answer.ts';
-import { metadataOf } from './metadata.ts';
+import { add, metadataOf, type Sent } from './metadata.ts';
 
-/** The status for anything thrown. Logs the calls that fail before they reach the interceptors. */
-export function failed(method: DescMethod, log: CallLog, call: Call, thrown: unknown) {
+/**
+ * The status for anything thrown, with what the method had set to be sent. Logs the calls that fail
+ * before they reach the interceptors.
+ */
+export function failed(method: DescMethod, log: CallLog, call: Call, thrown: unknown, sent?: Sent) {
   const error = toConnectError(thrown, call.requestId);
   if (!call.intercepted) logCall(log, call, `${method.parent.typeName}/${method.name}`, error);
-  return statusOf(error, call);
+  const status = statusOf(error, call);
+  add(status.metadata, sent?.header);
+  add(status.metadata, sent?.trailer);
+  return status;
 }
 
 /** An error as a gRPC status, with its details in `grpc-status-details-bin`. */

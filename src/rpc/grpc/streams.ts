@@ -57,10 +57,11 @@ async function answerOnce(
   const context = contextFor(spec, rpc, call);
   try {
     const bytes = answerBytes(spec.method.output, await only(answers(context)));
-    rpc.sendMetadata(metadataOf(context.responseHeader, call));
+    rpc.sendMetadata(metadataOf(context.responseHeader));
     done(null, bytes, metadataOf(context.responseTrailer));
   } catch (error) {
-    done(failed(spec.method, log, call, error));
+    const sent = { header: context.responseHeader, trailer: context.responseTrailer };
+    done(failed(spec.method, log, call, error, sent));
   } finally {
     context.abort();
   }
@@ -74,13 +75,16 @@ async function answerByStream(
 ): Promise<void> {
   const call = carriedBy(rpc.metadata);
   const context = contextFor(spec, rpc, call);
+  const { responseHeader: header, responseTrailer: trailer } = context;
   try {
-    rpc.sendMetadata(metadataOf(context.responseHeader, call));
     const messages = answers(context)[Symbol.asyncIterator]();
-    await writeAll(spec, serving, rpc, messages, context.signal);
-    rpc.end(metadataOf(context.responseTrailer));
+    await writeAll(spec, serving, rpc, messages, context);
+    rpc.end(metadataOf(trailer));
   } catch (error) {
-    rpc.emit('error', failed(spec.method, serving.log, call, error));
+    // An error that comes first has one block of headers, unless the method has set some.
+    if (!header.keys().next().done) rpc.sendMetadata(metadataOf(header));
+    const sent = { header: undefined, trailer };
+    rpc.emit('error', failed(spec.method, serving.log, call, error, sent));
   } finally {
     context.abort();
   }
@@ -91,10 +95,13 @@ async function writeAll(
   { limits }: Serving,
   rpc: AnsweredByStream,
   messages: AsyncIterator<Message>,
-  signal: AbortSignal,
+  { signal, responseHeader }: HandlerContext,
 ): Promise<void> {
   try {
-    for (let next = await messages.next(); !next.done; next = await messages.next()) {
+    let next = await messages.next();
+    // Not before: until then the method may set some.
+    rpc.sendMetadata(metadataOf(responseHeader));
+    for (; !next.done; next = await messages.next()) {
       // Waits for a reader who takes nothing instead of buffering for it.
       const flushed = rpc.write(answerBytes(spec.method.output, next.value));
       if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);

@@ -2,6 +2,7 @@ import type { DescMethodUnary, Message } from '@bufbuild/protobuf';
 import type { ContextValues, HandlerContext, UnaryRequest } from '@connectrpc/connect';
 import { callOf } from '../call.ts';
 import { callerGone } from '../failures.ts';
+import type { Sent } from './metadata.ts';
 
 /** What a unary call arrived by, with what is known there. */
 export type Carrier = {
@@ -71,7 +72,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   }
 
   /** The headers and trailers to send with the answer, if there are any. */
-  get sent(): { header: Headers | undefined; trailer: Headers | undefined } {
+  get sent(): Sent {
     return { header: this.#responseHeader, trailer: this.#responseTrailer };
   }
 

@@ -3,7 +3,7 @@ import { type Call, contextOf } from '../call.ts';
 import { grpcTimeout, timeLimit } from '../deadlines.ts';
 import { requestTooLarge, unreadableRequest } from '../failures.ts';
 import { GatheredBytes } from '../gathered-bytes.ts';
-import { fieldsOf, headersFrom, headerText } from '../headers.ts';
+import { headersFrom, headerText } from '../headers.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
 import { parseRequest } from '../messages/parse-request.ts';
 import type { Overdue, Place } from '../overdue.ts';
@@ -12,10 +12,11 @@ import { holdOf } from '../stream-holds.ts';
 import { ANSWER, answerStatus } from './answers.ts';
 import type { composeUnary, UnarySpec } from './compose-unary.ts';
 import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
+import { fieldsOf, type Sent } from './metadata.ts';
 import { failed } from './status.ts';
 import { type Carrier, UnaryCall } from './unary-call.ts';
 
-const OK = { 'grpc-status': '0', 'grpc-message': '' };
+const OK = { 'grpc-status': '0' };
 
 /** A method on the fast path, with all that its calls share. */
 export type UnaryMethod = {
@@ -105,7 +106,7 @@ export class UnaryStream implements Carrier {
     }
   }
 
-  #answer(message: Buffer, { header, trailer }: UnaryCall['sent']): void {
+  #answer(message: Buffer, { header, trailer }: Sent): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.headersSent) return;
     const headers = { ...ANSWER, 'x-request-id': this.#call.requestId };
@@ -122,7 +123,8 @@ export class UnaryStream implements Carrier {
   fail(thrown: unknown): void {
     const { spec, serving, incomplete } = this.#method;
     incomplete.remove(this.#place);
-    const status = failed(spec.method, serving.log, this.#call, thrown);
+    const sent = this.#unary?.sent;
+    const status = failed(spec.method, serving.log, this.#call, thrown, sent);
     this.#unary?.end(thrown);
     const stream = this.#stream;
     if (!stream.destroyed && !stream.headersSent) answerStatus(stream, status);
