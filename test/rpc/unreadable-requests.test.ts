@@ -148,6 +148,10 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
       { ...known, parent: { ...known.parent, typeName: 'countersign.v9.NoService' } },
     ]) {
       await holdsFor({ method, refused });
+      for (const dialect of path.dialects.filter(isConnect)) {
+        const { got } = await observe(service, dialect, { method });
+        assert.equal(got.status, 404, dialect);
+      }
     }
   });
 });

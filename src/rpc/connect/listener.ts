@@ -100,13 +100,12 @@ function isUnknownCall(req: NodeRequest, path: string): boolean {
   return req.method === 'POST' && RPC_PATH.test(path) && isRpc(header(req, 'content-type') ?? '');
 }
 
-/** Refuses a call to an unknown method as gRPC does. */
+/** Refuses a call to an unknown method as gRPC does; where HTTP itself has a status, it is 404. */
 function refuse(log: CallLog, call: Call, req: NodeRequest, path: string): UniversalServerResponse {
   const error = new ConnectError(unknownMethod().message, Code.Unimplemented);
-  return errorAnswer(
-    header(req, 'content-type') ?? '',
-    completeError(log, call, path.slice(1), error),
-  );
+  const complete = completeError(log, call, path.slice(1), error);
+  const answer = errorAnswer(header(req, 'content-type') ?? '', complete);
+  return answer.status === 200 ? answer : { ...answer, status: 404 };
 }
 
 function header(req: NodeRequest, name: string): string | undefined {
