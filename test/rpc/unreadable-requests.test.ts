@@ -14,7 +14,7 @@ import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';
 import { DIALECTS, type Dialect, encode, encodingHeader, isConnect } from './wire.ts';
 
-const { unary } = EchoService.method;
+const { unary, clientStream } = EchoService.method;
 const LIMIT = 64 * 1024;
 const BINARY = DIALECTS.filter((dialect) => dialect !== 'connect json');
 const ENVELOPED = ['grpc', 'grpc-web'] as const;
@@ -130,6 +130,8 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
   it('is refused where it ends within a message', async () => {
     const raw = Buffer.from([0, 0, 0, 0, 9, 1, 2]);
     await holdsFor({ raw, dialects: ENVELOPED, refused: invalid });
+    const whole = Buffer.concat([Buffer.alloc(5), raw]);
+    await holdsFor({ method: clientStream, raw: whole, dialects: ENVELOPED, refused: invalid });
   });
 
   it('is refused where its deadline can not be read', async () => {

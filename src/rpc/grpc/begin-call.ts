@@ -22,6 +22,7 @@ import type { UnknownInternals } from './unknown-internals.ts';
 const STREAMING_BYTES = 16 * 1024;
 
 const ODD_TIMEOUT = { code: grpc.status.INVALID_ARGUMENT, details: 'the deadline is odd' };
+const CUT_OFF = { code: grpc.status.INVALID_ARGUMENT, details: 'the message is cut off' };
 
 type Method = grpc.ServerMethodDefinition<unknown, unknown>;
 type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
@@ -50,19 +51,20 @@ export function beginCalls(
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
     refuseOddPrefixes(rpc, unknown);
-    gatherMessages(rpc, call, limits.maxMessageBytes);
+    const decoder = gatherMessages(rpc, call, limits.maxMessageBytes);
     if (hasOddTimeout(rpc.stream)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
-    else guardRequest(rpc, incomplete, method.requestStream);
+    else guardRequest(rpc, decoder, incomplete, method.requestStream);
     // The type asks for the wrapper class, which would pass on every event a second time.
     return rpc as grpc.ServerInterceptingCallInterface as grpc.ServerInterceptingCall;
   };
 }
 
-function gatherMessages(rpc: InnermostCall, call: Call, maxBytes: number): void {
+function gatherMessages(rpc: InnermostCall, call: Call, maxBytes: number): MessageDecoder {
   const decoder = new MessageDecoder(maxBytes, call.hold, () => {
     rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' });
   });
   replaceDecoder(rpc, decoder);
+  return decoder;
 }
 
 /** Begins a call by the public interface of grpc-js alone. */
@@ -148,6 +150,7 @@ function completed(status: PartialStatus, call: Call, path: string, log: CallLog
  */
 function guardRequest(
   rpc: InnermostCall,
+  decoder: MessageDecoder,
   incomplete: Overdue<InnermostCall>,
   mayStream: boolean,
 ): void {
@@ -158,7 +161,10 @@ function guardRequest(
     const { onReceiveHalfClose, onCancel } = listener;
     listener.onReceiveHalfClose = () => {
       complete();
-      if (!rpc.stream.aborted) onReceiveHalfClose.call(listener);
+      if (rpc.stream.aborted) return;
+      // To grpc-js, messages that are cut off end like complete ones, too.
+      if (decoder.isWithinMessage) rpc.sendStatus(CUT_OFF);
+      else onReceiveHalfClose.call(listener);
     };
     listener.onCancel = () => {
       complete();

@@ -16,6 +16,11 @@ export class MessageDecoder {
     this.#begun = new GatheredBytes(hold);
   }
 
+  /** Whether a message has begun to come, and its rest has not. */
+  get isWithinMessage(): boolean {
+    return this.#begun.length > 0;
+  }
+
   /** Returns the messages that are complete with `piece`, each with its prefix. */
   write(piece: Buffer): Buffer[] {
     const complete: Buffer[] = [];
