@@ -12,7 +12,7 @@ import { type Service, startService } from '../harness/service.ts';
 import { holds, observe, type Row } from './call-table.ts';
 import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';
-import { DIALECTS, type Dialect, encode, encodingHeader, isConnect } from './wire.ts';
+import { DIALECTS, type Dialect, encode, encodingHeader, isConnect, send } from './wire.ts';
 
 const { unary, clientStream } = EchoService.method;
 const LIMIT = 64 * 1024;
@@ -132,6 +132,19 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     await holdsFor({ raw, dialects: ENVELOPED, refused: invalid });
     const whole = Buffer.concat([Buffer.alloc(5), raw]);
     await holdsFor({ method: clientStream, raw: whole, dialects: ENVELOPED, refused: invalid });
+  });
+
+  it('is refused where its messages are said to be something else', async () => {
+    const sent = { method: unary, body: create(unary.input) };
+    for (const type of ['application/grpc+json', 'application/grpc-web+proto', 'text/plain']) {
+      const headers = { 'content-type': type };
+      assert.equal((await send(service.app, 'grpc', { ...sent, headers })).status, 415, type);
+    }
+    for (const type of ['application/grpc', 'application/grpc;charset=utf-8']) {
+      const headers = { 'content-type': type };
+      const { status, error } = await send(service.app, 'grpc', { ...sent, headers });
+      assert.deepEqual([status, error], [200, undefined], type);
+    }
   });
 
   it('is refused where its deadline can not be read', async () => {

@@ -5,6 +5,8 @@ import { headerText } from '../headers.ts';
 const TIMEOUT = 'grpc-timeout';
 /** A day. grpc-js computes in 32 bits: a time of more than 24 days may become none at all. */
 const LONGEST_TIMEOUT = '86400S';
+/** Messages are protobuf; grpc-js takes any type that begins like this for that. */
+const TYPE = /^application\/grpc(?:\+proto)? *(?:;|$)/;
 const SECONDS = { H: 3600, M: 60, S: 1 } as const;
 
 /** The headers of the calls that grpc-js serves. Its metadata lacks those that it can't read. */
@@ -12,11 +14,13 @@ const received = new WeakMap<ServerHttp2Stream, IncomingHttpHeaders>();
 const untimed = new WeakSet<ServerHttp2Stream>();
 
 /**
- * Remembers the headers of a call, and changes a `grpc-timeout` that grpc-js would not handle well: one
- * that can't be read, for which it would both refuse the call and serve it, or one too long for it.
+ * Remembers the headers of a call, and changes what grpc-js would not handle well: a `grpc-timeout` that
+ * can't be read, for which it would both refuse the call and serve it, or one too long for it; and a
+ * content type of an encoding that is not served, without which it refuses the call.
  */
 export function prepareHeaders(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
   received.set(stream, headers);
+  if (!TYPE.test(headers['content-type'] ?? '')) delete headers['content-type'];
   const timeout = headers[TIMEOUT];
   if (timeout === undefined) return;
   if (grpcTimeout(String(timeout)) === undefined) {
