@@ -14,14 +14,13 @@ import { MessageDecoder } from './message-decoder.ts';
 import { carry, okMetadata } from './metadata.ts';
 import { type InnermostCall, isInnermostCall, replaceDecoder } from './node-internals.ts';
 import { refuseOddPrefixes } from './odd-prefixes.ts';
-import { hasOddTimeout, receivedHeader } from './received-headers.ts';
+import { oddHeader, receivedHeader } from './received-headers.ts';
 import { statusOf } from './status.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
 
 /** What a call of a streaming method costs beside what any call costs. Measured. */
 const STREAMING_BYTES = 16 * 1024;
 
-const ODD_TIMEOUT = { code: grpc.status.INVALID_ARGUMENT, details: 'the deadline is odd' };
 const CUT_OFF = { code: grpc.status.INVALID_ARGUMENT, details: 'the message is cut off' };
 
 type Method = grpc.ServerMethodDefinition<unknown, unknown>;
@@ -52,7 +51,8 @@ export function beginCalls(
     nameRequest(rpc, call);
     refuseOddPrefixes(rpc, unknown);
     const decoder = gatherMessages(rpc, call, limits.maxMessageBytes);
-    if (hasOddTimeout(rpc.stream)) rpc.start = () => rpc.sendStatus(ODD_TIMEOUT);
+    const refusal = oddHeader(rpc.stream);
+    if (refusal) rpc.start = () => rpc.sendStatus(refusal);
     else guardRequest(rpc, decoder, incomplete, method.requestStream);
     // The type asks for the wrapper class, which would pass on every event a second time.
     return rpc as grpc.ServerInterceptingCallInterface as grpc.ServerInterceptingCall;

@@ -1,8 +1,14 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { status } from '@grpc/grpc-js';
 import { grpcTimeout } from '../deadlines.ts';
 import { headerText } from '../headers.ts';
+import { ENCODINGS } from './answers.ts';
 
 const TIMEOUT = 'grpc-timeout';
+const ODD_TIMEOUT = { code: status.INVALID_ARGUMENT, details: 'the deadline is odd' };
+const ENCODING = 'grpc-encoding';
+const KNOWN_ENCODINGS = new Set(ENCODINGS.split(','));
+const UNKNOWN_ENCODING = { code: status.UNIMPLEMENTED, details: 'unsupported encoding' };
 /** A day. grpc-js computes in 32 bits: a time of more than 24 days may become none at all. */
 const LONGEST_TIMEOUT = '86400S';
 /** Messages are protobuf; grpc-js takes any type that begins like this for that. */
@@ -39,9 +45,14 @@ export function receivedHeader(
   return headers && ((name) => headerText(headers[name]));
 }
 
-/** Whether the call named a deadline that can't be read, which `prepareHeaders` has removed. */
-export function hasOddTimeout(stream: ServerHttp2Stream): boolean {
-  return untimed.has(stream);
+/**
+ * Why a call can't be served: a deadline that can't be read, which `prepareHeaders` has removed, or a
+ * compression that grpc-js would only mind where a message is compressed.
+ */
+export function oddHeader(stream: ServerHttp2Stream) {
+  if (untimed.has(stream)) return ODD_TIMEOUT;
+  const encoding = received.get(stream)?.[ENCODING];
+  return KNOWN_ENCODINGS.has(String(encoding ?? 'identity')) ? undefined : UNKNOWN_ENCODING;
 }
 
 function shortened(timeout: string): string {
