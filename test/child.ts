@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { atEnd } from './harness/at-end.ts';
 import { DIRECTORY } from './harness/prepared.ts';
@@ -99,4 +99,11 @@ function ready(child: ChildProcess & { text: () => string }): Promise<[string, s
       reject(new Error(`ended with ${code}:\n${child.text()}`));
     });
   });
+}
+
+/** What Linux says that a process holds; of one that has ended, and elsewhere, nothing is known. */
+export function residentBytes({ process: { pid } }: Child): number {
+  const path = `/proc/${pid}/status`;
+  if (!existsSync(path)) return 0;
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(path, 'utf8'))?.[1] ?? 0) * 1024;
 }

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
 import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from 'node:http2';
 import { afterEach, before, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import { type Child, spawnService } from '../child.ts';
+import { type Child, residentBytes, spawnService } from '../child.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { clients } from '../harness/clients.ts';
 import { createDatabase } from '../harness/database.ts';
@@ -203,13 +202,6 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
     assert.ok(residentBytes(service) - restingBytes < GROWTH_BYTES);
   });
 });
-
-/** What Linux says that a process holds; elsewhere nothing is known. */
-function residentBytes(child: Child): number {
-  const path = `/proc/${child.process.pid}/status`;
-  if (!existsSync(path)) return 0;
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(path, 'utf8'))?.[1]) * 1024;
-}
 
 function quietSession(address: string): ClientHttp2Session {
   const session = connect(`http://${address}`);
