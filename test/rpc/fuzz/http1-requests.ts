@@ -77,8 +77,7 @@ const LINES: Record<string, readonly string[]> = {
   'If-None-Match': ['*', '"x"', 'x'],
 };
 
-const crlf = (lines: readonly string[]): string =>
-  lines.map((line) => `${line}\r\n`).join('');
+const crlf = (lines: readonly string[]): string => lines.map((line) => `${line}\r\n`).join('');
 
 /** The start of a request with what follows from it alone: no body. */
 export function head(verb: string, target: string, lines: readonly Line[]): Buffer {
