@@ -25,7 +25,7 @@ type Row = {
 export type Device = { deviceLabel: string; userAgent: string; ipAddress: string };
 
 /** Of sessions that were ended because someone else may have opened them. */
-const DISOWNED = "'account_secured', 'refresh_token_reused', 'session_revoked'";
+const DISOWNED = "'account_secured', 'address_proved', 'refresh_token_reused', 'session_revoked'";
 
 /**
  * Locks a live account until the transaction ends, and reads what decides about its sign-in. That takes
