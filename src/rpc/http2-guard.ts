@@ -72,6 +72,8 @@ export function guardHttp2(
   });
   replaceStreamListener(server, (serve): OnStream => {
     return (stream, headers, flags, rawHeaders) => {
+      // It may end with its connection before anyone else listens.
+      stream.on('error', () => {});
       const connection = stream.session && connections.get(stream.session);
       if (!connection) return;
       const bytes = headerBytes(rawHeaders);

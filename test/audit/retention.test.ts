@@ -322,6 +322,7 @@ describe('An erased person in the trail', () => {
     const signUp = async () => {
       const email = newEmail();
       await service.auth.signUp({ email, password: PASSWORD, displayName: 'A stranger' });
+      await service.mail.next(email, /./);
       const [row] = await sql<{ id: string }>(
         service.databaseUrl,
         'select id from accounts where email = $1',

@@ -59,6 +59,7 @@ describe('CreateUser', () => {
   it('A05 takes no address from a sign-up that has been made an administrator, as nobody does', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Ada' });
+    await service.mail.next(email, /./);
     const { users } = await boss.admin.listUsers({ query: email });
     const userId = users[0]?.userId ?? '';
     await boss.admin.grantRole({ holder: { case: 'userId', value: userId }, role: 'admin' });
