@@ -28,3 +28,7 @@ export const FUZZ_WINDOWS = scale('FUZZ_WINDOWS', 1, 12);
 export const FUZZ_WINDOW_MS = scale('FUZZ_WINDOW_MS', 3000, 5000);
 export const FUZZ_LANES = scale('FUZZ_LANES', 6, 2);
 export const FUZZ_SEED = scale('FUZZ_SEED', 1, Date.now() % 1_000_000);
+/** Runs of Connect's conformance suite, for each way to serve. */
+export const CONFORMANCE_RUNS = scale('CONFORMANCE_RUNS', 0, 1);
+/** Orders in which a thief takes an account over, of 120. */
+export const THIEF_ORDERS = scale('THIEF_ORDERS', 12, 120);

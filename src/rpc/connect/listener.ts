@@ -1,3 +1,4 @@
+import { createRegistry } from '@bufbuild/protobuf';
 import { Code, ConnectError, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
@@ -55,7 +56,11 @@ function handlersOf({ services, interceptors, limits }: Serving): UniversalHandl
     grpc: false,
     interceptors,
     readMaxBytes: limits.maxMessageBytes,
-    jsonOptions: { ignoreUnknownFields: false },
+    jsonOptions: {
+      ignoreUnknownFields: false,
+      // For messages within `Any`.
+      registry: createRegistry(...services.map(({ descriptor }) => descriptor.file)),
+    },
     acceptCompression: [compressionGzip, compressionBrotli],
     // Not compressed: answers hold tokens beside text that callers chose (BREACH).
     compressMinBytes: 0xffffffff,

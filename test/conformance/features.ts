@@ -1,0 +1,33 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryDirectory } from '../harness/prepared.ts';
+
+const OF_GRPC = ['PROTOCOL_GRPC'];
+const OTHERS = ['PROTOCOL_CONNECT', 'PROTOCOL_GRPC_WEB'];
+
+/** A file with what the service has of the features that the conformance suite knows. */
+export function featuresFile(grpcAlone: boolean): string {
+  const config = {
+    features: {
+      versions: ['HTTP_VERSION_1', 'HTTP_VERSION_2'],
+      protocols: grpcAlone ? OF_GRPC : [...OF_GRPC, ...OTHERS],
+      codecs: ['CODEC_PROTO', 'CODEC_JSON'],
+      compressions: ['IDENTITY', 'GZIP', 'BR', 'DEFLATE'].map((name) => `COMPRESSION_${name}`),
+      supports_h2c: true,
+      supports_tls: true,
+      supports_tls_client_certs: true,
+      supports_connect_get: true,
+      supports_message_receive_limit: true,
+    },
+    exclude_cases: [
+      // gRPC has its own encoding and its own compressions.
+      { protocol: 'PROTOCOL_GRPC', codec: 'CODEC_JSON' },
+      { protocol: 'PROTOCOL_GRPC', compression: 'COMPRESSION_BR' },
+      ...OTHERS.map((protocol) => ({ protocol, compression: 'COMPRESSION_DEFLATE' })),
+    ],
+  };
+  const path = join(temporaryDirectory(), 'features.yaml');
+  // JSON is YAML, too.
+  writeFileSync(path, JSON.stringify(config));
+  return path;
+}
