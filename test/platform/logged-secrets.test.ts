@@ -41,7 +41,9 @@ describe('the logs of the whole suite', () => {
       .map((line) => JSON.parse(line));
     for (const call of calls) {
       assert.equal(typeof call.request_id, 'string');
-      assert.match(call.method, /^[\w./]+$/);
+      // A method that is not there is called as its caller calls it.
+      if (call.code === 'UNIMPLEMENTED') assert.equal(typeof call.method, 'string');
+      else assert.match(call.method, /^[\w./]+$/);
       assert.match(call.code, /^[A-Z_]+$/);
       assert.equal(typeof call.duration_ms, 'number');
     }
