@@ -72,7 +72,8 @@ export function guardHttp2(
   });
   replaceStreamListener(server, (serve): OnStream => {
     return (stream, headers, flags, rawHeaders) => {
-      // It may end with its connection before anyone else listens.
+      // A stream closes after its error, and that is handled. Its error may come, and would end the
+      // process, before anyone else listens: with the end of its connection.
       stream.on('error', () => {});
       const connection = stream.session && connections.get(stream.session);
       if (!connection) return;
@@ -90,7 +91,7 @@ export function guardHttp2(
       if (isLarge) {
         calm(stream);
         connection.refused();
-      } else if (isFull) refuse(stream, constants.NGHTTP2_REFUSED_STREAM);
+      } else if (isFull) stream.close(constants.NGHTTP2_REFUSED_STREAM);
       if (stream.closed) return;
       keepHold(stream, hold);
       guardStream(stream, () => young.remove(place));
@@ -108,12 +109,7 @@ function headerBytes(rawHeaders: readonly string[]): number {
 
 /** Refuses a stream because of what its caller does. */
 function calm(stream: ServerHttp2Stream): void {
-  refuse(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
-}
-
-function refuse(stream: ServerHttp2Stream, code: number): void {
-  stream.on('error', () => {});
-  stream.close(code);
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /** Destroys a connection whose first frame does not arrive. */

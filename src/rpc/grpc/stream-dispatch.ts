@@ -35,6 +35,5 @@ export function dispatchStreams(
 
 /** Every call is a POST. grpc-js would serve any method. */
 function refuseMethod(stream: ServerHttp2Stream): void {
-  stream.on('error', () => {}); // It closes the stream, too.
   stream.respond({ ':status': 405, allow: 'POST' }, { endStream: true });
 }

@@ -55,7 +55,6 @@ export class UnaryStream implements Carrier {
     this.#request = new GatheredBytes(this.#call.hold);
     this.#call.timeLimitMs = timeLimit(false, namedMs);
     this.#place = method.incomplete.add(this);
-    stream.on('error', ignore); // It closes the stream, too, which is handled.
     stream.on('aborted', () => this.#abandon());
     stream.on('data', (chunk: Buffer) => this.#take(chunk));
     stream.on('end', () => this.#complete());
@@ -135,5 +134,3 @@ export class UnaryStream implements Carrier {
     this.#unary?.abandon();
   }
 }
-
-function ignore(): void {}
