@@ -14,6 +14,7 @@ import {
   http2Servers,
   knowsSessions,
   methodHandlers,
+  replaceDecoder,
   streamCounter,
 } from '../../src/rpc/grpc/node-internals.ts';
 import { UnaryFastPath } from '../../src/rpc/grpc/unary-fast-path.ts';
@@ -95,6 +96,8 @@ describe('the internals of grpc-js and node:http2', () => {
         checkMessages({ decompressMessage: value } as never, () => undefined),
         false,
       );
+      const decoder = { write: () => [] };
+      assert.equal(replaceDecoder({ decoder: value } as never, decoder), false);
     }
     server.forceShutdown();
   });

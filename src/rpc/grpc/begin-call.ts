@@ -50,7 +50,8 @@ export function beginCalls(
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
     refuseOddPrefixes(rpc, unknown);
-    const decoder = gatherMessages(rpc, call, limits.maxMessageBytes);
+    const decoder = decoderOf(rpc, call, limits.maxMessageBytes);
+    if (!replaceDecoder(rpc, decoder)) unknown.add('decoder');
     const refusal = oddHeader(rpc.stream);
     if (refusal) rpc.start = () => rpc.sendStatus(refusal);
     else guardRequest(rpc, decoder, incomplete, method.requestStream);
@@ -59,12 +60,10 @@ export function beginCalls(
   };
 }
 
-function gatherMessages(rpc: InnermostCall, call: Call, maxBytes: number): MessageDecoder {
-  const decoder = new MessageDecoder(maxBytes, call.hold, () => {
+function decoderOf(rpc: InnermostCall, call: Call, maxBytes: number): MessageDecoder {
+  return new MessageDecoder(maxBytes, call.hold, () => {
     rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' });
   });
-  replaceDecoder(rpc, decoder);
-  return decoder;
 }
 
 /** Begins a call by the public interface of grpc-js alone. */

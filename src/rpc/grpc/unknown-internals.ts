@@ -13,6 +13,8 @@ const CONSEQUENCES = {
   innermostCall:
     'no error details where grpc-js refuses a call by itself, and no limit on the time of a request',
   messages: 'no refusal of messages with odd flags',
+  decoder:
+    'no refusal of messages that are cut off, and more memory for those that come in small pieces',
   session: 'more work for the garbage collector',
 } as const;
 
