@@ -24,6 +24,8 @@ export class Echo {
   ended = 0;
   /** How many messages were asked of ServerStream so far. */
   pulled = 0;
+  /** How many messages of BidiStream were answered so far. */
+  answered = 0;
   /** Why calls were told to stop. */
   readonly stops: unknown[] = [];
 
@@ -81,6 +83,7 @@ export class Echo {
       for await (const { text } of requests) {
         if (text === 'bug') throw new Error(BUG);
         yield { text };
+        this.answered += 1;
       }
     } finally {
       this.ended += 1;

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:http2';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
 import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
+import { atEnd } from '../harness/at-end.ts';
 import { eventually } from '../harness/eventually.ts';
 import { logLines } from '../harness/logs.ts';
 import { refusal } from '../harness/refusal.ts';
@@ -150,6 +152,41 @@ for (const protocol of ['grpc', 'connect'] as const) {
           [['CANCELLED', 'CANCELLED']],
         );
       }
+    });
+
+    it('brings its answers and then its error to a caller who reads late', async () => {
+      const own = new Echo();
+      const service = await startService({ services: [own.service] });
+      const { grpcAddress, httpAddress } = service.app;
+      const address = protocol === 'grpc' ? grpcAddress : httpAddress;
+      // A window that the first answer does not leave room in.
+      const session = connect(`http://${address}`, { settings: { initialWindowSize: 8 } });
+      atEnd(() => session.destroy());
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': `/${SERVICE}/BidiStream`,
+        'content-type': CONTENT_TYPES[protocol],
+      });
+      const message = Buffer.from('00000000050a03616263', 'hex');
+      stream.write(Buffer.concat([message, message, message]));
+      await eventually(() => own.answered === 3);
+      let stopping: Promise<void> | undefined;
+      const lines: Record<string, unknown>[] = [];
+      await logLines(async () => {
+        stopping = service.app.stop();
+        await eventually(() => lines.some(({ msg }) => msg === 'call'));
+      }, lines);
+      let status: unknown;
+      stream.once('trailers', (trailers) => {
+        status = trailers['grpc-status'];
+      });
+      const chunks: Buffer[] = await stream.toArray();
+      const body = Buffer.concat(chunks).toString('latin1');
+      assert.equal(body.split('abc').length - 1, 3);
+      if (protocol === 'grpc') assert.equal(status, String(Code.Unavailable));
+      else assert.match(body, /SHUTTING_DOWN|unavailable/);
+      session.destroy();
+      await stopping;
     });
 
     it('is not taken for complete where its caller takes it back in the middle', async () => {

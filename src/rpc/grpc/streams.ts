@@ -25,6 +25,9 @@ export type Raw = Buffer;
 type StreamSpec = Exclude<MethodImplSpec, UnarySpec>;
 type AnsweredOnce = grpc.ServerReadableStream<Raw, Raw>;
 type AnsweredByStream = grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>;
+/** Says that nothing written is left. */
+const WRITTEN = Symbol('written');
+
 type Answers = (context: HandlerContext) => AsyncIterable<Message>;
 
 /** Serves a method that streams its requests, its answers or both, in the form that grpc-js wants. */
@@ -81,6 +84,7 @@ async function answerByStream(
     await writeAll(spec, serving, rpc, messages, context);
     rpc.end(metadataOf(trailer));
   } catch (error) {
+    await flush(rpc, context.signal, serving.limits.readerStallMs);
     // An error that comes first has one block of headers, unless the method has set some.
     if (!header.keys().next().done) rpc.sendMetadata(metadataOf(header));
     const sent = { header: undefined, trailer };
@@ -97,13 +101,14 @@ async function writeAll(
   messages: AsyncIterator<Message>,
   { signal, responseHeader }: HandlerContext,
 ): Promise<void> {
+  const onWritten = () => rpc.writableLength === 0 && rpc.emit(WRITTEN);
   try {
     let next = await messages.next();
     // Not before: until then the method may set some.
     rpc.sendMetadata(metadataOf(responseHeader));
     for (; !next.done; next = await messages.next()) {
       // Waits for a reader who takes nothing instead of buffering for it.
-      const flushed = rpc.write(answerBytes(spec.method.output, next.value));
+      const flushed = rpc.write(answerBytes(spec.method.output, next.value), onWritten);
       if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);
     }
   } catch (error) {
@@ -111,6 +116,16 @@ async function writeAll(
     await messages.throw?.(error);
     throw error;
   }
+}
+
+/**
+ * Waits until grpc-js has handed on what was written. An error that comes earlier would destroy a call
+ * whose requests are still read, and its caller would never get the status.
+ */
+async function flush(rpc: AnsweredByStream, signal: AbortSignal, limitMs: number): Promise<void> {
+  if (rpc.writableLength === 0) return;
+  // If the caller takes nothing or has gone, nobody waits for the status.
+  await drainedInTime(once(rpc, WRITTEN, { signal }), limitMs).catch(() => {});
 }
 
 function contextFor(spec: StreamSpec, rpc: AnsweredOnce | AnsweredByStream, call: Call) {
