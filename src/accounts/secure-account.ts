@@ -20,6 +20,13 @@ import type { Account } from './account.entity.ts';
 import { canonicalEmail } from './email.ts';
 import { isEmailTaken, parkAddress, takeAddress } from './take-address.ts';
 
+type SecuringNeeds = {
+  database: Database;
+  keyring: Keyring;
+  newPasswords: NewPasswords;
+  apiKeyMemory: ApiKeyMemory;
+};
+
 /** How the account gets the address back that it had. */
 type GiveAddress = (tx: Transaction, account: Account, email: string) => Promise<void>;
 
@@ -36,12 +43,7 @@ type GiveAddress = (tx: Transaction, account: Account, email: string) => Promise
  * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`.
  */
 export async function secureAccount(
-  needs: {
-    database: Database;
-    keyring: Keyring;
-    newPasswords: NewPasswords;
-    apiKeyMemory: ApiKeyMemory;
-  },
+  needs: SecuringNeeds,
   caller: Caller,
   token: string,
 ): Promise<void> {
@@ -54,12 +56,7 @@ export async function secureAccount(
 }
 
 async function secure(
-  needs: {
-    database: Database;
-    keyring: Keyring;
-    newPasswords: NewPasswords;
-    apiKeyMemory: ApiKeyMemory;
-  },
+  needs: SecuringNeeds,
   caller: Caller,
   token: string,
   giveAddress: GiveAddress,
