@@ -1,8 +1,7 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { inEvenTime } from '../platform/even-time.ts';
 import type { Database } from '../unit-of-work/database.ts';
-import type { Errands } from '../unit-of-work/errands.ts';
+import { type Errands, queueErrand } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
 import { canonicalEmail } from './email.ts';
@@ -13,15 +12,11 @@ import { mailConfirmation } from './mail-confirmation.ts';
  * waits for one. The caller can't tell whether it does (C04).
  */
 export async function resendVerification(
-  { database, errands }: { database: Database; errands: Errands },
+  needs: { database: Database; errands: Errands },
   caller: Caller,
   email: string,
 ): Promise<void> {
-  const errand = { kind: 'resend_verification' as const, email };
-  await inEvenTime(
-    () => database.transaction(caller, (tx) => errands.add(tx.em, caller, errand)),
-    caller.signal,
-  );
+  await queueErrand(needs, caller, { kind: 'resend_verification', email });
 }
 
 /**

@@ -9,7 +9,7 @@ import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
 import { unavailable } from '../platform/failure.ts';
 import type { Database } from '../unit-of-work/database.ts';
-import type { Errand, Errands } from '../unit-of-work/errands.ts';
+import { type Errand, type Errands, queueErrand } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountsIn } from './account.repository.ts';
 import { checkEmail } from './check-email.ts';
@@ -44,15 +44,9 @@ export async function signUp(
   await needs.passwordPolicy.check(password, { field: 'password', ownWords, caller });
   const passwordHash = await needs.passwords.hash(password, signal);
   const errand = { kind: 'sign_up' as const, email, displayName, passwordHash };
-  await inEvenTime(
-    () =>
-      needs.database.transaction(caller, (tx) =>
-        needs.requireVerifiedEmail
-          ? needs.errands.add(tx.em, caller, errand)
-          : settleSignUp(tx, needs.keyring, errand),
-      ),
-    signal,
-  );
+  if (needs.requireVerifiedEmail) return queueErrand(needs, caller, errand);
+  const work = (tx: Transaction) => settleSignUp(tx, needs.keyring, errand);
+  await inEvenTime(() => needs.database.transaction(caller, work), signal);
 }
 
 /**

@@ -5,9 +5,8 @@ import { mayMail } from '../mail/mail-budget.ts';
 import { issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
-import { inEvenTime } from '../platform/even-time.ts';
 import type { Database } from '../unit-of-work/database.ts';
-import type { Errands } from '../unit-of-work/errands.ts';
+import { type Errands, queueErrand } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 
 /**
@@ -15,15 +14,11 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
  * that may sign in. The caller can't tell whether it does (C04).
  */
 export async function requestPasswordReset(
-  { database, errands }: { database: Database; errands: Errands },
+  needs: { database: Database; errands: Errands },
   caller: Caller,
   email: string,
 ): Promise<void> {
-  const errand = { kind: 'request_password_reset' as const, email };
-  await inEvenTime(
-    () => database.transaction(caller, (tx) => errands.add(tx.em, caller, errand)),
-    caller.signal,
-  );
+  await queueErrand(needs, caller, { kind: 'request_password_reset', email });
 }
 
 /** Mails the link if there is such an account, and it has not been sent too many (C16). */

@@ -1,7 +1,9 @@
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
+import { inEvenTime } from '../platform/even-time.ts';
 import type { Jobs } from '../platform/jobs.ts';
 import type { EntityManager } from '../platform/sql.ts';
+import type { Database } from './database.ts';
 
 export const ERRAND_QUEUE = 'errands';
 const PURPOSE = 'errand';
@@ -49,4 +51,16 @@ export class Errands {
   finish(em: EntityManager, jobId: string): Promise<boolean> {
     return this.#jobs.finish(em, ERRAND_QUEUE, jobId);
   }
+}
+
+/** Queues an errand, which is all that its call does, in even time (C04). */
+export async function queueErrand(
+  { database, errands }: { database: Database; errands: Errands },
+  caller: Caller,
+  errand: Errand,
+): Promise<void> {
+  await inEvenTime(
+    () => database.transaction(caller, (tx) => errands.add(tx.em, caller, errand)),
+    caller.signal,
+  );
 }
