@@ -10,6 +10,7 @@ import { Overdue } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
 import { ACCEPT_ENCODING, ENCODINGS } from './answers.ts';
+import { guardRequest } from './guard-request.ts';
 import { MessageDecoder } from './message-decoder.ts';
 import { carry, okMetadata } from './metadata.ts';
 import { type InnermostCall, isInnermostCall, replaceDecoder } from './node-internals.ts';
@@ -20,8 +21,6 @@ import type { UnknownInternals } from './unknown-internals.ts';
 
 /** What a call of a streaming method costs beside what any call costs. Measured. */
 const STREAMING_BYTES = 16 * 1024;
-
-const CUT_OFF = { code: grpc.status.INVALID_ARGUMENT, details: 'the message is cut off' };
 
 type Method = grpc.ServerMethodDefinition<unknown, unknown>;
 type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
@@ -140,35 +139,4 @@ function completed(status: PartialStatus, call: Call, path: string, log: CallLog
   call.answered = error;
   if (!call.intercepted) logCall(log, call, path.slice(1), error);
   return statusOf(error, call);
-}
-
-/**
- * A caller who opens a call and then sends nothing holds a stream: for as long as `incomplete` allows,
- * unless the method takes a stream of messages. And to node:http2, a request that its caller cancels
- * ends like a complete one: here it does not count as ended.
- */
-function guardRequest(
-  rpc: InnermostCall,
-  decoder: MessageDecoder,
-  incomplete: Overdue<InnermostCall>,
-  mayStream: boolean,
-): void {
-  const place = mayStream ? undefined : incomplete.add(rpc);
-  const complete = () => place && incomplete.remove(place);
-  const start = rpc.start;
-  rpc.start = (listener) => {
-    const { onReceiveHalfClose, onCancel } = listener;
-    listener.onReceiveHalfClose = () => {
-      complete();
-      if (rpc.stream.aborted) return;
-      // To grpc-js, messages that are cut off end like complete ones, too.
-      if (decoder.isWithinMessage) rpc.sendStatus(CUT_OFF);
-      else onReceiveHalfClose.call(listener);
-    };
-    listener.onCancel = () => {
-      complete();
-      onCancel.call(listener);
-    };
-    start.call(rpc, listener);
-  };
 }
