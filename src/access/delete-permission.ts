@@ -8,7 +8,7 @@ import type { RoleBook } from './role-book.ts';
 import { builtIn } from './role-view.ts';
 
 /**
- * Deletes a permission that the caller holds (A08) and no role includes, other than the administrators'.
+ * Deletes a permission that the caller holds (A08) and that no role other than `admin` includes.
  *
  * Throws `NOT_FOUND`, `BUILT_IN`, `IN_USE`, `PERMISSION_DENIED`.
  */

@@ -6,8 +6,8 @@ import type { RoleBook } from './role-book.ts';
 import { lockCustomRole } from './role-view.ts';
 
 /**
- * Deletes a role, which grants nothing from then on (S09). Its name is taken from some of its holders
- * at once, and from the rest by `forgetDeletedRoles`; until then the name can't be used again.
+ * Deletes a role, which grants nothing from then on (S09). Some of its holders lose its name at once,
+ * and `forgetDeletedRoles` takes it from the rest; until then the name can't be used again.
  *
  * Throws `NOT_FOUND`, `BUILT_IN`, `PERMISSION_DENIED`.
  */
@@ -26,7 +26,7 @@ export async function deleteRole(
     // Before the statements below, the first of which may delete the role's row.
     await tx.em.flush();
     await rolesIn(tx.em).takeFromHolders(name, tx.now, tx.revokedUntil);
-    // From whom it is yet to be taken.
+    // For the holders that still have it.
     await tx.revokeHolders(name, 'role_changed');
   });
   await roles.changed();

@@ -11,7 +11,7 @@ import { noSuchRole } from './role-view.ts';
 const MAX_ROLES = 10;
 
 /**
- * Gives a user or a service account a role, whose permissions the caller must hold (A05). Idempotent.
+ * Grants a role to a user or a service account. The caller must hold its permissions (A05). Idempotent.
  * Returns the names of the holder's roles.
  *
  * Throws `NOT_FOUND`, `PERMISSION_DENIED`, `TOO_MANY`.
@@ -23,7 +23,7 @@ export function grantRole(
 ): Promise<string[]> {
   return database.transaction(caller, async (tx) => {
     const roles = rolesIn(tx.em);
-    // The role first, as whoever deletes it does. It stays as it is until this has committed.
+    // Locks the role first, as its deletion does. The role stays as it is until this has committed.
     const lockMode = LockMode.PESSIMISTIC_READ;
     if (!(await roles.findOne({ name, deletedAt: null }, { lockMode }))) throw noSuchRole();
     const holder = await lockHolder(tx.em, holderName);

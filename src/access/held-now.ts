@@ -8,11 +8,12 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { rolesIn } from './role.repository.ts';
 
 /**
- * What a caller may do at this moment, by the database: a token or this replica's memory may be a
- * second behind, and whatever is granted by it would stay. Not for the operator, who may do everything.
+ * Returns what a caller may do at this moment, read from the database: a token or this replica's memory
+ * may be a second behind, and anything granted on its word would stay. Not meant for the operator, who
+ * may do everything.
  *
- * Throws `TOKEN_REVOKED` if the caller's account is gone or suspended, or the session or API key that they
- * call by has ended. Ask after waiting for locks: that may happen meanwhile.
+ * Throws `TOKEN_REVOKED` if the caller's account is gone or suspended, or if the session or API key that
+ * they call with has ended. Call it after waiting for locks: all this may happen meanwhile.
  */
 export async function heldNow(em: EntityManager, caller: Caller): Promise<ReadonlySet<string>> {
   if (caller.sessionId !== '') await sessionsIn(em).requireLive(caller.sessionId);
@@ -32,7 +33,7 @@ export async function heldNow(em: EntityManager, caller: Caller): Promise<Readon
 export function requireAll(held: ReadonlySet<string>, wanted: Iterable<string>): void {
   for (const permission of wanted) {
     if (held.has(permission)) continue;
-    const message = `the permission ${permission} is needed: callers change only what is within their own permissions`;
+    const message = `the permission ${permission} is needed: callers can only change what their own permissions cover`;
     throw new Failure('denied', 'PERMISSION_DENIED', message, { metadata: { permission } });
   }
 }
@@ -49,9 +50,9 @@ export async function requireNow(
 }
 
 /**
- * Refuses to touch anyone who may do more than the caller (A08). Of themselves, callers who are signed
- * in may change what they may change of others; an API key is held to its scopes towards its owner too.
- * Throws `PERMISSION_DENIED`.
+ * Refuses a change to anyone who may do more than the caller (A08). Signed-in callers may change about
+ * themselves whatever they may change about others; an API key is limited to its scopes even for its
+ * owner. Throws `PERMISSION_DENIED`.
  */
 export async function requireReach(
   { em, caller }: Transaction,

@@ -53,7 +53,7 @@ export const BUILT_IN_ROLES: Readonly<
 };
 
 /**
- * How long the names of all permissions may be together, separated by spaces (characters). A token of
- * an administrator has them all in its `scope`, and is never longer than 4 KiB.
+ * The maximum length of the names of all permissions together, separated by spaces (characters). An
+ * administrator's token has them all in its `scope`, and no token is longer than 4 KiB.
  */
 export const MAX_SCOPE_LENGTH = 1500;

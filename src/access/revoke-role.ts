@@ -8,9 +8,9 @@ import { rolesIn } from './role.repository.ts';
 import { type HolderName, lockHolder } from './role-holder.ts';
 
 /**
- * Takes a role from a user or a service account. The tokens issued so far are revoked; sessions go
- * on, and the tokens that they are refreshed to allow less (S09). Idempotent. Returns the names of
- * the roles that are left.
+ * Takes a role from a user or a service account. The tokens issued so far are revoked; sessions
+ * continue, and the tokens they get by a refresh allow less (S09). Idempotent. Returns the names of the
+ * roles that are left.
  *
  * Throws `NOT_FOUND`, `LAST_ADMIN`, `PERMISSION_DENIED`.
  */

@@ -7,7 +7,7 @@ import { type RoleRow, rolesIn } from './role.repository.ts';
 
 /** This replica's memory of what each role allows, in step with the table (S09). */
 export class RoleBook extends FollowedTable {
-  /** Changes with every change of a role, for whoever keeps what follows from the roles. */
+  /** Differs after every change of a role, for code that keeps what follows from the roles. */
   version = 0;
   /** Called when it has changed. */
   readonly followers = new Set<() => void>();
@@ -33,7 +33,7 @@ export class RoleBook extends FollowedTable {
     return [...new Set(roles.flatMap((role) => this.#permissions.get(role) ?? []))].sort();
   }
 
-  /** To call after a change has committed: tells the other replicas, and reads it on this one. */
+  /** Tells the other replicas about a change, and reads it on this one. Call it after the commit. */
   async changed(): Promise<void> {
     this.tellOthers();
     await this.lookSoon();

@@ -18,7 +18,7 @@ export type RoleView = {
   etag: string;
 };
 
-/** `all` are the names of all permissions, which the administrators' role has without listing them. */
+/** `all` holds the names of all permissions, which the administrators' role has without listing them. */
 export function roleView(role: Role, all: readonly string[]): RoleView {
   const { name, description, builtIn, createdAt, updatedAt } = role;
   const permissions = name === ADMIN_ROLE ? [...all] : [...role.permissions];

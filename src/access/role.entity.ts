@@ -6,13 +6,13 @@ const RoleSchema = defineEntity({
   properties: {
     name: p.text().primary(),
     description: p.text(),
-    /** Whether the program defines it, and nobody can change it. */
+    /** Whether the program defines it, so that nobody can change it. */
     builtIn: p.boolean(),
     /** Names of permissions, sorted. */
     permissions: p.array().columnType('text[]'),
     createdAt: p.datetime().columnType('timestamptz'),
     updatedAt: p.datetime().columnType('timestamptz'),
-    /** Since when it grants nothing, while its name is being taken from its holders. */
+    /** When it stopped granting anything; its name is being taken from its holders since then. */
     deletedAt: p.datetime().columnType('timestamptz').nullable(),
   },
 });

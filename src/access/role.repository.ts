@@ -49,7 +49,9 @@ export class RoleRepository extends Repository<Role> {
     return rows.map(({ name }) => name);
   }
 
-  /** Those of these roles that exist, sorted; nobody changes them until this transaction ends. */
+  /**
+   * Returns those of these roles that exist, sorted. Nobody can change them until this transaction ends.
+   */
   async lockExisting(names: readonly string[]): Promise<string[]> {
     const rows = await this.query<{ name: string }>(
       `select name from roles where name = any($1::text[]) and deleted_at is null
@@ -92,9 +94,9 @@ export class RoleRepository extends Repository<Role> {
   }
 
   /**
-   * Takes a deleted role from some of its holders with all tokens that they have, and deletes its row once
-   * there are none: only then can the name be used again, and it gives no old token anything (A08). The
-   * transaction must have locked the roles. Revocations are in force until `revokedUntil`.
+   * Takes a deleted role from some of its holders with all tokens that they have, and deletes its row
+   * once there are none: only then can the name be used again without giving old tokens anything (A08).
+   * The transaction must have locked the roles. Revocations are in force until `revokedUntil`.
    */
   async takeFromHolders(name: string, now: Date, revokedUntil: Date): Promise<void> {
     let taken = 0;

@@ -14,7 +14,7 @@ const AccountSchema = defineEntity({
     displayName: p.text(),
     state: p.enum(['active', 'suspended', 'deleted']).$type<AccountState>(),
     emailVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
-    /** When its owner had proved an address, if they have yet to prove the present one. */
+    /** When its owner proved an earlier address, if they have yet to prove the present one. */
     firstVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
     /** How often someone signed up with its address before it was proved: 0 if no one did. */
     signUps: p.integer().default(0),
@@ -84,14 +84,15 @@ export class Account extends AccountSchema.class {
   }
 
   /**
-   * Whether its password is that of its only sign-up, and so of whoever opens the link that this had
-   * mailed. After another sign-up, or if an administrator brought the password, it may be anyone's.
+   * Whether its password comes from its only sign-up, and so belongs to the person who opens the link
+   * that was mailed for it. After another sign-up, or if an administrator supplied the password, it may
+   * be anyone's.
    */
   get hasOnePassword(): boolean {
     return this.signUps === 1 && !this.invitedAt;
   }
 
-  /** Notes that its address is one that its owner has yet to prove. */
+  /** Marks its address as one that its owner has yet to prove. */
   unverify(): void {
     this.firstVerifiedAt ??= this.emailVerifiedAt;
     this.emailVerifiedAt = null;
@@ -104,14 +105,18 @@ export class Account extends AccountSchema.class {
 
   /**
    * Whether someone else may still sign up with its address and take its place: no one has proved that
-   * the address is theirs, and no one has signed in, as is possible if sign-ins need no proof. Not an
-   * account that an administrator created: it waits, with its roles, for the person it is meant for.
+   * the address is theirs, and no one has signed in, which is possible if sign-ins need no proof. False
+   * for an account that an administrator created: it waits, with its roles, for the person it is meant
+   * for.
    */
   get isUnclaimed(): boolean {
     return !this.isVerified && !this.lastLoginAt && !this.invitedAt && this.state === 'active';
   }
 
-  /** Whether it gives way to another account with its address: unclaimed, and nobody gave it a role. */
+  /**
+   * Whether it gives way to another account with its address: it is unclaimed, and nobody has given it a
+   * role.
+   */
   get isDisposable(): boolean {
     return this.isUnclaimed && this.roles.every((role) => role === USER_ROLE);
   }

@@ -53,7 +53,7 @@ export class AccountRepository extends Repository<Account> {
   }
 
   /**
-   * The same, locked until the transaction ends. Whoever changes an account's credentials or tokens
+   * The same, locked until the transaction ends. Every change of an account's credentials or tokens
    * locks its row first, so that such changes come one after the other and never deadlock.
    */
   lockLive(which: Which): Promise<Account | null> {
@@ -84,7 +84,7 @@ export class AccountRepository extends Repository<Account> {
     return account;
   }
 
-  /** Those of these ids that led to a person once, and lead to no one any more. */
+  /** Returns those of these ids that once led to a person and no longer do. */
   async goneAmong(ids: readonly string[]): Promise<string[]> {
     const rows = await this.query<{ id: string }>(
       `select id from unnest($1::uuid[]) as given (id)

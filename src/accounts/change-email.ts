@@ -39,7 +39,7 @@ async function mailLink(tx: Transaction, keyring: Keyring, newEmail: string): Pr
     subject: account.id,
     personal: { before: { email: account.email }, after: { email: newEmail } },
   });
-  // The same budget for either mail: whether earlier links still work tells nothing of the address.
+  // Both mails share one budget: whether earlier links still work reveals nothing about the address.
   if (!(await mayMail(tx, keyring, 'change_email', newEmail))) return;
   const details = { newEmail };
   const { token } = await issueOneTimeToken(tx, keyring, account.id, 'change_email', { details });

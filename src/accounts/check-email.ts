@@ -65,7 +65,7 @@ function passesForLatin(domain: string): boolean {
   );
 }
 
-/** Of the languages that are written with a dotless i, and letters that show a name to be in one of them. */
+/** Domains in languages written with a dotless i: a letter or an ending that shows the language. */
 const DOTLESS = /[çğşöüə]|\.(tr|az)$/u;
 
 function passesForAscii(domain: string): boolean {
@@ -74,7 +74,7 @@ function passesForAscii(domain: string): boolean {
   return letters.some((letter) => letter !== 'ı' || !DOTLESS.test(domain));
 }
 
-/** For a class of a regular expression: every character that is used in one of the scripts. */
+/** Returns a character class (regular expression) of every character used in one of the scripts. */
 function ofScripts(scripts: readonly string[]): string {
   return scripts.map((script) => `\\p{scx=${script}}`).join('');
 }

@@ -13,11 +13,12 @@ import type { Account } from './account.entity.ts';
 import { takeAddress } from './take-address.ts';
 
 /**
- * Gives an account the address that the token was mailed to. Tokens mailed to the old address become
- * void, all sessions but the caller's own end, and the old address gets a link that undoes the change.
+ * Changes an account's address to the one that the token was mailed to. Tokens mailed to the old address
+ * become void, all sessions but the caller's own end, and the old address gets a link that undoes the
+ * change.
  *
- * If nobody had proved an address of the account before, everything goes that it held but the session
- * that presents the token (C15), and a link to set a password is mailed to the new address.
+ * If nobody had proved an address of the account before, everything it held is removed except the
+ * session that presents the token (C15), and a link to set a password is mailed to the new address.
  *
  * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`, `EMAIL_TAKEN`.
  */
@@ -49,7 +50,10 @@ export async function confirmEmailChange(
   });
 }
 
-/** Tells whoever reads the old address, and lets them have the account back if that was verified. */
+/**
+ * Mails a notice to the old address, with a link that takes the account back if that address was
+ * verified.
+ */
 async function tellOldAddress(
   tx: Transaction,
   keyring: Keyring,

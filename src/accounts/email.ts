@@ -7,8 +7,8 @@ export function canonicalEmail(email: string): string {
 }
 
 /**
- * What an account has instead, while its address belongs to another account. It has a space, so that it is
- * nobody's address, and begins with the address, so that searches find it.
+ * Stands in for the address of an account while another account has it. It contains a space, so it is
+ * nobody's address, and begins with the address, so searches find it.
  */
 export function parkedEmail(email: string, accountId: string): string {
   return `${canonicalEmail(email)} ${accountId}`;

@@ -30,7 +30,7 @@ const OWNED: readonly EntityName<{ account: string }>[] = [
 /**
  * Erases an account that the transaction has locked (C13): its personal data, factors and tokens are
  * deleted, its sessions and API keys end, and its address becomes free. Audit events keep the account's
- * id, which leads to no one any more, but lose IP addresses and everything personal.
+ * id, which no longer leads to anyone, but lose IP addresses and everything personal.
  *
  * Throws `LAST_ADMIN`.
  */

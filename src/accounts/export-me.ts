@@ -12,8 +12,9 @@ import { readUser } from './user.ts';
 const ROWS = 5000;
 
 /**
- * Returns everything that is held on the caller, as a JSON document in the proto's field names (C13).
- * Secrets and hashes of secrets are left out: they say nothing about anyone. So is what belongs to others.
+ * Returns everything that is stored about the caller, as a JSON document in the proto's field names
+ * (C13). Secrets and hashes of secrets are left out: they say nothing about anyone. So is data about
+ * others.
  */
 export async function exportMe(
   { database }: { database: Database },
@@ -68,7 +69,7 @@ async function keysOf(em: EntityManager, ownerId: string, now: Date) {
   return keys.map(({ owner: _, etag: __, ...key }) => inSnakeCase(key));
 }
 
-/** Without what is others': where an administrator was, and the reasons they noted. */
+/** Leaves out data about others: where an administrator was, and the reasons they noted. */
 async function eventsOf(em: EntityManager, subject: string) {
   const events = await em.find(AuditEvent, { subject }, { orderBy: { id: 'desc' }, limit: ROWS });
   return events.map((event) => {

@@ -8,8 +8,8 @@ import { canonicalEmail } from './email.ts';
 import { mailConfirmation } from './mail-confirmation.ts';
 
 /**
- * Has a new verification link mailed, soon after the answer, if the address belongs to an account that
- * waits for one. The caller can't tell whether it does (C04).
+ * Mails a new verification link, soon after the answer, if the address belongs to an account that waits
+ * for one. The caller can't tell whether it does (C04).
  */
 export async function resendVerification(
   needs: { database: Database; errands: Errands },
@@ -20,8 +20,8 @@ export async function resendVerification(
 }
 
 /**
- * Mails the link if there is such an account, and it has not been sent too many (C16). If the password
- * that is there may not be the owner's, it is a link to choose one (C15).
+ * Mails the link if there is such an account and it hasn't been sent too many (C16). If the account's
+ * password may not be the owner's, the link asks for a new one (C15).
  */
 export async function settleResend(
   tx: Transaction,

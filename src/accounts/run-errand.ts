@@ -5,7 +5,7 @@ import type { Errands } from '../unit-of-work/errands.ts';
 import { settleResend } from './resend-verification.ts';
 import { settleSignUp } from './sign-up.ts';
 
-/** Does what was asked, once, however often its job is performed. */
+/** Runs an errand once, however often its job is performed. */
 export async function runErrand(
   { database, errands, keyring }: { database: Database; errands: Errands; keyring: Keyring },
   body: string,
@@ -23,8 +23,8 @@ export async function runErrand(
       case 'request_password_reset':
         return settlePasswordReset(tx, keyring, errand);
       default:
-        // A newer version took it down, and a replica of that version will run it.
-        throw new TypeError('the errand is not known');
+        // A newer version queued it, and a replica of that version will run it.
+        throw new TypeError('unknown kind of errand');
     }
   });
 }

@@ -27,15 +27,15 @@ type SecuringNeeds = {
   apiKeyMemory: ApiKeyMemory;
 };
 
-/** How the account gets the address back that it had. */
+/** How the account gets its earlier address back. */
 type GiveAddress = (tx: Transaction, account: Account, email: string) => Promise<void>;
 
 /**
- * Takes an account back, for the reader of a notice (E06), to what it was when the notice was sent (C14):
- * whatever this notice and all later ones told of is undone, every session and API key ends, the password
- * stops working, and a link to set a new one is mailed. What was removed since does not come back. If
- * another account has the address by now, all the rest is done, and a link to have it back later is
- * mailed.
+ * Restores an account, for the reader of a notice (E06), to its state when the notice was sent (C14):
+ * everything that this notice and all later ones reported is undone, every session and API key ends, the
+ * password stops working, and a link to set a new one is mailed. What was removed since then does not
+ * come back. If another account has the address by now, everything else is done, and a link to get the
+ * address back later is mailed.
  *
  * Every token that was mailed after the notice becomes void, since a thief may have received it, unless
  * it could still undo something. Tokens of earlier notices stay: they went to the rightful owner.
@@ -74,7 +74,7 @@ async function secure(
     await endSessions(tx, account.id, by.cause, { actor: by.actor });
     // A thief may have created some of the keys.
     await revokeKeys(tx, apiKeyMemory, { ownerId: account.id, ...by });
-    // Whoever reads this mail has the address, and had no part in the account (C15).
+    // The reader of this mail has the address, and had no part in the account (C15).
     if (!account.isProved) await dropUnproved(tx, apiKeyMemory, account);
     await (account.isParked ? mailAddressInUse : mailReset)(tx, keyring, account);
   });
@@ -89,7 +89,7 @@ async function takeBack(
 ): Promise<void> {
   const { id, email: before } = account;
   account.updatedAt = tx.now;
-  // The oldest of them knows the address that the account had.
+  // The oldest change that has an address has the one to restore.
   const address = changes.find(({ email }) => email !== undefined)?.email;
   if (address !== undefined && canonicalEmail(address) !== account.canonicalEmail) {
     await giveAddress(tx, account, address);
@@ -109,7 +109,7 @@ async function takeBack(
   });
 }
 
-/** Takes away what was added to sign in with. */
+/** Removes the means of signing in that these changes added. */
 async function takeAwayFactors(
   em: EntityManager,
   account: string,
@@ -119,13 +119,13 @@ async function takeAwayFactors(
   if (changes.some(({ recoveryCodes }) => recoveryCodes)) {
     await recoveryCodesIn(em).nativeDelete({ account });
   }
-  // Whoever has begun to enrol an app knows its secret.
+  // Anyone who has begun to enrol an app knows its secret.
   await totpCredentialsIn(em).nativeDelete({ account, confirmedAt: null });
   const added = changes.flatMap(({ passkey }) => passkey ?? []);
   await passkeysIn(em).nativeDelete({ account, id: { $in: added } });
 }
 
-/** Mails a link to have the address back, which works once the other account no longer has it. */
+/** Mails a link to get the address back, which works once the other account no longer has it. */
 async function mailAddressInUse(
   tx: Transaction,
   keyring: Keyring,

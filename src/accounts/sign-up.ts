@@ -19,11 +19,11 @@ import { mailConfirmation } from './mail-confirmation.ts';
 export type SignUp = { email: string; password: string; displayName: string };
 
 /**
- * Has an account created that waits for its address to be verified, soon after the answer.
+ * Creates an account that waits for its address to be verified, soon after the answer.
  *
  * Reveals nothing about whether the address is taken (C04): in every case the password is hashed and the
- * sign-up taken down. Where signing in needs no verified address, the account is there with the answer:
- * whether a sign-in follows tells anyone who signs up whether the address was free.
+ * sign-up queued. If sign-in doesn't require a verified address, the account is created before the
+ * answer instead: anyone can then tell whether the address was free by trying to sign in.
  */
 export async function signUp(
   needs: {
@@ -53,9 +53,9 @@ export async function signUp(
  * Sets the account up if the address is free or unclaimed, and mails the link that verifies it;
  * otherwise tells its owner, and leaves the account alone.
  *
- * An unclaimed account takes the new password and name, but no link confirms the password of a second
- * sign-up, nor of the first one any more: nobody knows which of them is the owner's (C15). The mail then
- * has a link to choose one.
+ * An unclaimed account takes the new password and name. But once there has been a second sign-up, no
+ * link confirms the password of either: nobody knows which of them is the owner's (C15). The mail then
+ * has a link to choose a new password.
  */
 export async function settleSignUp(
   tx: Transaction,
@@ -66,7 +66,7 @@ export async function settleSignUp(
   await accounts.insertIfFree({ email, displayName }, tx.now);
   const account = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account) throw unavailable('the address');
-  // Links that were mailed before confirm no password any more.
+  // Links that were mailed before no longer confirm a password.
   if (!account.isProved) account.signUps += 1;
   if (!account.isUnclaimed) {
     const { email: to, displayName } = account;
@@ -78,10 +78,10 @@ export async function settleSignUp(
   account.displayName = displayName;
   account.updatedAt = tx.now;
   await passwordsIn(tx.em).set(account.id, passwordHash, tx.now);
-  // Whoever signed up before may have seen to it that the address is locked.
+  // Someone who signed up earlier may have locked the address on purpose.
   await signInLocksIn(tx.em).forget(account.id, 'password');
   tx.audit({ type: 'account.created', actor: account.id, subject: account.id });
-  // Those to choose a password stay: they confirm nobody's.
+  // Links to choose a password stay valid: they don't confirm an existing one.
   await oneTimeTokensIn(tx.em).voidLive(account.id, 'verify_email', tx.now);
   await mailConfirmation(tx, keyring, account);
 }

@@ -31,9 +31,9 @@ export async function takeAddress(
 }
 
 /**
- * Gives an account that the transaction has locked an address that another account has: mail about it
- * goes there, but nobody signs in to it by address or has a link mailed to do so, until `takeAddress`
- * gives it the address, or another one.
+ * Sets the address of an account that the transaction has locked to one that another account has: mail
+ * about the account goes there, but nobody can sign in to it by address or be mailed a link to do so,
+ * until `takeAddress` sets this address or another one.
  */
 export async function parkAddress(
   { em, now }: Transaction,
@@ -48,8 +48,8 @@ export async function parkAddress(
 }
 
 /**
- * Deletes an unclaimed sign-up that has this address, and what the audit trail says of its person, unless
- * somebody gave it a role. Throws `EMAIL_TAKEN` if any other account than `accountId` has it.
+ * Deletes an unclaimed sign-up that has this address, and what the audit trail holds about its person,
+ * unless somebody gave it a role. Throws `EMAIL_TAKEN` if any account other than `accountId` has it.
  */
 export async function freeAddress(
   tx: Transaction,
@@ -65,7 +65,7 @@ export async function freeAddress(
   await eraseRemoved(tx, holder.id);
 }
 
-/** Has the trail say that such a sign-up was removed, and nothing more of its person. */
+/** Records in the audit trail that such a sign-up was removed, and nothing else about its person. */
 export async function eraseRemoved(tx: Transaction, accountId: string): Promise<void> {
   await tx.auditAll([{ type: 'account.deleted', subject: accountId }]);
   await erasePersonalData(tx.em, accountId, tx.now);
@@ -76,7 +76,7 @@ export async function flushAddress(em: EntityManager): Promise<void> {
   try {
     await em.flush();
   } catch (error) {
-    // Someone has signed up with the address in this very moment.
+    // Someone has signed up with the address at this very moment.
     throw error instanceof UniqueConstraintViolationException ? emailTaken() : error;
   }
 }

@@ -8,10 +8,10 @@ import type { Keyring } from '../platform/crypto.ts';
 import type { Database } from '../unit-of-work/database.ts';
 
 /**
- * Marks an account's address as verified by the token mailed to it, which works once (C06). If nobody had
- * proved an address of the account before, everything goes that it held but its password and the session
- * that presents the token (C15). The password is the one that was there when the mail was asked for:
- * another sign-up makes the token void.
+ * Marks an account's address as verified by the token mailed to it, which works once (C06). If nobody
+ * had proved an address of the account before, everything it held is removed except its password and the
+ * session that presents the token (C15). The password is the one that the account had when the mail was
+ * requested: another sign-up makes the token void.
  */
 export async function verifyEmail(
   needs: { database: Database; keyring: Keyring; apiKeyMemory: ApiKeyMemory },

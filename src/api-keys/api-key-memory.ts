@@ -9,7 +9,7 @@ import { apiKeyChecksIn } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
 const KNOWN_KEYS = 100_000;
-/** How many secrets are remembered that are no key's, and for how long (ms). */
+/** How many secrets that belong to no key are remembered, and for how long (ms). */
 const UNKNOWN_SECRETS = 10_000;
 const UNKNOWN_MS = 2000;
 
@@ -35,7 +35,7 @@ export class ApiKeyMemory extends FollowedTable {
     },
   });
   #place: TablePlace | undefined;
-  /** Wrong secrets of existing keys too: who asks twice does not learn which ids exist (A02). */
+  /** Includes wrong secrets of existing keys: asking twice does not reveal which ids exist (A02). */
   readonly #unknown = new LRUCache<string, true>({ max: UNKNOWN_SECRETS, ttl: UNKNOWN_MS });
 
   constructor(parts: {
@@ -60,7 +60,7 @@ export class ApiKeyMemory extends FollowedTable {
     return known?.key.stale ? undefined : known;
   }
 
-  /** Whether the secret with this digest was no key's a moment ago. */
+  /** Whether the secret with this digest belonged to no key a moment ago. */
   isUnknown(digest: string): boolean {
     return this.#unknown.has(digest);
   }
@@ -81,7 +81,9 @@ export class ApiKeyMemory extends FollowedTable {
     this.#keys.set(known.key.row.id, known.key);
   }
 
-  /** To call after a change has committed: forgets these keys, and tells the other replicas to look. */
+  /**
+   * Forgets these keys, and tells the other replicas to look. Call it after the change has committed.
+   */
   changed(ids: readonly string[]): void {
     this.#forget(ids);
     this.tellOthers();

@@ -104,7 +104,7 @@ function recordOf(row: Row, now: Date): ApiKeyRecord {
   };
 }
 
-/** Changes with whatever an update may have been based on, and with nothing else. */
+/** Changes if and only if something changes that an update may be based on. */
 function versionOf(row: Row): string {
   const { displayName, scopes, allowedCidrs, limitRequests, limitSeconds } = row;
   const settings = [displayName, scopes, allowedCidrs, limitRequests, limitSeconds];

@@ -30,7 +30,7 @@ type NewKey = KeySettings & {
   createdAt: Date;
 };
 
-/** The expressions for whose a key is; `k` is the table. */
+/** SQL for the type and the id of a key's owner; `k` is the table. */
 export const OWNER_TYPE = `case when k.account_id is null then 'service_account' else 'user' end`;
 export const OWNER_ID = 'coalesce(k.account_id, k.service_account_id)';
 const CHANGED = 'version = version + 1, changed_at = clock_timestamp()';
@@ -60,7 +60,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     );
   }
 
-  /** Throws `TOKEN_REVOKED` if a key has been revoked, of which a replica may not have heard yet. */
+  /** Throws `TOKEN_REVOKED` if a key has been revoked; this replica may not have heard of that yet. */
   async requireLive(id: string): Promise<void> {
     if ((await this.count({ id, revokedAt: null })) > 0) return;
     throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the API key has been revoked');
@@ -95,7 +95,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     );
   }
 
-  /** Gives a key a new secret; the present one works until `previousExpiresAt`. */
+  /** Replaces the secret of a key; the present one works until `previousExpiresAt`. */
   async rotate(id: string, secret: SecretHash, previousExpiresAt: Date): Promise<void> {
     await this.query(
       `update api_keys set previous_hash = secret_hash, previous_key_version = key_version,
@@ -106,7 +106,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
   }
 
   /**
-   * Revokes one key, or all of an owner, except those that are revoked already. Returns the ids of
+   * Revokes one key, or all keys of an owner, except those that are revoked already. Returns the ids of
    * those that it revoked.
    */
   async revoke(which: { id: string } | { ownerId: string }, now: Date): Promise<string[]> {
@@ -120,7 +120,7 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     return rows.map(({ id }) => id);
   }
 
-  /** Has the replicas forget what they know of a key. */
+  /** Makes the replicas forget what they know about a key. */
   async noteChanged(id: string): Promise<void> {
     await this.query(`update api_keys set ${CHANGED} where id = $1`, [id]);
   }

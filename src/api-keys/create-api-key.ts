@@ -12,7 +12,7 @@ import { checkSettings } from './key-settings.ts';
 /** How many working keys an owner may have. */
 const MAX_KEYS = 100;
 
-/** A key, and its secret for the only time. */
+/** A key, and its secret, which is returned only once. */
 export type KeyWithSecret = { apiKey: ApiKeyView; secret: string };
 
 /**

@@ -10,7 +10,7 @@ import type { KeySet } from '../signing-keys/key-set.ts';
 import { keyFailure } from './key-failure.ts';
 import type { ApiKeyVerifier } from './verify-api-key.ts';
 
-/** With a shorter audience, it is the scopes that make a token too long (characters). */
+/** Up to this length (characters) of the audience, a token that is too long has too many scopes. */
 const LONG_AUDIENCE = 500;
 
 type IssuingNeeds = {

@@ -37,7 +37,7 @@ export class SecretFinder {
 
   /**
    * The key of a secret, or undefined. Only the log says why there is none (A02). Throws `RATE_LIMITED`
-   * if too many unknown secrets come from where this one does.
+   * if too many unknown secrets come from this address.
    */
   find(presented: Presented): Promise<KnownSecret | undefined> {
     const { digest, countedAs = '' } = presented;
@@ -50,7 +50,7 @@ export class SecretFinder {
     return asking;
   }
 
-  /** Logs why a secret is not one of a key's. */
+  /** Logs why a secret belongs to no key. */
   noteUnknown(requestId: string, reason: string): undefined {
     const { log } = this.#parts;
     log.info({ component: 'api_keys', request_id: requestId, reason }, 'unknown API key');

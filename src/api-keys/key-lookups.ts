@@ -30,7 +30,7 @@ export class KeyLookups {
     }
   }
 
-  /** Counts a lookup no longer, since it has found a key or found nothing out. */
+  /** Undoes the count of a lookup that found a key or failed. */
   async giveBack(countedAs: string): Promise<void> {
     await this.#limiter?.reward(networkOf(countedAs));
   }

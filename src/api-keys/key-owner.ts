@@ -44,8 +44,8 @@ export async function lockNewOwner(
 
 /**
  * Returns the key with this id after locking its owner, so that changes of an owner's keys come one
- * after the other. Nobody may change another user's key, which would be to act as that user; with
- * `api_keys.write` it can be revoked.
+ * after the other. Nobody may change another user's key, since that would mean acting as that user; with
+ * `api_keys.write` a caller can revoke it.
  *
  * Throws `NOT_FOUND`, also for a key that the caller may not reach.
  */
@@ -92,7 +92,7 @@ function lockHolderOf(em: EntityManager, caller: Caller, { type, id }: KeyOwner)
   return id === caller.subject ? accountsIn(em).lockOwn(caller) : accountsIn(em).lockLive({ id });
 }
 
-/** Throws `API_KEY_REVOKED` for a key that can't be changed any more. */
+/** Throws `API_KEY_REVOKED` for a key that can no longer be changed. */
 export function requireUnrevoked(key: ApiKey): void {
   if (!key.revokedAt) return;
   const message = 'the API key has been revoked; create another one';

@@ -5,7 +5,10 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { allowedNetworks } from './allowed-networks.ts';
 import type { KeySettings } from './api-key.repository.ts';
 
-/** The permissions of a key's owner and of whoever grants its scopes: these must be among both. */
+/**
+ * The permissions of a key's owner and of the caller who grants its scopes: the scopes must be among
+ * both.
+ */
 export type ScopeBounds = { owner: readonly string[]; granter: readonly string[] };
 
 /**

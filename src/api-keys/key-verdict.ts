@@ -28,12 +28,15 @@ export type KeyQuery = {
   cost: number;
   /** The address that it was presented from; empty if it is not known. */
   ipAddress: string;
-  /** Whether nobody could have made the address up: otherwise a key with networks is refused. */
+  /** Whether the address can't be forged; if it can, a key with networks is refused. */
   addressIsCertain: boolean;
-  /** What limits count it under if the secret is unknown; undefined: the method has limits of its own. */
+  /**
+   * What limits count the call under if the secret is unknown; undefined if the method has its own
+   * limits.
+   */
   countedAs?: string | undefined;
   requestId: string;
-  /** Judged again for the same use, which does not count twice. */
+  /** Whether it is judged again for the same use, which counts only once. */
   isRepeated?: boolean;
 };
 

@@ -39,7 +39,7 @@ export class KnownKey {
 
   /**
    * The principal that the key speaks for, with those of its scopes that its owner holds now (A01). It
-   * is the same object for as long as nothing of that changes.
+   * stays the same object until any of that changes.
    */
   principal(roles: Roles): Principal {
     if (this.#principal && this.#rolesVersion === roles.version) return this.#principal;

@@ -43,7 +43,10 @@ export async function listApiKeys(
 
 function ownerOf(caller: Caller, { userId, serviceAccountId }: ListApiKeys): string {
   if (userId !== '' && serviceAccountId !== '') {
-    throw invalidField('service_account_id', 'is given beside user_id; give only one of them');
+    throw invalidField(
+      'service_account_id',
+      'is given together with user_id; give only one of them',
+    );
   }
   const ownerId = (userId || serviceAccountId || caller.subject).toLowerCase();
   if (ownerId === caller.subject || holds(caller, PERMISSION)) return ownerId;

@@ -3,13 +3,13 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { apiKeysIn } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 
-/** One key, or all of an owner. `actor` is who revokes them: by default whoever calls. */
+/** One key, or all keys of an owner. `actor` is who revokes them, by default the caller. */
 type WhoseKeys = { keyId?: string; ownerId: string; actor?: string; cause: RevocationCause };
 
 /**
- * Revokes keys and all tokens that they were exchanged for, in the transaction of their cause. Keys
- * that are revoked already stay as they are; a single one is announced again. From the commit on this replica refuses them, and the
- * others do within a second (S09).
+ * Revokes keys and all tokens that they were exchanged for, in the transaction of their cause. Keys that
+ * are revoked already stay as they are; a single one is announced again. From the commit on this replica
+ * refuses them, and the others do within a second (S09).
  */
 export async function revokeKeys(
   tx: Transaction,
@@ -33,7 +33,7 @@ export async function revokeKeys(
   tx.afterCommit(() => apiKeyMemory.changed(ids));
 }
 
-/** Has the replicas look at a key again that was revoked before. */
+/** Makes the replicas look again at a key that was revoked before. */
 async function repeat(tx: Transaction, apiKeyMemory: ApiKeyMemory, id: string): Promise<void> {
   await apiKeysIn(tx.em).noteChanged(id);
   await tx.repeatRevocation([{ kind: 'api_key', id }]);

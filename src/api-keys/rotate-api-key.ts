@@ -11,8 +11,8 @@ import { lockKey, requireUnrevoked } from './key-owner.ts';
 import { requireHeld } from './key-settings.ts';
 
 /**
- * Gives a key a new secret; the previous one works for `overlapMs` more (A03). A key has two secrets at
- * most: a second rotation within the overlap ends the oldest one at once.
+ * Replaces the secret of a key; the previous one works for another `overlapMs` (A03). A key has two
+ * secrets at most: a second rotation within the overlap ends the oldest one at once.
  *
  * Throws `NOT_FOUND`, `API_KEY_REVOKED`, `PERMISSION_DENIED` if the caller lacks one of its scopes.
  */
@@ -26,7 +26,7 @@ export function rotateApiKey(
     const { key, owner } = await lockKey(tx, keyId, 'managed');
     const { id } = key;
     requireUnrevoked(key);
-    // Whoever receives the secret can do what the key can.
+    // Anyone who receives the secret can do what the key can.
     requireHeld(key.scopes, owner.bounds.granter, 'you do not hold');
     const secret = newSecret(id);
     const previousEnd = addMs(tx.now, overlapMs);

@@ -29,9 +29,9 @@ export type UpdateApiKey = {
 };
 
 /**
- * Changes a key. Only who holds all of its scopes can loosen its networks, expiry or limit (A08); anyone
- * who may change it can narrow them. When it returns, this replica judges by the change, and the others do within a second
- * (S09).
+ * Changes a key. Only a caller who holds all of its scopes can loosen its networks, expiry or limit
+ * (A08); anyone who may change it can narrow them. When it returns, this replica applies the change, and
+ * the others do within a second (S09).
  *
  * Throws `NOT_FOUND`, `API_KEY_REVOKED`, `ETAG_MISMATCH`, `INVALID_REQUEST`, `PERMISSION_DENIED`.
  */
@@ -62,13 +62,13 @@ async function update(
   const chosen = Object.fromEntries(
     names.map((name) => [EDITABLE[name], settings[EDITABLE[name]]]),
   );
-  // What is not updated need not be allowed today, such as a scope that the owner has since lost.
+  // Settings that are not updated need not be allowed today: the owner may have lost a scope since.
   const checked = await checkSettings(tx, { ...blank, ...chosen }, owner.bounds, 'api_key.');
   const networks = names.includes('allowed_cidrs') ? { allowedCidrs: checked.allowedCidrs } : {};
   const after: KeySettings = { ...before, ...chosen, ...networks };
   const { fields, details, personal } = changeOf(names, before, after);
   if (fields.length === 0) return before;
-  // Whoever lets a key be used by more people, longer or more often can do what it can (A08).
+  // A caller who lets a key be used by more people, for longer or more often can do what it can (A08).
   if (isLooser(before, after)) requireHeld(after.scopes, owner.bounds.granter, 'you do not hold');
   await apiKeysIn(em).change(key.id, after);
   tx.audit({
