@@ -49,7 +49,7 @@ export async function parkAddress(
 
 /**
  * Deletes an unclaimed sign-up that has this address, and what the audit trail holds about its person,
- * unless somebody gave it a role. Throws `EMAIL_TAKEN` if any account other than `accountId` has it.
+ * unless someone gave it a role. Throws `EMAIL_TAKEN` if any account other than `accountId` has it.
  */
 export async function freeAddress(
   tx: Transaction,

@@ -13,8 +13,8 @@ const AuditErasureSchema = defineEntity({
 });
 
 /**
- * A deleted account whose events still hold personal data: it had more than its deletion could erase at
- * once.
+ * A deleted account whose events still hold personal data: it had more of them than its deletion could
+ * erase at once.
  */
 export class AuditErasure extends AuditErasureSchema.class {}
 AuditErasureSchema.setClass(AuditErasure);

@@ -17,7 +17,8 @@ export const EMPTY_CHAIN: ChainEnds = {
   head: { position: 0, hash: GENESIS },
 };
 
-export const NOT_OURS = 'its ends were not written by this service, or under a master key it lacks';
+export const NOT_OURS =
+  'its ends were not written by this service, or were written under a master key it lacks';
 
 /** The chain's ends are not what this service wrote: nothing may build on them. */
 export class BrokenChain extends Error {

@@ -21,13 +21,13 @@ export type AuditNews =
   | { type: 'resync'; cursor: '' };
 
 /**
- * Streams the events of the chain until the caller has gone: those after `cursor`, then new ones, each once
- * (E01). A cursor that the chain does not have is answered by `resync` and then everything that is
+ * Streams the events of the chain until the caller has gone: those after `cursor`, then new ones, each
+ * once (E01). A cursor that the chain does not have is answered by `resync` and then everything that is
  * kept.
  *
  * It reads a page once the reader has taken the previous one: a slow reader costs one page of memory.
- * Throws `OVERLOADED` if this replica has as many readers as it accepts, in all or of this caller, and `DEPENDENCY_UNAVAILABLE`
- * if the database can't be read.
+ * Throws `OVERLOADED` if this replica has as many readers as it accepts, in all or of this caller, and
+ * `DEPENDENCY_UNAVAILABLE` if the database can't be read.
  */
 export async function* watchAuditEvents(
   needs: Needs,

@@ -6,8 +6,8 @@ export function provesSecondFactor(amr: readonly string[]): boolean {
 }
 
 /**
- * The `amr` of proofs that count together: `mfa` if they are of two factors, or one of them says so itself,
- * as a passkey does that has verified its user.
+ * The `amr` of proofs that count together. It includes `mfa` if they are of two factors, or if one of
+ * them alone counts as two, as a passkey that has verified its user does.
  */
 export function proofsTogether(...proofs: (readonly string[])[]): string[] {
   const methods = new Set(proofs.flat());

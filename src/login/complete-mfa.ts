@@ -19,8 +19,8 @@ import { lockForSignIn } from './sign-in-state.ts';
 export type CompleteMfa = { challengeToken: string; factor: SecondFactor };
 
 /**
- * Completes, by a second factor, a sign-in that began with a right password. Only the sign-in that it
- * completes uses the challenge up: of several calls at once, exactly one opens a session.
+ * Completes a sign-in that began with a correct password, by a second factor. Only a completed sign-in
+ * uses the challenge up: of several calls at once, exactly one opens a session.
  *
  * Wrong codes count for the account, whatever the challenge (C09). Throws `TOKEN_INVALID`,
  * `TOKEN_EXPIRED`, `MFA_CODE_INVALID`, `ACCOUNT_SUSPENDED`, `EMAIL_NOT_VERIFIED`.

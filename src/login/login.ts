@@ -88,8 +88,8 @@ async function attempt(
 }
 
 /**
- * Lets the owner in by the account's present state: it may have been locked or suspended, or its
- * password changed, during the check of the password. Whoever changes these locks the account first.
+ * Admits the owner if the account's present state allows it: it may have been locked or suspended, or
+ * its password changed, during the check of the password. Every change of these locks the account first.
  * Returns `outdated` if the hash is no longer the one that was checked and might have been renewed.
  */
 async function admit(

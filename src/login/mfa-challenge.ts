@@ -6,7 +6,7 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 
 type MfaFactor = 'totp' | 'recovery_code' | 'passkey';
 
-/** Asks for a second factor between a right password and a session. */
+/** Asks for a second factor between a correct password and a session. */
 export type MfaChallenge = { token: string; factors: MfaFactor[]; expiresAt: Date };
 
 /** Creates the challenge of an account with a second factor that the transaction has locked. */

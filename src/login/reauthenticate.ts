@@ -25,8 +25,8 @@ export type FreshToken = AccessToken & { sessionId: string };
 
 /**
  * Lets callers prove again who they are, and notes in their session when and how, so that methods that
- * require a recent sign-in accept them (C10). What was proved before counts no more, unless it was one
- * factor, a moment ago, and this is the other. The session's refresh token stays as it is.
+ * require a recent sign-in accept them (C10). What was proved before no longer counts, unless it was one
+ * factor a moment ago and this is the other. The session's refresh token stays as it is.
  *
  * Throws `INVALID_CREDENTIALS`, `MFA_CODE_INVALID`, `ACCOUNT_LOCKED`.
  */

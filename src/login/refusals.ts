@@ -22,12 +22,12 @@ export function failedSignIn({ reason }: Failure, subject?: string): AuditEntry 
   return { type: 'sign_in.failed', actor: null, subject, outcome: 'failure', reason };
 }
 
-/** The one answer to a wrong password, an unknown address, and a lock. */
+/** The single answer to a wrong password, an unknown address, and a lock. */
 export function invalidCredentials(): Failure {
   return new Failure(
     'unauthenticated',
     'INVALID_CREDENTIALS',
-    'the address and the password do not belong together',
+    'the address or the password is wrong',
   );
 }
 

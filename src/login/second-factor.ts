@@ -50,7 +50,7 @@ async function checkTotp(
 ): Promise<string[] | undefined> {
   const locks = signInLocksIn(tx.em);
   const state = await locks.stateOf(account.id, 'code');
-  // The caller is not told of a lock: it would reveal that the code was not even checked.
+  // The caller is not told about a lock: that would reveal that the code was not even checked.
   if (isLocked(state, tx.now)) return undefined;
   if (!(await useTotpCode(tx, keyring, account.id, code))) {
     await countFailure(tx, keyring, account, 'code');

@@ -32,8 +32,8 @@ const DISOWNED = "'account_secured', 'address_proved', 'refresh_token_reused', '
  * two statements: one that waits for a lock sees the joined tables as they were before it waited.
  *
  * A device is new unless a session of the same program and label was opened in the same network before,
- * and was not ended as somebody else's: programs and labels are what anyone may say. There is none at the
- * first sign-in of all.
+ * and was not ended as someone else's: anyone can claim any program and label. At the very first sign-in
+ * no device is new.
  */
 export async function lockForSignIn(
   em: EntityManager,

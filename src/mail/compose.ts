@@ -1,6 +1,6 @@
 export type RenderedMail = { subject: string; text: string; html: string };
 
-/** Renders a mail of paragraphs, as text and as HTML. A link is a paragraph of its own. */
+/** Renders a mail of paragraphs, as text and as HTML. A link is a separate paragraph. */
 export function compose(subject: string, paragraphs: (string | URL)[]): RenderedMail {
   const html = paragraphs.map((paragraph) => {
     const content = escapeHtml(String(paragraph));
@@ -31,11 +31,11 @@ const VERSION = /\/\d{1,4}(\.\d{1,5}){1,3}/g;
 const TELEPHONE = /(?:\p{Nd}[\s()./‐-―-]*){7}/u;
 
 /**
- * Returns the name, or an empty text if mail programs would make a link of it: anyone can make us write
- * to any address, and must not choose where our mail leads.
+ * Returns the name, or an empty text if mail programs would turn it into a link: anyone can make us
+ * write to any address, and must not choose where our mail leads.
  */
 export function unlessLink(name: string): string {
-  // As mail programs and browsers read it: other full stops, wide letters, what is not shown at all.
+  // Normalised as mail programs and browsers do: other full stops, wide letters, invisible characters.
   const read = name
     .normalize('NFKC')
     .replace(/\p{Cf}/gu, '')

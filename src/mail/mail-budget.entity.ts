@@ -7,11 +7,11 @@ const MailBudgetSchema = defineEntity({
     /** A keyed hash of the address in its canonical form. */
     recipient: p.uint8array().primary(),
     kind: p.enum(['address_taken', 'change_email', 'reset_password', 'verify_email']).primary(),
-    /** When nothing of it will be spent any more. */
+    /** When the whole budget is available again. */
     spentUntil: p.datetime().columnType('timestamptz').index('mail_budgets_spent_until'),
   },
 });
 
-/** What others have spent of the mails of a kind that an address may be sent (C16). */
+/** How much of an address's budget for a kind of mail others have used (C16). */
 export class MailBudget extends MailBudgetSchema.class {}
 MailBudgetSchema.setClass(MailBudget);

@@ -5,7 +5,7 @@ import { MailBudget } from './mail-budget.entity.ts';
 /** Rows deleted in one statement. */
 const BATCH = 1000;
 
-/** How many mails may go out at once, and after how long (ms) each of them may again. */
+/** How many mails may go out at once, and how long (ms) each of them takes to become available again. */
 export type Allowance = { burst: number; everyMs: number };
 
 export class MailBudgetRepository extends Repository<MailBudget> {
@@ -31,7 +31,7 @@ export class MailBudgetRepository extends Repository<MailBudget> {
     return rows.length > 0;
   }
 
-  /** Deletes some of the budgets of which nothing is spent any more. Returns whether there may be more. */
+  /** Deletes some of the budgets that are fully available again. Returns whether there may be more. */
   async forgetUnspent(now: Date): Promise<boolean> {
     const gone = await this.query(
       `delete from mail_budgets where (recipient, kind) in

@@ -9,8 +9,9 @@ const MINUTE_MS = 60_000;
 const BURST = 5;
 
 /**
- * What strangers can have mailed to an address: five mails of each kind, and then one for every so many
- * minutes. A link is valid for twice as long as that, so that whoever is not sent one has one that works.
+ * How many mails strangers can have sent to an address: five of each kind, and then one every so many
+ * minutes. A link is valid for twice that time, so anyone who is refused another mail has a link that
+ * works.
  */
 const ALLOWED: Record<MailBudget['kind'], Allowance> = {
   verify_email: { burst: BURST, everyMs: 5 * MINUTE_MS },
@@ -20,8 +21,9 @@ const ALLOWED: Record<MailBudget['kind'], Allowance> = {
 };
 
 /**
- * Whether an address may be sent one more mail of a kind that anyone can ask for (C16), and if so counts
- * it. Whoever asked gets the same answer either way. In the transaction that sends the mail.
+ * Returns whether an address may be sent one more mail of a kind that anyone can ask for (C16), and if
+ * so counts it. The caller gets the same answer either way. Call it in the transaction that sends the
+ * mail.
  */
 export function mayMail(
   { em, now }: { em: EntityManager; now: Date },
@@ -34,8 +36,8 @@ export function mayMail(
 }
 
 /**
- * Gives an address its mails of a kind back: whoever has used the link of one reads them, and asked for
- * them.
+ * Restores an address's budget for a kind of mail: someone who has used a link from one of them reads
+ * them and asked for them.
  */
 export async function restoreMail(
   { em }: { em: EntityManager },

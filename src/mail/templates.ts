@@ -24,7 +24,7 @@ const LINK_MAILS = {
     subject: 'Confirm your address and choose a password',
     path: '/reset-password',
     before:
-      'Someone, hopefully you, asked for an account with this address. Open this link within 30 minutes to confirm the address and choose the password of the account. No password counts that was entered before:',
+      'Someone, hopefully you, asked for an account with this address. Open this link within 30 minutes to confirm the address and choose the password of the account. Any password entered before does not count:',
     after: "If you didn't ask for this, don't open the link, and nothing will happen.",
   },
   reset_password: {
@@ -52,7 +52,7 @@ const LINK_MAILS = {
     subject: 'Your address belongs to another account',
     path: '/secure-account',
     before:
-      'Everyone has been signed out of your account, and what was added to it is gone. But another account has this address by now, so nobody can sign in to yours with it. If that account is yours too, delete it or give it another address. Then open this link, within 7 days, to have your address back and set a new password:',
+      'Everyone has been signed out of your account, and what was added to it is gone. But another account has this address by now, so nobody can sign in to yours with it. If that account is yours too, delete it or give it another address. Then open this link, within 7 days, to get your address back and set a new password:',
     after: "If the other account isn't yours, ask whoever runs this service for help.",
   },
 } as const;

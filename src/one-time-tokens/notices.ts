@@ -8,8 +8,8 @@ import { issueOneTimeToken } from './one-time-token.ts';
 /**
  * Mails an account's owner about a change that a thief may have made, with a link for
  * AuthService.SecureAccount (E06). `undo` says how this change is undone, when this notice or an earlier
- * one is answered (C14). For the transaction that makes the change and has locked the account. `to` is
- * the address to mail, by default the account's.
+ * one is answered (C14). Call it in the transaction that makes the change and has locked the account.
+ * `to` is the address to mail, by default the account's.
  */
 export async function sendNotice(
   tx: Transaction,

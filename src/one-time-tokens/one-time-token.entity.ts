@@ -37,13 +37,13 @@ export type TokenDetails = {
   newEmail?: string;
   /** `mfa_challenge`: the label of the device that signs in. */
   deviceLabel?: string;
-  /** `secure_account`: the change that the notice told of, if it added something. */
+  /** `secure_account`: the change that the notice reported, if it added something. */
   undo?: Undo;
 };
 
 /**
- * How to undo a change that a notice told of: the address before it, or what was added. All that lets
- * someone sign in is here when it is added; answering a notice relies on that (C14).
+ * How to undo a change that a notice reported: the address before it, or what was added. Anything that
+ * lets someone sign in is recorded here when it is added; answering a notice relies on that (C14).
  */
 export type Undo = { email?: string; totp?: true; recoveryCodes?: true; passkey?: string };
 

@@ -51,7 +51,7 @@ export class OneTimeTokenRepository extends Repository<OneTimeToken> {
   }
 
   /**
-   * What a notice and all newer ones of its account told of, the oldest change first, whether or not
+   * What a notice and all newer ones of its account reported, the oldest change first, whether or not
    * they have been answered or are void.
    */
   async changesSince(account: string, noticeId: string): Promise<Undo[]> {

@@ -3,7 +3,7 @@ import type { Database } from '../unit-of-work/database.ts';
 import type { Passkey } from './passkey.entity.ts';
 import { noSuchPasskey, passkeysIn } from './passkey.repository.ts';
 
-/** Gives one of the caller's passkeys another name. Throws `NOT_FOUND`. */
+/** Renames one of the caller's passkeys. Throws `NOT_FOUND`. */
 export async function renamePasskey(
   { database }: { database: Database },
   caller: Caller,

@@ -19,8 +19,8 @@ const LINE = /^([0-9A-F]{35}):(\d+)$/i;
 /**
  * Looks passwords up among breached ones by the range protocol of Pwned Passwords
  * (https://haveibeenpwned.com/API/v3#PwnedPasswords). The server learns five hex digits of the
- * password's SHA-1, which a millionth of all passwords share; whoever watches the connection can't even
- * tell those from the length of the answer (`Add-Padding`).
+ * password's SHA-1, which a millionth of all passwords share; someone who watches the connection can't
+ * even tell those from the length of the answer (`Add-Padding`).
  *
  * If the server fails or does not answer within a second, the password counts as not breached. After
  * five failures in a row the server is not asked for `halfOpenAfterMs` (W13).

@@ -8,8 +8,8 @@ import type { PasswordHasher } from './password-hasher.ts';
 import { isLocked, signInLocksIn } from './sign-in-lock.repository.ts';
 
 /**
- * Checks whether a signed-in caller knows their password. Returns the hash that it matches, undefined
- * if it is wrong. A wrong password counts as it does at sign-in (C05): whoever steals an access token
+ * Checks whether a signed-in caller knows their password. Returns the hash that it matches, undefined if
+ * it is wrong. A wrong password counts as it does at sign-in (C05): someone who steals an access token
  * can guess no faster than anyone else.
  *
  * Throws `ACCOUNT_LOCKED` after too many wrong ones, without looking at the password, and `OVERLOADED`.

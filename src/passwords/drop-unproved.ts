@@ -21,7 +21,8 @@ type Kept = { password?: boolean; session?: string | undefined };
  * the first proof: anyone may have put it there (C15). The account is locked. Returns what ways to sign
  * in it took away, for the audit event.
  *
- * Roles stay if an administrator created the account: they were meant for whoever has the address.
+ * Roles stay if an administrator created the account: they were meant for the person who has the
+ * address.
  */
 export async function dropUnproved(
   tx: Transaction,

@@ -65,7 +65,7 @@ function scryptCheck(text: string): Check | undefined {
   // RFC 7914, section 2: N is less than 2^(128·r/8), and OpenSSL takes no other.
   const isAllowed = cost.N >= 2 && Number(ln) < 16 * cost.r && work > 0;
   if (!isAllowed || bytes > MAX_SCRYPT_BYTES || work > MAX_SCRYPT_WORK) return undefined;
-  // Twice the memory leaves room for the p blocks beside the large one.
+  // Twice the memory leaves room for the p blocks in addition to the large one.
   const options = { ...cost, maxmem: 2 * bytes + 1024 * cost.r * cost.p };
   if (!isBase64(salt) || !isBase64(hash)) return undefined;
   return comparison(decode(salt), decode(hash), (password, saltBytes, length) =>

@@ -57,7 +57,11 @@ export class NewPasswords {
     const field = 'new_password';
     await this.#policy.check(password, { field, ownWords: [email, displayName], caller });
     if (await this.#passwords.matchesAny(password, last, signal)) {
-      throw invalidField(field, 'is one of the last passwords of the account', 'PASSWORD_REUSED');
+      throw invalidField(
+        field,
+        "is one of the account's last passwords; choose another",
+        'PASSWORD_REUSED',
+      );
     }
     return this.#passwords.hash(password, signal);
   }

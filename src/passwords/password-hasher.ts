@@ -5,7 +5,7 @@ import { errorFields, type Log } from '../platform/log.ts';
 import { Turns } from '../platform/turns.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
-/** A second or two of work per core; whoever would wait longer is told to come back. */
+/** A second or two of work per core; callers who would wait longer are told to come back. */
 const ADMITTED_PER_SLOT = 60;
 /** A refused sign-in takes a quarter of a second: the last one waits ten seconds. */
 const WAITING_FOR_ONE_ACCOUNT = 40;
@@ -35,9 +35,9 @@ export class PasswordHasher {
 
   /**
    * Runs `work`, which checks or judges passwords, when nothing else does for the same `whose` (C17).
-   * For sign-ins that is the address in its canonical form, with or without an account, since calls at
-   * the same time must take as long for every address (C04). For people who are signed in or hold a
-   * mailed token it is the id of their account: they don't wait for strangers who try to sign in.
+   * For sign-ins that is the address in its canonical form, with or without an account, since concurrent
+   * calls must take equally long for every address (C04). For people who are signed in or hold a mailed
+   * token it is the id of their account: they don't wait for strangers who try to sign in.
    *
    * Throws `OVERLOADED` if too many wait.
    */
@@ -54,10 +54,10 @@ export class PasswordHasher {
    * Finds a hash and checks whether the password matches it. `needsRehash` says that it matches and
    * that `hash` would make another kind of hash today.
    *
-   * Without a hash (there is no such account), or with one of an unknown kind or that can't be checked,
-   * nothing matches, after as long as one of our own hashes takes (C04). Imported hashes take their own time until they are
-   * renewed. `checkedAt` is when the check began, by `performance.now()`: the time from then on depends
-   * on the account.
+   * Without a hash (there is no such account), or with one that is of an unknown kind or can't be
+   * checked, nothing matches, after as long as one of our own hashes takes (C04). Imported hashes take
+   * their own time until they are renewed. `checkedAt` is when the check began, by `performance.now()`:
+   * the time from then on depends on the account.
    *
    * Throws `OVERLOADED` before `find` is called, so that a flood of sign-ins can't use up the database.
    */
@@ -101,7 +101,7 @@ export class PasswordHasher {
       return await matchesHash(password, hash);
     } catch (error) {
       const fields = { component: 'passwords', ...errorFields(error), stack: undefined };
-      this.#log.warn(fields, 'a password hash can not be checked');
+      this.#log.warn(fields, 'a password hash cannot be checked');
       return undefined;
     }
   }

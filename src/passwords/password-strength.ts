@@ -33,9 +33,9 @@ const WORKER = import.meta.url.endsWith('.ts')
   : './password-strength-worker.js';
 
 /**
- * Estimates how hard passwords are to guess, one at a time, in a thread of its own: neither loading the
+ * Estimates how hard passwords are to guess, one at a time, in a separate thread: neither loading the
  * dictionaries (a quarter of a second, once, at the first question) nor a hostile password delays other
- * calls (C12). Of those who wait, no address keeps the others out.
+ * calls (C12). No address can fill the queue and keep the others out.
  */
 export class PasswordStrength {
   readonly #lane = new FairLane(MAX_WAITING, TOO_MANY);
@@ -90,7 +90,7 @@ function start(): Worker {
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB, maxYoungGenerationSizeMb: 8 },
   });
-  // An error without a listener would end the process; `once` passes it on to whoever is waiting.
+  // An error without a listener would end the process; `once` passes it on to the waiting caller.
   worker.on('error', () => {});
   worker.unref();
   return worker;

@@ -10,8 +10,8 @@ import { type Errands, queueErrand } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 
 /**
- * Has a link to set a new password mailed, soon after the answer, if the address belongs to an account
- * that may sign in. The caller can't tell whether it does (C04).
+ * Mails a link to set a new password, soon after the answer, if the address belongs to an account that
+ * may sign in. The caller can't tell whether it does (C04).
  */
 export async function requestPasswordReset(
   needs: { database: Database; errands: Errands },
@@ -21,7 +21,7 @@ export async function requestPasswordReset(
   await queueErrand(needs, caller, { kind: 'request_password_reset', email });
 }
 
-/** Mails the link if there is such an account, and it has not been sent too many (C16). */
+/** Mails the link if there is such an account and it hasn't been sent too many (C16). */
 export async function settlePasswordReset(
   tx: Transaction,
   keyring: Keyring,

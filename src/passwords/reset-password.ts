@@ -17,8 +17,8 @@ import type { NewPasswords } from './new-passwords.ts';
 
 /**
  * Sets a password by a mailed token, which works once (C06). All sessions end, a mail tells the owner,
- * and the second factor stays as it is (C07). The token verifies the address too; if nobody had proved an
- * address of the account before, everything goes that it held (C15).
+ * and the second factor stays as it is (C07). The token verifies the address too; if nobody had proved
+ * an address of the account before, everything it held is removed (C15).
  *
  * Throws `TOKEN_INVALID`, `TOKEN_EXPIRED`, `PASSWORD_TOO_WEAK`, `PASSWORD_REUSED`. After a refused
  * password the token still works.
@@ -37,7 +37,7 @@ export async function resetPassword(
   const { account, last } = await database.read(caller, async (em, now) => {
     const { accountId } = await readOneTimeToken({ em, now }, keyring, token, 'reset_password');
     const account = await accountsIn(em).findOne(accountId);
-    // Whoever has yet to prove the address may have typed one of these themselves.
+    // A person who has yet to prove the address may have entered one of these themselves.
     return { account, last: account?.isProved ? await newPasswords.last(em, accountId) : [] };
   });
   if (!account) throw invalidToken('reset_password');

@@ -2,12 +2,12 @@ import { Repository } from '../platform/repository.ts';
 import { type EntityManager, timestamp } from '../platform/sql.ts';
 import { type GuessableFactor, SignInLock } from './sign-in-lock.entity.ts';
 
-/** So many wrong ones in a row lock nothing yet. */
+/** This many wrong ones in a row lock nothing yet. */
 const FREE_FAILURES = 4;
-/** So many in a row lock the factor until a reset, or until an administrator unlocks it. */
+/** This many in a row lock the factor until a reset, or until an administrator unlocks it. */
 const FINAL_FAILURES = 10;
 const FIRST_LOCK_SECONDS = 15 * 60;
-/** The end of a lock that does not end by itself. */
+/** The end of a lock that time does not lift. */
 export const FOR_GOOD = new Date('9999-12-31T00:00:00Z');
 
 export type LockState = { failures: number; lockedUntil: Date | undefined };

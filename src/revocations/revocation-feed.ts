@@ -113,8 +113,8 @@ export class RevocationFeed extends FollowedTable {
 
   /**
    * Revokes what was issued to a subject that may do less from now on, in the transaction that records
-   * so, and whatever is being issued by the earlier state until it commits: such tokens have the version
-   * that goes with what they were issued by (S15). Returns what to run after the commit.
+   * the change. This includes whatever is issued from the earlier state until the commit: such tokens
+   * have the version of the state they were issued from (S15). Returns what to run after the commit.
    */
   async revokeSubject(em: EntityManager, id: string, cause: RevocationCause): Promise<() => void> {
     const now = this.#parts.clock.now();
@@ -128,8 +128,8 @@ export class RevocationFeed extends FollowedTable {
   }
 
   /**
-   * Announces again what has been revoked before and is asked for again: these targets, or all of a
-   * user or service account. Whoever asks again may have cause to think that somebody did not hear.
+   * Announces again what was revoked before and is requested again: these targets, or everything of a
+   * user or service account. A caller who asks again may have reason to think that someone didn't hear.
    * Returns what to run after the commit.
    */
   async repeat(

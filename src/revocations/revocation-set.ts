@@ -56,7 +56,7 @@ export class RevocationSet {
     }
     if (apiKeys.has(token.apiKeyId)) return true;
     const { subject, tokenVersion } = token;
-    // An API key is not a token of its owner's, and has no time of issue.
+    // An API key is not one of its owner's tokens, and has no time of issue.
     if (token.issuedAt === Number.POSITIVE_INFINITY) return false;
     const belowVersion = this.#belowVersion.get(subject) ?? 0;
     if (tokenVersion !== undefined && tokenVersion < belowVersion) return true;

@@ -123,7 +123,7 @@ export class RevocationWatcher {
     await this.#reader.wait(this.#caughtUp && dueMs > 0 ? dueMs + 1 : STALE_RETRY_MS);
   }
 
-  /** Makes a reader begin again that has fallen behind by more than is kept for it. */
+  /** Makes a reader start again if it has fallen behind by more than is kept for it. */
   noteSlow(): void {
     const { log } = this.#parts.revocations;
     const missed = log.lastSeq - Math.max(this.#seq, this.#firstSeq);

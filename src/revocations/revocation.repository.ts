@@ -12,7 +12,7 @@ import { Revocation } from './revocation.entity.ts';
 import type { RecordedRevocation, RepeatedTarget, RevocationTarget } from './revocation-target.ts';
 
 const FORGET_BATCH = 1000;
-/** Of how many holders of a role the tokens are revoked in one statement, while an operator waits. */
+/** How many holders of a role have their tokens revoked in one statement, while an operator waits. */
 const MAX_HOLDERS = 10_000;
 
 type Row = {
@@ -72,7 +72,7 @@ export class RevocationRepository extends Repository<Revocation> {
   }
 
   /**
-   * Gives a user or service account the next token version, and revokes all lower ones, in one statement.
+   * Raises the token version of a user or service account, and revokes all lower ones, in one statement.
    * Returns the version; undefined if there is no such account.
    */
   async recordSubject(
@@ -100,7 +100,7 @@ export class RevocationRepository extends Repository<Revocation> {
   /**
    * Revokes what was issued until `aheadMs` from now to the holders of a role who have refreshed since
    * `activeSince` or have an API key, in one statement: to 10,000 users and 10,000 service accounts at
-   * most. It is the database that says when now is (S15).
+   * most. The time is the database's (S15).
    */
   async recordHolders(
     role: string,
@@ -125,9 +125,9 @@ export class RevocationRepository extends Repository<Revocation> {
   }
 
   /**
-   * Records the latest of each of these revocations again, if it is still in force, so that whoever
-   * missed it hears of it. Nothing more is revoked than was before. Each time it has to be twice as old
-   * as the last time, and a second at least: every record is told to all watchers, and kept.
+   * Records the latest of each of these revocations again, if it is still in force, so that anyone who
+   * missed it hears of it. Nothing more is revoked than was before. Each time it must be twice as old as
+   * the last time, and at least a second: every record is told to all watchers, and kept.
    */
   async repeat(targets: readonly RepeatedTarget[], now: Date): Promise<void> {
     await this.query(
@@ -149,7 +149,10 @@ export class RevocationRepository extends Repository<Revocation> {
     );
   }
 
-  /** The same for whatever of a user or service account has been revoked: itself, sessions and keys. */
+  /**
+   * The same for everything of a user or service account that has been revoked: itself, its sessions and
+   * its keys.
+   */
   async repeatAllOf(subject: string, now: Date): Promise<void> {
     const rows = await this.query<RepeatedTarget>(
       `select 'subject' as kind, $1::text as id

@@ -19,8 +19,8 @@ export function totpUri(
 }
 
 /**
- * Returns the time step that a code of six digits belongs to; undefined if it is none of the three
- * steps around `now`. Whoever accepts the code has to use the step up: RFC 6238, section 5.2.
+ * Returns the time step that a code of six digits belongs to; undefined if it is none of the three steps
+ * around `now`. A caller that accepts the code has to use the step up: RFC 6238, section 5.2.
  */
 export function totpStep(secret: Uint8Array, code: string, now: Date): number | undefined {
   const totp = new TOTP({ ...OPTIONS, secret: secretOf(secret) });

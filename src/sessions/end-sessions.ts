@@ -3,10 +3,9 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { sessionsIn } from './session.repository.ts';
 
 /**
- * Ends all sessions of an account, except `except`, in the transaction of their cause, and returns
- * how many there were. From the commit on this replica refuses their tokens, and the others do within
- * a second (S09). `actor` is who ends them: by default whoever calls, or the owner if nobody is
- * signed in.
+ * Ends all sessions of an account, except `except`, in the transaction of their cause, and returns how
+ * many there were. From the commit on this replica refuses their tokens, and the others do within a
+ * second (S09). `actor` is who ends them: by default the caller, or the owner if nobody is signed in.
  */
 export async function endSessions(
   tx: Transaction,

@@ -35,8 +35,8 @@ type Needs = {
  *
  * A token has one successor (S05). Presented again within the grace time it yields the same successor,
  * as long as that has not been used (S06). The time is the database's, and begins again after an outage
- * (S14). Presented later it ends the session, which is audited and mailed
- * (S07). The roles are read again, so that nothing survives that was taken away (S08).
+ * (S14). Presented later it ends the session, which is audited and mailed (S07). The roles are read
+ * again, so that nothing that was taken away survives (S08).
  */
 export async function refreshToken(
   needs: Needs,
@@ -101,7 +101,7 @@ async function judge(
   );
 }
 
-/** Locks a session and its account: the account first, as everyone who changes its sessions does. */
+/** Locks a session and its account: the account first, as every change of its sessions does. */
 async function lockWithAccount(em: EntityManager, id: string) {
   const session = await sessionsIn(em).findOne({ id });
   if (!session) return { account: null, session: null };

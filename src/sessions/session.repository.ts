@@ -49,7 +49,7 @@ export class SessionRepository extends Repository<Session> {
     );
   }
 
-  /** Throws `TOKEN_REVOKED` if a session has ended, of which a replica may not have heard yet. */
+  /** Throws `TOKEN_REVOKED` if a session has ended; this replica may not have heard of that yet. */
   async requireLive(sessionId: string): Promise<void> {
     if ((await this.count({ id: sessionId, endedAt: null })) > 0) return;
     throw new Failure('unauthenticated', 'TOKEN_REVOKED', 'the session has ended; sign in again');

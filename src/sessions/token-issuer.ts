@@ -34,7 +34,7 @@ export type IssuedTokens = AccessToken & {
   sessionId: string;
 };
 
-/** What of a session and its owner goes into an access token. */
+/** The facts about a session and its owner that go into an access token. */
 export type Grant = Omit<RefreshedSession, 'refreshedAt'>;
 
 export type SignIn = {

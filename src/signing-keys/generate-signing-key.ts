@@ -10,7 +10,7 @@ export const PRIVATE_KEY_PURPOSE = 'signing-key';
 const generatePair = promisify(generateKeyPair);
 
 /**
- * Generates a key and seals its private half. To call before a lock is taken: an RSA key takes up to a
+ * Generates a key and seals its private half. Call it before taking a lock: an RSA key takes up to a
  * second.
  */
 export async function generateSigningKey({

@@ -45,8 +45,8 @@ export class KeySet {
   }
 
   /**
-   * To call after this replica has changed the keys and committed that. Never throws: if the keys can't
-   * be read now, whoever needs them next reads them.
+   * Call it after this replica has changed the keys and committed that. Never throws: if the keys can't
+   * be read now, the next use reads them.
    */
   async announce(): Promise<void> {
     this.#hints.publish(CHANNEL);

@@ -17,10 +17,9 @@ export type KeyRevocation = { keyId: string; reason: string };
 export type KeyRevoked = { revokedKey: SigningKeyView; activeKey: SigningKeyView };
 
 /**
- * Takes a key out of use that someone else may have (S12). When it returns, this replica neither
- * signs nor publishes with it and refuses all its tokens, and the others do within a second (S09).
- * Its private half is erased. If it was active, the next key takes over at once. Sessions go on.
- * Idempotent.
+ * Takes a key that someone else may have out of use (S12). When it returns, this replica neither signs
+ * nor publishes with it and refuses all its tokens, and the others do within a second (S09). Its private
+ * half is erased. If it was active, the next key takes over at once. Sessions continue. Idempotent.
  *
  * Throws `NOT_FOUND` if there is no such key.
  */

@@ -80,7 +80,7 @@ async function rotate(
   return { activeKey: next, nextKey: following, rotated: true };
 }
 
-/** Whether a key that is not active now once was: a call that names it comes late. */
+/** Whether a key that is not active now once was: a call that names it is late. */
 async function wasActive(em: EntityManager, keys: SigningKey[], id: string): Promise<boolean> {
   const known =
     keys.find((key) => key.id === id) ?? (await revokedSigningKeysIn(em).findOne({ id }));
@@ -93,7 +93,7 @@ function requireReady(next: SigningKey, now: Date): void {
   throw new Failure(
     'precondition',
     'SIGNING_KEY_TOO_NEW',
-    `the next key is public since ${next.createdAt.toISOString()}, and may sign after 20 minutes`,
+    `the next key has been public since ${next.createdAt.toISOString()}, and may sign 20 minutes after that; wait, or force the rotation`,
     { retryAfterMs: waitMs, metadata: { ready_at: readyAt(next).toISOString() } },
   );
 }

@@ -4,7 +4,7 @@ import type { SigningKey } from './signing-key.entity.ts';
 /** Envoy and Istio cache a JWKS for up to 20 minutes, so a key is public that long before it signs. */
 const CACHED_MS = 20 * 60_000;
 /**
- * How much longer than a token's life its key stays: clocks differ, and replicas follow a little
+ * How much longer than the life of a token its key stays: clocks differ, and replicas follow a little
  * late.
  */
 const MARGIN_MS = 5 * 60_000;

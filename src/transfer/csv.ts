@@ -84,14 +84,15 @@ function parseRecord(text: string): { cells: string[] } | { problem: string } | 
 }
 
 /**
- * Writes a record as in RFC 4180, with the end of its line. Spreadsheets would compute a cell that begins
- * like a formula, unless there is an apostrophe before it, and a terminal obey its control characters.
+ * Writes a record as in RFC 4180, with the end of its line. A cell that begins like a formula gets an
+ * apostrophe, since spreadsheets would compute it, and control characters are replaced, since terminals
+ * would obey them.
  */
 export function csvLine(cells: readonly string[]): string {
   return `${cells.map((cell) => quoted(guarded(cell))).join(',')}\r\n`;
 }
 
-/** How a cell begins that spreadsheets compute, with the apostrophes that may be before it. */
+/** The beginning of a cell that spreadsheets compute, after any apostrophes. */
 const FORMULA = /^'*[=+\-@\t\r＝＋－＠]/;
 const CONTROLS = /[^\P{Cc}\t\r\n]/gu;
 
@@ -100,7 +101,7 @@ function guarded(cell: string): string {
   return FORMULA.test(shown) ? `'${shown}` : shown;
 }
 
-/** The cell that was written so. */
+/** Returns the cell as it was before `guarded`. */
 function unguarded(cell: string): string {
   return cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell;
 }

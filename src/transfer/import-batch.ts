@@ -9,7 +9,7 @@ import {
   type RowResult,
 } from './import-row.ts';
 
-/** How often others may take a row's address or id at this very moment before the import gives up. */
+/** How often others may take a row's address or id at the same moment before the import gives up. */
 const ATTEMPTS = 3;
 
 /**

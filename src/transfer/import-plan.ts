@@ -49,7 +49,7 @@ function decideToCreate(
   const roles = rolesOf(row);
   const unknown = roles.find((role) => !rights.exists(role));
   if (unknown !== undefined) {
-    return refuse(invalid('roles', `has ${shown(unknown)}, which is no role`));
+    return refuse(invalid('roles', `include ${shown(unknown)}, which is not a role`));
   }
   const missing = rights.missingToGrant(roles);
   if (missing !== undefined) return refuse(denied('roles', missing));
@@ -124,7 +124,7 @@ function refuse(fault: Fault): Decision {
 }
 
 function denied(field: string, permission: string): Fault {
-  const message = `the permission ${permission} is needed: callers change only what is within their own permissions`;
+  const message = `the permission ${permission} is needed: callers can only change what their own permissions cover`;
   return { reason: 'PERMISSION_DENIED', field, message };
 }
 

@@ -58,7 +58,7 @@ export function invalid(field: string, message: string): Fault {
   return { reason: 'INVALID_REQUEST', field, message };
 }
 
-/** What is wrong with a row by itself; undefined if nothing is. */
+/** What is wrong with a row on its own; undefined if nothing is. */
 export function faultOf(row: ImportRow, now: Date): Fault | undefined {
   return (
     externalIdFault(row.externalId) ??

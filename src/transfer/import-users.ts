@@ -17,7 +17,7 @@ const UNIQUE_VIOLATION = '23505';
  * the transaction that writes it (E01), under the caller's request id. Repeated, from the beginning
  * or from anywhere, an import writes what is missing and nothing twice. It sends no mail.
  *
- * Throws `PERMISSION_DENIED` and `TOKEN_REVOKED` as soon as the caller may not go on, and
+ * Throws `PERMISSION_DENIED` and `TOKEN_REVOKED` as soon as the caller may not continue, and
  * `DEPENDENCY_UNAVAILABLE` if the database is away for longer than a moment.
  */
 export async function* importUsers(

@@ -65,7 +65,7 @@ function columnsOf(header: CsvRecord): string[] {
     const isTwice = columns.indexOf(name) !== place;
     if (problem === undefined && !isTwice) continue;
     throw new UnreadableFile(
-      `the first line must name the columns, and ${JSON.stringify(name.slice(0, 40))} ${problem ?? 'is there twice'}`,
+      `the first line must name the columns, and ${JSON.stringify(name.slice(0, 40))} ${problem ?? 'appears twice'}`,
     );
   }
   return columns;

@@ -28,7 +28,7 @@ const TIME = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d
 export function unknownField(name: string): string | undefined {
   if (KNOWN.has(name)) return undefined;
   if (name === 'password') return 'is never imported; give its hash as `password_hash`';
-  return `is no field of a user; there are ${FIELDS.join(', ')}`;
+  return `is not a field of a user; the fields are ${FIELDS.join(', ')}`;
 }
 
 /** The row of a record, or the first fault in it. A field that is `null` counts as absent. */
@@ -53,12 +53,12 @@ const isTime = (value: unknown) =>
   typeof value === 'string' && TIME.test(value) && !Number.isNaN(Date.parse(value));
 
 const RULES: readonly Rule[] = [
-  ['external_id', isText, 'is not a text'],
-  ['email', isText, 'is not a text'],
+  ['external_id', isText, 'is not a string'],
+  ['email', isText, 'is not a string'],
   ['email_verified', (value) => typeof value === 'boolean', 'is neither true nor false'],
-  ['display_name', isText, 'is not a text'],
-  ['password_hash', isText, 'is not a text'],
-  ['roles', (value) => Array.isArray(value) && value.every(isText), 'is not a list of texts'],
+  ['display_name', isText, 'is not a string'],
+  ['password_hash', isText, 'is not a string'],
+  ['roles', (value) => Array.isArray(value) && value.every(isText), 'is not a list of strings'],
   [
     'state',
     (value) => value === 'active' || value === 'suspended',

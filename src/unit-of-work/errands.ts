@@ -7,7 +7,10 @@ import type { Database } from './database.ts';
 
 export const ERRAND_QUEUE = 'errands';
 const PURPOSE = 'errand';
-/** Longer than calls for one address at the same time take: no answer waits for what they lead to. */
+/**
+ * Longer than concurrent calls for one address take, so that no answer waits for the work that they
+ * cause.
+ */
 const DELAY_SECONDS = 1;
 
 /** What anyone may ask for any address, whether or not it has an account. */
@@ -16,12 +19,12 @@ export type Errand =
   | { kind: 'resend_verification'; email: string }
   | { kind: 'request_password_reset'; email: string };
 
-/** Who asked for it: all of a caller but what they may do, which an errand does not depend on. */
+/** The caller who asked for it, without their permissions: an errand does not depend on those. */
 type Asker = Omit<Caller, 'signal' | 'permissions'>;
 
 /**
- * Takes down what is asked, to be decided after the answer: a call does the same work for every address,
- * so that neither its time nor its failures tell which of them have accounts (C04).
+ * Queues what is asked, to be decided after the answer: a call does the same work for every address, so
+ * that neither its time nor its failures tell which of them have accounts (C04).
  */
 export class Errands {
   readonly #jobs: Jobs;
@@ -32,7 +35,7 @@ export class Errands {
     this.#keyring = keyring;
   }
 
-  /** Takes an errand down, sealed (S11), in the transaction of `em`. */
+  /** Queues an errand, sealed (S11), in the transaction of `em`. */
   async add(em: EntityManager, caller: Caller, errand: Errand): Promise<void> {
     const { signal, permissions, ...asker } = caller;
     const sealed = this.#keyring.seal(PURPOSE, JSON.stringify({ errand, asker }));

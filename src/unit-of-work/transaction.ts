@@ -23,7 +23,7 @@ export class Refusal extends Error {
 
 /**
  * One unit of work: everything it writes commits together or not at all, including audit events, mails
- * and revocations (E01, E02, S09). What has to follow the commit runs by itself.
+ * and revocations (E01, E02, S09). What has to follow the commit runs automatically.
  */
 export class Transaction {
   readonly em: EntityManager;

@@ -40,7 +40,7 @@ export function bootstrapAdmin(
   email: string,
 ): Promise<AdminCreated | undefined> {
   return database.transaction(caller, async (tx) => {
-    // The account first, as whoever removes an administrator does.
+    // Locks the account first, as the removal of an administrator does.
     await accountsIn(tx.em).lockLive({ canonicalEmail: canonicalEmail(email) });
     await lockAdmins(tx.em);
     return (await hasAdminBeside(tx.em)) ? undefined : makeAdmin(tx, keyring, email);

@@ -49,7 +49,7 @@ function orderOf(orderBy: string): Order {
   const by = match?.[1] ?? '';
   if (!Object.hasOwn(ORDERS, by)) {
     const names = Object.keys(ORDERS).join(', ');
-    throw invalidField('order_by', `is none of ${names}, with or without asc or desc`);
+    throw invalidField('order_by', `is not one of ${names}, with or without asc or desc`);
   }
   return { by: by as Order['by'], descending: match?.[2] === 'desc' };
 }

@@ -8,8 +8,8 @@ import { Failure } from '../platform/failure.ts';
 import type { Database } from '../unit-of-work/database.ts';
 
 /**
- * Mails a user a link to set a new password, which only the user sees (C08), whatever others have had
- * mailed there (C16).
+ * Mails a user a link to set a new password, which only the user sees (C08), however many mails others
+ * have caused (C16).
  *
  * Throws `NOT_FOUND`, `ACCOUNT_SUSPENDED`, `PERMISSION_DENIED`, and `EMAIL_TAKEN` if the user can't sign in
  * by the address because another account has it.

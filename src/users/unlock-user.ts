@@ -7,8 +7,8 @@ import type { Database } from '../unit-of-work/database.ts';
 import { showUser } from './get-user.ts';
 
 /**
- * Forgets a user's wrong passwords and codes, and lifts the locks for them (C05). Idempotent. Only for
- * a user who may do no more than the caller (A08), who could otherwise guess on without end.
+ * Forgets a user's wrong passwords and codes, and lifts the locks for them (C05). Idempotent. Only for a
+ * user who may do no more than the caller (A08), who could otherwise keep guessing forever.
  *
  * Throws `NOT_FOUND`, `PERMISSION_DENIED`.
  */

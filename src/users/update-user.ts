@@ -82,7 +82,7 @@ function rename(tx: Transaction, account: Account, displayName: string): void {
   });
 }
 
-/** Gives the account another address, which its owner has yet to prove. */
+/** Changes the account's address to one that its owner has yet to prove. */
 async function move(
   tx: Transaction,
   keyring: Keyring,

@@ -161,7 +161,7 @@ describe('countersign users import', () => {
       ['email,password', /password_hash/],
       ['email;display_name', /commas/],
       ['email,email', /twice/],
-      ['mail', /no field/],
+      ['mail', /not a field/],
     ] as const) {
       const { code, text } = await users('import', file(`${header}\r\na,b\r\n`, 'csv'));
       assert.equal(code, 65);
