@@ -32,7 +32,7 @@ export type HttpEdge = {
 /** The first bytes of HTTP/2 with prior knowledge, RFC 9113 section 3.4. */
 const HTTP2_PREFACE = 'PRI';
 
-/** What serves HTTP/1.1: a server of its own, or the one that serves HTTP/2 as well. */
+/** What serves HTTP/1.1: a separate server, or the one that also serves HTTP/2. */
 type Http1 = Pick<Server, 'close' | 'closeIdleConnections'>;
 
 /** HTTP/1.1 and HTTP/2 on one port: by ALPN with TLS, by the first bytes without. */
@@ -77,7 +77,7 @@ export class HttpServer {
 
   #plain(http1: Server, http2: Http2Server): TcpServer {
     this.#track(http2);
-    // It never listens by itself; this event starts the timer that checks its connections' timeouts.
+    // It never listens itself; this event starts the timer that checks its connections' timeouts.
     http1.emit('listening');
     return createTcpServer((socket) => {
       // A caller who connects and sends nothing is not waited for.

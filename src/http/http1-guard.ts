@@ -22,9 +22,9 @@ export function http1Settings(limits: Limits) {
 const connections = new WeakMap<Socket, Connection>();
 
 /**
- * Has Node parse what comes by TLS as any reader of the socket would get it. By itself, it parses beneath
- * the socket, where a pause is not heard: if a request came while the answer before it was still being
- * sent, its second half would meet a parser that is paused, and end the connection.
+ * Makes Node parse TLS data as any other reader of the socket would receive it. By default Node parses
+ * it below the socket, where a pause has no effect: if a request arrived while the previous answer was
+ * still being sent, its second half would reach a paused parser and end the connection.
  */
 export function parseWhatIsRead(socket: Socket): void {
   socket.on('data', () => {});
@@ -34,8 +34,8 @@ export function parseWhatIsRead(socket: Socket): void {
 const ending = new WeakSet<Socket>();
 
 /**
- * Closes what Node would leave open for as long as its caller likes (W02), and keeps a connection only
- * if the next request can follow. Returns whether the request is to be served.
+ * Closes what Node would leave open as long as the caller likes (W02), and keeps a connection only if
+ * the next request can follow. Returns whether the request is to be served.
  */
 export function guardHttp1(
   req: IncomingMessage,
@@ -64,9 +64,9 @@ function isIncomplete({ complete, headers }: IncomingMessage): boolean {
 }
 
 /**
- * Has an answer end its connection, since its request is refused before it has come in full, and says so
- * (RFC 9112, section 9.6). Node would then close the connection at once. What is still on its way would
- * meet a reset, by which the caller may lose the answer: here it is read for a moment.
+ * Makes an answer end its connection and say so (RFC 9112, section 9.6), since its request is refused
+ * before it has arrived in full. Node would then close the connection at once. Data that is still on its
+ * way would meet a reset, and the caller might lose the answer, so the rest is read for a moment.
  */
 function endWith(req: IncomingMessage, res: ServerResponse): void {
   const { socket } = req;

@@ -18,8 +18,8 @@ export function mailboxPages(mailbox: Mailbox, forAnyone: boolean): [string, End
 }
 
 /**
- * Shows an endpoint to callers on this machine only: not to those whom a proxy on it speaks for, nor to
- * pages that have a name of their own resolve to it (DNS rebinding).
+ * Shows an endpoint to callers on this machine only: not to those behind a proxy on it, nor to pages
+ * whose own name resolves to it (DNS rebinding).
  */
 function forThisMachine(endpoint: Endpoint): Endpoint {
   return (req) => {

@@ -12,7 +12,7 @@ button.disabled = !token;
 form.addEventListener('submit', async (event) => {
   event.preventDefault();
   button.disabled = true;
-  const failed = 'The service can not be reached. Try again.';
+  const failed = 'The service cannot be reached. Try again.';
   const answer = await fetch(form.dataset.method, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -56,7 +56,7 @@ export const tokenPages: readonly [string, Endpoint][] = [
     '/reset-password',
     tokenPage({
       title: 'Set a new password',
-      text: 'It signs you out everywhere. Then sign in with the new password.',
+      text: 'This signs you out everywhere. Then sign in with the new password.',
       button: 'Set the password',
       method: '/countersign.v1.AuthService/ResetPassword',
       done: 'Your password is set. You can sign in now.',
@@ -81,7 +81,7 @@ export const tokenPages: readonly [string, Endpoint][] = [
       text: 'This signs everybody out of your account, undoes what the mail is about and whatever was added to your account since, and mails you a link to set a new password. The old password and API keys stop working.',
       button: 'Secure my account',
       method: '/countersign.v1.AuthService/SecureAccount',
-      done: 'Your account is secured. A mail that says how to go on is on its way.',
+      done: 'Your account is secured. A mail that says what to do next is on its way.',
     }),
   ],
 ];

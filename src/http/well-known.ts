@@ -18,8 +18,8 @@ export function jwksEndpoint(keys: KeySet): Endpoint {
 }
 
 /**
- * Tells where the keys of the issuer are: OpenID Connect Discovery 1.0, section 4, and RFC 8414. It
- * names no OAuth endpoints, since tokens are issued by AuthService.
+ * Says where the keys of the issuer are: OpenID Connect Discovery 1.0, section 4, and RFC 8414. It names
+ * no OAuth endpoints, since tokens are issued by AuthService.
  */
 export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
   const document = {

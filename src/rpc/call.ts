@@ -32,7 +32,7 @@ export type Call = Readonly<CallerAddress> & {
   /** The error with which the listener itself answered, past the interceptors. */
   answered: ConnectError | undefined;
   principal: Principal | undefined;
-  /** Why its credential was refused, if it has one that was. */
+  /** Why its credential was refused, if it was. */
   refusal: Failure | undefined;
   /** What its caller holds while the service waits for them, if that is counted. */
   hold: Hold | undefined;

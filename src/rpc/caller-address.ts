@@ -5,15 +5,15 @@ import type { Networks } from '../platform/networks.ts';
 export type CallerAddress = {
   /** Empty if no address can be read. */
   ipAddress: string;
-  /** Whether nobody could have made the address up: only then does anything open by it. */
+  /** Whether the address can't be forged: only then does it open anything. */
   addressIsCertain: boolean;
   /** What limits by address count the call under: an address, or the proxy that names none. */
   countedAs: string;
 };
 
 /**
- * An IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2) as the IPv4 address it is. Every
- * call asks for it, and ipaddr.js would take 3 µs.
+ * Returns an IPv4 address that is mapped into IPv6 (RFC 4291, section 2.5.5.2) as IPv4. Every call asks
+ * for it, and ipaddr.js would take 3 µs.
  */
 export function plainAddress(address: string): string {
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
@@ -25,9 +25,9 @@ export function directAddress(connection: string, isForwarded: boolean): CallerA
 }
 
 /**
- * The address of a caller behind the trusted proxy `proxy`: the last one in its `X-Forwarded-For`, or
- * in its `Forwarded` (RFC 7239), that is not a trusted proxy itself. What can't be read is nobody's
- * address, least of all the proxy's.
+ * The address of a caller behind the trusted proxy `proxy`: the last one in its `X-Forwarded-For`, or in
+ * its `Forwarded` (RFC 7239), that is not a trusted proxy itself. An entry that can't be read counts as
+ * no address, and never as the proxy's.
  *
  * If both headers come, they must agree: a proxy that writes one of them may pass on whatever callers
  * put into the other. If they don't, `X-Forwarded-For` is recorded, since most proxies write that one,
@@ -70,7 +70,7 @@ function hopAddress(hop: string): string | undefined {
   const [, bracketed, plain = hop] = HOP.exec(hop) ?? [];
   const address = bracketed ?? plain;
   if (isIPv4(address)) return bracketed === undefined ? address : undefined;
-  // Only on the machine of whoever wrote it does a zone (`%eth0`) mean anything.
+  // A zone (`%eth0`) means something only on the machine that wrote it.
   if (isIP(address) === 0 || address.includes('%')) return undefined;
   return plainAddress(new SocketAddress({ address, family: 'ipv6' }).address);
 }

@@ -1,27 +1,27 @@
 import type { Overdue, Place } from './overdue.ts';
 
-/** A connection is closed if it has more streams refused than this, in this time. */
+/** A connection is closed if more of its streams than this are refused within this time. */
 const MAX_REFUSALS = 100;
 const REFUSALS_MS = 10_000;
-/** What a connection opens in one turn of the event loop before nothing more is read from it. */
+/** How many streams a connection may open in one turn of the event loop before its reading pauses. */
 const STREAMS_PER_TURN = 250;
 
 /** What can be done to a connection. */
 export type Reins = {
   close: () => void;
-  /** Reads nothing more from it, until the result is called, which says whether it reads again. */
+  /** Stops reading from it until the result is called, which returns whether it reads again. */
   pause: () => (() => boolean) | undefined;
 };
 
 /** Where connections and their streams are counted. */
 export type Counter = {
-  /** Counts bytes of a connection, or takes them back. */
+  /** Adds bytes to what a connection holds, or subtracts them. */
   count(connection: Connection, bytes: number): void;
   /** The answer of a stream is written. */
   answered(connection: Connection, hold: Hold): void;
   /** A caller on a connection is known. */
   know(connection: Connection): void;
-  /** Makes room, if too much is counted. */
+  /** Makes room if too much is held. */
   makeRoom(): void;
 };
 

@@ -18,13 +18,13 @@ type Budget = { readonly limitBytes: number; bytes: number };
 
 /**
  * The memory that callers hold while the service waits for them: requests that are not complete, and
- * answers that are not read, of both listeners. Connections on which somebody has shown a credential, or
- * is trusted, have a limit of their own. Above a limit, the newest stream of the connection that holds
- * most is refused, at the address that holds most. A connection that has many refused is closed (W15).
+ * answers that are not read, of both listeners. Connections on which someone has shown a credential, or
+ * is trusted, have their own limit. Above a limit, the newest stream of the connection that holds most
+ * is refused, at the address that holds most. A connection that has many refused is closed (W15).
  *
- * Node reads up to 2 MB from a connection in one turn of the event loop, and gives nothing of it back
- * before the turn is over: not of a stream either that was reset with the next bytes. So a connection
- * that opens many is paused until the next turn.
+ * Node reads up to 2 MB from a connection in one turn of the event loop, and gives none of it back
+ * before the turn is over, not even for a stream that the next bytes reset. So a connection that opens
+ * many is paused until the next turn.
  */
 export class CallerMemory implements Counter {
   readonly #strangers: Budget;
@@ -35,7 +35,7 @@ export class CallerMemory implements Counter {
   #answered: Hold[] = [];
   #answeredBefore: Hold[] = [];
   readonly #onTheirWay = new Overdue<Hold>(READ_MS, (hold) => {
-    // After a turn that took long, they may be about to leave: trailers go one turn after their message.
+    // After a long turn, they may be about to leave: trailers go one turn after their message.
     setImmediate(() => setImmediate(() => this.#notRead(hold)));
   });
   readonly #peers = new Map<string, Set<Connection>>();
@@ -55,7 +55,7 @@ export class CallerMemory implements Counter {
     const ofPeer = this.#peers.get(peer) ?? new Set();
     this.#peers.set(peer, ofPeer.add(connection));
     this.#unknown.add(connection);
-    // Not at once: Node has not made the connection to its end.
+    // Not at once: Node has not finished setting up the connection.
     if (this.#unknown.size > this.#maxStrangers) this.#watchTurn();
     return connection;
   }
@@ -82,7 +82,10 @@ export class CallerMemory implements Counter {
     return hold;
   }
 
-  /** Strangers may open no more in one turn than they may hold, but for the first few of each. */
+  /**
+   * Strangers may open no more in one turn than they may hold, except for the first few streams of each
+   * connection.
+   */
   #limitTurn(connection: Connection, bytes: number): void {
     this.#turnBytes += bytes;
     if (this.#turnBytes <= this.#strangers.limitBytes) return;

@@ -11,7 +11,7 @@ export function unknownCompression(): Failure {
 
 /** Does not repeat what was sent: it may be a secret. */
 export function unreadableRequest(cause?: unknown): Failure {
-  const text = 'the request can not be read as a message of this method';
+  const text = 'the request cannot be read as a message of this method';
   return new Failure('invalid', 'INVALID_REQUEST', text, {}, cause);
 }
 

@@ -5,7 +5,7 @@ const NOTHING = Buffer.alloc(0);
 
 /**
  * Bytes that come in pieces, in one buffer. A list of the pieces would cost hundreds of bytes for each,
- * and each would keep alive all that was read from the socket with it (W15).
+ * and each would keep alive everything that was read from the socket with it (W15).
  */
 export class GatheredBytes {
   readonly #hold: Hold | undefined;
@@ -50,7 +50,10 @@ export class GatheredBytes {
     return taken;
   }
 
-  /** Doubles, and only near the end makes room for all: who declares much and sends little gets little. */
+  /**
+   * Doubles, and makes room for everything only near the end: a sender that declares much and sends
+   * little gets little.
+   */
   #grow(needed: number, expected: number): void {
     const double = Math.max(FIRST_BYTES, 2 * needed);
     const size = expected >= needed && expected <= double ? expected : double;

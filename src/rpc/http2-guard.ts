@@ -20,7 +20,7 @@ import { keepHold } from './stream-holds.ts';
 
 /** Streams that end sooner than this get no timer that watches for silence. */
 const YOUNG_MS = 1000;
-/** What each header field counts beside its name and its value: RFC 9113, section 6.5.2. */
+/** What each header field counts in addition to its name and value: RFC 9113, section 6.5.2. */
 const FIELD_BYTES = 32;
 
 /**
@@ -45,8 +45,8 @@ export function http2Options(limits: Limits) {
 }
 
 /**
- * Closes what node:http2 would leave open for as long as its caller likes (W02), and refuses streams
- * whose callers hold too much (W15). For a server whose one `stream` listener is there.
+ * Closes what node:http2 would leave open as long as the caller likes (W02), and refuses streams whose
+ * callers hold too much (W15). For a server whose one `stream` listener is there.
  */
 export function guardHttp2(
   server: Http2Server | Http2SecureServer,

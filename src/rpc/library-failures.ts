@@ -16,7 +16,7 @@ const UNREADABLE =
   /^(parse binary|cannot decode|protocol error)|decompress|deserializing|(no|a second) request message/;
 const COMPRESSION = /^unknown compression|unsupported encoding/;
 
-/** An error that Connect or grpc-js made by itself, and that has none of our reasons. */
+/** An error that Connect or grpc-js made itself, without one of our reasons. */
 export function libraryFailure(error: ConnectError): Failure {
   const { code, rawMessage } = error;
   if (code === Code.ResourceExhausted) return requestTooLarge();

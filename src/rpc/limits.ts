@@ -22,7 +22,7 @@ export const LIMITS = {
   maxSessionMemoryMib: 64,
   /** The memory that all strangers together may hold while the service waits for them. */
   maxHeldBytes: 24 * 1024 * 1024,
-  /** The same, for connections on which somebody has shown a credential, or is trusted. */
+  /** The same, for connections on which someone has shown a credential, or is trusted. */
   maxKnownHeldBytes: 256 * 1024 * 1024,
   /** Connections on which nobody has shown a credential; above it, idle ones are closed. */
   maxStrangers: 1500,
@@ -34,9 +34,9 @@ export const LIMITS = {
   bodyTimeoutMs: 10_000,
   /** A call on which nothing moves in either direction. */
   streamIdleMs: 5 * 60_000,
-  /** A stream whose reader takes nothing although there is something for it. */
+  /** A stream whose reader takes nothing although there is something to read. */
   readerStallMs: 30_000,
-  /** How often open streams are judged by their credentials, beside whenever there is news of them. */
+  /** How often open streams are judged by their credentials, in addition to whenever there is news. */
   streamJudgedMs: 500,
   /** How often watchers of revocations or audit events are told that they are still connected. */
   checkpointMs: 5000,
@@ -47,7 +47,10 @@ export const LIMITS = {
   /** Concurrent watchers of health, in all and on one connection. */
   maxHealthWatchers: 2000,
   maxHealthWatchersOfConnection: 100,
-  /** The part of each of these that one subject, or one address (IPv6: /64) without a credential, may be. */
+  /**
+   * The share of each of these that one subject, or one address (IPv6: /64) without a credential, may
+   * have.
+   */
   watcherShare: 1 / 4,
   /** How many revocations one of them may be behind before it has to start again. */
   watcherBacklog: 1000,

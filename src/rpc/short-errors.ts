@@ -7,7 +7,7 @@ import type { FailureDetails } from '../platform/failure.ts';
 const MAX_TEXT_BYTES = 512;
 const MAX_FIELDS_BYTES = 2048;
 
-/** A text of an error, cut off where it would be too long for the headers of an answer. */
+/** A text of an error, cut off if it would be too long for the headers of an answer. */
 export function shortText(text: string): string {
   // A surrogate without its partner can't be percent-encoded.
   if (text.length * 3 <= MAX_TEXT_BYTES) return text.toWellFormed();

@@ -3,9 +3,9 @@ import { Failure } from '../platform/failure.ts';
 const SLICES = 10;
 
 /**
- * Waits until a reader has taken what is there for it. Rejects with `OVERLOADED` if the reader takes
- * nothing for `limitMs` (W02). The time is counted in slices, and input is handled between them: if
- * this process itself is busy for a while, and neither sends nor receives, its readers do not pay.
+ * Waits until a reader has taken what is ready for it. Rejects with `OVERLOADED` if the reader takes
+ * nothing for `limitMs` (W02). The time is counted in slices, and input is handled between them: if this
+ * process itself is busy for a while, and neither sends nor receives, its readers do not pay.
  */
 export function drainedInTime<T>(drained: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -15,7 +15,7 @@ import { completed, errorAnswer, isRpc } from './errors.ts';
 import { universalRequest, writeAnswer } from './node-bridge.ts';
 import type { NodeRequest, NodeResponse } from './node-request.ts';
 
-/** What a call costs by Connect beside what any stream costs. Measured. */
+/** What a Connect call costs (bytes) in addition to what any stream costs. Measured. */
 const CONNECT_BYTES = 10 * 1024;
 
 /** The path of an RPC: `/package.Service/Method`. */
@@ -62,7 +62,7 @@ function handlersOf({ services, interceptors, limits }: Serving): UniversalHandl
       registry: createRegistry(...services.map(({ descriptor }) => descriptor.file)),
     },
     acceptCompression: [compressionGzip, compressionBrotli],
-    // Not compressed: answers hold tokens beside text that callers chose (BREACH).
+    // Not compressed: answers hold tokens next to text that callers chose (BREACH).
     compressMinBytes: 0xffffffff,
   });
   for (const { descriptor, implementation } of services) {

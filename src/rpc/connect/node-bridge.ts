@@ -38,7 +38,7 @@ export function universalRequest(
 
 /**
  * Writes an answer as fast as its caller takes it. If the caller goes away, the source of the answer is
- * told, even while only the caller is waited for. If the caller takes nothing for `stall.limitMs`,
+ * told, even while it waits only for the caller. If the caller takes nothing for `stall.limitMs`,
  * `stall.gone` ends the call.
  */
 export async function writeAnswer(

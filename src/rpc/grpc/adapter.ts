@@ -49,7 +49,7 @@ function unaryHandler(spec: UnarySpec, serving: Serving): grpc.handleUnaryCall<R
     try {
       const message = parseRequest(spec.method.input, rpc.request);
       unary = new UnaryCall(spec.method, message, contextOf(call), carrier(rpc));
-      // grpc-js emits it for every call that is over.
+      // grpc-js emits it at the end of every call.
       rpc.on('cancelled', () => unary?.abandon());
       const answer = await invoke(unary);
       const bytes = answerBytes(spec.method.output, answer.message);

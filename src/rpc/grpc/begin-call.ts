@@ -19,17 +19,17 @@ import { oddHeader, receivedHeader } from './received-headers.ts';
 import { statusOf } from './status.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
 
-/** What a call of a streaming method costs beside what any call costs. Measured. */
+/** What a call of a streaming method costs (bytes) in addition to what any call costs. Measured. */
 const STREAMING_BYTES = 16 * 1024;
 
 type Method = grpc.ServerMethodDefinition<unknown, unknown>;
 type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
 
 /**
- * Begins each call, before grpc-js has read any message of it. grpc-js answers some calls by itself
+ * Begins each call, before grpc-js has read any message of it. grpc-js answers some calls itself
  * (messages over the limit, broken compression, a deadline that has passed). It does so through the
- * innermost call's own `sendStatus`, which is replaced here, so that these answers have the details
- * that all errors have.
+ * innermost call's own `sendStatus`, which is replaced here, so that these answers have the details that
+ * all errors have.
  */
 export function beginCalls(
   { calls, log, limits }: Pick<Serving, 'calls' | 'log' | 'limits'>,
@@ -122,7 +122,8 @@ function completeStatus(rpc: InnermostCall, call: Call, path: string, log: CallL
   rpc.sendStatus = (status) => {
     // Only the first counts: grpc-js reports every further frame of a message that is too large.
     const answer = ended ? status : completed(status, call, path, log);
-    // grpc-js says what it can read in the headers of an answer, but not where a status is all there is.
+    // grpc-js says in the headers of an answer what it can read, but not if the answer is a status
+    // alone.
     if (!rpc.stream.headersSent) answer.metadata?.set(ACCEPT_ENCODING, ENCODINGS);
     send.call(rpc, answer);
     ended = true;

@@ -6,9 +6,9 @@ import type { InnermostCall } from './node-internals.ts';
 const CUT_OFF = { code: status.INVALID_ARGUMENT, details: 'the message is cut off' };
 
 /**
- * A caller who opens a call and then sends nothing holds a stream: for as long as `incomplete` allows,
- * unless the method takes a stream of messages. And to node:http2, a request that its caller cancels
- * ends like a complete one: here it does not count as ended.
+ * Limits how long a caller who opens a call and then sends nothing holds a stream: as long as
+ * `incomplete` allows, unless the method takes a stream of messages. Also, node:http2 ends a request
+ * that its caller cancels like a complete one; here it does not count as ended.
  */
 export function guardRequest(
   rpc: InnermostCall,
@@ -24,7 +24,7 @@ export function guardRequest(
     listener.onReceiveHalfClose = () => {
       complete();
       if (rpc.stream.aborted) return;
-      // To grpc-js, messages that are cut off end like complete ones, too.
+      // grpc-js also ends messages that are cut off like complete ones.
       if (decoder.isWithinMessage) rpc.sendStatus(CUT_OFF);
       else onReceiveHalfClose.call(listener);
     };

@@ -18,8 +18,8 @@ export class HealthWatchers {
   }
 
   /**
-   * Throws `OVERLOADED` if the replica, the caller's address or its connection has as many watchers as it
-   * may. Whoever enters must leave.
+   * Throws `OVERLOADED` if the replica, the caller's address or its connection has as many watchers as
+   * it may. Every caller that enters must leave.
    */
   enter({ values, signal }: HandlerContext): Watcher {
     const { maxHealthWatchers: max, watcherShare: share } = this.#limits;

@@ -25,7 +25,7 @@ export class HealthService {
   constructor(names: readonly string[], limits: Limits) {
     this.#names = new Set(['', ...names]);
     this.#watchers = new HealthWatchers(limits);
-    // On a stream where nothing moves for longer, its caller is taken to have gone.
+    // If nothing moves on a stream for longer, its caller counts as gone.
     this.#repeatMs = limits.streamIdleMs / 2;
     this.service = service(Health, {
       check: (request) => this.#check(request),
@@ -34,7 +34,7 @@ export class HealthService {
     });
   }
 
-  /** Watchers are told if it is news. */
+  /** Watchers are told only if it has changed. */
   setServing(isServing: boolean): void {
     const status = isServing ? Status.SERVING : Status.NOT_SERVING;
     if (status === this.#status) return;
@@ -42,7 +42,7 @@ export class HealthService {
     this.#watchers.wake();
   }
 
-  /** Ends what is watched: the other listeners' streams end, too, when the replica stops (W04). */
+  /** Ends what is watched: the other listeners' streams also end when the replica stops (W04). */
   close(): void {
     this.#isClosed = true;
     this.#watchers.wake();

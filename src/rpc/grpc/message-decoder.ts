@@ -42,7 +42,10 @@ export class MessageDecoder {
     return Math.min(rest.length, end - this.#begun.length);
   }
 
-  /** The length of the message with its prefix, once that is there; until then the prefix's own. */
+  /**
+   * The length of the message with its prefix once the prefix has arrived; until then that of the
+   * prefix.
+   */
   #expected(): number {
     const { bytes } = this.#begun;
     return bytes.length < PREFIX_BYTES ? Infinity : PREFIX_BYTES + declaredBytes(bytes);

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import type { Call } from '../call.ts';
 
-/** What a method sends beside its messages. */
+/** What a method sends in addition to its messages. */
 export type Sent = { readonly header: Headers | undefined; readonly trailer: Headers | undefined };
 
 /** Metadata of an answer. Binary values are sent without padding, which grpc-js does not do. */
@@ -78,7 +78,7 @@ export function add(metadata: grpc.Metadata, headers: Headers | undefined): void
 
 const CALL = 'countersign.call';
 
-/** Attaches a call to its metadata, which takes it from where it begins to its handler. */
+/** Attaches a call to its metadata, which carries it from its beginning to its handler. */
 export function carry(metadata: grpc.Metadata, call: Call): void {
   metadata.setOpaque(CALL, call);
 }

@@ -13,8 +13,8 @@ import * as grpc from '@grpc/grpc-js';
 import { OpenStreams } from './open-streams.ts';
 
 /**
- * All that the service knows of private members of grpc-js and node:http2, and the versions in which
- * they are like this. Each function checks what it finds. If that is not as known, it returns
+ * Everything that the service knows about private members of grpc-js and node:http2, and the versions in
+ * which they are like this. Each function checks what it finds. If that is not as known, it returns
  * `undefined` or `false` and changes nothing, and its caller does without.
  */
 export const KNOWN_VERSIONS = { node: '24', grpcJs: '1.14.7' } as const;
@@ -70,7 +70,7 @@ export function methodHandlers(server: grpc.Server): Map<unknown, unknown> | und
   return types.isMap(handlers) ? handlers : undefined;
 }
 
-/** The innermost call of grpc-js, on which it calls its own methods, too, to refuse a call. */
+/** The innermost call of grpc-js, whose methods grpc-js itself also calls to refuse a call. */
 export type InnermostCall = grpc.ServerInterceptingCallInterface & {
   metadata: grpc.Metadata;
   stream: ServerHttp2Stream;
@@ -86,8 +86,8 @@ type Status = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
 type Check = (message: Buffer, encoding: string) => Status | undefined;
 
 /**
- * Has a call of grpc-js show each message to `check` before it is read, with its prefix and how it is
- * compressed. A status that `check` returns ends the call. Returns whether that is possible.
+ * Makes a call of grpc-js show each message to `check` before it is read, with its prefix and its
+ * compression. A status that `check` returns ends the call. Returns whether that is possible.
  */
 export function checkMessages(rpc: InnermostCall, check: Check): boolean {
   const decompress = member(rpc, 'decompressMessage');
@@ -126,8 +126,9 @@ export function keepFewStreams(session: ServerHttp2Session): boolean {
 type Readable = { readStart(): number; readStop(): number; writeQueueSize: number };
 
 /**
- * Reads nothing more from a connection, until the result is called. That says whether it reads again: not
- * while its peer takes nothing, for which node:http2 itself stops to read, and begins again.
+ * Stops reading from a connection until the result is called. The result returns whether it reads again:
+ * it does not while the peer takes nothing, since node:http2 itself stops reading then, and starts again
+ * later.
  */
 export function pauseReading(session: ServerHttp2Session): (() => boolean) | undefined {
   if (session.destroyed) return undefined;

@@ -47,7 +47,7 @@ export function receivedHeader(
 
 /**
  * Why a call can't be served: a deadline that can't be read, which `prepareHeaders` has removed, or a
- * compression that grpc-js would only mind where a message is compressed.
+ * compression that grpc-js would reject only once a message is compressed.
  */
 export function oddHeader(stream: ServerHttp2Stream) {
   if (untimed.has(stream)) return ODD_TIMEOUT;

@@ -62,7 +62,7 @@ class CertificateProvider implements grpc.experimental.CertificateProvider {
 
   #add(listener: object, tell: () => void): void {
     this.#ends.set(listener, this.#certificates.onChange(tell));
-    // Not at once: whoever adds a listener is not ready to hear from it yet.
+    // Not at once: the code that adds a listener is not ready to hear from it yet.
     queueMicrotask(tell);
   }
 

@@ -4,7 +4,7 @@ import { type AnyHttp2Server, type OnStream, replaceStreamListener } from './nod
 import { prepareHeaders } from './received-headers.ts';
 import type { UnaryFastPath } from './unary-fast-path.ts';
 
-/** What a call costs by grpc-js beside what any stream costs. Measured. */
+/** What a call by grpc-js costs (bytes) in addition to what any stream costs. Measured. */
 const GRPC_JS_BYTES = 6 * 1024;
 
 /** Hands each new stream to the fast path, if there is one and it takes the stream, or to grpc-js. */
@@ -22,7 +22,7 @@ export function dispatchStreams(
       grpcJs(stream, headers, flags, rawHeaders);
     };
     if (!fastPath || !countStream) return serveByGrpcJs;
-    // Behind `session.socket` is a proxy, too slow to be asked by every call.
+    // `session.socket` is a proxy, which is too slow for every call.
     const peers = new WeakMap<Http2Session, string | undefined>();
     http2.on('session', (session) => peers.set(session, session.socket.remoteAddress));
     return (stream, headers, flags, rawHeaders) => {

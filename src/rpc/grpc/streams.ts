@@ -112,7 +112,7 @@ async function writeAll(
       if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);
     }
   } catch (error) {
-    // Whoever makes the messages learns why they end: without this they would seem to be complete.
+    // The source of the messages learns why they end: otherwise they would seem to be complete.
     await messages.throw?.(error);
     throw error;
   }

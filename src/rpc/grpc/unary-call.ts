@@ -94,7 +94,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     if (!this.#ended) this.end(callOf(this.values).answered ?? callerGone());
   }
 
-  /** Tells whatever still works for the call that it is over. */
+  /** Tells any work still running for the call that it is over. */
   end(reason?: unknown): void {
     this.#ended = { reason };
     this.#abort?.abort(reason);

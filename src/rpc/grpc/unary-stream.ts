@@ -79,7 +79,7 @@ export class UnaryStream implements Carrier {
     else request.add(chunk, PREFIX_BYTES + declared);
   }
 
-  /** The request has ended. One that its caller cancels ends like this, too. */
+  /** The request has ended. One that its caller cancels also ends like this. */
   #complete(): void {
     const { incomplete, serving } = this.#method;
     incomplete.remove(this.#place);

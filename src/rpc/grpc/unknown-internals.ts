@@ -7,11 +7,11 @@ const CONSEQUENCES = {
   http2ServerOptions:
     'no limits on the size and number of headers, and on the time of TLS handshakes',
   http2Servers:
-    'no fast path for unary calls, no limits on silent connections and streams, methods other than POST, no grace for deadlines that can not be read',
+    'no fast path for unary calls, no limits on silent connections and streams, methods other than POST, no grace for deadlines that cannot be read',
   streamCounter: 'no fast path for unary calls',
   methodHandlers: 'no error details in the answers to unknown methods',
   innermostCall:
-    'no error details where grpc-js refuses a call by itself, and no limit on the time of a request',
+    'no error details if grpc-js itself refuses a call, and no limit on the time of a request',
   messages: 'no refusal of messages with odd flags',
   decoder:
     'no refusal of messages that are cut off, and more memory for those that come in small pieces',
@@ -20,7 +20,7 @@ const CONSEQUENCES = {
 
 type Internal = keyof typeof CONSEQUENCES;
 
-/** Collects what is not as it is known, and says all of it in one log line. */
+/** Collects the internals that differ from what is known, and reports them all in one log line. */
 export class UnknownInternals {
   readonly #log: Log;
   readonly #found = new Set<Internal>();
@@ -33,11 +33,11 @@ export class UnknownInternals {
   add(internal: Internal): void {
     if (this.#found.has(internal)) return;
     this.#found.add(internal);
-    // Only calls show what calls look like.
+    // Some internals show only when there is a call.
     if (this.#isSaid) this.#say([internal]);
   }
 
-  /** For when everything has been looked at that is there before the first call. */
+  /** Call it when everything that exists before the first call has been checked. */
   say(): void {
     this.#isSaid = true;
     if (this.#found.size > 0) this.#say([...this.#found]);

@@ -42,7 +42,7 @@ export function access({
     if (!rule) throw closed();
     const enter = () => {
       if (admit(rule, call, trusted, clock) || call.principal) call.hold?.know();
-      // A stream is open for as long as its caller likes.
+      // A stream is open as long as its caller likes.
       else if (!req.stream) call.hold?.suspend();
       if (!rule.maxSignInAge || !call.principal) return next(req);
       return requireSecondFactor(database, req.signal, call.principal).then(() => next(req));
@@ -62,7 +62,7 @@ function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): b
   switch (rule.caller.case) {
     case 'public':
       if (!rule.caller.value) throw closed();
-      // The method acts for whoever is signed in, and an API key is not.
+      // The method acts for the user who is signed in, and an API key is not signed in.
       if (isApiKey(call.principal) && !rule.apiKeyAllowed) call.principal = undefined;
       return false;
     case 'signedIn':
@@ -101,8 +101,8 @@ export function requirePrincipal(call: Call): Principal {
 }
 
 /**
- * Throws if the principal of a call that was admitted may no longer make it. How long ago the sign-in was
- * does not matter any more: it was recent when the call began.
+ * Throws if the principal of a call that was admitted may no longer make it. How long ago the sign-in
+ * was no longer matters: it was recent when the call began.
  */
 export function requireStill(method: DescMethod, call: Call): void {
   const rule = accessRule(method);
@@ -146,8 +146,8 @@ function requireRecentSignIn(rule: AccessRule, principal: Principal, clock: Cloc
 }
 
 /**
- * Throws if a recent sign-in was by password alone although the account had a second factor by then: who
- * has a session and the password must not be able to turn that factor off.
+ * Throws if a recent sign-in was by password alone although the account had a second factor by then:
+ * someone who has a session and the password must not be able to turn that factor off.
  */
 async function requireSecondFactor(
   database: Database,

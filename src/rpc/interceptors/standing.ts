@@ -16,7 +16,7 @@ type Parts = {
   revocations: Pick<RevocationFeed, 'covers' | 'followers'>;
   roles: Pick<RoleBook, 'version' | 'followers'>;
   apiKeyMemory: Pick<ApiKeyMemory, 'followers'>;
-  /** How often (ms) every stream is judged, beside whenever there is news. */
+  /** How often (ms) every stream is judged, in addition to whenever there is news. */
   limits: { streamJudgedMs: number };
 };
 
@@ -33,9 +33,9 @@ type Stream = {
 };
 
 /**
- * Ends streams whose credential no longer opens them: revoked, expired, or of an owner who may do less by
- * now (S13). They are judged when revocations or changes of roles or keys arrive, and twice a second for whatever
- * else there is: the end of a token. A dependency that is away ends none.
+ * Ends streams whose credential no longer opens them: it is revoked or expired, or its owner may do less
+ * by now (S13). They are judged when revocations or changes of roles or keys arrive, and twice a second
+ * for anything else, such as the end of a token. A dependency that is away ends none.
  */
 export function standing(parts: Parts): Interceptor {
   const streams = new OpenedStreams(parts);

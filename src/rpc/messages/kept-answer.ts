@@ -14,8 +14,8 @@ export function keepAnswer<T extends Message>(schema: DescMessage, message: T): 
 }
 
 /**
- * Makes and encodes the answer about a valid credential once for each principal: it does not change as
- * long as nothing about the principal does. Keeps the answers that were used last.
+ * Makes and encodes the answer about a valid credential once for each principal: it does not change
+ * until something about the principal does. Keeps the answers that were used last.
  */
 export function keepAnswers<T extends Message>(
   schema: DescMessage,

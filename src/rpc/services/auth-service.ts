@@ -110,7 +110,7 @@ function loginOutcome(outcome: LoginOutcome) {
   return { case: 'mfa' as const, value };
 }
 
-/** A second factor, or a proof, of the request. The validation rules let none without one through. */
+/** The second factor or the proof in a request. The validation rules refuse a request without one. */
 function factorOf(factor: CompleteMfaRequest['factor']): SecondFactor {
   switch (factor.case) {
     case 'recoveryCode':

@@ -93,7 +93,7 @@ function valuesOf(role: Role | undefined): NewRole {
 
 const KINDS = { userId: 'user', serviceAccountId: 'service_account' } as const;
 
-/** The holder that the validation has seen to be named. */
+/** The holder that a request names; the validation rules refuse a request without one. */
 function holderName({ case: kind, value }: GrantRoleRequest['holder']): HolderName {
   return { kind: KINDS[kind ?? 'userId'], id: value ?? '' };
 }

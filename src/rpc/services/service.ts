@@ -7,7 +7,7 @@ export type Service<S extends DescService = DescService> = {
   implementation: Partial<ServiceImpl<S>>;
 };
 
-/** Pairs a service with its implementation, and has the compiler check that they fit. */
+/** Pairs a service with its implementation, so that the compiler checks that they fit. */
 export function service<S extends DescService>(
   descriptor: S,
   implementation: ServiceImpl<S>,

@@ -83,13 +83,14 @@ async function* rowsOf(
 }
 
 function optionsTooLate(): Failure {
-  return invalidField('options', 'come once, before the first row');
+  return invalidField('options', 'must come once, before the first row');
 }
 
 type Read = { row: Extract<Incoming, { row: unknown }>['row'] } | { fault: Fault };
 
 function readRow({ state, createdAt, ...row }: PortableUser): Read {
-  if (state === UserState.DELETED) return { fault: invalid('state', 'is that of nobody') };
+  if (state === UserState.DELETED)
+    return { fault: invalid('state', 'is deleted; import only active and suspended users') };
   return {
     row: {
       ...row,

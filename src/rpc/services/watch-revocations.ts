@@ -38,7 +38,7 @@ function answer(event: WatchEvent): Response {
   }
 }
 
-/** Made once for all who watch. */
+/** Made once for all watchers. */
 const messages = new WeakMap<SeenRevocation, Revocation>();
 
 function messageOf(revocation: SeenRevocation): Revocation {
