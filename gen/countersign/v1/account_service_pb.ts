@@ -700,9 +700,9 @@ export const AccountService: GenService<{
     output: typeof ChangePasswordResponseSchema;
   },
   /**
-   * Mails a link to a new address; its token is for ConfirmEmailChange, and nothing changes before
-   * that. If the address belongs to another account, the answer is the same, and that account's owner
-   * gets a mail. An address is sent five such mails at once at most, and then one every five minutes.
+   * Mails a link to a new address; its token is for ConfirmEmailChange, and nothing changes before that.
+   * If the address belongs to another account, the answer is the same, and that account's owner gets a
+   * mail. An address is sent at most five such mails at once, and then one every five minutes.
    *
    * Requires a recent sign-in.
    *
@@ -718,10 +718,11 @@ export const AccountService: GenService<{
    * on, and its other sessions end. The old address gets a mail with a link that undoes the change.
    *
    * No access token is needed, since the link may be opened on another device. If the call carries one
-   * of the account's, that session continues.
+   * of the account's tokens, that session continues.
    *
-   * If nobody had proved an address of the account before, everything else goes that it held, the password
-   * included, and the new address gets a link to set one. The old address, which is nobody's, gets no mail.
+   * If nobody had proved an address of the account before, everything else that it held is removed,
+   * including the password, and the new address gets a link to set one. The old address, which nobody
+   * has proved, gets no mail.
    *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED, EMAIL_TAKEN.
    *
@@ -843,9 +844,9 @@ export const AccountService: GenService<{
     output: typeof DeletePasskeyResponseSchema;
   },
   /**
-   * Returns everything that is held about the caller as one JSON document: the account, its sessions,
-   * its factors without their secrets, and its audit events. Of sessions and events it has the newest
-   * 5,000.
+   * Returns everything that is stored about the caller as one JSON document: the account, its sessions,
+   * its factors without their secrets, and its audit events. It has the newest 5,000 sessions and the
+   * newest 5,000 events.
    *
    * @generated from rpc countersign.v1.AccountService.ExportMe
    */

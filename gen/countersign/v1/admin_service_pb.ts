@@ -193,8 +193,8 @@ export const RevokeSigningKeyResponseSchema: GenMessage<RevokeSigningKeyResponse
  */
 export type ListUsersRequest = Message<"countersign.v1.ListUsersRequest"> & {
   /**
-   * A text that the address or the display name contains, regardless of case; a text of one or two
-   * characters must be at the beginning of either. There are no wildcards. Empty: all users.
+   * Text that the address or the display name contains, regardless of case; one or two characters must
+   * be at the beginning of either. There are no wildcards. Empty: all users.
    *
    * @generated from field: string query = 1;
    */
@@ -646,7 +646,7 @@ export const RevokeUserSessionsRequestSchema: GenMessage<RevokeUserSessionsReque
  */
 export type RevokeUserSessionsResponse = Message<"countersign.v1.RevokeUserSessionsResponse"> & {
   /**
-   * How many sessions this call has ended.
+   * How many sessions this call ended.
    *
    * @generated from field: int32 revoked_count = 1;
    */
@@ -1493,11 +1493,11 @@ export const AdminService: GenService<{
     output: typeof ReinstateUserResponseSchema;
   },
   /**
-   * Resets the count of a user's wrong passwords and codes, which lifts the locks: the right ones are
+   * Resets the count of a user's wrong passwords and codes, which lifts the locks: correct ones are
    * accepted again at once.
    *
    * It is idempotent. Errors: NOT_FOUND; PERMISSION_DENIED if the user has permissions that the caller
-   * does not have, since whoever lifts the lock can have passwords guessed without end.
+   * does not have, since someone who can lift the lock can keep guessing passwords forever.
    *
    * @generated from rpc countersign.v1.AdminService.UnlockUser
    */
@@ -1522,8 +1522,8 @@ export const AdminService: GenService<{
     output: typeof DeleteUserResponseSchema;
   },
   /**
-   * Mails a user a link to set a new password with AuthService.ResetPassword. Links of mails from
-   * more than five minutes before stop working. Nothing else changes until the link is used.
+   * Mails a user a link to set a new password with AuthService.ResetPassword. Links in mails sent more
+   * than five minutes earlier stop working. Nothing else changes until the link is used.
    *
    * Errors: NOT_FOUND; ACCOUNT_SUSPENDED (FAILED_PRECONDITION); EMAIL_TAKEN if the user has taken their
    * account back while another one has its address: change either address first.
@@ -1546,17 +1546,17 @@ export const AdminService: GenService<{
     output: typeof RevokeUserSessionsResponseSchema;
   },
   /**
-   * Creates accounts for any number of people who have one in another system. The stream has one
-   * message per row, and the answers one per row in the same order, each sent once its outcome has been
-   * committed. Rows are committed some hundred at a time; a client may also wait for each answer before
-   * it sends the next row. No mail is sent. See docs/import-export.md.
+   * Creates accounts for any number of people who have one in another system. The stream has one message
+   * per row, and the answers one per row in the same order, each sent once its outcome has been
+   * committed. Rows are committed several hundred at a time; a client may also wait for each answer
+   * before it sends the next row. No mail is sent. See docs/import-export.md.
    *
    * A row whose account exists already, found by `external_id` or else by address, is not imported
    * again. So an interrupted stream can simply be sent again, from the beginning or from after the last
    * answer. Streams do get interrupted: a replica stops, or a connection reaches its maximum age. Read
    * the answers while you send: the server stops reading if its answers are not read. It needs HTTP/2.
    *
-   * A row that can't be imported is refused by itself, with a reason: INVALID_REQUEST; EMAIL_TAKEN if
+   * A row that can't be imported is refused on its own, with a reason: INVALID_REQUEST; EMAIL_TAKEN if
    * another account has the address; PERMISSION_DENIED for a role that the caller can't grant. To grant
    * any role but `user`, the caller must also hold roles.write and every permission of the role.
    *
@@ -1650,9 +1650,9 @@ export const AdminService: GenService<{
     output: typeof DeleteRoleResponseSchema;
   },
   /**
-   * Grants a role to a user or a service account. The caller must hold every permission of the role.
-   * The user's tokens carry the role from the next refresh on. Someone who has signed up and not proved an
-   * address yet loses it when they do.
+   * Grants a role to a user or a service account. The caller must hold every permission of the role. The
+   * user's tokens carry the role from the next refresh on. A user who has signed up but not yet proved
+   * an address loses the role when they do.
    *
    * It is idempotent. Requires a recent sign-in. Errors: NOT_FOUND for the user, the service account or
    * the role; PERMISSION_DENIED; TOO_MANY for more than 10 roles.
@@ -1704,7 +1704,7 @@ export const AdminService: GenService<{
     output: typeof CreatePermissionResponseSchema;
   },
   /**
-   * Deletes a permission that no role but `admin` has any more. The caller must hold it.
+   * Deletes a permission that no role other than `admin` holds. The caller must hold it.
    *
    * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; IN_USE; PERMISSION_DENIED.
    *
@@ -1807,7 +1807,7 @@ export const AdminService: GenService<{
    *
    * It is idempotent: for a key that was revoked already, the answer describes it as it is.
    *
-   * Errors: NOT_FOUND if there is no such key; it may be so old that no token that it signed is valid.
+   * Errors: NOT_FOUND if there is no such key; it may be so old that none of its tokens is still valid.
    *
    * @generated from rpc countersign.v1.AdminService.RevokeSigningKey
    */

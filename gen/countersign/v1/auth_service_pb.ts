@@ -673,7 +673,7 @@ export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
 export const AuthService: GenService<{
   /**
    * Creates an account and sends a verification mail to its address, a second or two after the answer.
-   * Where signing in needs no verified address, the account is there with the answer.
+   * If signing in does not require a verified address, the account exists before the answer.
    *
    * The answer and its time are the same whether or not the address is taken. The owner of a taken
    * address gets a mail that says so. While an address is unverified and nobody has signed in with it,
@@ -681,8 +681,9 @@ export const AuthService: GenService<{
    * the two was the owner's, no mail confirms either password: tokens for VerifyEmail stop working, and the
    * new mail has one for ResetPassword, which verifies the address by setting a new password.
    *
-   * Calling it twice is safe, but has the person choose their password again. An address is sent no more
-   * mails than by ResendVerification and RequestPasswordReset, and one an hour that says it is taken.
+   * Calling it twice is safe, but the person then has to choose their password again. The limits on
+   * mails of ResendVerification and RequestPasswordReset apply, and an address is sent one mail an hour
+   * that says it is taken.
    *
    * Errors: PASSWORD_TOO_WEAK; INVALID_REQUEST; OVERLOADED if too many passwords are waiting to be
    * checked or hashed.
@@ -697,9 +698,9 @@ export const AuthService: GenService<{
   /**
    * Marks the account's address as verified, given the token of a verification mail.
    *
-   * If nobody had proved an address of the account before, everything goes that was added to it since the
-   * sign-up: sessions, passkeys, an authenticator app, API keys, roles. The password stays. No access token
-   * is needed; if the call carries one of the account's, that session continues.
+   * If nobody had proved an address of the account before, everything that was added to it since the
+   * sign-up is removed: sessions, passkeys, an authenticator app, API keys, roles. The password stays.
+   * No access token is needed; if the call carries one of the account's, that session continues.
    *
    * A token works once and for 10 minutes. Of several calls with the same token, exactly one succeeds.
    *
@@ -714,16 +715,16 @@ export const AuthService: GenService<{
     output: typeof VerifyEmailResponseSchema;
   },
   /**
-   * Sends a new verification mail, a second or two after the answer, if the address belongs to an account
-   * that is not verified yet. The answer is the same if it does not. Tokens of mails from
-   * more than five minutes before stop working.
+   * Sends a new verification mail, a second or two after the answer, if the address belongs to an
+   * account that is not verified yet. The answer is the same if it does not. Tokens in mails sent more
+   * than five minutes earlier stop working.
    *
-   * An address is sent five such mails at once at most, and then one every five minutes. Whoever asks for
-   * more gets the same answer, and the address no mail.
+   * An address is sent at most five such mails at once, and then one every five minutes. A further
+   * request gets the same answer, but no mail is sent.
    *
-   * If the password that is there may not be that of the address's owner (someone has signed up again, or
-   * it was imported), the mail has a token for ResetPassword in place of VerifyEmail, and asks for a new
-   * one. The links of all mails lead to the right page.
+   * If the account's password may not be the owner's (someone has signed up again, or it was imported),
+   * the mail has a token for ResetPassword in place of VerifyEmail, and asks for a new password. The
+   * link in each mail leads to the right page.
    *
    * @generated from rpc countersign.v1.AuthService.ResendVerification
    */
@@ -736,9 +737,9 @@ export const AuthService: GenService<{
    * Signs in with an address and a password. Opens a session or, if the account has a second factor,
    * returns a challenge for CompleteMfa.
    *
-   * After five wrong passwords in a row the account is locked for 15 minutes; after each further one
-   * for twice as long; and after the tenth until its password is reset or an administrator unlocks it.
-   * While it is locked, the right password gets the same answer as a wrong one. The owner gets a mail.
+   * After five wrong passwords in a row the account is locked for 15 minutes; after each further one for
+   * twice as long; and after the tenth until its password is reset or an administrator unlocks it. While
+   * it is locked, the correct password gets the same answer as a wrong one. The owner gets a mail.
    *
    * Sign-ins with the same address are checked one after the other.
    *
@@ -803,7 +804,7 @@ export const AuthService: GenService<{
    *
    * `amr` and `acr` then say what was proved now: after a password alone, `pwd` and `aal1`, whatever the
    * sign-in took. One factor within ten minutes of the other makes two. For an account with a second
-   * factor, methods that require a recent sign-in want a code or a passkey.
+   * factor, methods that require a recent sign-in need a code or a passkey.
    *
    * Errors: INVALID_CREDENTIALS, MFA_CODE_INVALID, ACCOUNT_LOCKED.
    *
@@ -816,11 +817,11 @@ export const AuthService: GenService<{
   },
   /**
    * Mails a link to set a new password, a second or two after the answer, if the address belongs to an
-   * account. The answer and its time are the same if it does not. Links of mails from more than five
-   * minutes before stop working.
+   * account. The answer and its time are the same if it does not. Links in mails sent more than five
+   * minutes earlier stop working.
    *
-   * An address is sent five such mails at once at most, and then one every 15 minutes. Whoever asks for
-   * more gets the same answer, and the address no mail: the last link is still valid then.
+   * An address is sent at most five such mails at once, and then one every 15 minutes. A further request
+   * gets the same answer, but no mail is sent: the last link is still valid then.
    *
    * @generated from rpc countersign.v1.AuthService.RequestPasswordReset
    */
@@ -831,12 +832,13 @@ export const AuthService: GenService<{
   },
   /**
    * Sets a new password with the token of a mail from RequestPasswordReset, SecureAccount, an
-   * administrator, or a sign-up that was not the first. The token works once and for 30 minutes; that of an invitation for 24 hours.
+   * administrator, or a sign-up that was not the first. The token works once and for 30 minutes; that of
+   * an invitation, for 24 hours.
    *
    * All sessions of the account end, its lock is lifted, and its address counts as verified. This does
-   * not sign in, and sign-ins still require the second factor. But if nobody had proved an address of the
-   * account before, everything goes that it held: passkeys, an authenticator app, API keys, roles that
-   * came after a sign-up, and the memory of earlier passwords.
+   * not sign in, and sign-ins still require the second factor. But if nobody had proved an address of
+   * the account before, everything that it held is removed: passkeys, an authenticator app, API keys,
+   * roles granted after a sign-up, and the memory of earlier passwords.
    *
    * Errors: TOKEN_INVALID; TOKEN_EXPIRED; PASSWORD_TOO_WEAK and PASSWORD_REUSED, after which the token
    * is still valid; OVERLOADED if too many passwords are waiting to be checked or hashed.
@@ -849,18 +851,18 @@ export const AuthService: GenService<{
     output: typeof ResetPasswordResponseSchema;
   },
   /**
-   * Recovers an account with the token of a notice ("this wasn't me"). The account is taken back to what
-   * it was when the notice was sent: every session and API key ends, the password stops working, and
-   * whatever was added since is undone, in whichever order it came (an authenticator app, recovery codes,
-   * passkeys, a new address). What was removed since does not come back. A link to set a new password is
-   * mailed to the address that received the notice.
+   * Recovers an account with the token of a notice ("this wasn't me"). The account returns to its state
+   * when the notice was sent: every session and API key ends, the password stops working, and whatever
+   * was added since is undone, in any order (an authenticator app, recovery codes, passkeys, a new
+   * address). What was removed since does not come back. A link to set a new password is mailed to the
+   * address that received the notice.
    *
    * The token works once and for 7 days. Tokens of later notices stop working, and there is nothing left
    * that they could undo; tokens of earlier ones still work.
    *
-   * If another account has the address by then, everything else is done all the same. Instead of the link
-   * to set a password, a mail to the address says so; its link calls this method again and gives the
-   * address back once the other account no longer has it. Until then nobody can sign in by address.
+   * If another account has the address by then, everything else is still done. Instead of the link to
+   * set a password, a mail to the address says so; its link calls this method again, and restores the
+   * address once the other account no longer has it. Until then nobody can sign in by address.
    *
    * Errors: TOKEN_INVALID, TOKEN_EXPIRED.
    *

@@ -30,8 +30,8 @@ export const ErrorReason = {
 
   /**
    * A field of the request violates its rules. INVALID_ARGUMENT with a `google.rpc.BadRequest` that
-   * names each such field; if they are very many, the first of them.
-   * Example: `email` is not an address.
+   * names each such field; if there are very many, only the first of them. Example: `email` is not an
+   * address.
    *
    * @generated from enum value: ERROR_REASON_INVALID_REQUEST = 1;
    */

@@ -15,7 +15,7 @@ export const file_countersign_v1_service_account: GenFile = /*@__PURE__*/
   fileDesc("CiRjb3VudGVyc2lnbi92MS9zZXJ2aWNlX2FjY291bnQucHJvdG8SDmNvdW50ZXJzaWduLnYxIvoBCg5TZXJ2aWNlQWNjb3VudBIaChJzZXJ2aWNlX2FjY291bnRfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhMKC2Rlc2NyaXB0aW9uGAMgASgJEg0KBXJvbGVzGAQgAygJEjIKBXN0YXRlGAUgASgOMiMuY291bnRlcnNpZ24udjEuU2VydmljZUFjY291bnRTdGF0ZRIuCgpjcmVhdGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgp1cGRhdGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqmAQoTU2VydmljZUFjY291bnRTdGF0ZRIlCiFTRVJWSUNFX0FDQ09VTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIgChxTRVJWSUNFX0FDQ09VTlRfU1RBVEVfQUNUSVZFEAESIwofU0VSVklDRV9BQ0NPVU5UX1NUQVRFX1NVU1BFTkRFRBACEiEKHVNFUlZJQ0VfQUNDT1VOVF9TVEFURV9ERUxFVEVEEANiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
- * An account for a program, which acts by API keys of its own. It has roles like a user, and can't sign
+ * An account for a program, which acts with its own API keys. It has roles like a user, and can't sign
  * in.
  *
  * @generated from message countersign.v1.ServiceAccount

@@ -265,7 +265,7 @@ export const RevokeOtherSessionsRequestSchema: GenMessage<RevokeOtherSessionsReq
  */
 export type RevokeOtherSessionsResponse = Message<"countersign.v1.RevokeOtherSessionsResponse"> & {
   /**
-   * How many sessions this call has ended.
+   * How many sessions this call ended.
    *
    * @generated from field: int32 revoked_count = 1;
    */
@@ -537,7 +537,7 @@ export type Revocation = Message<"countersign.v1.Revocation"> & {
 
   /**
    * When the last of these tokens has expired, and the revocation can be forgotten. For a signing key:
-   * when no cache that renews the key set within 20 minutes has the key any more.
+   * when no cache that renews the key set within 20 minutes still has the key.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 6;
    */

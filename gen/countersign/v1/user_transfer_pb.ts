@@ -117,8 +117,8 @@ export const PortableUserSchema: GenMessage<PortableUser> = /*@__PURE__*/
  */
 export type ImportOptions = Message<"countersign.v1.ImportOptions"> & {
   /**
-   * Whether to report the outcome of each row without writing anything. Rows are judged by themselves:
-   * two rows about the same person may not be noticed if they are some hundred rows apart.
+   * Whether to report the outcome of each row without writing anything. Rows are judged one by one: two
+   * rows about the same person may not be noticed if they are several hundred rows apart.
    *
    * @generated from field: bool dry_run = 1;
    */
