@@ -81,7 +81,7 @@ const DRAIN_NOTICE_MS = 1000;
 export type Overrides = {
   clock?: Clock;
   logDestination?: DestinationStream;
-  /** Services beside our own, behind the same interceptors. */
+  /** Further services, behind the same interceptors. */
   services?: readonly Service[];
   limits?: Partial<Limits>;
 };
@@ -114,7 +114,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const nouns = buildNouns(config, platform, publicUrl);
   const parts = { config, platform, nouns, publicUrl };
-  // First callers learn to go elsewhere, then streams end: two moments, a little apart.
+  // Callers learn to go elsewhere first, and streams end a little later.
   const draining = new AbortController();
   const stopping = new AbortController();
   const { services = [] } = overrides;
@@ -198,7 +198,7 @@ type Parts = { config: Config; platform: Platform; nouns: Nouns; publicUrl: stri
 
 function buildNouns(config: Config, platform: Platform, publicUrl: string) {
   const { clock, log, sql, keyring, redis, hints, jobs } = platform;
-  // What follows tables and keeps memories has no caller, and goes to the database directly.
+  // Code that follows tables and keeps memories has no caller, and uses the database directly.
   const follower = { database: sql, clock, log, keyring, hints };
   const issuer = config.issuer ?? publicUrl;
   const tokens = { ...config, issuer, audience: config.audience ?? issuer };

@@ -37,7 +37,7 @@ const MAINTENANCE_MS = 30_000;
 /** Without a hint, a change of the keys is noticed after this long at most. */
 const KEYS_MS = 5000;
 const RETENTION_MS = 24 * 3600_000;
-/** Nobody wakes the worker, so that when it works says nothing about the call. */
+/** Nothing wakes the worker, so that the time at which it works reveals nothing about the call. */
 const ERRAND_POLL_SECONDS = 0.5;
 const KEY_RETENTION_MS = 30 * RETENTION_MS;
 
@@ -63,7 +63,10 @@ type Nouns = {
   mail: MailTransport | undefined;
 };
 
-/** Everything a replica does beside answering calls: it comes up, keeps up, and knows if it is up. */
+/**
+ * Everything a replica does besides answering calls: it starts up, keeps in step, and knows whether it
+ * is ready.
+ */
 export class Background {
   readonly #config: Config;
   readonly #platform: Platform;
@@ -86,8 +89,8 @@ export class Background {
   }
 
   /**
-   * Gets what the service needs before it can answer. Tries again until it has it: the database may come
-   * up later than this replica, and its migrations later still.
+   * Prepares what the service needs before it can answer, and tries again until it succeeds: the
+   * database may come up later than this replica, and its migrations later still.
    */
   async bringUp(): Promise<void> {
     const { sql, log, jobs } = this.#platform;
@@ -171,7 +174,7 @@ export class Background {
 
   /**
    * Deletes what has been over for a day; until then a late caller can still be told why it is refused.
-   * Revocations go as soon as no token can need them. Each batch is a statement of its own.
+   * Revocations are deleted as soon as no token can need them. Each batch is a separate statement.
    */
   async #forgetExpired(): Promise<void> {
     const { sql, clock } = this.#platform;
@@ -190,7 +193,7 @@ export class Background {
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));
   }
 
-  /** An address that can't become an administrator's does not keep the service from starting. */
+  /** The service starts even if the address can't become an administrator's. */
   async #bootstrapAdmin(): Promise<void> {
     const { bootstrapAdminEmail: email } = this.#config;
     if (email === undefined) return;

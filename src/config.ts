@@ -139,13 +139,13 @@ export const settings = {
       )
       .optional(),
     'none; one replica needs none',
-    'Redis, for what replicas share beside the database: `redis://…`, `rediss://…`, `redis+sentinel://host:26379,host2:26379/service-name`, `redis+cluster://host:6379,host2:6379`.',
+    'Redis, for what replicas share apart from the database: `redis://…`, `rediss://…`, `redis+sentinel://host:26379,host2:26379/service-name`, `redis+cluster://host:6379,host2:6379`.',
     { secret: true },
   ),
   SMTP_URL: setting(
     url('smtp:', 'smtps:').optional(),
     'see COUNTERSIGN_DEV_MAILBOX; otherwise mail waits in the outbox',
-    'Where mail is handed over, `smtp://user:password@host:587` or `smtps://…`.',
+    'The mail server, `smtp://user:password@host:587` or `smtps://…`.',
     { secret: true },
   ),
   COUNTERSIGN_DEV_MAILBOX: setting(
@@ -156,7 +156,7 @@ export const settings = {
   COUNTERSIGN_MASTER_KEY: setting(
     masterKey.optional(),
     'embedded: made once in COUNTERSIGN_DATA_DIR/master.key; otherwise required',
-    '32 bytes in base64, from which all keys for stored secrets are derived. To rotate it, put the new one first with its version: `2:…,1:…`. With several replicas, give it to all of them at the end before that: `1:…,2:…`.',
+    '32 bytes in base64, from which all keys for stored secrets are derived. To rotate it, put the new one first with its version: `2:…,1:…`. With several replicas, first add it at the end on all of them: `1:…,2:…`.',
     { secret: true },
   ),
   COUNTERSIGN_GRPC_ADDR: withDefault(address, '127.0.0.1:50051', 'Where gRPC listens.'),
@@ -225,7 +225,7 @@ export const settings = {
   COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL: setting(
     z.email('is not an address').max(254).optional(),
     'none',
-    'Who becomes the first administrator: while there is none at the start, an account with this address is made one, and mailed a link to set a password.',
+    'Who becomes the first administrator: if there is none at the start, an account with this address becomes one and is mailed a link to set a password.',
   ),
   COUNTERSIGN_MAIL_FROM: withDefault(
     z
@@ -242,12 +242,12 @@ export const settings = {
   COUNTERSIGN_TRUSTED_PROXIES: withDefault(
     networks,
     '',
-    'Networks whose `X-Forwarded-For` and `Forwarded` are believed (CIDRs, by comma). If both come and differ, or none can be read, the caller has no address that opens anything.',
+    'Networks whose `X-Forwarded-For` and `Forwarded` are believed (CIDRs, by comma). If both are present and differ, or neither can be read, the caller has no address that opens anything.',
   ),
   COUNTERSIGN_ALLOWED_HOSTS: setting(
     list.optional(),
     "embedded: localhost, 127.0.0.1, [::1] and COUNTERSIGN_PUBLIC_URL's host; otherwise any",
-    'Host names that HTTP requests may name, on any port (by comma). Other names are refused, so that no page can have its own name resolve to the service (DNS rebinding).',
+    'Host names that HTTP requests may name, on any port (by comma). Other names are refused, so that no page can make its own name resolve to the service (DNS rebinding).',
   ),
   COUNTERSIGN_CORS_ORIGINS: withDefault(
     list.refine((origins) => origins.every((o) => URL.canParse(o) && new URL(o).origin === o), {
@@ -285,12 +285,12 @@ export const settings = {
   COUNTERSIGN_PASSWORD_MIN_LENGTH: withDefault(
     wholeNumber(8, 64),
     '12',
-    'Characters that a new password has at least, 8 to 64.',
+    'The minimum length of a new password in characters, 8 to 64.',
   ),
   COUNTERSIGN_PASSWORD_HISTORY: withDefault(
     wholeNumber(0, 24),
     '5',
-    'How many passwords of an account, the present one among them, a new one must differ from, 0 to 24.',
+    'How many of the passwords of an account, including the present one, a new one must differ from, 0 to 24.',
   ),
   COUNTERSIGN_PWNED_PASSWORDS_URL: setting(
     url('http:', 'https:').optional(),
@@ -300,12 +300,12 @@ export const settings = {
   COUNTERSIGN_AUDIT_RETENTION: withDefault(
     durationOrOff,
     '400d',
-    'How long audit events are kept, `off`: for ever. Older ones are deleted a day at a time; the rest stays provable.',
+    'How long audit events are kept; `off` keeps them forever. Older ones are deleted a day at a time; the rest stays provable.',
   ),
   COUNTERSIGN_DB_POOL_MAX: withDefault(
     wholeNumber(1, 1000),
     '10',
-    'Connections to PostgreSQL, at most, for each replica.',
+    'The maximum number of connections to PostgreSQL for each replica.',
   ),
   COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: withDefault(
     duration,
@@ -342,7 +342,7 @@ export type Config = Readonly<{
   databaseUrl: string | undefined;
   redisUrl: string | undefined;
   smtpUrl: string | undefined;
-  /** To whom mail is shown that is not sent. */
+  /** Who is shown mail instead of sending it. */
   mailbox: 'loopback' | 'anyone' | 'off';
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;
@@ -453,7 +453,9 @@ function contradictions(values: Values): string[] {
     problems.push('COUNTERSIGN_MASTER_KEY is required where DATABASE_URL is set');
   }
   if ((cert === undefined) !== (key === undefined)) {
-    problems.push('COUNTERSIGN_TLS_CERT_FILE and COUNTERSIGN_TLS_KEY_FILE go together');
+    problems.push(
+      'COUNTERSIGN_TLS_CERT_FILE and COUNTERSIGN_TLS_KEY_FILE go together: set both, or neither',
+    );
   }
   if (values.COUNTERSIGN_TLS_CLIENT_CA_FILE !== undefined && cert === undefined) {
     problems.push('COUNTERSIGN_TLS_CLIENT_CA_FILE needs COUNTERSIGN_TLS_CERT_FILE');
@@ -540,14 +542,16 @@ function defaultMailbox(values: Values): Config['mailbox'] {
   return hasMailbox(values) && isOwn ? 'loopback' : 'off';
 }
 
-/** The embedded default answers on its own machine, where any page of a browser can reach it. */
+/** The embedded default answers on its own machine, where any page in a browser can reach it. */
 function defaultHosts(databaseUrl: string | undefined, publicUrl: string | undefined): string[] {
   if (databaseUrl !== undefined) return [];
   const own = publicUrl === undefined ? [] : [new URL(publicUrl).hostname];
   return ['localhost', '127.0.0.1', '[::1]', ...own];
 }
 
-/** The variables with `COUNTERSIGN_` that no setting has: typing errors, or of another version. */
+/**
+ * Variables that begin with `COUNTERSIGN_` but are no settings: typos, or settings of another version.
+ */
 export function unknownVariables(env: Environment): string[] {
   return Object.keys(env).filter((name) => {
     const base = name.replace(/_FILE$/, '') as Name;

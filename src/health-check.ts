@@ -10,7 +10,7 @@ const TIMEOUT_MS = 2500;
 const { COUNTERSIGN_HTTP_ADDR: address = '127.0.0.1:8080', COUNTERSIGN_TLS_CERT_FILE: tls } =
   process.env;
 const port = Number(/:(\d+)$/.exec(address)?.[1]);
-// The certificate names the service's host, not this address, and is not what is asked about.
+// The certificate names the service's host, not this address, and is not what is being checked.
 const options = { host: '127.0.0.1', port, path: '/readyz', rejectUnauthorized: false };
 
 const request = (tls ? getHttps : getHttp)(options, (response) => {

@@ -31,7 +31,7 @@ async function keepRunning(app: App, config: Config): Promise<void> {
   await app.stop();
 }
 
-/** Whoever reads the output may go away: that ends what is written to it, not more. */
+/** The reader of the output may go away: that ends the output and nothing else. */
 function write(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     process.stdout.once('error', reject);
@@ -43,7 +43,7 @@ function write(text: string): Promise<void> {
   });
 }
 
-// V8 would come to make the objects of calls in its old generation at once, where each that is over
+// V8 would come to allocate the objects of calls in its old generation at once, where each finished one
 // keeps later ones from being collected (docs/decisions/0008-grpc-adapter.md).
 setFlagsFromString('--no-allocation-site-pretenuring');
 // V8 would let garbage grow to several times what is alive before it looks for it, and keep the memory:

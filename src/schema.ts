@@ -27,7 +27,7 @@ import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts'
 import { SigningKey } from './signing-keys/signing-key.entity.ts';
 import { ERRAND_QUEUE } from './unit-of-work/errands.ts';
 
-/** Everything that the database holds for us, beside the queue's own tables. */
+/** Everything that the database holds for us, apart from the queue's own tables. */
 const entities = [
   Account,
   ApiKey,
@@ -70,7 +70,7 @@ export function openDatabase(
   });
 }
 
-/** Brings the database's schema up to date. Gives the names of the migrations it applied. */
+/** Brings the database's schema up to date. Returns the names of the migrations it applied. */
 export async function migrate(database: SqlDatabase): Promise<string[]> {
   const applied = await database.migrate();
   await Jobs.migrate(database, [MAIL_QUEUE, ERRAND_QUEUE]);

@@ -6,10 +6,10 @@ import { EXIT, type Io, print } from './io.ts';
 import { onDatabase, printAnswer } from './on-database.ts';
 
 export const ADMIN_USAGE = `  admin     look after administrators, in the database that the service uses
-              create --email ADDRESS            make somebody an administrator
+              create --email ADDRESS            make someone an administrator
 `;
 
-/** Makes somebody an administrator without asking the service. Returns the exit code. */
+/** Makes someone an administrator without asking the service. Returns the exit code. */
 export async function adminCommand(io: Io, args: readonly string[]): Promise<number> {
   const asked = parse(args);
   if (!asked) return print(io.err, `Usage: countersign admin …\n\n${ADMIN_USAGE}`, EXIT.usage);

@@ -17,7 +17,7 @@ export const API_KEYS_USAGE = `  apikeys   look after API keys, in the database 
               create OWNER --name TEXT [--scope PERMISSION]… [--cidr NETWORK]… [--expires 90d]
                         make a key; its secret is printed this once
               list OWNER                        those that were not revoked
-              revoke KEY_ID                     for ever; 66: there is no such key
+              revoke KEY_ID                     permanently; 66: there is no such key
               OWNER is --email ADDRESS or --service-account ID
 `;
 

@@ -9,7 +9,7 @@ export type Io = {
   err: (text: string) => void;
   /** Writes to standard output, and resolves when there is room for more. */
   write: (text: string) => Promise<void>;
-  /** Whether somebody watches standard error. */
+  /** Whether someone is watching standard error. */
   isTerminal: boolean;
   /** Runs `app` until it is told to stop, and then stops it. */
   keepRunning: (app: App, config: Config) => Promise<void>;
@@ -21,13 +21,13 @@ export const EXIT = {
   failed: 1,
   /** The command was not called as its usage says. */
   usage: 64,
-  /** What it looked at is wrong. */
+  /** The input is wrong. */
   badData: 65,
-  /** What it was told to work on is not there. */
+  /** The input is missing. */
   noInput: 66,
-  /** The database, or something else that it needs, is away. */
+  /** The database, or another dependency, is unavailable. */
   unavailable: 69,
-  /** Not now: try again later. */
+  /** The service is busy: try again later. */
   tryAgain: 75,
   /** The configuration is wrong. */
   config: 78,

@@ -4,7 +4,10 @@ const DRAW_EVERY_MS = 100;
 const SAY_EVERY_MS = 10_000;
 const WIDTH = 30;
 
-/** How far long work has come: a bar on a terminal, a line now and then elsewhere. On stderr. */
+/**
+ * Shows how far a long task has come: as a bar on a terminal, and as a line now and then elsewhere. On
+ * stderr.
+ */
 export class Progress {
   readonly #io: Pick<Io, 'err' | 'isTerminal'>;
   readonly #startedAt = performance.now();
@@ -40,7 +43,7 @@ export class Progress {
     this.#isDrawn = true;
   }
 
-  /** Takes the bar away, so that something else can be written. */
+  /** Removes the bar, so that something else can be written. */
   clear(): void {
     if (this.#isDrawn) this.#io.err('\r\x1b[K');
     this.#isDrawn = false;

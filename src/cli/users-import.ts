@@ -34,9 +34,11 @@ export async function importCommand(
   args: ImportArguments,
 ): Promise<number> {
   const format = formatOf(args);
-  if (!format) return print(io.err, 'say --format ndjson or --format csv\n', EXIT.usage);
+  if (!format)
+    return print(io.err, 'unknown file format: pass --format ndjson or --format csv\n', EXIT.usage);
   const size = await sizeOf(args.file);
-  if (size === undefined) return print(io.err, `there is no file ${args.file}\n`, EXIT.noInput);
+  if (size === undefined)
+    return print(io.err, `there is no such file: ${args.file}\n`, EXIT.noInput);
   const run = new ImportRun(io, args, size);
   try {
     await requireUtf8(args.file);

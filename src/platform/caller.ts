@@ -8,7 +8,7 @@ export type Caller = {
    * the proxy's report can't be read.
    */
   ipAddress: string;
-  /** Whether nobody could have made the address up. Nothing opens by one that is not certain. */
+  /** Whether the address can't be forged. An address that is not certain opens nothing. */
   addressIsCertain: boolean;
   userAgent: string;
   /** Fires when the caller is gone or its deadline has passed. */
@@ -42,8 +42,8 @@ export function operator(): Caller {
 }
 
 /**
- * The caller's session, if it is one of this account: a mailed link may be opened by anyone, signed in as
- * whoever they are, or not at all.
+ * The caller's session if it belongs to this account: a mailed link may be opened by anyone, signed in
+ * as someone else or not at all.
  */
 export function ownSession({ subject, sessionId }: Caller, accountId: string): string | undefined {
   return subject === accountId && sessionId !== '' ? sessionId : undefined;

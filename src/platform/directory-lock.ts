@@ -24,7 +24,7 @@ class DataDirectoryInUse extends Error {
  * Node takes such locks only through SQLite, of which nothing else is used. Nothing else in this process
  * may open the file: on POSIX systems, closing it would end the lock.
  *
- * Returns the function that lets go of it. Throws `DataDirectoryInUse` if another process has it.
+ * Returns the function that releases it. Throws `DataDirectoryInUse` if another process has it.
  */
 export async function lockDirectory(directory: string): Promise<() => void> {
   // Imported only here: a replica on PostgreSQL doesn't need it, and Node 22 warns of it.
@@ -46,7 +46,7 @@ export async function lockDirectory(directory: string): Promise<() => void> {
   return () => file.close();
 }
 
-/** Two that try at the same moment may both fail: they try again at moments of their own. */
+/** Two that try at the same moment may both fail: they try again after different waits. */
 async function lock(file: DatabaseSync): Promise<void> {
   for (const end = Date.now() + WAIT_MS; ; ) {
     try {

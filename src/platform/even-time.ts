@@ -7,8 +7,8 @@ const STEP_MS = 100;
 const REFUSAL_STEP_MS = 250;
 
 /**
- * Runs `work` and settles as it does, but only at the end of a step of time, so that the duration of a
- * call reveals nothing about what there was to do (C04).
+ * Runs `work` and settles like it, but only at the end of a step of time, so that the duration of a call
+ * reveals nothing about what there was to do (C04).
  */
 export async function inEvenTime<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   const startedAt = performance.now();
@@ -22,8 +22,8 @@ export async function inEvenTime<T>(work: () => Promise<T>, signal: AbortSignal)
 /**
  * Runs `work`, which decides about a sign-in whose password has been checked. If it throws an
  * `unauthenticated` failure, waits for the end of a step of time first. Steps begin with the check, at
- * `checkedAt`: the time from then on depends on the account, whereas the time before depends on how
- * many others were waiting. Whoever is let in knows that the account exists, and does not wait.
+ * `checkedAt`: the time from then on depends on the account, whereas the time before depends on how many
+ * others were waiting. A caller who is let in already knows that the account exists, and does not wait.
  */
 export async function refusingInEvenTime<T>(
   checkedAt: number,

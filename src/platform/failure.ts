@@ -61,7 +61,7 @@ export type FailureDetails = {
   retryAfterMs?: number;
   /** The fields at fault, by their path in the request. */
   fields?: readonly { path: string; description: string }[];
-  /** Facts for programs, beside the reason. Must hold nothing secret. */
+  /** Facts for programs, in addition to the reason. Must hold nothing secret. */
   metadata?: Readonly<Record<string, string>>;
 };
 

@@ -3,15 +3,15 @@ import { Failure } from './failure.ts';
 type Waiter = { go: () => void; refuse: (reason: unknown) => void };
 
 /**
- * Runs one work at a time, and has some wait: those with different keys in turn, those with one key in
- * the order in which they came. If all places are taken, a newcomer gets that of the last one with the
- * key that has most of them, unless the newcomer's own key would have as many; who gets none is refused
+ * Runs one task at a time and keeps a bounded number waiting: different keys take turns, and tasks with
+ * the same key run in order of arrival. If all places are taken, a newcomer takes the last place of the
+ * key that has the most, unless its own key would then have as many; a task without a place is refused
  * as `OVERLOADED`. So nobody's flood keeps others out.
  */
 export class FairLane {
   readonly #places: number;
   readonly #refusal: string;
-  /** Those who wait, by their key. Whose turn is next stands first. */
+  /** The waiting tasks by key. The key whose turn is next comes first. */
   readonly #waiting = new Map<string, Waiter[]>();
   #taken = 0;
   #isBusy = false;
@@ -21,7 +21,7 @@ export class FairLane {
     this.#refusal = refusal;
   }
 
-  /** Runs `work` when its turn has come. Throws the reason of `signal` if that fires before. */
+  /** Runs `work` when its turn has come. Throws the reason of `signal` if that fires first. */
   async run<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     signal.throwIfAborted();
     if (this.#isBusy) await this.#wait(key, signal);
@@ -46,7 +46,7 @@ export class FairLane {
     await promise.finally(() => signal.removeEventListener('abort', giveUp));
   }
 
-  /** Takes the last place of the key that has most of them, or throws if that is no use. */
+  /** Frees the last place of the key that has the most, or throws if that would not be fair. */
   #makeRoomFor(key: string): void {
     const [most, queue = []] =
       [...this.#waiting].sort(([, one], [, other]) => other.length - one.length)[0] ?? [];
@@ -57,7 +57,7 @@ export class FairLane {
     last.refuse(this.#overloaded());
   }
 
-  /** Calls whoever is next, and puts the others with that key behind everybody else. */
+  /** Starts the next task, and moves the other tasks with its key behind everyone else. */
   #next(): void {
     const [key, [waiter] = []] = this.#waiting.entries().next().value ?? [];
     this.#isBusy = waiter !== undefined;
@@ -68,7 +68,7 @@ export class FairLane {
     waiter.go();
   }
 
-  /** Whether somebody was still waiting. */
+  /** Returns whether the task was still waiting. */
   #remove(key: string, waiter: Waiter): boolean {
     const queue = this.#waiting.get(key) ?? [];
     const others = queue.filter((other) => other !== waiter);

@@ -2,7 +2,7 @@ import { errorFields, type Log } from './log.ts';
 import type { Hints } from './redis-hints.ts';
 import { MAX_TRANSACTION_MS, type SqlDatabase } from './sql-database.ts';
 
-/** S09 promises 99 of 100 revocations within a quarter of a second, also without Redis. */
+/** S09 promises 99 of 100 revocations within a quarter of a second, even without Redis. */
 const POLL_MS = 150;
 /** Looked at again each time, whatever transaction wrote it: servers that fail over forget some. */
 export const RECENT_MS = 10_000;

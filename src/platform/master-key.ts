@@ -41,7 +41,10 @@ export async function masterKeyIn(dataDir: string): Promise<ReadonlyMap<number, 
   return new Map([[1, key]]);
 }
 
-/** An empty file is none, unless there is a database: then something may be sealed under what it held. */
+/**
+ * An empty file counts as none, unless there is a database: then something may be sealed under the key
+ * that it held.
+ */
 function isMissing(dataDir: string, path: string): boolean {
   const file = statSync(path, { throwIfNoEntry: false });
   return !file || (file.size === 0 && !existsSync(databaseDirectory(dataDir)));

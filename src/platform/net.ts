@@ -20,12 +20,12 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * What limits count an address as: an IPv6 address as its network, since whoever has one address of it
- * has the other 2^64, too (W10).
+ * Returns what limits count an address as. An IPv6 address counts as its /64 network, since anyone who
+ * has one address of it has the other 2^64 too (W10).
  */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return address;
-  // Without its zone: node takes names of interfaces there that ipaddr.js does not.
+  // Without its zone: Node accepts interface names there that ipaddr.js does not.
   const { parts } = ipaddr.IPv6.parse(address.replace(/%.*$/, ''));
   return parts
     .slice(0, 4)

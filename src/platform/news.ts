@@ -4,10 +4,13 @@ import { networkOf } from './net.ts';
 
 const RETRY_AFTER_MS = 1000;
 
-/** What to call when there is news, and who waits for it: a subject, or the network of a caller without. */
+/**
+ * What to call when there is news, and who waits for it: a subject, or the network of a caller without a
+ * credential.
+ */
 export type NewsListeners = Map<() => void, string>;
 
-/** How many readers there may be at once, and which part of them one caller may be. */
+/** How many readers there may be at once, and what share of them one caller may have. */
 export type Places = { max: number; share: number };
 
 /**

@@ -1,6 +1,6 @@
 /** So long without contact (ms) is an outage: contacts are a fraction of a second apart. */
 const LEAST_MS = 1000;
-/** What is remembered: enough for whoever waited through several outages in a row. */
+/** What is remembered: enough for a client that waited through several outages in a row. */
 const REMEMBERED = 100;
 
 type Outage = { from: number; until: number };
@@ -24,8 +24,8 @@ export class Outages {
   }
 
   /**
-   * Returns the end of a time of `ms` that began at `start` and begins again after each outage that falls
-   * into it: whoever was cut off has the whole time to come back. `now` is the present.
+   * Returns the end of a period of `ms` that began at `start` and begins again after each outage that
+   * falls into it: a client that was cut off has the whole period to come back. `now` is the present.
    */
   endOf(start: number, ms: number, now: number): number {
     let end = start + ms;

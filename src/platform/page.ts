@@ -15,8 +15,8 @@ export type PageRequest = {
 export type Page<T> = { items: T[]; nextPageToken: string };
 
 /**
- * Reads one page of a list, by the position after which it begins: every page costs the same. `query`
- * is everything that the request asks for beside the page: a token is valid only in the query that it
+ * Reads one page of a list, by the position after which it begins: every page costs the same. `query` is
+ * everything that the request asks for apart from the page: a token is valid only in the query that it
  * came from. `find` reads up to `limit` items, one more than a page holds, which shows whether there is
  * another page.
  *

@@ -37,7 +37,7 @@ export function redisHints(client: RedisClient, url: string, log: Log): Hints {
       if (!subscriber) {
         subscriber = connectRedis(url, log);
         subscriber.on('message', (name: string) => listeners.get(name)?.());
-        // After every connection, also those after an outage, since hints may have been missed.
+        // After every connection, including those after an outage, since hints may have been missed.
         subscriber.on('ready', () => {
           listen([...listeners.keys()]);
           for (const each of listeners.values()) each();

@@ -11,7 +11,7 @@ export type TablePlace = {
   horizon: number;
 };
 
-/** The place of whoever has read nothing. */
+/** The place of a follower that has read nothing. */
 export const NOWHERE: TablePlace = { atMicros: 0, horizon: 0 };
 
 /** The columns of a look's own place, as `placeOf` reads them. */

@@ -1,7 +1,7 @@
 import { unavailable } from './failure.ts';
 
 /**
- * Runs `work` on the database and settles as it does, but rejects if `limitMs` passes (0: no limit) or
+ * Runs `work` on the database and settles like it, but rejects if `limitMs` passes (0: no limit) or
  * `signal` fires: a frozen database must not freeze its callers. `work` gets a signal that fires then;
  * work left behind ends by its own timeouts.
  *

@@ -1,14 +1,13 @@
 import { Failure } from './failure.ts';
 
 /**
- * Lets those who come with one key work one after the other, in the order in which they came. So many
- * may wait for each key; whoever comes on top of them is refused as `OVERLOADED`, with the message
- * `refusal`.
+ * Runs tasks with the same key one after the other, in order of arrival. A bounded number may wait for
+ * each key; any more are refused as `OVERLOADED`, with the message `refusal`.
  */
 export class Turns {
   readonly #maxWaiting: number;
   readonly #refusal: string;
-  /** For each key that has somebody at work: how to call those who wait. */
+  /** For each key that has a task running: how to start those that wait. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
   constructor(maxWaiting: number, refusal: string) {
@@ -16,7 +15,7 @@ export class Turns {
     this.#refusal = refusal;
   }
 
-  /** Runs `work` when its turn has come. Throws the reason of `signal` if that fires before. */
+  /** Runs `work` when its turn has come. Throws the reason of `signal` if that fires first. */
   async take<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     await this.#come(key, signal);
     try {
@@ -39,7 +38,7 @@ export class Turns {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const giveUp = () => {
       const place = waiting.indexOf(resolve);
-      // Without a place its turn has come, and `work` hears of the signal.
+      // If it no longer waits, `work` is running and hears the signal itself.
       if (place < 0) return;
       waiting.splice(place, 1);
       reject(signal.reason);
