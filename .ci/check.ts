@@ -100,7 +100,7 @@ function lastLanding(): string {
   return git('rev-list', '-1', `--before=${headTime - 4 * 3600}`, 'HEAD');
 }
 
-/** Generates into the work tree, where a difference stays to be committed. */
+/** Generates into the work tree, where a difference remains to be committed. */
 function generatedCode(): string[] {
   const before = snapshot();
   const problems = [

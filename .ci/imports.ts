@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** Values that entities hold, beside `*.entity.ts` and `*.repository.ts`. */
+/** Values that entities hold, in addition to `*.entity.ts` and `*.repository.ts`. */
 const STATE: readonly string[] = [
   'src/access/permissions.ts',
   'src/accounts/email.ts',

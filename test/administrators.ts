@@ -4,7 +4,7 @@ import { sql } from './harness/database.ts';
 import { type Person, person } from './harness/people.ts';
 import type { Service } from './harness/service.ts';
 
-/** Somebody who has signed in with roles, and their way to AdminService. */
+/** A person who has signed in with roles, and their client of AdminService. */
 export type Administrator = Person & { admin: Client<typeof AdminService> };
 
 /** A person with these roles, who has just signed in. */
@@ -18,7 +18,7 @@ export function adminClient(service: Service, { accessToken }: { accessToken: st
   return service.client(AdminService, 'grpc', accessToken);
 }
 
-/** What the audit log has of an account, the oldest first. */
+/** What the audit log has about an account, the oldest first. */
 export function eventsOf(service: Service, subject: string) {
   return sql<{
     type: string;

@@ -41,7 +41,7 @@ export async function enrolled(service: Service): Promise<Enrolled> {
   return { email, accessToken, account, secret, recoveryCodes };
 }
 
-/** Gives the password, and gets what is asked for next. */
+/** Sends the password, and returns the challenge that follows. */
 export async function challenged(
   service: Service,
   email: string,

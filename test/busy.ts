@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { Watchman } from './runner/processes.ts';
 
 /**
- * Runs the tests three times in a row, or as often as the first argument says, beside as many busy loops
- * as there are cores. Stops at the first time that they fail.
+ * Runs the tests three times in a row, or as often as the first argument says, next to as many busy
+ * loops as there are cores. Stops at the first failure.
  */
 const times = Number(process.argv[2] ?? 3);
 const files = process.argv.slice(3);

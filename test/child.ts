@@ -12,7 +12,7 @@ export type Child = {
   httpAddress: string;
   /** Everything it has written so far. */
   output: () => string;
-  /** Sends a signal and waits for the end. Gives the exit code, or the signal's name. */
+  /** Sends a signal and waits for the end. Returns the exit code, or the signal's name. */
   end: (signal?: NodeJS.Signals) => Promise<number | string>;
 };
 
@@ -24,7 +24,7 @@ const NODE_ARGUMENTS = ['--max-semi-space-size=16'];
 
 export type Environment = Record<string, string>;
 
-/** What of our own environment a process gets. */
+/** The part of our own environment that a process gets. */
 const INHERITED = Object.fromEntries(
   ['PATH', 'TMPDIR', 'NODE_COMPILE_CACHE'].map((name) => [name, process.env[name]]),
 );
@@ -59,7 +59,7 @@ export async function runProcess(args: string[], env: Environment) {
   return { code: code as number, text: child.text() };
 }
 
-/** Starts the service on ports of its own, or on those given, and waits until it is ready. */
+/** Starts the service on free ports, or on those given, and waits until it is ready. */
 export async function spawnService(env: Environment): Promise<Child> {
   const anyPorts = {
     COUNTERSIGN_GRPC_ADDR: '127.0.0.1:0',
@@ -81,7 +81,7 @@ export async function spawnService(env: Environment): Promise<Child> {
   };
 }
 
-/** Gives its addresses. */
+/** Returns its addresses. */
 function ready(child: ChildProcess & { text: () => string }): Promise<[string, string]> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

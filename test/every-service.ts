@@ -6,7 +6,7 @@ import type { Protocol } from './harness/clients.ts';
 import { type Refusal, refusal } from './harness/refusal.ts';
 import type { Service } from './harness/service.ts';
 
-/** Every method of every service of the contract: those of files to come too. */
+/** Every method of every service of the contract, including those of future files. */
 export async function everyMethod(): Promise<DescMethod[]> {
   const files = globSync('gen/countersign/v1/*_service_pb.ts').sort();
   const modules = await Promise.all(files.map((file) => import(pathToFileURL(resolve(file)).href)));
@@ -21,7 +21,7 @@ function isService(value: unknown): value is DescService {
 type Call = (request: unknown, options: object) => PromiseLike<unknown> | AsyncIterable<unknown>;
 
 /**
- * What a method says to an empty request, or to a stream of none, with this credential; undefined: it
+ * The refusal of an empty request, or an empty stream, with this credential; undefined if the method
  * answered.
  */
 export async function emptyCall(

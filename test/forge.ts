@@ -20,7 +20,7 @@ export function testKeyring(masterKey = MASTER_KEY): Keyring {
   return new Keyring(masterKeys ?? new Map());
 }
 
-/** Signs what it is told to with the service's own key, as only somebody with the master key could. */
+/** Signs anything with the service's own key, as only someone with the master key could. */
 export class Forger {
   readonly header: CompactJWSHeaderParameters;
   readonly key: KeyObject;
@@ -46,7 +46,7 @@ export class Forger {
     return new Forger(header, key, { ...decodeJwt(accessToken) });
   }
 
-  /** A token with the valid claims and these; undefined leaves one out. */
+  /** A token with the valid claims and these; an undefined claim is left out. */
   token(claims: Claims = {}, header: object = {}, key: KeyObject | Uint8Array = this.key) {
     return this.sign(JSON.stringify({ ...this.claims, ...claims }), header, key);
   }
@@ -58,7 +58,7 @@ export class Forger {
   }
 }
 
-/** The service's key set, as anybody gets it. */
+/** The service's key set, as anyone gets it. */
 export async function publishedKeys(service: Service): Promise<JWK[]> {
   const answer = await fetch(`http://${service.app.httpAddress}/.well-known/jwks.json`);
   return ((await answer.json()) as { keys: JWK[] }).keys;
@@ -71,8 +71,8 @@ export function jws(header: unknown, payload: unknown, signature: string): strin
 }
 
 /**
- * What a token is to the service: `accepted`, or the reason of the refusal where it is the credential
- * of a call. Also looks at introspection, which must agree and tell nothing more.
+ * What the service makes of a token: `accepted`, or the reason of the refusal if it is the credential of
+ * a call. Also checks introspection, which must agree and reveal nothing more.
  */
 export async function judge(
   service: Service,

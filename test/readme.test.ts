@@ -31,7 +31,7 @@ describe('the README', () => {
     assert.doesNotMatch(signedOut, /"active": true/);
   });
 
-  it('names no file that is not there', () => {
+  it('names only files that exist', () => {
     for (const document of ['README.md', 'CONTRIBUTING.md']) {
       for (const [, path = ''] of readFileSync(document, 'utf8').matchAll(
         /\]\(((?!http)[^)#]+)\)/g,

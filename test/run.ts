@@ -31,7 +31,7 @@ const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts')
   .sort()
   .filter((file) => !isLong || readFileSync(file, 'utf8').includes('/harness/scale.ts'));
 
-/** Of one file. Who names files may have told them to do everything a thousand times. */
+/** Of one file. Files that are named may have been told to do everything a thousand times. */
 const LIMIT_MS = isLong ? 3 * HOUR_MS : named.length > 0 ? HOUR_MS : 180_000;
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-test-'));

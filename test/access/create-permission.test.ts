@@ -14,7 +14,7 @@ before(async () => {
 });
 
 describe('CreatePermission', () => {
-  it('adds a permission that roles can give, once', async () => {
+  it('adds a permission that roles can include, once', async () => {
     const permission = { name: 'ships.sail', description: 'Of the fleet.' };
     await boss.admin.createPermission({ permission });
     const again = boss.admin.createPermission({ permission });
@@ -31,7 +31,7 @@ describe('CreatePermission', () => {
     }
   });
 
-  it('makes no more than an administrator’s token can hold', async () => {
+  it('creates no more than an administrator’s token can hold', async () => {
     const create = (i: number) =>
       boss.admin.createPermission({ permission: { name: `filler${i}.${'x'.repeat(50)}` } });
     let last: unknown;

@@ -13,7 +13,7 @@ before(async () => {
 });
 
 describe('DeletePermission', () => {
-  it('takes away a permission of the customer, and not while a role gives it', async () => {
+  it('deletes a permission of the customer, but not while a role includes it', async () => {
     await boss.admin.createPermission({ permission: { name: 'ships.sail', description: '' } });
     boss = await refreshed(service, boss);
     const role = await newRole(boss, 'ships.sail');
@@ -25,7 +25,7 @@ describe('DeletePermission', () => {
     assert.ok(permissions.every(({ name }) => name !== 'ships.sail'));
   });
 
-  it('refuses one that is not there, and a built-in one', async () => {
+  it('refuses an unknown one, and a built-in one', async () => {
     assert.equal((await refusal(boss.admin.deletePermission({ name: 'x.y' }))).reason, 'NOT_FOUND');
     const fixed = await refusal(boss.admin.deletePermission({ name: 'users.read' }));
     assert.equal(fixed.reason, 'BUILT_IN');

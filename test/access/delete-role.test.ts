@@ -30,7 +30,7 @@ before(async () => {
 });
 
 describe('DeleteRole', () => {
-  it('S09 takes the role, and what it gave, from everybody who has it', async () => {
+  it('S09 takes the role, and what it allowed, from everyone who has it', async () => {
     const name = await newRole(boss, 'orders.read');
     const { accessToken: token, userId } = await withRoles(service, 'user', name);
     await boss.admin.deleteRole({ name });
@@ -44,13 +44,13 @@ describe('DeleteRole', () => {
     assert.equal((await refusal(boss.admin.deleteRole({ name: 'user' }))).reason, 'BUILT_IN');
   });
 
-  it('A08 tells of owners who use API keys only, and gives their old tokens nothing under the old name', async () => {
+  it('A08 announces owners who use only API keys, and gives their old tokens nothing under the old name', async () => {
     const name = await newRole(boss, 'orders.read');
     const owner = await withRoles(service, 'user', name);
     const { secret } = await newKey(service, owner, { scopes: ['orders.read'] });
     const request = { secret, audience: 'https://orders.test' };
     const { accessToken: token } = await service.client(ApiKeyService).exchangeApiKey(request);
-    // As for somebody who has not refreshed for weeks.
+    // As if the holder had not refreshed for weeks.
     await sql(
       service.databaseUrl,
       `update sessions set refreshed_at = now() - interval '9 days'
@@ -71,7 +71,7 @@ describe('DeleteRole', () => {
     }
   });
 
-  it('A08 gives nothing to old tokens of a replica whose clock is ahead, for as long as they live', async () => {
+  it('A08 gives nothing to old tokens of a replica whose clock is ahead, as long as they live', async () => {
     const clock = new TestClock();
     clock.advance(5 * 60_000);
     const ahead = await startReplica(service, { clock });
@@ -86,7 +86,7 @@ describe('DeleteRole', () => {
     assert.equal(await permissionsAt(ahead, token), undefined);
   });
 
-  it('leaves nobody with the role who was granted it at the same time', async () => {
+  it('leaves the role to no one who was granted it at the same time', async () => {
     const name = await newRole(boss, 'orders.read');
     const people = await Promise.all([1, 2, 3, 4].map(() => withRoles(service, 'user')));
     await Promise.allSettled([
@@ -102,7 +102,7 @@ describe('DeleteRole', () => {
     assert.deepEqual(left, []);
   });
 
-  it('is done for more holders than one change waits for, and gives them nothing meanwhile', async () => {
+  it('covers more holders than one change waits for, and gives them nothing meanwhile', async () => {
     const name = await newRole(boss, 'orders.read');
     await sql(
       service.databaseUrl,

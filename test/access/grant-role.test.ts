@@ -17,7 +17,7 @@ before(async () => {
 });
 
 describe('GrantRole', () => {
-  it('gives a role, which comes with the next refresh, and is not given twice', async () => {
+  it('grants a role, which comes with the next refresh, and only once', async () => {
     const name = await newRole(boss, 'orders.read');
     const person = await withRoles(service, 'user');
     const grant = { holder: user(person.userId), role: name };
@@ -34,7 +34,7 @@ describe('GrantRole', () => {
     );
   });
 
-  it('A05 gives nothing that the caller does not hold, such as the administrators’ role', async () => {
+  it('A05 grants nothing that the caller does not hold, such as the administrators’ role', async () => {
     const clerk = await withRoles(service, await newRole(boss, 'roles.write', 'orders.read'));
     const mine = await newRole(boss, 'orders.read');
     const grant = (role: string) => clerk.admin.grantRole({ holder: user(clerk.userId), role });
@@ -44,7 +44,7 @@ describe('GrantRole', () => {
     await grant(mine);
   });
 
-  it('names what is not there, and stops at ten', async () => {
+  it('names what does not exist, and stops at ten', async () => {
     const { userId } = await withRoles(service, 'user');
     const grant = (role: string, id = userId) => boss.admin.grantRole({ holder: user(id), role });
     assert.equal((await refusal(grant('nobody'))).reason, 'NOT_FOUND');

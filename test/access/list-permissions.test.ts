@@ -15,7 +15,7 @@ before(async () => {
 });
 
 describe('ListPermissions', () => {
-  it('has the built-in ones and those of the customer', async () => {
+  it('returns the built-in ones and those of the customer', async () => {
     const { permissions } = await boss.admin.listPermissions({});
     const shown = new Map(permissions.map(({ name, ...rest }) => [name, rest]));
     for (const name of Object.keys(BUILT_IN_PERMISSIONS)) {
@@ -26,7 +26,7 @@ describe('ListPermissions', () => {
     assert.equal(shown.size, Object.keys(BUILT_IN_PERMISSIONS).length + 2);
   });
 
-  it('is for who has the permission', async () => {
+  it('requires the permission', async () => {
     const nobody = await withRoles(service, 'user');
     const refused = await refusal(nobody.admin.listPermissions({}));
     assert.deepEqual([refused.code, refused.reason], [Code.PermissionDenied, 'PERMISSION_DENIED']);

@@ -14,7 +14,7 @@ before(async () => {
 });
 
 describe('ListRoles', () => {
-  it('has the built-in ones, as the program has them, whatever was done to their rows', async () => {
+  it('returns the built-in ones as the program defines them, whatever was done to their rows', async () => {
     await sql(service.databaseUrl, `update roles set permissions = '{}' where name = 'support'`);
     await sql(service.databaseUrl, `delete from roles where name = 'auditor'`);
     await startReplica(service);

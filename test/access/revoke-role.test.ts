@@ -40,7 +40,7 @@ describe('RevokeRole', () => {
     assert.deepEqual(await permissionsAt(replica, accessToken), []);
   });
 
-  it('A05 leaves one administrator of 64 racers on two replicas', async () => {
+  it('A05 leaves one administrator after 64 racers on two replicas', async () => {
     const alone = await startService();
     const second = await startReplica(alone);
     const admins = await Promise.all([1, 2, 3, 4].map(() => withRoles(alone, 'user', 'admin')));

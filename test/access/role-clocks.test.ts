@@ -31,7 +31,7 @@ before(async () => {
   bosses = await Promise.all(replicas.map((each) => withRoles(each, 'user', 'admin')));
 });
 
-/** The token is refused on all replicas, and what it is refreshed to is good and allows nothing. */
+/** The token is refused on all replicas, and a refresh returns a valid one that allows nothing. */
 async function assertNarrowed(issuer: Service, clerk: Administrator): Promise<void> {
   for (const at of replicas) {
     await eventually(async () => (await permissionsAt(at, clerk.accessToken)) === undefined);
@@ -65,7 +65,7 @@ describe('UpdateRole and DeleteRole, on replicas whose clocks differ by five min
   };
   for (const [method, less] of Object.entries(LESS)) {
     for (const [j, by] of OFFSETS.entries()) {
-      it(`S15 ${method} by one off by ${by} ms tells who held more, and lets them in again`, async () => {
+      it(`S15 ${method} by one off by ${by} ms tells holders, and lets them in again`, async () => {
         const [[issuer], boss] = [replicas, bosses[j]];
         assert.ok(issuer && boss);
         const role = await newRole(boss, 'users.read', 'sessions.read');
@@ -104,7 +104,10 @@ describe('RevokeRole, while it commits slowly', () => {
   }
 });
 
-/** Has transactions that revoke something wait at their commit. Returns how to let them go on. */
+/**
+ * Makes transactions that revoke something wait at their commit. Returns a function that lets them
+ * continue.
+ */
 async function slowCommits({ databaseUrl }: Service): Promise<() => Promise<unknown>> {
   const holder = new pg.Client({ connectionString: databaseUrl });
   await holder.connect();

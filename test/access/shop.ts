@@ -4,7 +4,7 @@ import { RoleSchema } from '../../gen/countersign/v1/role_pb.ts';
 import { type Administrator, adminClient, withRoles } from '../administrators.ts';
 import { type Service, startService } from '../harness/service.ts';
 
-/** A service whose operator has a shop, with permissions of its own, and an administrator who holds them. */
+/** A service whose operator has a shop with its own permissions, and an administrator who holds them. */
 export async function startShop(): Promise<{ service: Service; boss: Administrator }> {
   const service = await startService();
   const first = await withRoles(service, 'user', 'admin');
@@ -23,7 +23,7 @@ export async function refreshed(service: Service, who: Administrator): Promise<A
 
 let names = 0;
 
-/** Gives the name of a new role. */
+/** Returns the name of a new role. */
 export async function newRole(boss: Administrator, ...permissions: string[]): Promise<string> {
   names += 1;
   const name = `clerk-${names}`;
@@ -38,7 +38,7 @@ export function updateRole(by: Administrator, values: object, paths: string[] = 
   });
 }
 
-/** What a replica says that a token permits; undefined: nothing, since it does not take the token. */
+/** What a replica says that a token permits; undefined if it does not accept the token. */
 export async function permissionsAt(at: Service, token: string): Promise<string[] | undefined> {
   const { active, principal } = await at.sessions.introspectToken({ token });
   return active ? principal?.permissions : undefined;

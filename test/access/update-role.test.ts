@@ -21,7 +21,7 @@ before(async () => {
 });
 
 describe('UpdateRole', () => {
-  it('S09 takes a permission away on every replica, and tells those who watch', async () => {
+  it('S09 takes a permission away on every replica, and tells watchers', async () => {
     const name = await newRole(boss, 'orders.read', 'orders.write');
     const clerk = await withRoles(service, name);
     const { accessToken: token, userId } = clerk;
@@ -45,7 +45,7 @@ describe('UpdateRole', () => {
     const name = await newRole(boss, 'orders.read', 'orders.write');
     const { accessToken: token } = await withRoles(service, name);
     await permissionsAt(replica, token);
-    // As where a revocation was not written, for the holder was one of too many.
+    // As if no revocation had been written because the role has too many holders.
     await sql(
       service.databaseUrl,
       `update roles set permissions = '{orders.read}' where name = $1`,
@@ -103,7 +103,7 @@ describe('UpdateRole', () => {
     assert.equal((await refusal(updateRole(boss, { name: 'nobody' }))).reason, 'NOT_FOUND');
   });
 
-  it('says in the audit log what was before and after', async () => {
+  it('records the values before and after in the audit log', async () => {
     const name = await newRole(boss, 'orders.read');
     await updateRole(boss, { name, permissions: ['orders.write'] });
     const [event] = await sql<{ details: object }>(

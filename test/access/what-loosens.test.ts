@@ -17,7 +17,7 @@ import { newRole, refreshed, startShop, user } from './shop.ts';
 
 let service: Service;
 let boss: Administrator;
-/** What there is to loosen: each can do `audit.read`, which no narrow caller holds, or more. */
+/** What can be loosened: each can do `audit.read`, which no narrow caller holds, or more. */
 let things: { userId: string; robot: string; keyId: string; role: string };
 
 before(async () => {
@@ -46,7 +46,7 @@ const update = (change: object, ...paths: string[]): Attempt => {
     keys.updateApiKey({ apiKey: { apiKeyId: things.keyId, ...change }, updateMask: { paths } });
 };
 
-/** What each method does that loosens, by the one permission of a narrow caller. */
+/** The methods that loosen something, with the one permission of a narrow caller. */
 const LOOSENING: Record<string, [permission: string, attempts: Record<string, Attempt>]> = {
   updateUser: [
     'users.write',
@@ -127,7 +127,7 @@ const LOOSENING: Record<string, [permission: string, attempts: Record<string, At
   ],
 };
 
-/** Why nothing that exists can do more after the other methods that change something. */
+/** Why the other methods that change something let nothing existing do more. */
 const NOT_LOOSENING: Record<string, string> = {
   createUser: 'whoever is invited has no permission',
   importUsers: 'test/transfer/import-users.test.ts has its own table of roles',
@@ -150,7 +150,7 @@ async function narrow(permission: string): Promise<Callers> {
 describe('A caller with one permission', () => {
   for (const [method, [permission, attempts]] of Object.entries(LOOSENING)) {
     for (const [what, attempt] of Object.entries(attempts)) {
-      it(`A08 can't loosen by ${method} (${what}) what can do more`, async () => {
+      it(`A08 can't loosen by ${method} (${what}) anything that can do more`, async () => {
         const refused = await refusal(attempt(await narrow(permission)));
         assert.deepEqual(
           [Code[refused.code], refused.reason],
@@ -172,7 +172,7 @@ describe('A caller with one permission', () => {
     assert.deepEqual([...Object.keys(LOOSENING), ...Object.keys(NOT_LOOSENING)].sort(), names);
   });
 
-  it('A08 can narrow a key that can do more, and name it', async () => {
+  it('A08 can narrow and rename a key that can do more', async () => {
     const by = await narrow('api_keys.write');
     for (const attempt of [
       update({ displayName: 'renamed' }, 'display_name'),

@@ -29,7 +29,7 @@ before(async () => {
 const tokenOf = async (to: string, subject: RegExp) =>
   tokenIn(await service.mail.next(to, subject)) ?? '';
 
-/** Somebody has signed up with an address and proved it. */
+/** Someone has signed up with an address and proved it. */
 async function signUpAs(email: string) {
   await service.auth.signUp({ email, password: PASSWORD, displayName: 'Second' });
   await service.auth.verifyEmail({ token: await tokenOf(email, /Confirm your address/) });
@@ -37,8 +37,8 @@ async function signUpAs(email: string) {
 }
 
 /**
- * A thief has signed in to somebody's account and changed its address, and the old one is in use by
- * another account. Gives the tokens of both mails that the owner got.
+ * A thief has signed in to someone's account and changed its address, and another account uses the old
+ * one. Returns the tokens of both mails that the owner received.
  */
 async function replaced() {
   const { email, accessToken } = await signedIn(service);
@@ -56,7 +56,7 @@ async function replaced() {
 }
 
 describe('SecureAccount, if another account has the address by now', () => {
-  it('C14 does all the rest, and leaves the thief nothing to sign in with or be mailed to', async () => {
+  it('C14 does everything else, and leaves the thief no way to sign in and no mail', async () => {
     const { email, to, thief, accessToken, aboutAddress, second } = await replaced();
     await service.auth.secureAccount({ token: aboutAddress });
     for (const token of [thief.accessToken, accessToken]) {
@@ -66,7 +66,7 @@ describe('SecureAccount, if another account has the address by now', () => {
     assert.equal((await refusal(signIn(service, to))).reason, 'INVALID_CREDENTIALS');
     const since = service.mail.mails.length;
     await service.auth.requestPasswordReset({ email: to });
-    // The address is free: it leads to an account of its own, and to no other.
+    // The address is free: it leads to a new account, and to no other.
     const other = await signUpAs(to);
     assert.notEqual(userIdOf(other), userIdOf(thief));
     const mailed = service.mail.mails.slice(since).filter((mail) => mail.to === to);
@@ -78,7 +78,7 @@ describe('SecureAccount, if another account has the address by now', () => {
     await signIn(service, email);
   });
 
-  it('C14 mails a link that gives the address back once it is free', async () => {
+  it('C14 mails a link that restores the address once it is free', async () => {
     const { email, thief, aboutAddress, second } = await replaced();
     await service.auth.secureAccount({ token: aboutAddress });
     const early = await service.mail.next(email, /belongs to another account/);
@@ -94,7 +94,7 @@ describe('SecureAccount, if another account has the address by now', () => {
     assert.deepEqual([user?.email, user?.emailVerified], [email, true]);
   });
 
-  it('C14 leaves a later notice its link as long as that can give the address back', async () => {
+  it('C14 leaves a later notice its link as long as that can restore the address', async () => {
     const { email, to, thief, aboutSignIn, aboutAddress, second } = await replaced();
     await accountOf(service, thief).changePassword({
       currentPassword: PASSWORD,

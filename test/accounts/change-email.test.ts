@@ -15,7 +15,7 @@ before(async () => {
 });
 
 describe('ChangeEmail', () => {
-  it('mails a link to the new address, and changes nothing before it is followed', async () => {
+  it('mails a link to the new address, and changes nothing until it is followed', async () => {
     const { email, accessToken } = await signedIn(service);
     const to = newEmail();
     assert.match(await changeToken(service, { accessToken }, to), /^csm_/);
@@ -23,14 +23,14 @@ describe('ChangeEmail', () => {
     await signIn(service, email);
   });
 
-  it('C04 answers the same for an address that somebody has, whom it tells by mail', async () => {
+  it('C04 answers the same for an address in use, and tells its owner by mail', async () => {
     const { accessToken } = await signedIn(service);
     const holder = await createAccount(service);
     await accountOf(service, { accessToken }).changeEmail({ newEmail: holder });
     await service.mail.next(holder, /already have an account/);
   });
 
-  it('C16 writes to one address five times at once, whoever asks, and voids no link for no mail', async () => {
+  it('C16 sends one address five mails at once, whoever asks, and voids no link without a new mail', async () => {
     const [one, two] = [await signedIn(service), await signedIn(service)];
     const [to, holder] = [newEmail(), await createAccount(service)];
     for (const newEmail of [holder, to]) {
@@ -50,7 +50,7 @@ describe('ChangeEmail', () => {
     assert.equal(confirmed.filter(({ status }) => status === 'fulfilled').length, 1);
   });
 
-  it('refuses the address that the account has', async () => {
+  it('refuses the account’s present address', async () => {
     const { email, accessToken } = await signedIn(service);
     const same = await refusal(
       accountOf(service, { accessToken }).changeEmail({ newEmail: email }),

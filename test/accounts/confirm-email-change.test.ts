@@ -44,7 +44,7 @@ describe('ConfirmEmailChange', () => {
     assert.ok(notice.text.includes(to));
   });
 
-  it('C06 takes a token once, of 64 racers, and for ten minutes', async () => {
+  it('C06 accepts a token once, from 64 racers, for ten minutes', async () => {
     const { accessToken } = await signedIn(service);
     const token = await changeToken(service, { accessToken }, newEmail());
     const racers = Array.from({ length: 64 }, () => anybody().confirmEmailChange({ token }));

@@ -16,7 +16,7 @@ before(async () => {
 });
 
 describe('DeleteMe', () => {
-  it('C13 erases what was held on the person, and ends their sessions on every replica', async () => {
+  it('C13 erases what was stored about the person, and ends their sessions on every replica', async () => {
     const replica = await startReplica(service);
     const { email, account, accessToken } = await enrolled(service);
     const { user } = await account.getMe({});
@@ -51,7 +51,7 @@ describe('DeleteMe', () => {
     await service.mail.next(email, /deleted/);
   });
 
-  it('C13 leaves of an API key neither its name nor the networks of its owner', async () => {
+  it('C13 leaves neither the name nor the networks of an API key', async () => {
     const who = await signedIn(service);
     const { id } = await newKey(service, who, {
       displayName: 'The key of Pat',
@@ -99,7 +99,7 @@ describe('DeleteMe', () => {
     assert.notEqual(row?.id, before?.userId);
   });
 
-  it('A05 leaves one administrator, however many go at once', async () => {
+  it('A05 leaves one administrator, however many leave at once', async () => {
     const alone = await startService();
     const admins = await Promise.all([1, 2, 3, 4].map(() => signedIn(alone)));
     await sql(alone.databaseUrl, `update accounts set roles = '{user,admin}'`);

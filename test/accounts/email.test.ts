@@ -16,7 +16,7 @@ describe('An address', () => {
 
   const signUp = (email: string) => service.auth.signUp({ email, password: PASSWORD });
 
-  it('C11 is refused where its domain looks like another one', async () => {
+  it('C11 is refused if its domain looks like another one', async () => {
     const { accessToken } = await signedIn(service);
     const account = service.client(AccountService, 'grpc', accessToken);
     // Each looks like an ASCII name, by letters that are not.
@@ -50,7 +50,7 @@ describe('An address', () => {
     for (const name of names) await signUp(`ann@${domainToASCII(name)}`);
   });
 
-  it('C11 is one, however its letters are cased and spaced', async () => {
+  it('C11 is the same whatever its case and surrounding space', async () => {
     const email = await createAccount(service);
     await signIn(service, email.toUpperCase());
     await signUp(email.toUpperCase());

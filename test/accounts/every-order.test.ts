@@ -28,13 +28,13 @@ const THIEFS_PASSWORD = PHRASES[1] ?? '';
 let service: Service;
 
 before(async () => {
-  // Earlier passwords are what other tests are about.
+  // Other tests cover earlier passwords.
   service = await startPasskeyService({ env: { ...PATIENT, COUNTERSIGN_PASSWORD_HISTORY: '0' } });
 });
 
 type Step = 'app' | 'passkey' | 'key' | 'address' | 'password';
 
-/** What is the thief's by now, and who has been mailed what. */
+/** What the thief has by now, and who has been mailed what. */
 type Theft = {
   accessToken: string;
   /** The mailbox that the account's mail goes to. */
@@ -50,7 +50,7 @@ type Theft = {
 const tokenOf = async (to: string, subject: RegExp) =>
   tokenIn(await service.mail.next(to, subject)) ?? '';
 
-/** What the thief does, and the mail that tells of it. */
+/** What the thief does, and the mail that reports it. */
 const steps: Record<Step, { does: (theft: Theft) => Promise<void>; told?: RegExp }> = {
   app: {
     async does(theft) {
@@ -92,7 +92,7 @@ const steps: Record<Step, { does: (theft: Theft) => Promise<void>; told?: RegExp
   },
 };
 
-/** Takes a step, and keeps the link of the mail about it, by who can read it. */
+/** Takes a step, and keeps the link of the mail about it for whoever can read it. */
 async function take(step: Step, theft: Theft): Promise<void> {
   const since = service.mail.mails.length;
   const { does, told } = steps[step];
@@ -104,7 +104,7 @@ async function take(step: Step, theft: Theft): Promise<void> {
   if (step === 'address') theft.mailbox = theft.to;
 }
 
-/** Somebody with a passkey of their own, to whose account a thief signs in and does all this. */
+/** A person with their own passkey, to whose account a thief signs in and does all this. */
 async function robbed(order: readonly Step[]) {
   const { email, accessToken } = await signedIn(service);
   const own = new Authenticator();
@@ -166,14 +166,14 @@ async function assertReturned(
   );
 }
 
-/** Answers a notice. Gives the token of the mail that comes of it. */
+/** Answers a notice. Returns the token of the mail that follows. */
 async function answer(email: string, token: string): Promise<string> {
   const since = service.mail.mails.length;
   await service.auth.secureAccount({ token });
   return tokenIn(await service.mail.next(email, /Set a new password/, since)) ?? '';
 }
 
-/** Runs work for each item, some at a time, and gives what went wrong. */
+/** Runs work for each item, some at a time, and returns what went wrong. */
 async function failuresOf<T>(items: readonly T[], work: (item: T) => Promise<void>) {
   const failures: string[] = [];
   const waiting = [...items];
@@ -197,7 +197,7 @@ describe('An account that was taken over', () => {
   const all = ordersOf<Step>(['app', 'passkey', 'key', 'address', 'password']);
   const orders = all.filter((_, i) => (i * THIEF_ORDERS) % all.length < THIEF_ORDERS);
 
-  it("C14 is its owner's again, whatever a thief did in whichever order, by the mail about the sign-in", async () => {
+  it("C14 is its owner's again by the mail about the sign-in, whatever a thief did in any order", async () => {
     assert.equal(orders.length, THIEF_ORDERS);
     const failures = await failuresOf(orders, async (order) => {
       const robbery = await robbed(order);

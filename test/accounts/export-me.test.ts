@@ -12,7 +12,7 @@ before(async () => {
 });
 
 describe('ExportMe', () => {
-  it('C13 gives the owner what is held on them, and no secret', async () => {
+  it('C13 gives the owner everything stored about them, and no secret', async () => {
     const who = await signedIn(service, signUp);
     const { email, accessToken, refreshToken, sessionId } = who;
     const account = accountOf(service, who);

@@ -66,7 +66,7 @@ async function squatted() {
 
 type Squatted = Awaited<ReturnType<typeof squatted>>;
 
-/** Fails if anything of a squatter's is left, their password apart. */
+/** Fails if anything of a squatter is left except their password. */
 async function assertGone({ userId, passkey, apiKey, accessToken, away, notice }: Squatted) {
   assert.equal((await refusal(signInByPasskey(service, passkey))).reason, 'MFA_CODE_INVALID');
   const { valid } = await service.client(ApiKeyService).verifyApiKey({ secret: apiKey });
@@ -85,8 +85,8 @@ async function assertGone({ userId, passkey, apiKey, accessToken, away, notice }
   assert.deepEqual(left, [{ roles: ['user'], locks: 0 }]);
 }
 
-describe('The first proof of an address, where signing in takes none', () => {
-  it('C15 by a reset link leaves nothing of who signed up before', async () => {
+describe('The first proof of an address, if signing in needs none', () => {
+  it('C15 by a reset link leaves nothing of an earlier sign-up', async () => {
     const squatter = await squatted();
     const { email, userId } = squatter;
     await reset(service, await resetToken(service, email));
@@ -101,10 +101,10 @@ describe('The first proof of an address, where signing in takes none', () => {
     assert.ok(events.some(({ type }) => type === 'role.revoked'));
   });
 
-  it('C15 by the link of the sign-up leaves its password, and nothing that came later', async () => {
+  it('C15 by the link of the sign-up leaves only its password', async () => {
     const squatter = await squatted();
     const { email, confirmation, accessToken } = squatter;
-    // With a session of somebody else: that is not the one to keep.
+    // With someone else's session, which is not the one to keep.
     const stranger = (await squatted()).accessToken;
     await service.client(AuthService, 'grpc', stranger).verifyEmail({ token: confirmation });
     await assertGone(squatter);
@@ -150,7 +150,7 @@ describe('The first proof of an address, where signing in takes none', () => {
     await signIn(service, squatter.email, NEW_PASSWORD);
   });
 
-  it('C15 takes the password that its owner has typed before, and once proved refuses it', async () => {
+  it('C15 accepts a password that was set before, and once proved refuses it', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
     await reset(service, await resetToken(service, email), PASSWORD);
@@ -159,7 +159,7 @@ describe('The first proof of an address, where signing in takes none', () => {
     assert.equal((await refusal(again)).reason, 'PASSWORD_REUSED');
   });
 
-  it('leaves everything to an owner whom an administrator has moved to another address', async () => {
+  it('takes nothing from an owner whom an administrator has moved to another address', async () => {
     const { admin } = await withRoles(service, 'user', 'admin');
     const { email, accessToken, confirmation } = await squatted();
     await service.client(AuthService, 'grpc', accessToken).verifyEmail({ token: confirmation });

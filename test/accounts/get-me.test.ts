@@ -27,7 +27,7 @@ describe('GetMe', () => {
     assert.ok(user?.createdAt && user.updatedAt && user.lastLoginAt && user.etag);
   });
 
-  it('shows nobody to nobody', async () => {
+  it('refuses a caller who is not signed in', async () => {
     const refused = await refusal(service.client(AccountService).getMe({}));
     assert.equal(refused.reason, 'CREDENTIALS_MISSING');
   });

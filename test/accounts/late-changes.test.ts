@@ -30,7 +30,7 @@ async function waiting(): Promise<number> {
 }
 
 describe('A change by the holder of a session', () => {
-  /** What a thief may have under way, each begun with a session that works. */
+  /** Calls that a thief may have in progress, each begun with a session that works. */
   const changes: Record<string, (accessToken: string) => Promise<() => Promise<unknown>>> = {
     'an API key': async (accessToken) => {
       const keys = service.client(ApiKeyService, 'grpc', accessToken);
@@ -51,7 +51,7 @@ describe('A change by the holder of a session', () => {
   };
 
   for (const [name, change] of Object.entries(changes)) {
-    it(`C14 adds nothing once the owner has taken the account back, though it was under way: ${name}`, async () => {
+    it(`C14 adds nothing once the owner has taken the account back, even if it was in progress: ${name}`, async () => {
       const { email, accessToken } = await signedIn(service);
       const notice = await passwordNotice(email, accessToken);
       const call = await change(accessToken);
@@ -70,7 +70,7 @@ describe('A change by the holder of a session', () => {
     });
   }
 
-  /** The token of a notice of which the session has lived to tell. */
+  /** The token of a notice about a session that still lives. */
   async function passwordNotice(email: string, accessToken: string): Promise<string> {
     await accountOf(service, { accessToken }).changePassword({
       currentPassword: PASSWORD,

@@ -3,7 +3,7 @@ import { tokenIn } from '../harness/mail-server.ts';
 import { accountOf, newEmail, signedIn } from '../harness/people.ts';
 import type { Service } from '../harness/service.ts';
 
-/** Asks for another address. Gives the token that is mailed to it. */
+/** Asks for another address. Returns the token that is mailed to it. */
 export async function changeToken(
   service: Service,
   who: { accessToken: string },

@@ -52,7 +52,7 @@ describe('ResendVerification', () => {
     await service.auth.verifyEmail({ token: next });
   });
 
-  it('C15 mails a link to choose a password if a stranger has signed up meanwhile, whose is not confirmed', async () => {
+  it('C15 mails a link to choose a password if a stranger has signed up meanwhile, and confirms neither', async () => {
     const { email } = await signUp();
     const stranger = 'a phrase of a stranger, 99';
     await service.auth.signUp({ email, password: stranger, displayName: 'Mallory' });
@@ -72,7 +72,7 @@ describe('ResendVerification', () => {
     assert.deepEqual(claimsOf(owner.accessToken)['roles'], ['user']);
   });
 
-  it('C15 mails such a link to whom an administrator has invited or imported', async () => {
+  it('C15 mails such a link to anyone whom an administrator has invited or imported', async () => {
     const email = newEmail();
     await sql(
       service.databaseUrl,
@@ -101,7 +101,7 @@ describe('ResendVerification', () => {
     await service.auth.verifyEmail({ token });
   });
 
-  it('takes the address in any case, and writes to it as it was signed up', async () => {
+  it('accepts the address in any case, and writes to it as it was signed up', async () => {
     const { email } = await signUp();
     const since = service.mail.mails.length;
     await service.auth.resendVerification({ email: email.toUpperCase() });
@@ -130,7 +130,7 @@ describe('ResendVerification', () => {
     );
   });
 
-  it('leaves one live token, and one mail that has it, when several come at once', async () => {
+  it('leaves one live token, and one mail that has it, if several calls come at once', async () => {
     for (let round = 0; round < 4; round += 1) {
       const { email } = await signUp();
       const since = service.mail.mails.length;

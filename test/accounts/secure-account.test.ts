@@ -30,7 +30,7 @@ before(async () => {
 });
 
 describe('SecureAccount', () => {
-  /** A thief has signed in with the password of somebody who was told of it. */
+  /** A thief has signed in with the password of a person who has been notified. */
   async function burgled() {
     const { email, accessToken } = await signedIn(service);
     const login = { email, password: PASSWORD, deviceLabel: 'of a thief' };
@@ -43,7 +43,7 @@ describe('SecureAccount', () => {
   const noticeToken = async (to: string, subject: RegExp) =>
     tokenIn(await service.mail.next(to, subject)) ?? '';
 
-  it('E06 gives the old address back, ends every session, and mails a link', async () => {
+  it('E06 restores the old address, ends every session, and mails a link', async () => {
     const { email, to, accessToken } = await moved(service);
     const thief = await signIn(service, to);
     const token = await noticeToken(email, /address was changed/);
@@ -58,7 +58,7 @@ describe('SecureAccount', () => {
     await signIn(service, email, NEW_PASSWORD);
   });
 
-  it('E06 voids what a thief was mailed meanwhile, and keeps what the owner was mailed before', async () => {
+  it('E06 voids links that a thief was mailed meanwhile, and keeps those that the owner was mailed before', async () => {
     const { email, to } = await moved(service);
     const rightful = await noticeToken(email, /address was changed/);
     const account = accountOf(service, await signIn(service, to));
@@ -79,7 +79,7 @@ describe('SecureAccount', () => {
     assert.equal((await refusal(reset)).reason, 'TOKEN_INVALID');
   });
 
-  it('E06 does so although the thief answered their own notice first', async () => {
+  it('E06 does so even if the thief answered their own notice first', async () => {
     const { email, to } = await moved(service);
     const rightful = await noticeToken(email, /address was changed/);
     await service.auth.requestPasswordReset({ email: to });
@@ -92,7 +92,7 @@ describe('SecureAccount', () => {
     await service.mail.next(email, /Set a new password/);
   });
 
-  it('C14 takes away the app and the passkey that a thief added after the notice that is answered', async () => {
+  it('C14 removes the app and the passkey that a thief added after the answered notice', async () => {
     const { email, notice, thief } = await burgled();
     const { secret } = await accountOf(service, thief).beginTotpEnrollment({});
     const code = appCode(secret, service.clock.now());
@@ -106,7 +106,7 @@ describe('SecureAccount', () => {
     await signIn(service, email, NEW_PASSWORD);
   });
 
-  it('C14 leaves the owner their app, and makes recovery codes stop working that a thief was given', async () => {
+  it('C14 leaves the owner their app, and voids recovery codes that a thief was given', async () => {
     const { email, account, secret } = await enrolled(service);
     await account.changePassword({ currentPassword: PASSWORD, newPassword: NEW_PASSWORD });
     const token = await noticeToken(email, /password was changed/);
@@ -130,7 +130,7 @@ describe('SecureAccount', () => {
     assert.equal((await refusal(owner.confirmTotpEnrollment({ code }))).reason, 'MFA_STATE');
   });
 
-  it('C14 S15 finds what came later although clocks differ by five minutes', async () => {
+  it('C14 S15 finds what came later even if clocks differ by five minutes', async () => {
     const behind = await startReplica(service, { clock: new TestClock() });
     service.clock.advance(5 * MINUTE);
     const { notice, email } = await burgled();
@@ -145,7 +145,7 @@ describe('SecureAccount', () => {
     assert.equal(late.reason, 'TOKEN_INVALID');
   });
 
-  it('C06 takes a token once, for seven days', async () => {
+  it('C06 accepts a token once, for seven days', async () => {
     const { email } = await moved(service);
     const token = await noticeToken(email, /address was changed/);
     service.clock.advance(7 * 24 * 60 * MINUTE - 1000);

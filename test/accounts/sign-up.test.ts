@@ -104,7 +104,7 @@ describe('SignUp', () => {
     assert.equal((await accountsOf(email))[0]?.display_name, 'Second');
   });
 
-  it('takes spellings that differ in case for one address', async () => {
+  it('treats spellings that differ in case as one address', async () => {
     const email = newEmail();
     const typed = email.replace('person', 'PERSON');
     await signUp(typed);
@@ -116,7 +116,7 @@ describe('SignUp', () => {
     await signIn(service, email.replace('person', 'PerSon'));
   });
 
-  it('makes one account of two sign-ups at once, with links that confirm no password', async () => {
+  it('creates one account for two sign-ups at once, with links that confirm no password', async () => {
     for (let round = 0; round < 4; round += 1) {
       const email = newEmail();
       const racers = [service, replica, service, replica].map(({ auth }, i) =>
@@ -152,7 +152,7 @@ describe('SignUp', () => {
     await signIn(service, email, NEW_PASSWORD);
   });
 
-  it('does all of it or nothing where the caller goes away', async () => {
+  it('does all of it or nothing if the caller goes away', async () => {
     const emails = Array.from({ length: 40 }, () => newEmail());
     const calls = emails.map((email, i) =>
       service.auth.signUp(
@@ -181,21 +181,21 @@ describe('SignUp', () => {
     assert.deepEqual(refused.fields.sort(), ['display_name', 'email']);
   });
 
-  it('refuses a name that the database can not hold, as the fault of the request', async () => {
+  it('refuses a name that the database cannot hold, as the fault of the request', async () => {
     const refused = await refusal(signUp(newEmail(), PASSWORD, 'Pat\u0000'));
     assert.equal(refused.code, Code.InvalidArgument);
     assert.deepEqual(refused.fields, ['display_name']);
   });
 });
 
-describe('SignUp, where signing in needs no verified address', () => {
+describe('SignUp, if signing in needs no verified address', () => {
   let service: Service;
 
   before(async () => {
     service = await startService({ env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' } });
   });
 
-  it('C15 has no link confirm the password of an account in use once someone else has signed up', async () => {
+  it('C15 lets no link confirm the password of an account in use once someone else has signed up', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Mallory' });
     const first = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';
@@ -210,7 +210,7 @@ describe('SignUp, where signing in needs no verified address', () => {
     await signIn(service, email, NEW_PASSWORD);
   });
 
-  it('leaves an account alone that somebody has signed in to', async () => {
+  it('leaves an account alone once someone has signed in to it', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
     await signIn(service, email);
@@ -221,7 +221,7 @@ describe('SignUp, where signing in needs no verified address', () => {
     assert.equal(thief.reason, 'INVALID_CREDENTIALS');
   });
 
-  it('C05 is not locked by guesses at a sign-up before it', async () => {
+  it('C05 is not locked by guesses at an earlier sign-up', async () => {
     const email = newEmail();
     const signUp = (password: string) =>
       service.auth.signUp({ email, password, displayName: 'Pat' });

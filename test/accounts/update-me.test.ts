@@ -37,7 +37,7 @@ describe('UpdateMe', () => {
     assert.deepEqual(read, user);
   });
 
-  it('without a mask changes what is there', async () => {
+  it('changes the fields that are set if there is no mask', async () => {
     const account = accountOf(service, await signedIn(service));
     assert.equal((await update(account, 'Ada')).user?.displayName, 'Ada');
     assert.equal((await update(account, '')).user?.displayName, 'Ada');

@@ -17,7 +17,7 @@ describe('VerifyEmail', () => {
     replica = await startReplica(service);
   });
 
-  /** Signs somebody new up, and gives the token of their mail. */
+  /** Signs a new person up, and returns the token of their mail. */
   async function signUp(): Promise<{ email: string; token: string }> {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
@@ -42,7 +42,7 @@ describe('VerifyEmail', () => {
     assert.deepEqual(events, [{ own: true }]);
   });
 
-  it('C06 has exactly one of 64 racers on two replicas succeed', async () => {
+  it('C06 lets exactly one of 64 racers on two replicas succeed', async () => {
     const { email, token } = await signUp();
     const racers = Array.from({ length: 64 }, (_, i) =>
       (i % 2 ? service : replica).auth.verifyEmail({ token }).then(
@@ -70,7 +70,7 @@ describe('VerifyEmail', () => {
     assert.deepEqual(again.fields, ['token']);
   });
 
-  it('C06 takes a token for 10 minutes, and not longer', async () => {
+  it('C06 accepts a token for 10 minutes, and no longer', async () => {
     const inTime = await signUp();
     const late = await signUp();
     service.clock.advance(9 * 60_000 + 50_000);
@@ -87,13 +87,13 @@ describe('VerifyEmail', () => {
     assert.equal(Buffer.from(secret, 'base64url').length, 32);
     assert.deepEqual(await tablesWith(service.databaseUrl, token), []);
     assert.deepEqual(await tablesWith(service.databaseUrl, secret), []);
-    // That the search would find it, and that the queue holds no address either.
+    // Shows that the search would find it, and that the queue holds no address either.
     assert.deepEqual(await tablesWith(service.databaseUrl, email), ['public.accounts']);
     const jobs = await sql(service.databaseUrl, `select id from jobs.job where name = 'mail'`);
     assert.ok(jobs.length > 0);
   });
 
-  it('C06 tells nothing but TOKEN_INVALID of what is not a verification token', async () => {
+  it('C06 says only TOKEN_INVALID about anything that is not a verification token', async () => {
     const [one, two, session] = [await signUp(), await signUp(), await signedIn(service)];
     const [oneId, oneSecret = ''] = one.token.split('.');
     const [twoId] = two.token.split('.');
@@ -136,8 +136,8 @@ describe('VerifyEmail', () => {
     assert.equal((await refused(token)).reason, 'TOKEN_INVALID');
   });
 
-  it('either verifies the old sign-up or keeps the new one, when both come at once', async () => {
-    // Where signing in needs no verified address, a sign-up is settled in the call.
+  it('either verifies the old sign-up or keeps the new one, if both come at once', async () => {
+    // If signing in needs no verified address, a sign-up is settled in the call.
     const env = { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' };
     const direct = await startReplica(replica, { env });
     for (let round = 0; round < 10; round += 1) {

@@ -14,7 +14,7 @@ before(async () => {
 });
 
 describe('BatchVerifyApiKeys', () => {
-  it('answers in the order of the requests, one bad secret spoiling no other', async () => {
+  it('answers in the order of the requests, and a bad secret affects no other', async () => {
     const one = await newKey(service, owner);
     const two = await newKey(service, owner, { scopes: ['users.read'] });
     const client = service.client(ApiKeyService);

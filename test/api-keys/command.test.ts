@@ -56,7 +56,7 @@ describe('countersign apikeys', () => {
     ]);
   });
 
-  it('E05 shows names as text, whatever a terminal would make of them', async () => {
+  it('E05 shows names as text, whatever a terminal would do with them', async () => {
     const name = '\u001b]0;owned\u0007\u009b2J\u202e\npat';
     const made = await command('create', '--email', owner.email, '--name', name, '--json');
     const { apiKey, secret } = JSON.parse(made.text);
@@ -82,7 +82,7 @@ describe('countersign apikeys', () => {
     assert.match(text, /users\.write/);
   });
 
-  it('exits with 66 where there is nothing, and with 64 where it is called wrongly', async () => {
+  it('exits with 66 if there is no such key, and with 64 if it is called wrongly', async () => {
     const unknown = '01890000-0000-7000-8000-000000000000';
     assert.equal((await command('revoke', unknown)).code, 66);
     assert.equal((await command('list', '--email', 'nobody@example.com')).code, 66);

@@ -42,7 +42,7 @@ describe('CreateApiKey', () => {
     await client.revokeApiKey({ apiKeyId: id });
   });
 
-  it('gives what was asked for, and puts it on record', async () => {
+  it('creates what was asked for, and records it', async () => {
     const { apiKey, id } = await newKey(service, admin, {
       displayName: 'Nightly import',
       scopes: ['users.read'],
@@ -74,7 +74,7 @@ describe('CreateApiKey', () => {
     }
   });
 
-  it('refuses networks that can not be read, and an expiry that is not in the future', async () => {
+  it('refuses networks that cannot be read, and an expiry that is not in the future', async () => {
     const bad = [
       ...[
         '10.0.0.0/33',
@@ -118,7 +118,7 @@ describe('CreateApiKey', () => {
     ]);
   });
 
-  it('makes 100 keys that work for an owner, and no more by two at once', async () => {
+  it('allows an owner 100 working keys, and no more by two calls at once', async () => {
     const someone = await person(service);
     await newKey(service, someone);
     await sql(

@@ -12,7 +12,7 @@ import { startService } from '../harness/service.ts';
 import { keysOf, newKey, verify } from './keys.ts';
 
 describe('API keys on the embedded database', () => {
-  it('live as on a server', async () => {
+  it('work as on a server', async () => {
     const service = await startService({
       env: {
         DATABASE_URL: '',
@@ -43,7 +43,7 @@ describe('API keys on the embedded database', () => {
     assert.equal((await verify(service, from)).reason, ApiKeyReason.REVOKED);
   });
 
-  it('are forgotten 30 days after they are over', async () => {
+  it('are deleted 30 days after they end', async () => {
     const service = await startService();
     const owner = await person(service);
     const { id } = await newKey(service, owner);

@@ -33,13 +33,14 @@ const introspect = (token: string, request: object = {}, at = service) =>
   at.sessions.introspectToken({ token, ...request });
 
 describe('ExchangeApiKey', () => {
-  it('S03 issues no token that is longer than what anyone takes, and says what to shorten', async () => {
+  it('S03 issues no token that is too long to be accepted, and says what to shorten', async () => {
     const { secret } = await newKey(service, owner, { scopes: ['users.read'] });
     const long = await refusal(exchange(secret, { audience: '\u0001'.repeat(2000) }));
     assert.deepEqual([long.reason, long.fields], ['INVALID_REQUEST', ['audience']]);
     const { accessToken } = await exchange(secret, { audience: 'a'.repeat(2000) });
     assert.ok(accessToken.length <= 4096);
-    // Made first: with all permissions in it an administrator's own token would be too long.
+    // Made first: later an administrator's own token would be too long, with all these permissions in
+    // it.
     const wide = await newKey(service, await person(service, 'admin'), { scopes: ['users.read'] });
     const permissions = Array.from({ length: 30 }, (_, i) => `${'x'.repeat(150)}.p${i}`);
     await sql(
@@ -60,7 +61,7 @@ describe('ExchangeApiKey', () => {
     await sql(service.databaseUrl, 'delete from permissions where name = any($1)', [permissions]);
   });
 
-  it('A01 gives a token for one audience with no more than was asked for', async () => {
+  it('A01 returns a token for one audience with no more than was asked for', async () => {
     const { id, secret } = await newKey(service, owner, { scopes: ['users.read', 'audit.read'] });
     const { accessToken, expiresAt, tokenType, scopes } = await exchange(secret, {
       scopes: ['audit.read'],
@@ -93,14 +94,14 @@ describe('ExchangeApiKey', () => {
     assert.deepEqual(all.scopes, ['users.read', 'audit.read']);
   });
 
-  it('gives a token that expires no later than its key', async () => {
+  it('returns a token that expires no later than its key', async () => {
     const seconds = Math.floor(service.clock.now().getTime() / 1000) + 60;
     const expiresAt = { seconds: BigInt(seconds) };
     const { secret } = await newKey(service, owner, { expiresAt });
     assert.equal(Number((await exchange(secret)).expiresAt?.seconds), seconds);
   });
 
-  it('refuses what the key is not, in the words of its trouble', async () => {
+  it('refuses a bad key, and says what is wrong with it', async () => {
     const unknown = await refusal(exchange(`csk_${'0'.repeat(60)}`));
     assert.deepEqual([unknown.code, unknown.reason], [Code.Unauthenticated, 'TOKEN_INVALID']);
     const { id, secret } = await newKey(service, owner, { scopes: ['users.read'] });
@@ -119,7 +120,7 @@ describe('ExchangeApiKey', () => {
     assert.deepEqual((await refusal(exchange(secret, { audience: '' }))).fields, ['audience']);
   });
 
-  it('S09 refuses its tokens everywhere once the key is revoked, and tells those who watch', async () => {
+  it('S09 refuses its tokens everywhere once the key is revoked, and tells watchers', async () => {
     const { id, secret } = await newKey(service, owner);
     const { accessToken } = await exchange(secret);
     for (const at of [service, replica]) {
@@ -135,7 +136,7 @@ describe('ExchangeApiKey', () => {
     }
   });
 
-  it('A01 gives a token no more than the roles of its owner allow, as they are now', async () => {
+  it('A01 gives a token no more than its owner’s roles allow now', async () => {
     const name = `reader-${Date.now()}`;
     const role = (permissions: string[]) =>
       sql(
@@ -158,12 +159,12 @@ describe('ExchangeApiKey', () => {
     assert.deepEqual((await exchange(secret)).scopes, ['audit.read']);
   });
 
-  it('S04 S01 knows its tokens by every one of their claims', async () => {
+  it('S04 S01 checks every claim of its tokens', async () => {
     const forger = await Forger.of(service);
     const { sid: _, amr: __, acr: ___, auth_time: ____, ...rest } = forger.claims;
     const claims = { ...rest, api_key_id: owner.userId, sub_type: 'user', owner_roles: ['user'] };
     const token = (change: object) => forger.sign(JSON.stringify({ ...claims, ...change }));
-    // A key opens no method that is for who is signed in, and is otherwise known.
+    // A key opens no method for signed-in users; otherwise it is known.
     assert.equal(await judge(service, await token({})), 'accepted');
     const odd = {
       api_key_id: [null, '', 'x', 7, []],

@@ -20,7 +20,7 @@ before(async () => {
 });
 
 describe('GetApiKey', () => {
-  it("shows people their own, and nobody another's without the permission", async () => {
+  it("shows people their own, and another's only with the permission", async () => {
     const someone = await person(service);
     const { id } = await newKey(service, someone);
     const own = await keysOf(service, someone).getApiKey({ apiKeyId: id.toUpperCase() });
@@ -31,7 +31,7 @@ describe('GetApiKey', () => {
     assert.equal((await keysOf(service, admin).getApiKey({ apiKeyId: id })).apiKey?.apiKeyId, id);
   });
 
-  it('A03 says when a key was last used and from where, by whichever replica', async () => {
+  it('A03 says when a key was last used and from where, on any replica', async () => {
     const someone = await person(service);
     const { id, secret } = await newKey(service, someone);
     const client = keysOf(service, someone);

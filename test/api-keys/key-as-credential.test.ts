@@ -33,11 +33,11 @@ const call = (method: DescMethod, credential: string) => emptyCall(service, meth
 
 const REFUSALS = /^(PERMISSION_DENIED|SCOPE_MISSING|CREDENTIALS_MISSING|TOKEN_\w+|REAUTH\w+)$/;
 
-/** Why the door stayed shut; undefined where it opened, whatever came after. */
+/** Why the call was refused access; undefined if it was admitted, whatever came after. */
 const refusalOf = (refused: Refusal | undefined) =>
   REFUSALS.test(refused?.reason ?? '') ? refused?.reason : undefined;
 
-/** Whether a method opens to a key, as its access rule has it. */
+/** Whether a method's access rule admits a key. */
 function opens(method: DescMethod, scopes: readonly string[], role: string): boolean {
   const rule = accessRule(method);
   if (!rule?.apiKeyAllowed || rule.caller.case !== 'permission') return false;
@@ -46,7 +46,7 @@ function opens(method: DescMethod, scopes: readonly string[], role: string): boo
   return scopes.some((scope) => held.has(scope) && needed.includes(scope));
 }
 
-/** The permissions that open anything to a key, and one that opens nothing. */
+/** The permissions that open some method to a key, and one that opens nothing. */
 const telling = permissionNames.filter((scope) =>
   methods.some((method) => opens(method, [scope], 'admin')),
 );
@@ -60,7 +60,7 @@ const KEYS: Record<string, readonly string[]> = {
 
 describe('A01 A04 An API key on every method of ours', () => {
   for (const role of Object.keys(BUILT_IN_ROLES)) {
-    it(`A01 opens what its scopes and its owner's role ${role} both give, and nothing else`, async () => {
+    it(`A01 opens what its scopes and its owner's role ${role} both allow, and nothing else`, async () => {
       const owner = await person(service, 'admin');
       const credentials: { what: string; scopes: readonly string[]; credential: string }[] = [];
       for (const [name, scopes] of Object.entries(KEYS)) {
@@ -98,7 +98,7 @@ describe('A01 A04 An API key on every method of ours', () => {
     }
   }
 
-  /** Gives the owner another role, and waits until that counts. */
+  /** Grants the owner another role, and waits until it takes effect. */
   async function become({ email, accessToken }: Person, role: string, secret: string) {
     await sql(service.databaseUrl, 'update accounts set roles = $2 where email = $1', [
       email,
@@ -149,7 +149,7 @@ describe('An API key as a credential', () => {
     service.client(SessionService, protocol).introspectToken({ token: 'x' }, { headers });
 
   for (const protocol of PROTOCOLS) {
-    it(`is taken by ${protocol} as a bearer token and as x-api-key`, async () => {
+    it(`is accepted by ${protocol} as a bearer token and as x-api-key`, async () => {
       const { secret } = await newKey(service, owner, { scopes: ['tokens.introspect'] });
       const forms: Record<string, string>[] = [
         { authorization: `Bearer ${secret}` },
@@ -163,7 +163,7 @@ describe('An API key as a credential', () => {
     });
   }
 
-  it('A02 is refused alike whatever is wrong with it', async () => {
+  it('A02 is refused in the same way whatever is wrong with it', async () => {
     const { secret } = await newKey(service, owner, { scopes: ['tokens.introspect'] });
     const bad = [`${secret.slice(0, -1)}0`, secret.slice(0, -2), `${secret}x`, 'csk_', 'csk_x'];
     for (const text of bad.filter((each) => each !== secret)) {
@@ -179,7 +179,7 @@ describe('An API key as a credential', () => {
     assert.equal(other.reason, 'TOKEN_INVALID');
   });
 
-  it('takes no notice of one where a method is public, and acts for nobody', async () => {
+  it('is ignored if a method is public, and acts for nobody', async () => {
     const { secret } = await newKey(service, owner, { scopes: permissionNames });
     const client = service.client(AccountService, 'grpc', secret);
     const refused = await refusal(client.confirmEmailChange({ token: 'x' }));
@@ -188,7 +188,7 @@ describe('An API key as a credential', () => {
     assert.equal(logout.code, Code.Unauthenticated);
   });
 
-  it('A03 is held to its networks', async () => {
+  it('A03 is limited to its networks', async () => {
     const scopes = ['tokens.introspect'];
     const here = await newKey(service, owner, { scopes, allowedCidrs: ['::ffff:127.0.0.0/104'] });
     assert.equal((await introspect({ 'x-api-key': here.secret })).active, false);
@@ -197,7 +197,7 @@ describe('An API key as a credential', () => {
     for (const headers of [
       { 'x-api-key': elsewhere.secret },
       { ...stranger, 'x-api-key': elsewhere.secret },
-      // A proxy that is not trusted stands in the right network, and whoever is behind it may not.
+      // An untrusted proxy stands in the right network, and callers behind it may not.
       { ...stranger, 'x-api-key': here.secret },
       { forwarded: 'for=127.0.0.1', 'x-api-key': here.secret },
     ]) {
@@ -209,7 +209,7 @@ describe('An API key as a credential', () => {
     }
   });
 
-  it('A03 is held to its limit, whose refusal says nothing of the credential', async () => {
+  it('A03 is held to its limit, whose refusal says nothing about the credential', async () => {
     const { secret } = await newKey(service, owner, {
       scopes: ['tokens.introspect'],
       rateLimit: { requests: 3, per: { seconds: 60n } },

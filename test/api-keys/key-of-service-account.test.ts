@@ -70,7 +70,7 @@ describe('A key of a service account', () => {
     }
   });
 
-  it('is seen, changed, rotated and revoked with the permission, and by nobody else', async () => {
+  it('is seen, changed, rotated and revoked only with the permission', async () => {
     const robot = await newRobot(service, 'auditor');
     const { id, secret } = await newKey(service, admin, { serviceAccountId: robot });
     const client = keysOf(service, user);
@@ -108,7 +108,7 @@ describe('A key of a service account', () => {
     );
   });
 
-  it('A01 is rotated only by who could do all that it can', async () => {
+  it('A01 is rotated only by a caller who can do all that it can', async () => {
     const robot = await newRobot(service, 'admin');
     const { id } = await newKey(service, admin, {
       serviceAccountId: robot,

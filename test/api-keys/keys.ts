@@ -28,7 +28,7 @@ export async function newKey(
   return { apiKey, id: apiKey.apiKeyId, secret };
 }
 
-/** What the service says of a secret, without its type names. */
+/** What the service says about a secret, without its type names. */
 export async function verify(
   service: Service,
   request: string | MessageInitShape<typeof VerifyApiKeyRequestSchema>,
@@ -47,7 +47,7 @@ export async function reasonOf(at: Service, secret: string) {
   return (await verify(at, secret)).reason;
 }
 
-/** A service account with these roles. Gives its id. */
+/** Creates a service account with these roles. Returns its id. */
 export async function newRobot({ databaseUrl }: Service, ...roles: string[]): Promise<string> {
   const [row] = await sql<{ id: string }>(
     databaseUrl,
@@ -58,7 +58,7 @@ export async function newRobot({ databaseUrl }: Service, ...roles: string[]): Pr
   return row?.id ?? '';
 }
 
-/** What the audit log has of a key, the oldest first. */
+/** What the audit log has about a key, the oldest first. */
 export function eventsOfKey({ databaseUrl }: Service, keyId: string) {
   return sql<{ type: string; actor: string | null; subject: string | null }>(
     databaseUrl,

@@ -49,7 +49,7 @@ describe('the limit of a key', () => {
     );
   });
 
-  it('A03 counts a use as what it costs, and one that it refuses not at all', async () => {
+  it('A03 counts a use as its cost, and a refused one not at all', async () => {
     const secret = await limited(10);
     const use = (cost: number, at = service) => verify(at, { secret, cost });
     assert.equal((await use(4)).rateLimit?.remaining, 6);

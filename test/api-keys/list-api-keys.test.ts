@@ -17,7 +17,7 @@ before(async () => {
 });
 
 describe('ListApiKeys', () => {
-  it("shows people their own, and nobody another's without the permission", async () => {
+  it("shows people their own, and another's only with the permission", async () => {
     const someone = await person(service);
     const { id } = await newKey(service, someone);
     const listed = await refusal(keysOf(service, user).listApiKeys({ userId: someone.userId }));
@@ -34,7 +34,7 @@ describe('ListApiKeys', () => {
     assert.deepEqual((await refusal(client.listApiKeys(both))).fields, ['service_account_id']);
   });
 
-  it('gives pages that lead to each other, and meet each key once', async () => {
+  it('returns pages that lead to each other, with each key once', async () => {
     const someone = await person(service);
     const client = keysOf(service, someone);
     const ids: string[] = [];

@@ -37,7 +37,7 @@ async function everywhere(holds: (at: Service) => Promise<boolean>): Promise<voi
   await Promise.all([service, replica].map((at) => eventually(() => holds(at))));
 }
 
-describe('A change of who owns a key, by an administrator', () => {
+describe('A change to the owner of a key, by an administrator', () => {
   it('S09 refuses the keys of a suspended user and the tokens they were exchanged for', async () => {
     const { owner, secret, token } = await keyOf('auditor', ['users.read']);
     await administer().suspendUser({ userId: owner.userId, reason: 'test' });
@@ -49,7 +49,7 @@ describe('A change of who owns a key, by an administrator', () => {
     await everywhere(async (at) => (await verify(at, secret)).valid);
   });
 
-  it('S09 A01 takes from a key what a revoked role gave, and ends its tokens', async () => {
+  it('S09 A01 takes from a key what a revoked role allowed, and ends its tokens', async () => {
     const { owner, secret, token } = await keyOf('auditor', ['users.read']);
     await administer().revokeRole({ holder: holderOf(owner), role: 'auditor' });
     await everywhere(async (at) => {

@@ -23,7 +23,7 @@ before(async () => {
 });
 
 describe('RevokeApiKey', () => {
-  it('S09 ends a key on every replica, for ever, and is idempotent', async () => {
+  it('S09 ends a key on every replica, forever, and is idempotent', async () => {
     const { id, secret } = await newKey(service, user);
     for (const at of [service, replica]) assert.equal((await verify(at, secret)).valid, true);
     const client = keysOf(service, user);
@@ -41,7 +41,7 @@ describe('RevokeApiKey', () => {
     assert.ok(apiKey?.revokedAt);
   });
 
-  it("ends nobody another's, but who has api_keys.write", async () => {
+  it("ends another's key only with api_keys.write", async () => {
     const someone = await person(service);
     const { id, secret } = await newKey(service, someone);
     const refused = await refusal(keysOf(service, user).revokeApiKey({ apiKeyId: id }));
@@ -51,7 +51,7 @@ describe('RevokeApiKey', () => {
     assert.equal(await reasonOf(service, secret), ApiKeyReason.REVOKED);
   });
 
-  it('C13 S09 happens to all keys of an account that is deleted', async () => {
+  it('C13 S09 ends all keys of an account that is deleted', async () => {
     const someone = await person(service);
     const { id, secret } = await newKey(service, someone);
     assert.equal((await verify(replica, secret)).valid, true);

@@ -19,7 +19,7 @@ before(async () => {
 });
 
 describe('RotateApiKey', () => {
-  it('A03 S09 has the old secret work until the overlap is over, on every replica', async () => {
+  it('A03 S09 lets the old secret work until the overlap is over, on every replica', async () => {
     const { id, secret } = await newKey(service, user);
     const client = keysOf(service, user);
     const rotated = await client.rotateApiKey({ apiKeyId: id, overlap: { seconds: 30n } });
@@ -40,7 +40,7 @@ describe('RotateApiKey', () => {
     assert.equal(apiKey?.previousSecretExpiresAt, undefined);
   });
 
-  it('ends the oldest of three secrets at once, where rotations overlap', async () => {
+  it('ends the oldest of three secrets at once if rotations overlap', async () => {
     const first = await newKey(service, user);
     const client = keysOf(service, user);
     const rotation = { apiKeyId: first.id, overlap: { seconds: 600n } };
@@ -54,7 +54,7 @@ describe('RotateApiKey', () => {
     }
   });
 
-  it('gives two that rotate at once one key with two secrets', async () => {
+  it('leaves one key with two secrets after two rotations at once', async () => {
     const { id } = await newKey(service, user);
     const racers = await Promise.all(
       [service, replica].map((at) =>

@@ -31,7 +31,7 @@ describe('Well-formed API keys that nobody has', () => {
   const reasonOf = async (secret: string, from: string) =>
     (await present(secret, from)).refused?.reason;
 
-  it('A02 W10 are looked up so often for one address, and no call of others is refused for it', async () => {
+  it('A02 W10 are looked up a limited number of times per address, without refusing others’ calls', async () => {
     const [guesser, other] = ['127.0.0.7', '127.0.0.8'];
     const [known, fresh] = [await goodKey(), await goodKey()];
     assert.equal(await reasonOf(known, guesser), undefined);

@@ -80,7 +80,7 @@ describe('UpdateApiKey', () => {
     assert.equal((await refusal(client.updateApiKey({ apiKey: stale }))).reason, 'ETAG_MISMATCH');
   });
 
-  it('E01 puts what has changed on record, what is personal where it can be erased', async () => {
+  it('E01 records what has changed, with personal data where it can be erased', async () => {
     const { id } = await newKey(service, admin, {
       displayName: 'before',
       scopes: ['users.read'],

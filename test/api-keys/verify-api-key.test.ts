@@ -62,7 +62,7 @@ describe('VerifyApiKey', () => {
     });
   }
 
-  it('A02 A07 answers alike whatever is wrong with a secret, and says in the log what', async () => {
+  it('A02 A07 gives the same answer whatever is wrong with a secret, and logs what it is', async () => {
     const { secret } = await newKey(service, owner);
     const other = await newKey(service, owner);
     const body = secret.slice(0, -6);
@@ -93,7 +93,7 @@ describe('VerifyApiKey', () => {
     assert.equal((await verify(service, secret)).valid, true);
   });
 
-  it('S11 A02 keeps nothing by which a secret could be had, and shows it once', async () => {
+  it('S11 A02 keeps nothing that reveals a secret, and shows it once', async () => {
     const { id, secret } = await newKey(service, owner);
     const rows = await sql<{ row: string }>(
       service.databaseUrl,
@@ -110,13 +110,13 @@ describe('VerifyApiKey', () => {
     assert.equal(apiKey?.prefix, secret.slice(0, 26));
   });
 
-  it('has secrets of the form that scanners look for', async () => {
+  it('issues secrets in the form that scanners look for', async () => {
     const { secret } = await newKey(service, owner);
     assert.match(secret, /^csk_[0-9A-Za-z]{60}$/);
     assert.equal(withChecksum(secret.slice(0, -6)), secret);
   });
 
-  it('asks for all scopes that are required', async () => {
+  it('checks all scopes that are required', async () => {
     const { secret } = await newKey(service, owner, { scopes: ['users.read', 'audit.read'] });
     const both = await verify(service, { secret, requiredScopes: ['users.read', 'audit.read'] });
     assert.equal(both.valid, true);
@@ -146,7 +146,7 @@ describe('VerifyApiKey', () => {
     await eventually(async () => (await verify(replica, secret)).principal?.scopes.length === 1);
   });
 
-  it('S09 refuses the keys of a suspended owner on every replica, and takes them again after', async () => {
+  it('S09 refuses the keys of a suspended owner on every replica, and accepts them again later', async () => {
     const someone = await person(service);
     const { secret } = await newKey(service, someone);
     for (const at of [service, replica]) assert.equal((await verify(at, secret)).valid, true);
@@ -165,7 +165,7 @@ describe('VerifyApiKey', () => {
     }
   });
 
-  it('A03 says EXPIRED from the moment on', async () => {
+  it('A03 says EXPIRED from that moment on', async () => {
     const at = new Date(service.clock.now().getTime() + 60_000);
     const seconds = Math.ceil(at.getTime() / 1000);
     const { secret } = await newKey(service, owner, { expiresAt: { seconds: BigInt(seconds) } });
@@ -175,7 +175,7 @@ describe('VerifyApiKey', () => {
     assert.deepEqual(await verify(service, secret), { valid: false, reason: ApiKeyReason.EXPIRED });
   });
 
-  it('A03 accepts a key only from its networks, in whatever notation', async () => {
+  it('A03 accepts a key only from its networks, in any notation', async () => {
     const allowedCidrs = ['192.0.2.0/24', '2001:DB8::/32', '::ffff:198.51.100.7', '203.0.113.9/32'];
     const { secret, apiKey } = await newKey(service, owner, { allowedCidrs });
     assert.deepEqual(apiKey.allowedCidrs, [
@@ -205,7 +205,7 @@ describe('VerifyApiKey', () => {
     assert.equal(answer.reason, ApiKeyReason.ADDRESS_NOT_ALLOWED);
   });
 
-  it('asks neither the database nor Redis about a key that it knows, and says so where it must', async () => {
+  it('asks neither the database nor Redis about a key that it knows, unless it must', async () => {
     const proxy = new TcpProxy(service.databaseUrl);
     atEnd(() => proxy.close());
     const env = { DATABASE_URL: await proxy.listen(service.databaseUrl) };
@@ -230,7 +230,7 @@ describe('VerifyApiKey', () => {
 });
 
 describe('VerifyApiKey, with another master key', () => {
-  it('S11 takes a secret that was hashed under an older key, and keeps it under the present one', async () => {
+  it('S11 accepts a secret that was hashed under an older key, and hashes it under the present one', async () => {
     const first = await startService();
     const { id, secret } = await newKey(first, await person(first));
     const old = first.env['COUNTERSIGN_MASTER_KEY'] ?? '';
@@ -252,7 +252,7 @@ describe('VerifyApiKey, with another master key', () => {
 });
 
 describe('VerifyApiKey, its callers', () => {
-  it('A07 need a credential where their network is not declared trusted', async () => {
+  it('A07 need a credential if their network is not declared trusted', async () => {
     const strict = await startReplica(service, { env: { COUNTERSIGN_TRUSTED_CALLERS: '' } });
     const { secret } = await newKey(service, owner);
     const ask = (token?: string) =>

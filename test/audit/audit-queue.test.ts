@@ -17,7 +17,7 @@ import { DEFAULT_LIMITS, type Service, startService } from '../harness/service.t
 
 const caller = { ...operator(), requestId: 'audit-queue-test', ipAddress: '192.0.2.1' };
 
-describe('The events that belong to no change', () => {
+describe('Events that belong to no change', () => {
   let service: Service;
   let database: SqlDatabase;
 
@@ -40,7 +40,7 @@ describe('The events that belong to no change', () => {
     return rows.length;
   };
 
-  it('wait while they can not be written, and are written by themselves afterwards', async () => {
+  it('wait while they cannot be written, and are written without help afterwards', async () => {
     const email = await createAccount(service);
     const client = new pg.Client({ connectionString: service.databaseUrl });
     await client.connect();
@@ -57,7 +57,7 @@ describe('The events that belong to no change', () => {
     await eventually(async () => (await refusals(email)) === 4, 10_000);
   });
 
-  it('are written once, also where the first attempt was, and only its answer was lost', async () => {
+  it('are written once, even if the first attempt succeeded and only its answer was lost', async () => {
     let attempts = 0;
     const lossy: Pick<SqlDatabase, 'read'> = {
       async read(work) {
@@ -85,7 +85,7 @@ describe('The events that belong to no change', () => {
     );
   });
 
-  it('go to the log, the oldest first, where more than 10,000 wait', async () => {
+  it('go to the log, the oldest first, if more than 10,000 wait', async () => {
     const lines: { level: string; reason?: string }[] = [];
     const log = createLog('error', { write: (line) => lines.push(JSON.parse(line)) });
     const away = { read: () => Promise.reject(new Error('away')) };

@@ -28,7 +28,7 @@ async function positions({ databaseUrl }: Pick<Service, 'databaseUrl'>) {
 }
 
 describe('The chain of audit events', () => {
-  it('E01 has no gap and no fork where several replicas put events in it at once', async () => {
+  it('E01 has no gap and no fork if several replicas add events to it at once', async () => {
     const service = await startService();
     const replicas = [service, ...(await Promise.all([1, 2].map(() => startReplica(service))))];
     const audit = await auditor(service);
@@ -45,7 +45,7 @@ describe('The chain of audit events', () => {
     assert.equal((await verified(audit)).intact, true);
   });
 
-  it('E01 has what commits late, after what came meanwhile', async () => {
+  it('E01 has events that commit late, after those that came meanwhile', async () => {
     const service = await startService();
     const audit = await auditor(service);
     const client = new pg.Client({ connectionString: service.databaseUrl });
@@ -124,7 +124,7 @@ describe('The chain of audit events', () => {
     }
   });
 
-  it('E01 is not built on an end that is not ours: that is said, and events wait', async () => {
+  it('E01 is not built on an end that is not ours: the log says so, and events wait', async () => {
     const service = await startService();
     const email = (await signedIn(service)).email;
     await chained(service);
@@ -188,7 +188,7 @@ describe('The chain of audit events', () => {
     assert.ok(Math.max(...grown) < 15e6, `${grown}`);
   });
 
-  it('takes two verifications at once on a replica, and no more', async () => {
+  it('allows two verifications at once on a replica, and no more', async () => {
     const service = await startService();
     const email = (await signedIn(service)).email;
     await sql(service.databaseUrl, `update accounts set roles = '{user,admin}'`);

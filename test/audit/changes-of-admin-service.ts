@@ -234,7 +234,7 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
     const name = `${newName('orders')}.read`;
     const permission = { name, description: 'Of the shop.' };
     await (await boss(service)).createPermission({ permission });
-    // Somebody who signs in later, and so holds it.
+    // A person who signs in later, and so holds it.
     const admin = await boss(service);
     const call: Call = (options) => admin.deletePermission({ name }, options);
     return { done: [[call, 'permission.deleted']], refused: [[call]] };
@@ -267,7 +267,7 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
       return (options) => Array.fromAsync(admin.importUsers(streamOf([user]), options));
     };
     return {
-      // Sent again, and with an address that is none, it changes nothing.
+      // Sent again, and with an invalid address, it changes nothing.
       done: [[sent(email), 'account.created', 'users.imported'], [sent(email)], [sent('nobody')]],
     };
   },

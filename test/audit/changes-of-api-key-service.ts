@@ -67,7 +67,7 @@ export const changesOfApiKeyService: Changes<typeof ApiKeyService> = {
   },
   verifyApiKey: 'reads',
   batchVerifyApiKeys: 'reads',
-  // Using a key changes nothing that anybody may do; the key has the time of its last use.
+  // Using a key changes nobody's permissions; the key has the time of its last use.
   async exchangeApiKey(service) {
     const owner = await person(service);
     const { id, secret } = await newKey(service, owner);

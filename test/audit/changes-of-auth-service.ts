@@ -127,7 +127,7 @@ export const changesOfAuthService: Changes<typeof AuthService> = {
     const call: Call = (options) => service.auth.secureAccount({ token }, options);
     return { done: [[call, 'account.secured', 'sessions.ended']], refused: [[call]] };
   },
-  // Using a session changes nothing that anybody may do; the session has the time of its last use.
+  // Using a session changes nobody's permissions; the session has the time of its last use.
   async refreshToken(service) {
     const { refreshToken } = await person(service);
     const refresh = (token: () => string): Call => {

@@ -18,8 +18,8 @@ export type Call = (options: CallOptions) => Promise<unknown>;
 type Made = [call: Call, ...events: string[]];
 
 /**
- * Calls of one method, which are made in the order in which they stand. A method may be called by any
- * number of people, whom the row brings along.
+ * Calls of one method, made in this order. Any number of people, whom the row creates, may call a
+ * method.
  */
 export type Row = (service: Service) => Promise<{
   /** Acknowledged. */
@@ -28,10 +28,10 @@ export type Row = (service: Service) => Promise<{
   refused?: Made[];
 }>;
 
-/** A row for every method of a service, but for those that only read. */
+/** A row for every method of a service, except those that only read. */
 export type Changes<S extends DescService> = Record<keyof S['method'], Row | 'reads'>;
 
-/** Somebody who has just signed in. */
+/** A person who has just signed in. */
 export async function person(service: Service) {
   const { email, accessToken, refreshToken, sessionId } = await signedIn(service);
   const account = service.client(AccountService, 'grpc', accessToken);
@@ -45,7 +45,7 @@ export async function mailed(service: Service, email: string, subject: RegExp): 
   return tokenIn(await service.mail.next(email, subject)) ?? '';
 }
 
-/** Gives oneself another name. */
+/** Changes one's own name. */
 export function named(account: Client<typeof AccountService>, displayName: string): Call {
   return (options) => account.updateMe({ user: create(UserSchema, { displayName }) }, options);
 }

@@ -57,7 +57,7 @@ type Left = [expected: string[], events: () => Promise<string[]>];
 const all: Left[] = [];
 let calls = 0;
 
-/** Makes a call, and gives the events that it left. */
+/** Makes a call, and returns the events that it left. */
 async function leaves(call: Call, isRefused: boolean): Promise<() => Promise<string[]>> {
   calls += 1;
   const requestId = `every-change-${calls}`;
@@ -93,7 +93,7 @@ describe('Every method', () => {
       assert.ok(row, `${method} has no row in the table of this test`);
       const made = await row(service);
       const { done, refused = [] } = made;
-      // In the order in which they stand in the row.
+      // In the order of the row.
       const rows = Object.keys(made)[0] === 'refused' ? [refused, done] : [done, refused];
       const left: Left[] = [];
       for (const calls of rows) {
@@ -109,14 +109,14 @@ describe('Every method', () => {
     });
   }
 
-  it('E01 leaves nothing more afterwards', async () => {
+  it('E01 leaves no further event afterwards', async () => {
     assert.ok(all.length > METHODS.length);
     await errandsRun(service);
     await sleep(WRITTEN_MS);
     for (const [expected, events] of all) assert.deepEqual(await events(), expected);
   });
 
-  it('E01 C13 leaves no name, address or free text of a person where it is not erased', async () => {
+  it('E01 C13 leaves no name, address or free text of a person in a part that is not erased', async () => {
     const kept = await sql<{ kept: string }>(
       service.databaseUrl,
       `select concat_ws(' ', type, reason, details) as kept from audit_events`,
@@ -130,12 +130,12 @@ describe('Every method', () => {
   });
 });
 
-describe('A change that can not be made whole', () => {
+describe('A change that cannot be made completely', () => {
   before(async () => {
     service = await startPasskeyService();
   });
 
-  /** Has the database refuse to insert or update a table while `work` runs. */
+  /** Makes the database refuse inserts and updates of a table while `work` runs. */
   async function refusing(table: string, work: () => Promise<void>): Promise<void> {
     const { databaseUrl } = service;
     await sql(
@@ -151,7 +151,7 @@ describe('A change that can not be made whole', () => {
     await work().finally(() => sql(databaseUrl, `drop trigger refuse on ${table}`));
   }
 
-  it('E01 leaves no event where the change is rolled back', async () => {
+  it('E01 leaves no event if the change is rolled back', async () => {
     const { account } = await person(service);
     await refusing('accounts', async () => {
       const events = await leaves(named(account, 'Ada'), true);
@@ -160,7 +160,7 @@ describe('A change that can not be made whole', () => {
     });
   });
 
-  it('E01 is not made where its event can not be written', async () => {
+  it('E01 is not made if its event cannot be written', async () => {
     const { email, account, sessions } = await person(service);
     await refusing('audit_events', async () => {
       await leaves(named(account, 'Ada'), true);

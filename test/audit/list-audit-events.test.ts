@@ -84,7 +84,7 @@ describe('ListAuditEvents', () => {
     }
   });
 
-  it('E01 tells of what a service account did by its key, and by a token of that', async () => {
+  it('E01 shows what a service account did with its key, and with a token of that key', async () => {
     const admin = await withRoles(service, 'user', 'admin');
     const { serviceAccount } = await admin.admin.createServiceAccount({ displayName: 'Robot' });
     const { serviceAccountId = '' } = serviceAccount ?? {};
@@ -121,7 +121,7 @@ describe('ListAuditEvents', () => {
     ]);
   });
 
-  it('E01 tells of what a user did by an API key', async () => {
+  it('E01 shows what a user did with an API key', async () => {
     const admin = await withRoles(service, 'user', 'admin');
     const key = await newKey(service, admin, { scopes: ['users.write'] });
     const { email } = await signedIn(service);
@@ -141,7 +141,7 @@ describe('ListAuditEvents', () => {
     );
   });
 
-  it('E01 tells of refused sign-ins with their reason', async () => {
+  it('E01 shows refused sign-ins with their reason', async () => {
     const { email } = await signedIn(service);
     await refusal(signIn(service, email, `${PASSWORD}!`));
     const filters = { subject: await idOf(email), outcome: AuditOutcome.FAILURE };
@@ -151,7 +151,7 @@ describe('ListAuditEvents', () => {
     assert.equal(event?.actor, undefined);
   });
 
-  it('gives every event once, the newest first, in pages of any size', async () => {
+  it('returns every event once, the newest first, in pages of any size', async () => {
     const subject = randomUUID();
     await seed(service, 250, { subject, occurredAt: service.clock.now() });
     const events = await all({ subject }, 40);
@@ -186,7 +186,7 @@ describe('ListAuditEvents', () => {
     assert.equal((await all({ ...range, ...late })).length, 3);
   });
 
-  it('refuses a page token of another query, and filters that are none', async () => {
+  it('refuses a page token of another query, and invalid filters', async () => {
     const subject = randomUUID();
     await seed(service, 3, { subject });
     const { nextPageToken: pageToken } = await audit.listAuditEvents({
@@ -208,7 +208,7 @@ describe('ListAuditEvents', () => {
     }
   });
 
-  it('is for who may read the trail', async () => {
+  it('requires the permission to read the trail', async () => {
     const { accessToken } = await signedIn(service);
     const nobody = service.client(AuditService, 'grpc', accessToken);
     assert.equal((await refusal(nobody.listAuditEvents({}))).reason, 'PERMISSION_DENIED');

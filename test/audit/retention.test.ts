@@ -26,7 +26,7 @@ const DAY_MS = 24 * 3600_000;
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS);
 const signal = new AbortController().signal;
 
-/** What the service does from time to time, now. */
+/** Does now what the service does from time to time. */
 async function maintain(service: Service, retentionDays: number | 'off' = 400) {
   const env = {
     ...service.env,
@@ -53,7 +53,7 @@ describe('The retention of audit events', () => {
     service = await startService();
   });
 
-  it('E01 deletes what is older, says so in an event, and leaves the rest provable', async () => {
+  it('E01 deletes older events, says so in an event, and leaves the rest provable', async () => {
     await seed(service, 1300, { occurredAt: daysAgo(500) });
     await chained(service);
     await seed(service, 200, { occurredAt: daysAgo(300) });
@@ -78,14 +78,14 @@ describe('The retention of audit events', () => {
       [1001, 300],
     ]);
     assert.equal(events[0]?.actor, undefined);
-    // Nothing is deleted twice, and a known head is known still.
+    // Nothing is deleted twice, and a known head is still known.
     await maintain(service);
     assert.equal((await verified(audit, { knownHead: head })).intact, true);
     assert.ok(early.events.length > 1500);
     assert.equal((await caughtUp(audit)).events[0]?.position, 1301n);
   });
 
-  it('E01 has who watches from before it begin anew, and tells who knows an older head', async () => {
+  it('E01 makes readers from before it start again, and refuses an older head', async () => {
     const own = await startService();
     await seed(own, 300, { occurredAt: daysAgo(500) });
     await chained(own);
@@ -112,7 +112,7 @@ describe('The retention of audit events', () => {
     assert.ok(hash);
   });
 
-  it('E01 finds what was removed behind it', async () => {
+  it('E01 finds events that were removed after it', async () => {
     const own = await startService();
     await seed(own, 300, { occurredAt: daysAgo(500) });
     await chained(own);
@@ -125,7 +125,7 @@ describe('The retention of audit events', () => {
     assert.deepEqual([result.intact, result.firstWrongPosition], [false, 301n]);
   });
 
-  it('E01 leaves what was changed, which is evidence', async () => {
+  it('E01 keeps changed events, which are evidence', async () => {
     const own = await startService();
     await seed(own, 10, { occurredAt: daysAgo(500) });
     await chained(own);
@@ -134,7 +134,7 @@ describe('The retention of audit events', () => {
     assert.equal(await countOf(own, 'position <= 10'), 10);
   });
 
-  it('E01 goes on while somebody verifies', async () => {
+  it('E01 continues while someone verifies', async () => {
     const own = await startService();
     await seed(own, 4000, { occurredAt: daysAgo(500) });
     await seed(own, 2000);
@@ -155,7 +155,7 @@ describe('An erased person in the trail', () => {
     service = await startService();
   });
 
-  /** Everything that the trail says of an account. */
+  /** Everything that the trail says about an account. */
   async function said(subject: string): Promise<string> {
     const [row] = await sql<{ said: string }>(
       service.databaseUrl,
@@ -197,7 +197,7 @@ describe('An erased person in the trail', () => {
     assert.equal(updated?.personalSalt.length, 0);
   });
 
-  it('C13 E01 whom an administrator deletes leaves an id, and the chain intact', async () => {
+  it('C13 E01 leaves an id, and the chain intact, if an administrator deletes them', async () => {
     const boss = await withRoles(service, 'user', 'admin');
     const email = newEmail();
     const moved = `moved-${email}`;
@@ -247,11 +247,11 @@ describe('An erased person in the trail', () => {
     const byBoss = events.filter(({ actor }) => actor?.subject === boss.userId);
     assert.equal(byBoss[0]?.type, 'account.deleted');
     assert.ok(byBoss.every(({ personal }) => personal === undefined));
-    // Where the administrator was is the administrator's.
+    // The administrator's address is the administrator's own data.
     assert.ok(byBoss.every(({ ipAddress }) => ipAddress === '127.0.0.1'));
   });
 
-  it('C13 leaves what belongs to others', async () => {
+  it('C13 keeps data that belongs to others', async () => {
     const audit = await auditor(service);
     const { accessToken } = await signedIn(service);
     const account = service.client(AccountService, 'grpc', accessToken);
@@ -288,7 +288,7 @@ describe('An erased person in the trail', () => {
     assert.equal((await verified(audit)).intact, true);
   });
 
-  it('C13 is erased from what was queued before they went, and is written after', async () => {
+  it('C13 is erased from events queued before they went and written afterwards', async () => {
     const config = readConfig(service.env, () => '');
     const database = await openDatabase(config, createLog('silent'));
     atEnd(() => database.close());
@@ -317,7 +317,7 @@ describe('An erased person in the trail', () => {
     assert.deepEqual(await sql(service.databaseUrl, 'select * from audit_erasures'), []);
   });
 
-  it('C13 is erased who signed up with an address that turned out to be another’s', async () => {
+  it('C13 is erased if they signed up with an address that turned out to be another’s', async () => {
     const boss = await withRoles(service, 'user', 'admin');
     const signUp = async () => {
       const email = newEmail();
@@ -350,7 +350,7 @@ describe('An erased person in the trail', () => {
     assert.equal((await verified(await auditor(service))).intact, true);
   });
 
-  it('C13 E01 is erased to the last of thousands of events, some of them afterwards', async () => {
+  it('C13 E01 is erased from every one of thousands of events, some of them afterwards', async () => {
     const { accessToken } = await signedIn(service);
     const account = service.client(AccountService, 'grpc', accessToken);
     const subject = (await account.getMe({})).user?.userId ?? '';

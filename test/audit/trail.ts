@@ -12,7 +12,7 @@ import { eventually } from '../harness/eventually.ts';
 import { person } from '../harness/people.ts';
 import type { Service } from '../harness/service.ts';
 
-/** A client of the trail, for somebody who may read it. */
+/** A client of the trail, for a person who may read it. */
 export async function auditor(
   service: Service,
   protocol: Protocol = 'grpc',
@@ -21,7 +21,7 @@ export async function auditor(
   return service.client(AuditService, protocol, accessToken);
 }
 
-/** Puts events on record, as a version before this one might. */
+/** Records events, as an earlier version might. */
 export async function seed(
   service: Service,
   count: number,
@@ -40,7 +40,7 @@ export async function seed(
   );
 }
 
-/** Waits until every event is in the chain. Gives the position of the last. */
+/** Waits until every event is in the chain. Returns the position of the last one. */
 export async function chained(service: Service, withinMs = 20_000): Promise<number> {
   await eventually(async () => {
     const waiting = `select 1 from audit_events where position is null order by id limit 1`;
@@ -78,7 +78,7 @@ export async function caughtUp(
     cases.push(response.event.case);
     if (response.event.case === 'auditEvent') events.push(response.event.value);
     if (response.event.case === 'checkpoint' && response.event.value.caughtUp) {
-      // Leaving ends the stream with an error, which is nothing to this.
+      // Leaving ends the stream with an error, which does not matter here.
       queueMicrotask(() => leaving.abort());
       return { events, cursor: response.cursor, cases };
     }

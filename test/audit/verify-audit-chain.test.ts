@@ -85,7 +85,7 @@ function sorted(value: unknown): unknown {
 }
 
 describe('VerifyAuditChain', () => {
-  it('E01 finds a trail intact that is, what was there before the chain included', async () => {
+  it('E01 finds an intact trail intact, including events from before the chain', async () => {
     const position = await chained(service);
     const result = await verified(audit);
     assert.equal(result.intact, true);
@@ -96,7 +96,7 @@ describe('VerifyAuditChain', () => {
     assert.match(result.head, /^\d+:[0-9a-f]{64}$/);
   });
 
-  it('E01 can be done by an outsider with what is exported', async () => {
+  it('E01 can be done by an outsider with the exported events', async () => {
     const { events } = await caughtUp(audit);
     let previous = '0'.repeat(64);
     for (const event of events) {
@@ -130,7 +130,7 @@ describe('VerifyAuditChain', () => {
     'that it has a seal': `seal = null`,
   };
   for (const [what, change] of Object.entries(CHANGES)) {
-    it(`E01 finds an event changed: ${what}`, async () => {
+    it(`E01 finds a changed event: ${what}`, async () => {
       const result = await tampered(`update audit_events set ${change} where position = 400`);
       assert.equal(result.intact, false);
       assert.equal(result.flaw, AuditChainFlaw.EVENT_CHANGED);
@@ -145,14 +145,14 @@ describe('VerifyAuditChain', () => {
     ['many', 'position between 251 and 600', 251n],
   ] as const;
   for (const [where, condition, position] of removals) {
-    it(`E01 finds events removed: ${where}`, async () => {
+    it(`E01 finds removed events: ${where}`, async () => {
       const result = await tampered(`delete from audit_events where ${condition}`);
       assert.equal(result.flaw, AuditChainFlaw.EVENT_MISSING);
       assert.equal(result.firstWrongPosition, position);
     });
   }
 
-  it('E01 finds the newest events removed', async () => {
+  it('E01 finds that the newest events were removed', async () => {
     const last = await chained(service);
     const result = await tampered(`delete from audit_events where position > ${last} - 2`);
     assert.equal(result.flaw, AuditChainFlaw.EVENT_MISSING);
@@ -190,7 +190,7 @@ describe('VerifyAuditChain', () => {
     assert.equal(result.firstWrongPosition, 300n);
   });
 
-  it('E01 finds an event that was put in between, and one that was put at the end', async () => {
+  it('E01 finds an event that was inserted in between, and one that was added at the end', async () => {
     const insert = (position: string, from: number) => `
       insert into audit_events (id, occurred_at, type, outcome, request_id, details, position, hash, seal)
       select gen_random_uuid(), occurred_at, type, outcome, request_id, details, ${position}, hash, seal
@@ -215,7 +215,7 @@ describe('VerifyAuditChain', () => {
     assert.ok([250n, 251n].includes(beside.firstWrongPosition));
   });
 
-  it('E01 finds a chain that was computed anew by somebody without the key, and where it begins', async () => {
+  it('E01 finds a chain that was recomputed without the key, and where it begins', async () => {
     const position = await chained(service);
     const result = await tampered(
       `update audit_events set reason = 'forged', hash = sha256('forged') where position = ${position}`,
@@ -238,7 +238,7 @@ describe('VerifyAuditChain', () => {
     assert.equal(rewritten.firstWrongPosition, 600n);
   });
 
-  it('E01 finds the ends gone, or put forward over what was deleted', async () => {
+  it('E01 finds that the ends are gone, or were moved past deleted events', async () => {
     const gone = await tampered('delete from audit_chain');
     assert.equal(gone.flaw, AuditChainFlaw.HEAD_FORGED);
     const forward = await tampered(
@@ -248,7 +248,7 @@ describe('VerifyAuditChain', () => {
     assert.equal(forward.flaw, AuditChainFlaw.HEAD_FORGED);
   });
 
-  it('E01 finds the whole trail put back to an earlier state, for who knows a later one', async () => {
+  it('E01 finds that the whole trail was restored to an earlier state, given a later head', async () => {
     const { databaseUrl } = service;
     const [earlier] = await sql<{ row: string }>(
       databaseUrl,
@@ -272,7 +272,7 @@ describe('VerifyAuditChain', () => {
     assert.equal((await verified(audit)).intact, true);
     const lost = await verified(audit, { knownHead: head });
     assert.equal(lost.flaw, AuditChainFlaw.KNOWN_HEAD_MISSING);
-    // It grows anew, beyond where it was.
+    // It grows again, beyond where it was.
     await signedIn(service);
     await signedIn(service);
     await chained(service);
@@ -281,7 +281,7 @@ describe('VerifyAuditChain', () => {
     assert.equal((await verified(audit)).intact, true);
   });
 
-  it('is for who may read the trail, and takes known heads alone', async () => {
+  it('requires the permission to read the trail, and refuses a malformed head', async () => {
     const { accessToken } = await signedIn(service);
     const nobody = service.client(AuditService, 'grpc', accessToken);
     const denied = await refusal(Array.fromAsync(nobody.verifyAuditChain({})));
@@ -292,7 +292,7 @@ describe('VerifyAuditChain', () => {
 });
 
 describe('countersign audit verify', () => {
-  it('E01 knows the trail of the embedded database too', async () => {
+  it('E01 checks the trail of the embedded database too', async () => {
     const env = {
       COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
       COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
@@ -317,7 +317,7 @@ describe('countersign audit verify', () => {
     assert.match(text, /intact: 5 events/);
   });
 
-  it('E01 says 0 of an intact trail, 65 of a broken one, and where', async () => {
+  it('E01 exits with 0 for an intact trail, and with 65 for a broken one, and says where', async () => {
     const own = await startService({ databaseUrl: await createDatabase() });
     await seed(own, 600);
     await signedIn(own);

@@ -99,7 +99,7 @@ describe('WatchAuditEvents', () => {
     });
   }
 
-  it('E01 goes on from a cursor through a restart, and on another replica: nothing twice, nothing lost', async () => {
+  it('E01 continues from a cursor after a restart, and on another replica: nothing twice, nothing lost', async () => {
     const first = await startReplica(service, { limits });
     const reading = new Reader(first.client(AuditService, 'grpc', token));
     await eventually(() => reading.count('checkpoint') > 0);
@@ -119,7 +119,7 @@ describe('WatchAuditEvents', () => {
     assert.equal(resumed.count('resync'), 0);
   });
 
-  it('E01 goes on from the cursor of any event', async () => {
+  it('E01 continues from the cursor of any event', async () => {
     const { events } = await caughtUp(audit);
     const stream = new Reader(audit);
     await eventually(() => stream.positions.includes(123));
@@ -133,7 +133,7 @@ describe('WatchAuditEvents', () => {
     );
   });
 
-  it('leaves out what the filters do, and moves the cursor over it', async () => {
+  it('leaves out events that the filters exclude, and moves the cursor past them', async () => {
     const types = ['session.created'];
     const filtered = await caughtUp(audit, '', { types });
     assert.ok(filtered.events.length > 0);
@@ -148,14 +148,14 @@ describe('WatchAuditEvents', () => {
     assert.deepEqual([rest.events.length, last > 6000], [0, true]);
   });
 
-  it('goes on to say that it hears', async () => {
+  it('keeps sending checkpoints', async () => {
     const { cursor } = await caughtUp(audit);
     const reader = new Reader(audit, cursor, ['test.nothing']);
     await eventually(() => reader.count('checkpoint') >= 4);
     assert.equal(reader.told.length, reader.count('checkpoint'));
   });
 
-  it('has who comes with a bad cursor begin anew', async () => {
+  it('makes a reader with a bad cursor start again', async () => {
     const { cursor } = await caughtUp(audit, '', { types: ['test.nothing'] });
     const place = Buffer.from(cursor, 'base64url');
     const with_ = (at: number, value: number) => {
@@ -181,7 +181,7 @@ describe('WatchAuditEvents', () => {
     assert.deepEqual(refused.fields, ['cursor']);
   });
 
-  it('has who watches begin anew when the database is put back', async () => {
+  it('makes readers start again when the database is restored', async () => {
     const own = await startService({ limits });
     const reader = new Reader(await auditor(own));
     await eventually(() => reader.count('checkpoint') > 0);
@@ -204,7 +204,7 @@ describe('WatchAuditEvents', () => {
     await eventually(() => reader.count('resync') === 1);
   });
 
-  it('W02 leaves places to others, whatever keys and sessions one subject comes with', async () => {
+  it('W02 leaves places for others, whichever keys and sessions one subject uses', async () => {
     const small = await startReplica(service, { limits: { ...limits, maxAuditWatchers: 8 } });
     const greedy = await person(service, 'user', 'auditor');
     const keys = await Promise.all(
@@ -232,7 +232,7 @@ describe('WatchAuditEvents', () => {
     });
   });
 
-  it('takes so many readers at once, and frees what it holds for one who has gone', async () => {
+  it('accepts a limited number of readers, and frees what it holds for one who has gone', async () => {
     const small = await startReplica(service, { limits: { ...limits, maxAuditWatchers: 1 } });
     const client = small.client(AuditService, 'grpc', token);
     const one = new Reader(client);

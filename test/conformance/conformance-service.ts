@@ -101,7 +101,7 @@ async function* answerBidi(requests: AsyncIterable<BidiStreamRequest>, context: 
   if (definition?.error) throw asked(definition.error, isEmpty ? info : undefined, context);
 }
 
-/** The messages that are asked for, from one to another; `infos` are told with the first of them. */
+/** The requested messages, from one to another; `infos` go with the first of them. */
 async function* payloads(
   definition: StreamResponseDefinition | undefined,
   infos: Info[],
@@ -153,8 +153,8 @@ function setMetadata(
 }
 
 /**
- * The error that is asked for. The interceptors show callers no errors but those that they made: so
- * this is one, with everything in it replaced.
+ * The requested error. The interceptors show callers only errors that they made themselves, so this is
+ * one with everything in it replaced.
  */
 function asked(
   { code, message = '', details }: ErrorMessage,

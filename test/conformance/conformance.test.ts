@@ -24,7 +24,7 @@ describe("Connect's conformance suite", { skip }, () => {
   describeBothPaths('as called by its runner', ({ env, fastPath, protocols }) => {
     const isAll = protocols.length > 1;
 
-    it(`finds nothing that is not known, by ${isAll ? 'each protocol' : 'gRPC'}`, async () => {
+    it(`finds no unknown failure, by ${isAll ? 'each protocol' : 'gRPC'}`, async () => {
       for (let round = 0; round < CONFORMANCE_RUNS; round += 1) {
         const { socketPath } = await ServerUnderTest.start(env, LIMIT_BYTES);
         const { text } = await run(program, [

@@ -5,7 +5,7 @@ import { temporaryDirectory } from '../harness/prepared.ts';
 const OF_GRPC = ['PROTOCOL_GRPC'];
 const OTHERS = ['PROTOCOL_CONNECT', 'PROTOCOL_GRPC_WEB'];
 
-/** A file with what the service has of the features that the conformance suite knows. */
+/** Writes a file with those features of the conformance suite that the service has. */
 export function featuresFile(grpcAlone: boolean): string {
   const config = {
     features: {

@@ -1,4 +1,4 @@
-/** What the suite says of the service although the service is as it should be. */
+/** What the suite complains about although the service is as it should be. */
 export type KnownFailure = {
   /** The cases, by their names. Absent: all. */
   cases?: RegExp;
@@ -18,7 +18,7 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
   {
     cases: /\/(?:no-request|multiple-requests)$/,
     complaint: /\{code: 3 \(invalid_argument\).* does not match expected code 12 /,
-    because: 'whatever can not be read as one request is INVALID_REQUEST, for every protocol',
+    because: 'whatever cannot be read as one request is INVALID_REQUEST, for every protocol',
   },
   {
     cases: /\/unexpected-compressed-message$/,

@@ -3,9 +3,9 @@ import { KNOWN_FAILURES, type KnownFailure } from './known-failures.ts';
 export type Report = {
   /** How many cases there were. */
   cases: number;
-  /** What was said, and is not known. */
+  /** Complaints that are not known. */
   unknown: string[];
-  /** What is known, and was not said. */
+  /** Known complaints that did not appear. */
   unsaid: KnownFailure[];
 };
 

@@ -10,7 +10,7 @@ const NAME = 'connectconformance';
 
 const runs = (command: string, argument: string) => spawnSync(command, [argument]).status === 0;
 const isInstalled = runs(NAME, '--version');
-/** Why the suite is skipped, where it is. */
+/** Why the suite is skipped, if it is. */
 export const missing =
   isInstalled || runs('go', 'version')
     ? false

@@ -6,19 +6,19 @@ const ofFile: Cleanup[] = [];
 let ofTest: Cleanup[] | undefined;
 
 /**
- * Has something done when the test that is running has ended, whether it passed or failed; outside a
- * test, when the file has. The newest first.
+ * Runs something when the current test has ended, whether it passed or failed; outside a test, when the
+ * file has ended. The newest runs first.
  */
 export function atEnd(cleanup: Cleanup): void {
   (ofTest ?? ofFile).push(cleanup);
 }
 
-/** Has something done when the file has ended. */
+/** Runs something when the file has ended. */
 export function atFileEnd(cleanup: Cleanup): void {
   ofFile.push(cleanup);
 }
 
-/** Has what `start` starts live on when the test that is running has ended: until the file has. */
+/** Lets what `start` starts outlive the current test, until the file has ended. */
 export async function untilFileEnds<T>(start: () => Promise<T>): Promise<T> {
   const cleanups = ofTest;
   ofTest = undefined;
@@ -29,7 +29,7 @@ export async function untilFileEnds<T>(start: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Has that done for the tests of a file: what runs the file calls it first. */
+/** Sets this up for the tests of a file; what runs the file calls it first. */
 export function cleanUp(): void {
   beforeEach(() => {
     ofTest = [];

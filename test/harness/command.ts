@@ -4,7 +4,8 @@ import type { Environment } from '../../src/config.ts';
 
 /**
  * Runs a `countersign` command with these variables and no others, in this process: what src/main.ts
- * does, without the second that a process takes to load everything. Gives what it says to either output.
+ * does, without the second that a process takes to load everything. Returns what it writes to either
+ * output.
  */
 export async function runCommand(args: readonly string[], env: Environment) {
   let text = '';

@@ -2,10 +2,10 @@ import pg from 'pg';
 import { atEnd, atFileEnd } from './at-end.ts';
 import { POSTGRES_URL, TEMPLATE } from './prepared.ts';
 
-/** A new database with the schema, for this test file alone. Gives its URL. */
+/** Creates a new database with the schema, for this test file alone. Returns its URL. */
 export async function createDatabase(): Promise<string> {
   const name = `countersign_${process.pid}_${Math.random().toString(36).slice(2, 8)}`;
-  // The files are copied: page by page, as it is done otherwise, takes a quarter of a second.
+  // The files are copied: the default, page by page, takes a quarter of a second.
   await sql(POSTGRES_URL, `create database ${name} template ${TEMPLATE} strategy file_copy`);
   atEnd(() => sql(POSTGRES_URL, `drop database if exists ${name} with (force)`));
   return new URL(name, POSTGRES_URL).href;

@@ -12,7 +12,7 @@ const MAKING_MS = 120_000;
 
 /**
  * A data directory with a migrated embedded database in which nobody has an account. It is a copy of one
- * that the first who asks makes: making one takes seconds.
+ * that the first caller makes: making one takes seconds.
  */
 export async function embeddedDirectory(directory = temporaryDirectory()): Promise<string> {
   if (begin()) {
@@ -27,7 +27,7 @@ export async function embeddedDirectory(directory = temporaryDirectory()): Promi
   return directory;
 }
 
-/** Whether nobody has begun to make it. */
+/** Whether no one has begun to make it. */
 function begin(): boolean {
   try {
     mkdirSync(TEMPLATE);

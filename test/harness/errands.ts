@@ -1,7 +1,7 @@
 import { sql } from './database.ts';
 import { eventually } from './eventually.ts';
 
-/** Waits until the replicas of a database have done what they were asked, which they do after the answer. */
+/** Waits until the replicas of a database have run their errands, which they do after the answer. */
 export const errandsRun = (of: { databaseUrl: string }) => queueIsEmpty(of, 'errands');
 
 /** Waits until all mails have been delivered. */

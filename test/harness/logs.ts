@@ -26,7 +26,7 @@ export async function logLines(
   return lines;
 }
 
-/** Has the last test look for this text in all logs (W09). */
+/** Makes the last test look for this text in all logs (W09). */
 export function noteSecret(secret: string): void {
   if (secret.length >= 8) {
     appendFileSync(join(DIRECTORY, `${process.pid}.secrets`), `${JSON.stringify(secret)}\n`);

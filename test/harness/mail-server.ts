@@ -5,13 +5,15 @@ import { noteSecret } from './logs.ts';
 
 export type ReceivedMail = { to: string; subject: string; text: string; raw: string };
 
-/** A real SMTP server. Keeps what it got; can be told to refuse. */
+/** A real SMTP server. Keeps what it receives; can be told to refuse. */
 export class MailServer {
   readonly mails: ReceivedMail[] = [];
   refuse = false;
   /** The one recipient that it refuses. */
   refuseFor: string | undefined;
-  /** Whether it takes mail and then says that it failed: what a connection lost too early looks like. */
+  /**
+   * Whether it accepts mail and then says that it failed: what a connection lost too early looks like.
+   */
   failAfterwards = false;
   readonly #server: SMTPServer;
 
@@ -56,7 +58,7 @@ export class MailServer {
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
 
-  /** The newest mail to an address with a subject, when it has come. */
+  /** The newest mail to an address with a subject, once it has arrived. */
   async next(to: string, subject: RegExp, since = 0): Promise<ReceivedMail> {
     for (let waited = 0; waited < 15_000; waited += 20) {
       const found = this.mails

@@ -10,9 +10,9 @@ import { tokenIn } from './mail-server.ts';
 import type { Service } from './service.ts';
 
 export const PASSWORD = 'correct horse battery staple';
-/** Another one that the policy takes. */
+/** Another one that the policy accepts. */
 export const NEW_PASSWORD = 'seven violet kettles on a raft';
-/** Of nobody and nothing. */
+/** The id of nothing. */
 export const UNKNOWN_ID = '01890000-0000-7000-8000-000000000000';
 
 let people = 0;
@@ -34,7 +34,7 @@ export async function signUp(service: Service, password = PASSWORD): Promise<str
 
 /**
  * A person whose address is verified, put into the database as signing up and following the mailed link
- * would have, but for their events and mails. By those calls where the database is the embedded one.
+ * would have, except for their events and mails. Uses those calls if the database is embedded.
  */
 export async function createAccount(service: Service, password = PASSWORD): Promise<string> {
   if (!service.env['DATABASE_URL']) return signUp(service, password);
@@ -54,7 +54,7 @@ export async function createAccount(service: Service, password = PASSWORD): Prom
 
 const hashes = new Map<string, Promise<string>>();
 
-/** As the service would make it, once for all who have the password. */
+/** As the service would make it, once for everyone with the password. */
 function hashFor({ env }: Service, password: string): Promise<string> {
   const { argon2 } = readConfig(env, () => '');
   const key = JSON.stringify([argon2, password]);
@@ -63,7 +63,7 @@ function hashFor({ env }: Service, password: string): Promise<string> {
   return hash;
 }
 
-/** Signs in and gives the tokens. */
+/** Signs in and returns the tokens. */
 export async function signIn(
   service: Service,
   email: string,
@@ -85,7 +85,7 @@ export async function signedIn(
 
 export type Person = Tokens & { email: string; userId: string };
 
-/** Somebody with these roles, by default those of everybody, who has just signed in. */
+/** A person with these roles, by default those of everyone, who has just signed in. */
 export async function person(service: Service, ...roles: string[]): Promise<Person> {
   const email = await createAccount(service);
   if (roles.length > 0) {
@@ -98,7 +98,9 @@ export async function person(service: Service, ...roles: string[]): Promise<Pers
   return { ...tokens, email, userId: userIdOf(tokens) };
 }
 
-/** Somebody with a role that was put into the database just now: a replica hears of it a little later. */
+/**
+ * A person with a role that was put into the database just now: a replica hears of it a little later.
+ */
 export async function personWithNew(service: Service, role: string): Promise<Person> {
   let who: Person | undefined;
   await eventually(async () => {
@@ -124,7 +126,7 @@ export function accountOf(service: Service, { accessToken }: { accessToken: stri
   return service.client(AccountService, 'grpc', accessToken);
 }
 
-/** Whether a replica takes an access token. */
+/** Whether a replica accepts an access token. */
 export async function isActive(at: Service, token: string): Promise<boolean> {
   return (await at.sessions.introspectToken({ token })).active;
 }

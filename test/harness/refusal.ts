@@ -16,7 +16,7 @@ export type Refusal = {
   metadata: Record<string, string>;
 };
 
-/** The error that a call ends with, in parts. Fails where the call succeeds. */
+/** The error that a call ends with, in parts. Fails if the call succeeds. */
 export async function refusal(call: Promise<unknown>): Promise<Refusal> {
   const error = await call.then(
     () => undefined,

@@ -1,8 +1,8 @@
 const isLong = process.env['COUNTERSIGN_TEST_LONG'] === '1';
 
 /**
- * How often something is done that can be done any number of times: a few times by `npm test`, as often
- * as the promises say by `npm run test:long`, or as often as the variable says.
+ * How often something is done that can be repeated: a few times by `npm test`, as often as the promises
+ * say by `npm run test:long`, or as often as the variable says.
  */
 function scale(variable: string, few: number, many: number): number {
   return Number(process.env[variable] ?? (isLong ? many : few));

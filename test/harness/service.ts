@@ -13,7 +13,7 @@ export const PATIENT = {
   COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: '10s',
   COUNTERSIGN_DB_STATEMENT_TIMEOUT: '10s',
 };
-/** The limits that operators get who set none. */
+/** The limits that operators get by default. */
 export const DEFAULT_LIMITS = {
   COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: '500ms',
   COUNTERSIGN_DB_STATEMENT_TIMEOUT: '800ms',
@@ -33,13 +33,13 @@ export type StartOptions = {
   databaseUrl?: string;
   mail?: MailServer;
   clock?: TestClock;
-  /** False for a service that is not going to be ready. */
+  /** False for a service that will not become ready. */
   waitUntilReady?: boolean;
 } & Pick<Overrides, 'services' | 'limits'>;
 
 /**
- * Starts the real service in this process, on ports of its own and by default a database of its own,
- * and stops it when the test file ends. Give two of them one `databaseUrl` to have two replicas.
+ * Starts the real service in this process, on free ports and by default on its own database, and stops
+ * it when the test file ends. Give two of them one `databaseUrl` to have two replicas.
  */
 export async function startService(options: StartOptions = {}): Promise<Service> {
   const clock = options.clock ?? new TestClock();
@@ -57,7 +57,7 @@ export async function startService(options: StartOptions = {}): Promise<Service>
     COUNTERSIGN_TRUSTED_CALLERS: '127.0.0.1',
     COUNTERSIGN_RATE_LIMITS: 'off',
     COUNTERSIGN_SHUTDOWN_GRACE: '2s',
-    // A loaded machine is no failure of the database; who tests those sets the real limits.
+    // A loaded machine is no failure of the database; tests of such failures set the real limits.
     ...PATIENT,
     COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
     COUNTERSIGN_ARGON2_TIME_COST: '1',

@@ -14,7 +14,7 @@ describe('the answers of the HTTP endpoints, as caches and clients read them', (
     url = `http://${service.app.httpAddress}`;
   });
 
-  it('are known by any tag that names them, and sent again by any other', async () => {
+  it('are not sent again for a tag that names them, and sent for any other', async () => {
     const keys = `${url}/.well-known/jwks.json`;
     const etag = (await fetch(keys)).headers.get('etag') ?? '';
     for (const known of [etag, `W/${etag}`, `"other", ${etag}`, '*']) {
@@ -40,7 +40,7 @@ describe('the answers of the HTTP endpoints, as caches and clients read them', (
     }
   });
 
-  it('are not kept for one origin and given to another', async () => {
+  it('are not cached for one origin and served to another', async () => {
     for (const headers of [{}, { origin: ORIGIN }, { origin: 'https://other.example' }]) {
       const answer = await fetch(`${url}/.well-known/jwks.json`, { headers });
       assert.match(answer.headers.get('vary') ?? '', /origin/);
@@ -48,7 +48,7 @@ describe('the answers of the HTTP endpoints, as caches and clients read them', (
     }
   });
 
-  it('W02 come without waiting for a body that nobody asked for, and end the connection', async () => {
+  it('W02 do not wait for an unexpected body, and end the connection', async () => {
     const socket = await rawSocket(service.app.httpAddress);
     socket.on('error', () => {});
     socket.write('POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nx');

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
-/** Why tests with certificates are skipped, where they are. */
+/** Why tests with certificates are skipped, if they are. */
 export const skip = hasOpenssl ? false : 'needs openssl, to make certificates';
 
 /** A certificate of its own authority, for 127.0.0.1. */

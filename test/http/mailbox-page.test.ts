@@ -82,7 +82,7 @@ describe('/dev/mailbox', () => {
       }
     });
 
-    it('E05 is not shown to those whom a proxy on this machine speaks for', async () => {
+    it('E05 is not shown to callers behind a proxy on this machine', async () => {
       for (const name of PROXIED) {
         const headers = { host: 'localhost', [name]: '127.0.0.1' };
         assert.deepEqual(await statuses(service.app.httpAddress, headers), [403, 403], name);
@@ -90,7 +90,7 @@ describe('/dev/mailbox', () => {
     });
   });
 
-  it('E05 is not there in the image, which says that mail waits', async () => {
+  it('E05 does not exist in the image, which says that mail waits', async () => {
     const [, variables = ''] =
       /\nENV ((?:.*\\\n)*.*)/.exec(readFileSync('Dockerfile', 'utf8')) ?? [];
     const env = Object.fromEntries(

@@ -41,7 +41,7 @@ describe('origins and hosts', () => {
     assert.match(answer.headers.get('access-control-expose-headers') ?? '', /x-request-id/);
   });
 
-  it('says nothing to pages of any other', async () => {
+  it('says nothing to pages of any other origin', async () => {
     for (const origin of ['https://evil.example', `${ORIGIN}.evil.example`, 'null']) {
       const refused = await preflight(origin);
       assert.equal(refused.headers.get('access-control-allow-origin'), null);
@@ -56,7 +56,7 @@ describe('origins and hosts', () => {
 });
 
 describe('the embedded default', () => {
-  it('A07 answers to loopback names and its public one, whatever name a page has resolve to it', async () => {
+  it('A07 answers to loopback names and its public one, whichever name a page makes resolve to it', async () => {
     const service = await startService({
       env: {
         DATABASE_URL: '',

@@ -36,7 +36,7 @@ const REFUSED = {
 const served = (text: string, more = '') =>
   `POST ${PATH}/Unary HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${more}Content-Length: ${11 + text.length}\r\n\r\n{"text":"${text}"}`;
 
-describe('an HTTP/1.1 request that is refused before it has come in full', () => {
+describe('an HTTP/1.1 request that is refused before it has arrived in full', () => {
   let service: Service;
   let echo: Echo;
 
@@ -69,7 +69,7 @@ describe('an HTTP/1.1 request that is refused before it has come in full', () =>
       const socket = await rawSocket(service.app.httpAddress);
       const heard = listen(socket);
       socket.write(head(refused) + PIECE.repeat(9), 'latin1');
-      // Goes on sending, as a caller does who has not read the answer yet.
+      // Keeps sending, as a caller does who has not read the answer yet.
       for (let sent = 9; sent < BODY_BYTES / PIECE.length && !heard.ended; sent += 1) {
         await sleep(2);
         socket.write(PIECE);
@@ -85,7 +85,7 @@ describe('an HTTP/1.1 request that is refused before it has come in full', () =>
     });
   }
 
-  it('W02 takes no other call with it, of those that share its connections', async () => {
+  it('W02 breaks no other call that shares its connections', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 2 });
     const post = (path: string, type: string, body: string) =>
       new Promise<number | undefined>((resolve, reject) => {
@@ -110,7 +110,7 @@ describe('an HTTP/1.1 request that is refused before it has come in full', () =>
     agent.destroy();
   });
 
-  it('W02 has nothing served that comes behind it', async () => {
+  it('W02 prevents anything behind it from being served', async () => {
     const socket = await rawSocket(service.app.httpAddress);
     const heard = listen(socket);
     const { begun } = echo;
@@ -121,7 +121,7 @@ describe('an HTTP/1.1 request that is refused before it has come in full', () =>
     assert.equal(heard.text.match(/HTTP\/1\.1/g)?.length, 1);
   });
 
-  it('keeps its connection where it has come in full', async () => {
+  it('keeps its connection if it has arrived in full', async () => {
     const socket = await rawSocket(service.app.httpAddress);
     const heard = listen(socket);
     const body = '{"text":7}';
@@ -139,7 +139,7 @@ describe('an HTTP/1.1 request that is refused before it has come in full', () =>
 });
 
 describe('an HTTP/1.1 connection with TLS', { skip }, () => {
-  it('W02 serves a request that comes while the answer before it is not read', async () => {
+  it('W02 serves a request that arrives while the previous answer is unread', async () => {
     const { cert, key } = makeCertificate(temporaryDirectory(), 'pipelined');
     const echo = new Echo();
     const { app } = await startService({

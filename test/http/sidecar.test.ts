@@ -35,7 +35,7 @@ describe('the HTTP endpoints', () => {
     assert.equal(await second.text(), '');
   });
 
-  it('tell where the keys of the issuer are', async () => {
+  it('say where the keys of the issuer are', async () => {
     for (const name of ['openid-configuration', 'oauth-authorization-server']) {
       const document = (await (await get(`/.well-known/${name}`)).json()) as Record<
         string,
@@ -78,7 +78,7 @@ describe('the HTTP endpoints', () => {
     assert.equal(await head.text(), '');
   });
 
-  it('carry the headers that keep browsers careful', async () => {
+  it('carry the headers that make browsers careful', async () => {
     for (const path of ['/healthz', '/verify-email', '/nothing']) {
       const { headers } = await get(path);
       assert.equal(headers.get('x-content-type-options'), 'nosniff');
@@ -87,7 +87,7 @@ describe('the HTTP endpoints', () => {
     }
   });
 
-  it('have a page for each kind of link in mails, in which its own script alone may run', async () => {
+  it('have a page for each kind of link in mails, where only its own script may run', async () => {
     for (const [path, method] of [
       ['/verify-email', 'AuthService/VerifyEmail'],
       ['/reset-password', 'AuthService/ResetPassword'],
@@ -105,7 +105,7 @@ describe('the HTTP endpoints', () => {
     }
   });
 
-  it('have no mailbox where mail goes by SMTP', async () => {
+  it('have no mailbox if mail goes out by SMTP', async () => {
     assert.equal((await get('/dev/mailbox')).status, 404);
     assert.equal((await get('/dev/mailbox.json')).status, 404);
   });

@@ -58,7 +58,7 @@ describe('the listeners with TLS', { skip }, () => {
     assert.equal(status, 200);
   });
 
-  it('W02 end a connection whose handshake does not come', async () => {
+  it('W02 end a connection whose handshake does not arrive', async () => {
     for (const address of [service.app.grpcAddress, service.app.httpAddress]) {
       assert.ok((await exchange(address, [], 10_000)).closed, address);
       assert.ok((await exchange(address, [Buffer.from([0x16, 3, 1])], 10_000)).closed, address);
@@ -82,7 +82,7 @@ describe('the listeners with TLS', { skip }, () => {
     }
   });
 
-  it('W02 end a connection of HTTP/1.1 whose headers are too many or too slow', async () => {
+  it('W02 end an HTTP/1.1 connection whose headers are too many or too slow', async () => {
     const large = await tlsSocket(service.app.httpAddress, 'http/1.1');
     large.write(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`);
     assert.match((await Array.fromAsync(large)).join(''), /^HTTP\/1\.1 431 /);
@@ -91,7 +91,7 @@ describe('the listeners with TLS', { skip }, () => {
     assert.match((await Array.fromAsync(slow)).join(''), /^$|^HTTP\/1\.1 408 /);
   });
 
-  it('W04 close idle connections of HTTP/1.1 when the replica stops', async () => {
+  it('W04 close idle HTTP/1.1 connections when the replica stops', async () => {
     const agent = new Agent({ keepAlive: true, ca: ca() });
     const status = await new Promise((resolve, reject) => {
       const { hostname: host, port } = new URL(`https://${service.app.httpAddress}`);

@@ -64,7 +64,7 @@ function shownBy({ httpAddress, grpcAddress }: Child): Promise<string[]> {
   return Promise.all(shown);
 }
 
-/** Has the files looked at, and waits until the log says so often in all that they can't be used. */
+/** Checks the files, and waits until the log has said this many times in all that they can't be used. */
 async function refusedSoOften(child: Child, times: number): Promise<void> {
   child.process.kill('SIGHUP');
   const lines = () => child.output().match(/certificate not replaced/g)?.length ?? 0;
@@ -110,7 +110,7 @@ describe('TLS', { skip }, () => {
     assert.equal(await overGrpc(child.grpcAddress, original.cert), false);
   });
 
-  it('admits only clients whose certificate is known, where it is told to', async () => {
+  it('admits only clients whose certificate is known, if it is told to', async () => {
     const client = makeCertificate(directory, 'client');
     const stranger = makeCertificate(directory, 'stranger');
     const child = await start({ COUNTERSIGN_TLS_CLIENT_CA_FILE: client.cert });
@@ -145,7 +145,7 @@ describe('TLS', { skip }, () => {
     await eventually(async () => (await shownBy(child)).join() === 'new,new');
   });
 
-  it('W08 goes on admitting clients while the file of their authorities is missing or empty', async () => {
+  it('W08 keeps admitting clients while the file of their authorities is missing or empty', async () => {
     const directory = temporaryDirectory();
     const [one, other] = ['one', 'other'].map((name) => makeCertificate(directory, name));
     assert.ok(one && other);
@@ -173,7 +173,7 @@ describe('TLS', { skip }, () => {
     assert.deepEqual(await admits(one), [false, false]);
   });
 
-  it('is not started with files that do not fit together, and says so', async () => {
+  it('does not start with files that do not fit together, and says so', async () => {
     const directory = temporaryDirectory();
     const key = makeCertificate(directory, 'another').key;
     await assert.rejects(

@@ -46,7 +46,7 @@ describe('Whether an account exists', { skip }, () => {
 
   before(async () => {
     service = await startService({
-      // What operators have: the hashes of other systems are to be slower or quicker than these.
+      // The default cost: hashes of other systems must be slower or faster than these.
       env: { COUNTERSIGN_ARGON2_MEMORY_KIB: '19456', COUNTERSIGN_ARGON2_TIME_COST: '2' },
     });
     for (const kind of ['verified', 'locked', 'suspended', 'federated', 'legacy']) {
@@ -83,7 +83,7 @@ describe('Whether an account exists', { skip }, () => {
   let turn = 0;
   const next = (kind: string) => people[kind]?.[turn++ % AT_ONCE] ?? '';
 
-  /** A wrong password for one of them, of whom only the locked ones are. */
+  /** A wrong password for one of them; only the locked ones are locked. */
   function wrongPassword(kind: string): Call {
     let email = '';
     return {
@@ -102,17 +102,17 @@ describe('Whether an account exists', { skip }, () => {
     assert.ok(Math.abs(chance - 0.5) <= TOLERANCE, `told apart with the chance ${chance}`);
   }
 
-  it('C04 is not told by the time of a sign-up', () =>
+  it('C04 is not revealed by the time of a sign-up', () =>
     assertHidden({ call: () => signUp(newEmail()) }, { call: () => signUp(next('verified')) }));
 
-  it('C04 is not told by the time of asking for another mail', () =>
+  it('C04 is not revealed by the time of asking for another mail', () =>
     assertHidden(
       { call: () => service.auth.resendVerification({ email: newEmail() }) },
       { call: () => service.auth.resendVerification({ email: next('unverified') }) },
     ));
 
   for (const kind of ['verified', 'locked', 'suspended', 'federated']) {
-    it(`C04 is not told by the time of asking for a new password, of a ${kind} one`, () =>
+    it(`C04 is not revealed by the time of asking for a new password: ${kind}`, () =>
       assertHidden(
         { call: () => service.auth.requestPasswordReset({ email: newEmail() }) },
         { call: () => service.auth.requestPasswordReset({ email: next(kind) }) },
@@ -120,7 +120,7 @@ describe('Whether an account exists', { skip }, () => {
   }
 
   for (const kind of ['verified', 'unverified', 'locked', 'suspended', 'federated', 'legacy']) {
-    it(`C04 is not told by the time of a failed sign-in, of a ${kind} one`, () =>
+    it(`C04 is not revealed by the time of a failed sign-in: ${kind}`, () =>
       assertHidden(
         { call: () => service.auth.login({ email: newEmail(), password: `${PASSWORD}?` }) },
         wrongPassword(kind),

@@ -41,7 +41,7 @@ describe('CompleteMfa', () => {
     assert.equal(payload.acr, 'aal2');
   });
 
-  it('C09 takes a code once, by two replicas and 16 racers too', async () => {
+  it('C09 accepts a code once, even from 16 racers on two replicas', async () => {
     const { email, secret } = await enrolled(service);
     const { challengeToken } = await challenged(service, email);
     const code = appCode(secret, service.clock.now());
@@ -54,7 +54,7 @@ describe('CompleteMfa', () => {
     assert.equal((await refusal(complete(again.challengeToken, code))).reason, 'MFA_CODE_INVALID');
   });
 
-  it('C09 takes the codes of one step before and after, and never goes back', async () => {
+  it('C09 accepts the codes of one step before and after, and never goes back', async () => {
     const { email, secret } = await enrolled(service);
     service.clock.advance(10 * MINUTE);
     for (const [steps, taken] of [
@@ -89,7 +89,7 @@ describe('CompleteMfa', () => {
     assert.ok((await complete(next.challengeToken, appCode(secret, service.clock.now()))).tokens);
   });
 
-  it('C09 takes each recovery code once, however it is written', async () => {
+  it('C09 accepts each recovery code once, however it is written', async () => {
     const { email, recoveryCodes } = await enrolled(service);
     assert.equal(recoveryCodes.length, 10);
     assert.equal(new Set(recoveryCodes).size, 10);
@@ -104,7 +104,7 @@ describe('CompleteMfa', () => {
     assert.ok((await recover(again.challengeToken, spelled)).tokens);
   });
 
-  it('C06 takes a challenge for ten minutes, and the newest of an account alone', async () => {
+  it('C06 accepts only the newest challenge of an account, for ten minutes', async () => {
     const { email, secret } = await enrolled(service);
     const code = () => appCode(secret, service.clock.now());
     const older = await challenged(service, email);
@@ -116,7 +116,7 @@ describe('CompleteMfa', () => {
     assert.equal((await refusal(complete(newer.challengeToken, code()))).reason, 'TOKEN_EXPIRED');
   });
 
-  it('S01 takes no other token for a challenge, and a challenge for no other token', async () => {
+  it('S01 accepts no other token as a challenge, and a challenge as no other token', async () => {
     const { email, secret } = await enrolled(service);
     const { challengeToken } = await challenged(service, email);
     const code = appCode(secret, service.clock.now());
@@ -139,7 +139,7 @@ describe('CompleteMfa', () => {
     assert.equal(refused.reason, 'ACCOUNT_SUSPENDED');
   });
 
-  it('wants exactly one factor, in its form', async () => {
+  it('requires exactly one factor, in its form', async () => {
     const { email } = await enrolled(service);
     const { challengeToken } = await challenged(service, email);
     for (const value of ['12345', '1234567', 'abcdef', '１２３４５６']) {

@@ -31,7 +31,7 @@ describe('Login, many at once', () => {
     });
   }
 
-  it('C12 serves some, refuses the rest before any work, and goes on checking tokens', async () => {
+  it('C12 serves some, refuses the rest before any work, and keeps checking tokens', async () => {
     const { accessToken, refreshToken } = await signedIn(service);
     // A service that has been busy before: its connections are open.
     await Promise.all(flood(20));
@@ -57,7 +57,7 @@ describe('Login, many at once', () => {
     assert.ok(waits.length > 10 && median < 500, `${waits.length} checks, median ${median} ms`);
   });
 
-  it('C17 checks one password of an account at a time, and as many for an address of nobody', async () => {
+  it('C17 checks one password at a time for an account, and for an address without one', async () => {
     const some = async (email: string) => {
       const auth = clients(service.app).client(AuthService);
       const calls = Array.from({ length: 60 }, () => {
@@ -82,7 +82,7 @@ describe('Login, many at once', () => {
     assert.deepEqual(unknown?.sort(), expected.sort());
   });
 
-  it('C17 lets others sign in while the slow hash of one account is guessed at', async () => {
+  it('C17 lets others sign in while someone guesses at one account’s slow hash', async () => {
     const [guessed, other] = [await createAccount(service), await createAccount(service)];
     await sql(
       service.databaseUrl,
@@ -105,7 +105,7 @@ describe('Login, many at once', () => {
     await signIn(service, await createAccount(service));
   });
 
-  it('gives up hashing for callers who have gone', async () => {
+  it('stops hashing for callers who have gone', async () => {
     const email = await createAccount(service);
     const connections = Array.from({ length: 2 }, () => clients(service.app).client(AuthService));
     const gone = Array.from({ length: 200 }, (_, i) =>

@@ -59,7 +59,7 @@ describe('Login, beside a change of the account', () => {
     assert.equal(reason, 'ACCOUNT_SUSPENDED');
   });
 
-  it('gives the roles of the moment at which the session opens', async () => {
+  it('gives the roles as of the moment the session opens', async () => {
     const email = await createAccount(service);
     await sql(service.databaseUrl, `update accounts set roles = '{admin}' where email = $1`, [
       email,

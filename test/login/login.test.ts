@@ -28,7 +28,7 @@ describe('Login', () => {
   const setState = (email: string, state: string) =>
     sql(service.databaseUrl, 'update accounts set state = $2 where email = $1', [email, state]);
 
-  it('opens a session and gives its tokens', async () => {
+  it('opens a session and returns its tokens', async () => {
     const email = await createAccount(service);
     const tokens = await signIn(service, email);
     assert.equal(tokens.tokenType, 'Bearer');
@@ -53,7 +53,7 @@ describe('Login', () => {
     assert.deepEqual({ ...wrong, requestId: '' }, { ...unknown, requestId: '' });
   });
 
-  it('says that the address is unverified to who has the right password only', async () => {
+  it('says that the address is unverified only to a caller with the correct password', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: '' });
     const token = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';
@@ -66,7 +66,7 @@ describe('Login', () => {
     await signIn(service, email);
   });
 
-  it('says that the account is suspended to who has the right password only', async () => {
+  it('says that the account is suspended only to a caller with the correct password', async () => {
     const email = await createAccount(service);
     await setState(email, 'suspended');
     const right = await refusal(signIn(service, email));
@@ -76,7 +76,7 @@ describe('Login', () => {
     assert.equal(wrong.reason, 'INVALID_CREDENTIALS');
   });
 
-  it('knows no account that was deleted, and lets its address sign up anew', async () => {
+  it('does not know a deleted account, and lets its address sign up again', async () => {
     const email = await createAccount(service);
     await setState(email, 'deleted');
     assert.equal((await refusal(signIn(service, email))).reason, 'INVALID_CREDENTIALS');
@@ -101,7 +101,7 @@ describe('Login', () => {
     assert.equal(longest.reason, 'INVALID_CREDENTIALS');
   });
 
-  it('refuses a device label that the database can not hold as the fault of the request', async () => {
+  it('refuses a device label that the database cannot hold as the fault of the request', async () => {
     const email = await createAccount(service);
     const label = { email, password: PASSWORD, deviceLabel: 'phone\u0000' };
     assert.deepEqual((await refusal(service.auth.login(label))).fields, ['device_label']);
@@ -141,7 +141,7 @@ describe('Login', () => {
     assert.equal((await eventsOf(email, 'sign_in.failed')).length, 20);
   });
 
-  it('leaves a session and its event, or neither, where the caller goes away', async () => {
+  it('leaves a session and its event, or neither, if the caller goes away', async () => {
     const email = await createAccount(service);
     const calls = Array.from({ length: 40 }, (_, i) =>
       service.auth.login(
@@ -162,7 +162,7 @@ describe('Login', () => {
   });
 });
 
-describe('Login, where it needs no verified address', () => {
+describe('Login, if it needs no verified address', () => {
   it('opens a session, whose token says that the address is unverified', async () => {
     const service = await startService({ env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' } });
     const email = newEmail();

@@ -47,7 +47,7 @@ describe('A passkey as a second factor', () => {
     assert.deepEqual(principal?.amr, ['pwd', 'hwk', 'user', 'mfa']);
   });
 
-  it("C06 is taken once, and nobody else's is", async () => {
+  it("C06 is accepted once, and nobody else's is", async () => {
     const { email, authenticator } = await withBoth();
     const stranger = await withBoth();
     const { challengeToken } = await challenged(service, email);

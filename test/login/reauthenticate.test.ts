@@ -29,7 +29,7 @@ describe('Reauthenticate', () => {
     return { email, accessToken: tokens.accessToken, refreshToken: tokens.refreshToken };
   }
 
-  it('C10 opens what asks for a recent sign-in, here and after the next refresh', async () => {
+  it('C10 opens methods that require a recent sign-in, at once and after the next refresh', async () => {
     const { accessToken, refreshToken } = await longSignedIn();
     const stale = await refusal(accountOf(service, { accessToken }).beginTotpEnrollment({}));
     assert.deepEqual(
@@ -47,7 +47,7 @@ describe('Reauthenticate', () => {
     );
   });
 
-  it('C10 is asked for by every method that would help a thief to stay', async () => {
+  it('C10 is required by every method that would help a thief to stay', async () => {
     const account = accountOf(service, await longSignedIn());
     const calls = {
       changeEmail: account.changeEmail({ newEmail: 'thief@example.com' }),
@@ -77,7 +77,7 @@ describe('Reauthenticate', () => {
     assert.deepEqual([locked.code, locked.reason], [Code.PermissionDenied, 'ACCOUNT_LOCKED']);
   });
 
-  it('takes a code of the app, once, and adds it to what the tokens say', async () => {
+  it('accepts a code of the app, once, and adds it to what the tokens say', async () => {
     const { accessToken, secret } = await enrolled(service);
     const value = appCode(secret, service.clock.now());
     const proof = { proof: { case: 'totpCode' as const, value } };
@@ -93,7 +93,7 @@ describe('Reauthenticate', () => {
   describe('of an account with a second factor', () => {
     type Proof = { case: 'password' | 'totpCode'; value: string };
 
-    /** What an access token says of how its owner signed in. */
+    /** What an access token says about how its owner signed in. */
     const says = (accessToken: string) => {
       const { amr, acr, auth_time: authTime } = decodeJwt(accessToken);
       return { amr, acr, authTime };
@@ -142,7 +142,7 @@ describe('Reauthenticate', () => {
       }
     });
 
-    it('C10 opens nothing by a password alone that a recent sign-in is asked for', async () => {
+    it('C10 opens nothing that requires a recent sign-in by a password alone', async () => {
       const { accessToken } = await signedInWithBoth(11);
       const { token } = await prove(accessToken, byPassword);
       const account = accountOf(service, { accessToken: token });
@@ -166,7 +166,7 @@ describe('Reauthenticate', () => {
       assert.ok(await accountOf(service, { accessToken: token }).regenerateRecoveryCodes({}));
     });
 
-    it('C10 takes one factor within ten minutes of the other for both, once', async () => {
+    it('C10 counts one factor within ten minutes of the other as both, once', async () => {
       const { accessToken, refreshToken, secret } = await signedInWithBoth(11);
       await prove(accessToken, byPassword);
       const second = await afterwards(refreshToken, 9);
@@ -180,7 +180,7 @@ describe('Reauthenticate', () => {
     });
   });
 
-  it('wants an access token, and exactly one proof', async () => {
+  it('requires an access token, and exactly one proof', async () => {
     const nobody = await refusal(service.auth.reauthenticate(password(PASSWORD)));
     assert.equal(nobody.reason, 'CREDENTIALS_MISSING');
     const { accessToken } = await signedIn(service);

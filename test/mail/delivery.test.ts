@@ -21,7 +21,7 @@ describe('Mail', () => {
   const signUp = (email: string, at = service) =>
     at.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
 
-  it('goes out soon after the call, with what marks it as written by a program', async () => {
+  it('goes out soon after the call, marked as written by a program', async () => {
     const email = newEmail();
     await signUp(email);
     const mail = await service.mail.next(email, /Confirm/);
@@ -31,7 +31,7 @@ describe('Mail', () => {
     assert.match(mail.raw, /^Content-Type: multipart\/alternative/m);
   });
 
-  it('E02 waits while the server refuses it, and goes out by itself afterwards', async () => {
+  it('E02 waits while the server refuses it, and goes out without help afterwards', async () => {
     service.mail.refuse = true;
     const emails = Array.from({ length: 15 }, () => newEmail());
     const from = performance.now();
@@ -58,7 +58,7 @@ describe('Mail', () => {
     assert.equal(new Set(received().map(tokenIn)).size, 1);
   });
 
-  it('E02 holds none of the others up when one can not be delivered', async () => {
+  it('E02 does not hold up the others if one cannot be delivered', async () => {
     const [bad, good] = [newEmail(), newEmail()];
     service.mail.refuseFor = bad;
     await signUp(bad);
@@ -70,7 +70,7 @@ describe('Mail', () => {
     assert.equal(copies.length, 1);
   });
 
-  it('E02 goes out without a pause between them when many have waited', async () => {
+  it('E02 goes out without pauses if many have waited', async () => {
     service.mail.refuse = true;
     const emails = Array.from({ length: 60 }, () => newEmail());
     for (const email of emails) await signUp(email);
@@ -99,7 +99,7 @@ describe('Mail', () => {
     await server.close();
   });
 
-  it('E02 is not sent where its transaction fails to commit, and once where that succeeds', async () => {
+  it('E02 is not sent if its transaction fails to commit, and is sent once if that succeeds', async () => {
     const taken = await createAccount(service);
     const since = service.mail.mails.length;
     await sql(service.databaseUrl, FAIL_AT_COMMIT);
@@ -118,7 +118,7 @@ describe('Mail', () => {
     assert.deepEqual(all(), [taken, unsent]);
   });
 
-  it('keeps on one line what people typed', async () => {
+  it('keeps text that people typed on one line', async () => {
     const email = newEmail();
     const displayName = 'Pat\r\n\r\nBcc: victim@example.com\r\n.\r\nQUIT';
     await service.auth.signUp({ email, password: PASSWORD, displayName });
@@ -134,7 +134,7 @@ const FAIL_AT_COMMIT = `
   create constraint trigger refuse after insert on accounts
     deferrable initially deferred for each row execute function refuse();`;
 
-/** Has the queue try again after a second instead of five. */
+/** Makes the queue try again after a second instead of five. */
 function retrySoon(service: Service) {
   return sql(
     service.databaseUrl,

@@ -20,7 +20,7 @@ describe('The mailbox of the embedded default', () => {
     assert.deepEqual(await open().mailbox.list(), []);
   });
 
-  it('gives what was sent, newest first', async () => {
+  it('returns what was sent, the newest first', async () => {
     const { mailbox, ids } = open();
     for (const id of ['1', '2', '3']) await mailbox.deliver(mail(id, 'one\ntwo\u2028“three”'));
     assert.deepEqual(await ids(), ['3', '2', '1']);
@@ -34,7 +34,7 @@ describe('The mailbox of the embedded default', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600);
   });
 
-  it('gives a mail that was delivered twice once', async () => {
+  it('returns a mail once that was delivered twice', async () => {
     const { mailbox, ids } = open();
     for (const id of ['1', '2', '1']) await mailbox.deliver(mail(id));
     assert.deepEqual(await ids(), ['2', '1']);
@@ -65,14 +65,14 @@ describe('The mailbox of the embedded default', () => {
     assert.deepEqual(await ids(), ['2', '1']);
   });
 
-  it('keeps mails whole that are delivered at once', async () => {
+  it('keeps concurrent mails whole', async () => {
     const { mailbox, ids } = open();
     const all = Array.from({ length: 50 }, (_, i) => `${i}`);
     await Promise.all(all.map((id) => mailbox.deliver(mail(id, 'x'.repeat(20_000)))));
     assert.deepEqual(new Set(await ids()), new Set(all));
   });
 
-  it('shows the last 200', async () => {
+  it('shows the last 200 mails', async () => {
     const { mailbox, ids } = open();
     for (let i = 0; i < 230; i += 1) await mailbox.deliver(mail(`${i}`));
     const shown = await ids();

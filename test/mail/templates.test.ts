@@ -29,7 +29,7 @@ describe('The mails', () => {
     assert.ok(html.includes(`<a href="${link}">${link}</a>`));
   });
 
-  it('E05 escape what people typed, in the HTML part', () => {
+  it('E05 escape text that people typed, in the HTML part', () => {
     const { text, html } = verifyEmail(`<img src=x onerror="alert('1')"> & Co`);
     assert.ok(
       html.includes('Hello &lt;img src=x onerror=&quot;alert(&#39;1&#39;)&quot;&gt; &amp; Co,'),
@@ -39,7 +39,7 @@ describe('The mails', () => {
     assert.ok(reused('<script>').html.includes('“&lt;script&gt;”'));
   });
 
-  it('E05 keep it on one line, whatever breaks or turns a line', () => {
+  it('E05 keep it on one line, whichever characters break or reverse a line', () => {
     const breaks = '\n \r \u2028 \u2029 \u0085 \v \f \u0000 \u202e \u2066 \u200f';
     for (const between of breaks.split(' ')) {
       const { text, html } = verifyEmail(`Pat${between}${between}Open this instead`);
@@ -48,7 +48,7 @@ describe('The mails', () => {
     }
   });
 
-  it('E05 leave a name out of which mail programs would make a link of somebody else’s', () => {
+  it('E05 leave out a name that mail programs would turn into someone else’s link', () => {
     for (const name of [
       'You won! https://evil.example/claim',
       'go to evil.example now',
@@ -108,7 +108,7 @@ describe('The mails', () => {
     assert.doesNotMatch(text, /http/);
   });
 
-  it('are left to a newer version where it wrote them', () => {
+  it('are left to a newer version if it wrote them', () => {
     const mail = { template: 'of_tomorrow', to, displayName: '' } as unknown as Mail;
     assert.throws(() => renderMail(mail, URL_), /not known/);
   });
@@ -120,7 +120,7 @@ describe('The mails', () => {
     assert.match(reused('').text, /of your session was used twice/);
   });
 
-  it('E06 lead an owner who did not do it to where it is undone', () => {
+  it('E06 lead an owner who did not make the change to where it is undone', () => {
     const link = `${URL_}/secure-account#token=csm_a.b`;
     assert.ok(reused('', 'csm_a.b').text.includes(`\n${link}\n`));
     // Of the version before, whose notices had no token.

@@ -37,7 +37,7 @@ describe('A sign-in from a new device', () => {
   const notices = (email: string) =>
     service.mail.mails.filter(({ to, subject }) => to === email && /new device/.test(subject));
 
-  it('E06 is told to the owner, once for each device', async () => {
+  it('E06 is reported to the owner, once for each device', async () => {
     const email = await createAccount(service);
     await signInFrom(email, 'laptop', 'cli/1');
     await signInFrom(email, 'laptop', 'cli/1');
@@ -50,7 +50,7 @@ describe('A sign-in from a new device', () => {
     assert.equal(notices(email).length, 2);
   });
 
-  it('E06 is told of where it is, not only of what it says that it is', async () => {
+  it('E06 is reported by where it is, not only by what it claims to be', async () => {
     const email = await createAccount(service);
     for (const address of ['192.0.2.7', '192.0.2.250', '2001:db8:1:2::7', '2001:db8:1:2:3::9']) {
       await signInFrom(email, 'laptop', 'cli/1', address);
@@ -63,7 +63,7 @@ describe('A sign-in from a new device', () => {
     assert.equal(notices(email).length, 2);
   });
 
-  it("E06 is told of again when its session was ended as somebody else's", async () => {
+  it("E06 is reported again if its session was ended as somebody else's", async () => {
     const email = await createAccount(service);
     const owner = await signInFrom(email, 'laptop', 'cli/1');
     const thief = await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
@@ -74,7 +74,7 @@ describe('A sign-in from a new device', () => {
     await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
   });
 
-  it('E06 is told of when all sessions before it are long gone', async () => {
+  it('E06 is reported if all earlier sessions are long gone', async () => {
     const email = await createAccount(service);
     await signInFrom(email, 'laptop', 'cli/1');
     await sql(
@@ -97,7 +97,7 @@ describe('A sign-in from a new device', () => {
     await service.mail.next(email, /Set a new password/);
   });
 
-  it('E05 shows what its person typed as text, and leads nowhere that they chose', async () => {
+  it('E05 shows what the person typed as text, and contains no link of their choice', async () => {
     const email = await createAccount(service);
     await signInFrom(email, 'laptop', 'cli/1');
     await signInFrom(email, '<b>x</b>\r\n\r\nClick https://evil.example now', 'app/1');

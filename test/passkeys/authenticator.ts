@@ -22,7 +22,7 @@ export type Options = {
 
 export type Attestation = { fmt: string; attStmt: Map<string, Cbor> };
 
-/** What to do otherwise than asked. */
+/** What to do differently from the request. */
 export type Mischief = {
   origin?: string;
   rpId?: string;

@@ -21,14 +21,14 @@ describe('BeginPasskeyLogin', () => {
     assert.ok(Math.abs(seconds - 300) < 10);
   });
 
-  it('gives another challenge each time', async () => {
+  it('returns a new challenge each time', async () => {
     const challenges = [await loginOptions(service), await loginOptions(service)].map(
       (options) => JSON.parse(options).challenge,
     );
     assert.equal(new Set(challenges).size, 2);
   });
 
-  it('refuses a token that is no challenge of a sign-in', async () => {
+  it('refuses a token that is not a challenge of a sign-in', async () => {
     const { person } = await withPasskey(service);
     for (const token of ['csm_x', person.refreshToken]) {
       const refused = await refusal(service.auth.beginPasskeyLogin({ challengeToken: token }));

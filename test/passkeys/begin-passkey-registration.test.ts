@@ -15,7 +15,7 @@ before(async () => {
 });
 
 describe('BeginPasskeyRegistration', () => {
-  it('asks for a passkey that is kept, verifies its user, and says nothing of the person', async () => {
+  it('asks for a passkey that is kept and verifies its user, and reveals nothing about the person', async () => {
     const person = await signedIn(service);
     const account = accountOf(service, person);
     const { optionsJson, expiresAt } = await account.beginPasskeyRegistration({});
@@ -54,7 +54,7 @@ describe('BeginPasskeyRegistration', () => {
     );
   });
 
-  it('gives no options to who has 20 passkeys', async () => {
+  it('refuses a caller who has 20 passkeys', async () => {
     const person = await signedIn(service);
     for (let i = 0; i < 20; i += 1) await register(service, person, new Authenticator());
     const refused = await refusal(accountOf(service, person).beginPasskeyRegistration({}));

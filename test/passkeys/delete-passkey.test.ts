@@ -14,7 +14,7 @@ before(async () => {
 });
 
 describe('DeletePasskey', () => {
-  it('deletes no passkey of somebody else', async () => {
+  it('deletes no passkey of anyone else', async () => {
     const owner = await signedIn(service);
     const authenticator = new Authenticator();
     const passkeyId = await register(service, owner, authenticator);

@@ -60,7 +60,7 @@ describe('FinishPasskeyLogin', () => {
     await finish(authenticator.get(options));
   }
 
-  /** The token of a sign-in's challenge, as Login gives it to who has a second factor. */
+  /** The token of a sign-in's challenge, as Login returns it to a caller with a second factor. */
   function challengeToken(email: string): Promise<string> {
     const config = readConfig(service.env, () => '');
     const keyring = new Keyring(config.masterKeys ?? new Map());
@@ -95,7 +95,7 @@ describe('FinishPasskeyLogin', () => {
     });
   }
 
-  it('says of a passkey that may leave its device that its key is in software', async () => {
+  it('says that the key of a passkey that may leave its device is in software', async () => {
     const authenticator = new Authenticator({ algorithm: 'Ed25519', synced: true, counts: false });
     await withPasskey(service, authenticator);
     const { accessToken: token } = await signInByPasskey(service, authenticator);
@@ -103,7 +103,7 @@ describe('FinishPasskeyLogin', () => {
     assert.deepEqual(principal?.amr, ['swk', 'user', 'mfa']);
   });
 
-  it('goes on with authenticators that count nothing', async () => {
+  it('accepts authenticators that do not count', async () => {
     const { authenticator } = await withPasskey(service, new Authenticator({ counts: false }));
     await signInByPasskey(service, authenticator);
     await signInByPasskey(service, authenticator);
@@ -138,7 +138,7 @@ describe('FinishPasskeyLogin', () => {
   });
 
   it('refuses another origin', () => assertWrong({ origin: 'https://app.example.org' }));
-  it('refuses the relying party as an origin where it is none', () =>
+  it('refuses the relying party as an origin if it is not one', () =>
     assertWrong({ origin: 'https://example.com' }));
   it('refuses another relying party', () => assertWrong({ rpId: 'example.org' }));
   it('refuses an authenticator that did not verify its user', () =>
@@ -152,7 +152,7 @@ describe('FinishPasskeyLogin', () => {
     assertWrong({ synced: true }));
   it('refuses a person who does not say whose passkey it is', () =>
     assertWrong({ userHandle: null }));
-  it('refuses the passkey of another than the person it names', () =>
+  it('refuses a passkey of someone other than the person it names', () =>
     assertWrong({ userHandle: Buffer.alloc(16).toString('base64url') }));
 
   it('refuses a signature with one bit changed', () =>
@@ -172,7 +172,7 @@ describe('FinishPasskeyLogin', () => {
     await assertRefused(JSON.stringify({ ...answer, id, rawId: id }));
   });
 
-  it('refuses an unknown passkey in the words for a wrong answer', async () => {
+  it('refuses an unknown passkey in the same words as a wrong answer', async () => {
     const { authenticator } = await withPasskey(service);
     const options = await loginOptions(service);
     const wrong = await assertRefused(authenticator.get(options, { rpId: 'example.org' }));
@@ -187,7 +187,7 @@ describe('FinishPasskeyLogin', () => {
     await assertRefused(answer);
   });
 
-  it('refuses what is no credential, whatever its form', async () => {
+  it('refuses anything that is not a credential, whatever its form', async () => {
     const { authenticator } = await withPasskey(service);
     const right = JSON.parse(authenticator.get(await loginOptions(service)));
     const base64url = (text: string | Buffer) => Buffer.from(text).toString('base64url');
@@ -220,13 +220,13 @@ describe('FinishPasskeyLogin', () => {
     await finish(JSON.stringify(right));
   });
 
-  it('C06 takes an answer once', async () => {
+  it('C06 accepts an answer once', async () => {
     const { authenticator } = await withPasskey(service, new Authenticator({ counts: false }));
     const options = await loginOptions(service);
     const answer = authenticator.get(options);
     await finish(answer);
     await assertRefused(answer);
-    // Nor is another answer taken to the same challenge.
+    // Nor is another answer to the same challenge accepted.
     await assertRefused(authenticator.get(options));
   });
 
@@ -257,7 +257,7 @@ describe('FinishPasskeyLogin', () => {
     assert.equal(await count(), before_);
   });
 
-  it('refuses a counter that went backwards, and leaves an event of the copied passkey', async () => {
+  it('refuses a counter that went backwards, and leaves an event about the copied passkey', async () => {
     const { authenticator, passkeyId } = await withPasskey(service);
     await signInByPasskey(service, authenticator);
     const known = authenticator.counter;
@@ -277,7 +277,7 @@ describe('FinishPasskeyLogin', () => {
     await signInByPasskey(service, authenticator);
   });
 
-  it('says that the account is suspended to who has its passkey only', async () => {
+  it('says that the account is suspended only to a caller who has its passkey', async () => {
     const { person, authenticator } = await withPasskey(service);
     await setState(person.email, 'suspended');
     const options = await loginOptions(service);
@@ -287,13 +287,13 @@ describe('FinishPasskeyLogin', () => {
     assert.equal(refused.reason, 'ACCOUNT_SUSPENDED');
   });
 
-  it('knows no passkey of an account that was deleted', async () => {
+  it('does not know the passkeys of a deleted account', async () => {
     const { person, authenticator } = await withPasskey(service);
     await setState(person.email, 'deleted');
     await assertRefused(authenticator.get(await loginOptions(service)));
   });
 
-  it('says that the address is unverified where sign-ins need a verified one', async () => {
+  it('says that the address is unverified if sign-ins need a verified one', async () => {
     const lenient = await startReplica(service, {
       env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' },
     });
@@ -315,7 +315,7 @@ describe('FinishPasskeyLogin', () => {
       allowCredentials?.map(({ id }) => id),
       [authenticator.credentialId],
     );
-    // Who is asked for one of their credentials need not say whose it is.
+    // A person who is asked for one of their credentials need not say whose it is.
     await finish(authenticator.get(options, { userHandle: null }));
   });
 
@@ -333,7 +333,7 @@ describe('FinishPasskeyLogin', () => {
     await assertRefused(authenticator.get(await loginOptions(service), { challenge }));
   });
 
-  it('refuses a token that is no sign-in’s challenge', async () => {
+  it('refuses a token that is not a sign-in’s challenge', async () => {
     const refused = await refusal(loginOptions(service, `csc_${'A'.repeat(22)}.${'A'.repeat(43)}`));
     assert.equal(refused.reason, 'TOKEN_INVALID');
     assert.deepEqual(refused.fields, ['challenge_token']);
@@ -341,7 +341,7 @@ describe('FinishPasskeyLogin', () => {
 });
 
 describe('FinishPasskeyLogin, elsewhere', () => {
-  it('refuses an answer to a challenge of more than 5 minutes ago', async () => {
+  it('refuses an answer to a challenge that is more than 5 minutes old', async () => {
     const service = await startPasskeyService();
     const { authenticator } = await withPasskey(service);
     const early = authenticator.get(await loginOptions(service));
@@ -353,7 +353,7 @@ describe('FinishPasskeyLogin, elsewhere', () => {
     assert.equal(refused.reason, 'MFA_CODE_INVALID');
   });
 
-  it('takes the apps and origins that the operator named, and no others', async () => {
+  it('accepts the apps and origins that the operator named, and no others', async () => {
     const app = `android:apk-key-hash:${'A'.repeat(43)}`;
     const service = await startPasskeyService({
       env: { COUNTERSIGN_PASSKEY_ORIGINS: `${app},https://app.example.com` },

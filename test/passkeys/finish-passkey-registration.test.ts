@@ -21,7 +21,7 @@ before(async () => {
 });
 
 describe('FinishPasskeyRegistration', () => {
-  /** What comes of a registration that goes wrong in one way. */
+  /** The result of a registration that goes wrong in one way. */
   async function wrongly(mischief: Mischief, change = (json: string) => json) {
     const account = accountOf(service, await signedIn(service));
     const { optionsJson } = await account.beginPasskeyRegistration({});
@@ -54,7 +54,7 @@ describe('FinishPasskeyRegistration', () => {
     ]);
   });
 
-  it('takes the attestation that an authenticator signs with the passkey itself', async () => {
+  it('accepts the attestation that an authenticator signs with the passkey itself', async () => {
     const account = accountOf(service, await signedIn(service));
     const { optionsJson } = await account.beginPasskeyRegistration({});
     const credentialJson = new Authenticator().create(optionsJson, { attestation: 'self' });
@@ -117,7 +117,7 @@ describe('FinishPasskeyRegistration', () => {
       return JSON.stringify({ ...credential, id: 'AAAA', rawId: 'AAAA' });
     }));
 
-  it('refuses what is no credential, whatever its form', async () => {
+  it('refuses anything that is not a credential, whatever its form', async () => {
     const account = accountOf(service, await signedIn(service));
     const { optionsJson } = await account.beginPasskeyRegistration({});
     const right = JSON.parse(new Authenticator().create(optionsJson));
@@ -173,7 +173,7 @@ describe('FinishPasskeyRegistration', () => {
     assert.equal(refused.reason, 'MFA_CODE_INVALID');
   });
 
-  it('C06 takes an answer once, also where its passkey was deleted since', async () => {
+  it('C06 accepts an answer once, even if its passkey has been deleted since', async () => {
     const account = accountOf(service, await signedIn(service));
     const { optionsJson } = await account.beginPasskeyRegistration({});
     const credentialJson = new Authenticator().create(optionsJson);
@@ -194,7 +194,7 @@ describe('FinishPasskeyRegistration', () => {
     assert.deepEqual((await accountOf(service, person).listPasskeys({})).passkeys, []);
   });
 
-  it('has 20 passkeys at most, however many register at once', async () => {
+  it('allows 20 passkeys at most, however many register at once', async () => {
     const person = await signedIn(service);
     for (let i = 0; i < 17; i += 1) await register(service, person, new Authenticator());
     const racers = Array.from({ length: 8 }, () => register(service, person, new Authenticator()));
@@ -207,7 +207,7 @@ describe('FinishPasskeyRegistration', () => {
     assert.equal(refused.reason, 'TOO_MANY');
   });
 
-  it('refuses an answer to a challenge of more than 5 minutes ago', async () => {
+  it('refuses an answer to a challenge that is more than 5 minutes old', async () => {
     const service = await startPasskeyService();
     const account = accountOf(service, await signedIn(service));
     const { optionsJson } = await account.beginPasskeyRegistration({});

@@ -12,7 +12,7 @@ before(async () => {
 });
 
 describe('ListPasskeys', () => {
-  it('shows the passkeys of the caller alone, the oldest first, and when each was last used', async () => {
+  it('shows only the caller’s passkeys, the oldest first, and when each was last used', async () => {
     const owner = await signedIn(service);
     const authenticator = new Authenticator();
     await register(service, owner, authenticator, 'Used');

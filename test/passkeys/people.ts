@@ -16,7 +16,7 @@ export function startPasskeyService(options: StartOptions = {}): Promise<Service
   });
 }
 
-/** Has a person register a passkey. Gives its id. */
+/** Registers a passkey of a person. Returns its id. */
 export async function register(
   service: Service,
   person: { accessToken: string },

@@ -44,14 +44,14 @@ describe('The relying party', () => {
     }
   });
 
-  it('is refused where it is no host name', () => {
+  it('is refused if it is not a host name', () => {
     const wrong = ['https://example.com', 'Example.com', '10.0.0.1', '*.example.com', 'a..b', '-a'];
     for (const name of wrong) {
       assert.match(problemOf('COUNTERSIGN_PASSKEY_RP_ID', name), /host name|address/);
     }
   });
 
-  it('is refused with what is no origin', () => {
+  it('is refused with anything that is not an origin', () => {
     const wrong = ['https://example.com/', '*', 'null', 'android:apk-key-hash:x', 'file:///x'];
     for (const origin of wrong) {
       assert.match(problemOf('COUNTERSIGN_PASSKEY_ORIGINS', origin), /list of origins/);

@@ -14,7 +14,7 @@ before(async () => {
 });
 
 describe('RenamePasskey', () => {
-  it('renames a passkey of the caller, and of nobody else', async () => {
+  it('renames a passkey of the caller, and of no one else', async () => {
     const owner = await signedIn(service);
     const passkeyId = await register(service, owner, new Authenticator(), 'Old');
     const stranger = accountOf(service, await signedIn(service));

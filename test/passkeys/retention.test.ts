@@ -12,7 +12,7 @@ import { signInByPasskey, startPasskeyService, withPasskey } from './people.ts';
 const EXPIRED = 2500;
 
 describe('Answered challenges', () => {
-  it('are forgotten when they have expired, a batch at a time, and no others', async () => {
+  it('are forgotten once they have expired, a batch at a time, and no others', async () => {
     const service = await startPasskeyService();
     const { authenticator } = await withPasskey(service);
     await signInByPasskey(service, authenticator);

@@ -71,7 +71,7 @@ describe('Breached passwords', () => {
     assert.deepEqual(logged, []);
   });
 
-  it('takes padding, which was seen no times, for nothing', async () => {
+  it('ignores padding, which was seen zero times', async () => {
     handler = answers(`${OTHERS}\r\n${SUFFIX}:0`);
     assert.equal(await includes(lookup()), false);
     assert.deepEqual(logged, []);
@@ -100,7 +100,7 @@ describe('Breached passwords', () => {
     });
   }
 
-  it('W13 leaves a server alone that has failed five times, and asks it again after a while', async () => {
+  it('W13 leaves a server alone after five failures, and asks it again after a while', async () => {
     const breached = lookup();
     handler = answers('', 503);
     for (let i = 0; i < 10; i += 1) assert.equal(await includes(breached), false);
@@ -114,12 +114,12 @@ describe('Breached passwords', () => {
     assert.equal(await includes(breached), true);
   });
 
-  it('throws for the caller who has gone', async () => {
+  it('throws if the caller has gone', async () => {
     handler = found;
     await assert.rejects(lookup().includes(PASSWORD, AbortSignal.abort(new Error('gone'))), /gone/);
   });
 
-  describe('of a service that is told to ask', () => {
+  describe('in a service that is configured to ask', () => {
     let service: Service;
 
     before(async () => {

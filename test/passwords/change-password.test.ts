@@ -58,7 +58,7 @@ describe('ChangePassword', () => {
     assert.equal(refused.reason, 'PASSWORD_REUSED');
   });
 
-  it('is made once by two at once', async () => {
+  it('changes the password once for two calls at once', async () => {
     const { email, accessToken } = await signedIn(service);
     const account = accountOf(service, { accessToken });
     const changes = PHRASES.slice(0, 2).map((newPassword) =>

@@ -19,7 +19,7 @@ const matches = matchesHash;
 describe('Hashes of ours', () => {
   const passwords = [HASHED, '', 'a\0b', '\u{1f511}'.repeat(128), 'x'.repeat(100_000), 'a\ud800b'];
 
-  it('C03 are what the reference implementation makes of the same passwords, and takes', async () => {
+  it('C03 are what the reference implementation makes of the same passwords, and accepts', async () => {
     for (const password of passwords) {
       const ours = await hashPassword(password, SETTINGS);
       assert.equal(needsRehash(ours, SETTINGS), false);
@@ -45,13 +45,13 @@ describe('Hashes of other programs', () => {
   }
 
   for (const [kind, hash] of Object.entries(DECOMPOSED)) {
-    it(`C03 match a password as it was typed where it was not normalised: ${kind}`, async () => {
+    it(`C03 match a password as it was typed if it was not normalised: ${kind}`, async () => {
       assert.equal(await matches('e\u0301'.repeat(12), hash), true);
       assert.equal(await matches('\u00e9'.repeat(12), hash), false);
     });
   }
 
-  it('C04 are all tried as typed too, those of our own form among them', async () => {
+  it('C04 are all tried as typed too, including those of our own form', async () => {
     const theirs = await argon2.hash('e\u0301'.repeat(12), { ...SETTINGS, parallelism: 1 });
     assert.equal(needsRehash(theirs, SETTINGS), false);
     assert.equal(await matches('e\u0301'.repeat(12), theirs), true);
@@ -69,7 +69,7 @@ describe('Hashes of other programs', () => {
     }
   });
 
-  it('of bcrypt count 72 bytes, as they did, and take no password with a NUL', async () => {
+  it('of bcrypt count 72 bytes, as they did, and accept no password with a NUL', async () => {
     const hash = '$2b$05$abcdefghijklmnopqrstuujf8SX2ahXLwp9w/B.Y5XdysS6yR576q';
     assert.equal(await matches(`${'x'.repeat(72)}another tail`, hash), true);
     assert.equal(await matches('x'.repeat(71), hash), false);
@@ -135,7 +135,7 @@ describe('PasswordHasher', () => {
   const verify = (password: string, passwordHash: string | undefined) =>
     hasher.verify(async () => ({ passwordHash }), password, signal);
 
-  it('C03 makes argon2id, and says what is no longer what it makes', async () => {
+  it('C03 makes argon2id, and recognises hashes that it would no longer make', async () => {
     const hash = await hasher.hash(HASHED, signal);
     assert.match(hash, /^\$argon2id\$v=19\$/);
     const found = await verify(HASHED, hash);
@@ -153,7 +153,7 @@ describe('PasswordHasher', () => {
     }
   });
 
-  it('asks for no new hash where the password is wrong', async () => {
+  it('asks for no new hash if the password is wrong', async () => {
     const { matches, needsRehash } = await verify('wrong', HASHES['bcrypt, $2b$']);
     assert.deepEqual({ matches, needsRehash }, { matches: false, needsRehash: false });
   });
@@ -163,7 +163,7 @@ describe('PasswordHasher', () => {
     assert.deepEqual({ matches, needsRehash }, { matches: false, needsRehash: false });
   });
 
-  it('C17 takes a hash for one that does not match if its check throws', async () => {
+  it('C17 treats a hash as one that does not match if its check throws', async () => {
     const broken = {
       toString: () => {
         throw new Error('not a text');
@@ -181,7 +181,7 @@ describe('PasswordHasher', () => {
     assert.equal(await hasher.matchesAny(HASHED, [], signal), false);
   });
 
-  it('C12 lets checks of the slowest hash wait in the one lane, and gives up for who has gone', async () => {
+  it('C12 lets checks of the slowest hash wait in the one lane, and drops those of callers who have gone', async () => {
     const slow = `$pbkdf2-sha512$3000000$${SALT}$${DERIVED}`;
     assert.equal(isSupportedHash(slow), true);
     const gone = new AbortController();

@@ -17,7 +17,7 @@ describe('The password policy', () => {
 
   const from = (ipAddress: string) => ({ ipAddress, signal: AbortSignal.timeout(20_000) });
 
-  /** Why a password is refused; undefined where it is not. */
+  /** Why a password is refused; undefined if it is not. */
   async function objection(password: string, ownWords: readonly string[] = PERSON) {
     const context = { field: 'password', ownWords, caller: from('192.0.2.1') };
     const failure = await policy.check(password, context).then(
@@ -71,7 +71,7 @@ describe('The password policy', () => {
     });
   }
 
-  it("takes the account's own words as part of a longer password", async () => {
+  it("accepts the account's own words as part of a longer password", async () => {
     assert.equal(await objection('oberhuber paints seven kettles'), undefined);
     assert.equal(await objection('oberhuber-2026', ['', '']), undefined);
   });
@@ -104,7 +104,7 @@ describe('The password policy', () => {
     });
   }
 
-  it('C12 judges the slowest passwords quickly, and beside the event loop', async () => {
+  it('C12 judges the slowest passwords quickly, and off the event loop', async () => {
     await objection('a first one, for the dictionaries');
     const hostile = [
       '4@8({[<36!1|0$57+%2',
@@ -127,7 +127,7 @@ describe('The password policy', () => {
     assert.ok(here < 200, `${here} ms`);
   });
 
-  it('C12 refuses who would wait too long', async () => {
+  it('C12 refuses callers who would wait too long', async () => {
     const judged = await Promise.allSettled(
       Array.from({ length: 60 }, (_, i) =>
         strength.judge(`quartz lamp river ${i}`, [], from('192.0.2.1')),
@@ -156,7 +156,7 @@ describe('The password policy', () => {
     assert.deepEqual([served(floods).length, served(judged).length], [11, 10]);
   });
 
-  it('goes on after its thread has ended', async () => {
+  it('continues after its thread has ended', async () => {
     const asked = strength.judge('quartz lamp river', [], from('192.0.2.1'));
     await strength.close();
     await assert.rejects(asked, { reason: 'DEPENDENCY_UNAVAILABLE' });

@@ -36,7 +36,7 @@ describe('Login, with a hash that we would make differently', () => {
   }
 
   for (const [kind, hash] of Object.entries(HASHES)) {
-    it(`C03 takes the password and stores a hash of ours in the place of ${kind}`, async () => {
+    it(`C03 accepts the password and stores a hash of ours in place of ${kind}`, async () => {
       const email = await imported(hash);
       const { changedAt } = await stored(email);
       const wrong = await refusal(signIn(service, email, `${HASHED}!`));
@@ -60,13 +60,13 @@ describe('Login, with a hash that we would make differently', () => {
     assert.match((await stored(email)).hash, CURRENT);
   });
 
-  it('C03 lets in everybody who comes at once with the old hash', async () => {
+  it('C03 lets in everyone who signs in at once with the old hash', async () => {
     const email = await imported(HASHES.scrypt);
     await Promise.all(Array.from({ length: 8 }, () => signIn(service, email, HASHED)));
     assert.match((await stored(email)).hash, CURRENT);
   });
 
-  it('C03 leaves a password alone that is changed meanwhile', async () => {
+  it('C03 keeps a password that is changed meanwhile', async () => {
     const email = await imported(HASHES.scrypt);
     const other = await stored(await createAccount(service, `${PASSWORD} of another`));
     const client = new pg.Client({ connectionString: service.databaseUrl });
@@ -86,7 +86,7 @@ describe('Login, with a hash that we would make differently', () => {
     assert.equal((await refusal(signIn(service, email, HASHED))).reason, 'INVALID_CREDENTIALS');
   });
 
-  it('succeeds where the new hash can not be stored', async () => {
+  it('succeeds even if the new hash cannot be stored', async () => {
     const email = await imported(HASHES.scrypt);
     await sql(
       service.databaseUrl,

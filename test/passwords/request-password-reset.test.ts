@@ -69,13 +69,13 @@ describe('RequestPasswordReset', () => {
     service.clock.advance(14 * 60_000);
     const mails = await ask(3);
     assert.equal(mails.length, 6);
-    // Whoever is not sent one has one that works.
+    // A person who is not sent one has one that works.
     await reset(service, tokenIn(mails.at(-1) ?? { text: '' }) ?? '');
     // And reads them: the link was used.
     assert.equal((await ask(9)).length, 11);
   });
 
-  it('refuses what is no address', async () => {
+  it('refuses an invalid address', async () => {
     const refused = await refusal(service.auth.requestPasswordReset({ email: 'nobody' }));
     assert.deepEqual([refused.code, refused.fields], [Code.InvalidArgument, ['email']]);
   });

@@ -38,7 +38,7 @@ describe('ResetPassword', () => {
     await service.mail.next(email, /password was changed/);
   });
 
-  it('C07 asks for the second factor as before', async () => {
+  it('C07 still asks for the second factor', async () => {
     const { email, secret } = await enrolled(service);
     await reset(service, await resetToken(service, email));
     const login = { email, password: NEW_PASSWORD, deviceLabel: '' };
@@ -61,7 +61,7 @@ describe('ResetPassword', () => {
     assert.equal((await refusal(late)).reason, 'TOKEN_INVALID');
   });
 
-  it('C06 takes a token once: of 64 racers on two replicas, one wins', async () => {
+  it('C06 accepts a token once: of 64 racers on two replicas, one wins', async () => {
     const replica = await startReplica(service);
     const token = await resetToken(service, await createAccount(service));
     const racers = Array.from({ length: 64 }, (_, i) => reset(i % 2 ? service : replica, token));
@@ -70,7 +70,7 @@ describe('ResetPassword', () => {
     assert.equal((await refusal(reset(service, token))).reason, 'TOKEN_INVALID');
   });
 
-  it('C06 takes the newest token alone, and for half an hour', async () => {
+  it('C06 accepts only the newest token, for half an hour', async () => {
     const email = await createAccount(service);
     const older = await resetToken(service, email);
     service.clock.advance(5 * MINUTE + 1000);
@@ -80,7 +80,7 @@ describe('ResetPassword', () => {
     assert.equal((await refusal(reset(service, newer))).reason, 'TOKEN_EXPIRED');
   });
 
-  it('C06 takes no token of another kind', async () => {
+  it('C06 accepts no token of another kind', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD });
     const token = tokenIn(await service.mail.next(email, /Confirm/)) ?? '';

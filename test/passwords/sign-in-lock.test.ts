@@ -18,7 +18,7 @@ describe('A password that is guessed', () => {
     replica = await startReplica(service);
   });
 
-  /** So many wrong passwords, one after the other, at both replicas in turn. */
+  /** Gives this many wrong passwords, one after the other, at both replicas in turn. */
   async function guess(email: string, times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) {
       const refused = await refusal(signIn(i % 2 ? replica : service, email, `wrong ${i}`));
@@ -66,7 +66,7 @@ describe('A password that is guessed', () => {
     await signIn(service, email, password);
   });
 
-  it('C05 gives racers no more than the five, at two replicas', async () => {
+  it('C05 gives racers no more than the five tries, on two replicas', async () => {
     const email = await createAccount(service);
     const guesses = Array.from({ length: 64 }, (_, i) =>
       signIn(i % 2 ? replica : service, email, `wrong ${i}`),
@@ -102,7 +102,7 @@ describe('A password that is guessed', () => {
     assert.ok(left > 890 && left <= 900);
   });
 
-  it('C05 is counted alike where a signed-in caller gives it', async () => {
+  it('C05 is counted in the same way if a signed-in caller gives it', async () => {
     const { email, accessToken } = await signedIn(service);
     const account = service.client(AccountService, 'grpc', accessToken);
     const change = (currentPassword: string) =>

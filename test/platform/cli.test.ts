@@ -40,19 +40,19 @@ describe('the countersign command', () => {
     assert.doesNotMatch(text, /sesame/);
   });
 
-  it('warns of a variable that it does not know, and goes on', async () => {
+  it('warns about a variable that it does not know, and continues', async () => {
     const { code, text } = await runCommand(['config'], { COUNTERSIGN_ISUER: 'https://x' });
     assert.equal(code, 0);
     assert.match(text, /COUNTERSIGN_ISUER/);
   });
 
-  it('explains itself where the command is unknown, and exits with 64', async () => {
+  it('prints its usage if the command is unknown, and exits with 64', async () => {
     const { code, text } = await runProcess(['serv'], {});
     assert.equal(code, 64);
     assert.match(text, /Usage: countersign/);
   });
 
-  it('says who else has the data directory', async () => {
+  it('says that another process has the data directory', async () => {
     const env = {
       COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
       COUNTERSIGN_GRPC_ADDR: '127.0.0.1:0',

@@ -27,7 +27,7 @@ describe('configuration', () => {
     assert.deepEqual(config.trustedCallers, ['127.0.0.0/8', '::1']);
   });
 
-  it('trusts no caller by their address where the database is not the embedded one', () => {
+  it('trusts no caller by their address unless the database is embedded', () => {
     const config = readConfig(
       { DATABASE_URL: 'postgres://db/x', COUNTERSIGN_MASTER_KEY: KEY },
       noFiles,
@@ -35,7 +35,7 @@ describe('configuration', () => {
     assert.deepEqual(config.trustedCallers, []);
   });
 
-  it('says everything that is wrong at once, by the name of the variable', () => {
+  it('lists everything that is wrong at once, by the name of the variable', () => {
     const found = problems({
       DATABASE_URL: 'mysql://db',
       COUNTERSIGN_MASTER_KEY: 'short',
@@ -71,7 +71,7 @@ describe('configuration', () => {
     assert.match(problems({ COUNTERSIGN_ACCESS_TOKEN_TTL: '31d' }).join(), /longer than/);
   });
 
-  it('E05 shows mail by default where only this machine reaches the service, and sends none', () => {
+  it('E05 shows mail instead of sending it by default if only this machine reaches the service', () => {
     const own = {
       COUNTERSIGN_HTTP_ADDR: '[::1]:0',
       COUNTERSIGN_PUBLIC_URL: 'http://localhost:8080',
@@ -97,7 +97,7 @@ describe('configuration', () => {
     }
   });
 
-  it('takes a public URL and an issuer without a user, a query or a fragment', () => {
+  it('accepts a public URL and an issuer only without a user, a query or a fragment', () => {
     for (const name of ['COUNTERSIGN_PUBLIC_URL', 'COUNTERSIGN_ISSUER']) {
       for (const fine of ['https://id.example', 'http://[::1]:8080/', 'https://id.example/a/@b']) {
         assert.deepEqual(problems({ [name]: fine }), [], fine);
@@ -129,7 +129,7 @@ describe('configuration', () => {
     assert.deepEqual(config.files, ['/run/db', '/run/key']);
   });
 
-  it('refuses a secret that is given twice, and a file that is not there', () => {
+  it('refuses a secret that is given twice, and a file that does not exist', () => {
     const env = { REDIS_URL: 'redis://h', REDIS_URL_FILE: '/gone' };
     const found = problems(env);
     assert.equal(found.length, 2);
@@ -144,7 +144,7 @@ describe('configuration', () => {
     assert.equal(problems({ COUNTERSIGN_MASTER_KEY: `${KEY},${next}` }).length, 1);
   });
 
-  it('takes Sentinel and Cluster URLs', () => {
+  it('accepts Sentinel and Cluster URLs', () => {
     for (const url of [
       'redis://localhost',
       'rediss://user:pass@host:6380/1',
@@ -155,7 +155,7 @@ describe('configuration', () => {
     }
   });
 
-  it('masks every secret where it is printed', () => {
+  it('masks every secret that it prints', () => {
     const config = readConfig(
       {
         DATABASE_URL: 'postgres://user:sesame@host/db',
@@ -170,7 +170,7 @@ describe('configuration', () => {
     assert.ok(!text.includes(KEY.slice(0, 10)));
   });
 
-  it('names variables that no setting has', () => {
+  it('names variables that are no settings', () => {
     const env = { COUNTERSIGN_ISUER: 'x', COUNTERSIGN_MASTER_KEY_FILE: 'y', HOME: '/' };
     assert.deepEqual(unknownVariables(env), ['COUNTERSIGN_ISUER']);
   });

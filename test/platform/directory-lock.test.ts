@@ -47,7 +47,7 @@ describe('a data directory', () => {
     assert.equal(await holder.end(), 0);
   });
 
-  it('can be held again as soon as it has been let go of, through a file of this user alone', async () => {
+  it('can be held again as soon as it has been released, through a file that only this user can read', async () => {
     const directory = temporaryDirectory();
     for (let times = 0; times < 2; times += 1) {
       const unlock = await lockDirectory(directory);
@@ -57,7 +57,7 @@ describe('a data directory', () => {
     assert.equal(statSync(join(directory, 'lock')).mode & 0o777, 0o600);
   });
 
-  it('that does not exist can not be held', async () => {
+  it('that does not exist cannot be held', async () => {
     const gone = join(temporaryDirectory(), 'gone');
     await assert.rejects(lockDirectory(gone), /can't be locked/);
   });

@@ -19,7 +19,7 @@ const QUICK = {
 };
 
 describe('the embedded default', () => {
-  it('keeps accounts, keys and the mailbox over a restart, in files of this user alone', async () => {
+  it('keeps accounts, keys and the mailbox over a restart, in files that only this user can read', async () => {
     const dataDir = temporaryDirectory();
     const env = { ...QUICK, COUNTERSIGN_DATA_DIR: dataDir };
     const first = await spawnService(env);
@@ -40,7 +40,7 @@ describe('the embedded default', () => {
     }
   });
 
-  it('W14 refuses writes while the disk is nearly full, goes on reading, and recovers', async (t) => {
+  it('W14 refuses writes while the disk is nearly full, keeps reading, and recovers', async (t) => {
     const disk = await smallDisk();
     if (!disk) return t.skip('needs root on Linux, to mount a small disk');
     const child = await spawnService({ ...QUICK, COUNTERSIGN_DATA_DIR: disk });
@@ -97,7 +97,7 @@ describe('the embedded default', () => {
   });
 });
 
-/** A small disk with an embedded database on it, where the system lets us have one. */
+/** A small disk with an embedded database on it, if the system lets us have one. */
 async function smallDisk(): Promise<string | undefined> {
   const directory = temporaryDirectory();
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', directory]);
@@ -106,7 +106,7 @@ async function smallDisk(): Promise<string | undefined> {
   return embeddedDirectory(directory);
 }
 
-/** Takes all of a disk's room but `leaveMib`. Gives the file that holds it. */
+/** Fills a disk except for `leaveMib`. Returns the file that takes the space. */
 function fill(directory: string, leaveMib: number): string {
   const path = join(directory, 'filler');
   const { bavail, bsize } = statfsSync(directory);

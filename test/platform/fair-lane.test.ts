@@ -23,7 +23,7 @@ describe('A fair lane', () => {
     return { come, done, refused, open, lane };
   }
 
-  it('C12 takes those with different keys in turn', async () => {
+  it('C12 lets different keys take turns', async () => {
     const { come, done, open } = started(9);
     const all = ['a0', 'a1', 'a2', 'a3', 'b1', 'b2', 'c1'].map((name) => come(name));
     open();
@@ -31,7 +31,7 @@ describe('A fair lane', () => {
     assert.deepEqual(done, ['a0', 'a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
   });
 
-  it('C12 gives a newcomer the last place of whoever has most of them', async () => {
+  it('C12 gives a newcomer the last place of the key that has the most', async () => {
     const { come, done, refused, open } = started(4);
     const names = ['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'b1', 'b2', 'b3', 'c1', 'd1', 'e1'];
     const all = names.map((name) => come(name));
@@ -50,7 +50,7 @@ describe('A fair lane', () => {
     assert.deepEqual(done, ['a0', 'a1', 'b1', 'c1', 'd1']);
   });
 
-  it('is left by whoever gives up, and goes on after work that fails', async () => {
+  it('drops a task that gives up, and continues after one that fails', async () => {
     const { come, done, refused, open, lane } = started(4);
     const gone = new AbortController();
     const first = come('a0');

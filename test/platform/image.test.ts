@@ -12,7 +12,7 @@ import { freePort } from '../servers.ts';
 
 const NOBODY = 65_534;
 
-/** What the Dockerfile puts into the image and has it run, without the image. */
+/** What the Dockerfile puts into the image and makes it run, without the image. */
 describe('the image', () => {
   const isRoot = process.getuid?.() === 0;
 
@@ -21,14 +21,14 @@ describe('the image', () => {
     assert.equal(built.status, 0, built.stdout);
   });
 
-  it('copies and runs nothing that is not there', () => {
+  it('copies and runs only files that exist', () => {
     const dockerfile = readFileSync('Dockerfile', 'utf8');
     for (const [, path = ''] of dockerfile.matchAll(/^COPY (?!--)(\S+)/gm)) accessSync(path);
     for (const [, path = ''] of dockerfile.matchAll(/"(dist\/[\w./-]+)"/g)) accessSync(path);
     assert.match(dockerfile, /^USER node$/m);
   });
 
-  it('serves from dist as a user without rights, and its health check says when it is ready', async (t) => {
+  it('serves from dist as an unprivileged user, and its health check says when it is ready', async (t) => {
     // Not within the suite's own directory, which is closed to other users.
     const dataDir = mkdtempSync(join(tmpdir(), 'countersign-image-'));
     atEnd(() => rmSync(dataDir, { recursive: true, force: true }));

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { NUMBERS } from '../../src/platform/locks.ts';
 
 describe('Advisory locks', () => {
-  it('W12 have a number each, and are taken by name', () => {
+  it('W12 have one number each, and are taken by name', () => {
     const numbers = Object.values(NUMBERS);
     assert.equal(new Set<number>(numbers).size, numbers.length);
     const elsewhere = readdirSync('src', { recursive: true, encoding: 'utf8' })

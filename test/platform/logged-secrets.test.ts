@@ -41,7 +41,7 @@ describe('the logs of the whole suite', () => {
       .map((line) => JSON.parse(line));
     for (const call of calls) {
       assert.equal(typeof call.request_id, 'string');
-      // A method that is not there is called as its caller calls it.
+      // An unknown method is logged by the name that its caller used.
       if (call.code === 'UNIMPLEMENTED') assert.equal(typeof call.method, 'string');
       else assert.match(call.method, /^[\w./]+$/);
       assert.match(call.code, /^[A-Z_]+$/);
@@ -50,7 +50,7 @@ describe('the logs of the whole suite', () => {
   });
 });
 
-/** The secrets that stand anywhere in a text. One pass, however many secrets there are. */
+/** The secrets that are anywhere in a text. One pass, however many secrets there are. */
 function leaked(text: string, secrets: ReadonlySet<string>): string[] {
   const byPrefix = Map.groupBy(secrets, (secret) => secret.slice(0, PREFIX));
   const found = new Set<string>();

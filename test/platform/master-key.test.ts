@@ -10,7 +10,7 @@ import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { temporaryDirectory } from '../harness/prepared.ts';
 
 describe('the master key of the embedded default', () => {
-  it('W05 is made by the next start, when one was cut off while it wrote the file', async () => {
+  it('W05 is made by the next start if the last one was cut off while writing the file', async () => {
     const dataDir = temporaryDirectory();
     const env = {
       PATH: process.env['PATH'],
@@ -29,7 +29,7 @@ describe('the master key of the embedded default', () => {
     assert.equal(statSync(join(dataDir, 'master.key')).mode & 0o777, 0o600);
   });
 
-  it('W05 is made where a crash of an earlier version left an empty file', async () => {
+  it('W05 is made if a crash of an earlier version left an empty file', async () => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, 'master.key'), '');
     const made = await masterKeyIn(dataDir);
@@ -37,7 +37,7 @@ describe('the master key of the embedded default', () => {
     assert.deepEqual(await masterKeyIn(dataDir), made);
   });
 
-  it('is not made anew where a database may hold what the lost one sealed', async () => {
+  it('is not made again if a database may hold data that the lost one sealed', async () => {
     for (const text of ['', 'c2hvcnQ=']) {
       const dataDir = temporaryDirectory();
       mkdirSync(join(dataDir, 'postgres'));
@@ -50,7 +50,7 @@ describe('the master key of the embedded default', () => {
     }
   });
 
-  it('is one for all who ask for it first, at once', async () => {
+  it('is the same for all processes that make it at once', async () => {
     const dataDir = temporaryDirectory();
     const keys = await Promise.all(Array.from({ length: 8 }, () => masterKeyIn(dataDir)));
     assert.equal(new Set(keys.map((key) => key.get(1)?.toString('hex'))).size, 1);

@@ -17,11 +17,11 @@ const UNSAFE = [
   /\badd\s+(column\s+)?\w+\s+[^,;]*not\s+null(?![^,;]*default)/i,
 ];
 
-/** What only makes room for more: the version before goes on with less. Each with what follows it. */
+/** Changes that only allow more: the previous version continues with less. Each with what follows it. */
 const WIDENING = [
   // The same constraint is added again at once, with more purposes than before.
   'alter table mailed_tokens drop constraint mailed_tokens_purpose_check',
-  // Likewise, with more kinds; the version before takes each for a session that nobody has.
+  // Likewise, with more kinds; the previous version treats each as a session that nobody has.
   'alter table revocations drop constraint revocations_kind_check',
   // Another one has taken its place, which leaves one more purpose out.
   'drop index mailed_tokens_live',
@@ -40,7 +40,7 @@ const NEXT_VERSION = [
 ];
 
 describe('migrations', () => {
-  it('W12 change nothing that a program of the version before relies on', async () => {
+  it('W12 change nothing that the previous version relies on', async () => {
     for (const migration of migrations.slice(1)) {
       const Class = migration.class as unknown as new (...args: unknown[]) => Steps;
       const steps = new Class({}, {});
@@ -61,7 +61,7 @@ describe('migrations', () => {
     for (const statement of NEXT_VERSION) assert.ok(!isUnsafe(statement), statement);
   });
 
-  it('W12 let a replica serve on while the next version is applied beside it', async () => {
+  it('W12 let a replica keep serving while the next version is applied', async () => {
     const old = await startService();
     const { email, refreshToken } = await signedIn(old);
     for (const statement of NEXT_VERSION) await sql(old.databaseUrl, statement);
@@ -71,7 +71,7 @@ describe('migrations', () => {
     assert.equal((await old.app.readiness()).status, 'ready');
   });
 
-  it('W12 let the program be rolled back, with what the next version has written', async () => {
+  it('W12 let the program be rolled back, and read what the next version has written', async () => {
     const next = await startService();
     const { refreshToken } = await signedIn(next);
     for (const statement of NEXT_VERSION) await sql(next.databaseUrl, statement);
@@ -81,7 +81,7 @@ describe('migrations', () => {
     await signedIn(rolledBack);
   });
 
-  it('are waited for by a program that comes before them, and applied once by several at once', async () => {
+  it('make a program that starts before them wait, and are applied once by several at once', async () => {
     const databaseUrl = await emptyDatabase();
     const starting = startService({ databaseUrl });
     const env = { DATABASE_URL: databaseUrl, COUNTERSIGN_MASTER_KEY: KEY };

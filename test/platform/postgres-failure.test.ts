@@ -13,7 +13,9 @@ import { DEFAULT_LIMITS, type Service, startService } from '../harness/service.t
 import { TcpProxy } from '../tcp-proxy.ts';
 
 const POOL = 4;
-/** The promise is one second on a quiet machine; who waits for PostgreSQL would wait for ever. */
+/**
+ * The promise is one second on a quiet machine; a call that waited for PostgreSQL would wait forever.
+ */
 const AT_ONCE_MS = 8000;
 
 function assertAway({ code, reason, retryAfterMs }: Refusal): void {
@@ -48,7 +50,7 @@ describe('PostgreSQL', () => {
   const isActive = async () =>
     (await service.sessions.introspectToken({ token: tokens.accessToken })).active;
 
-  /** Everything that asks the database says at once that it is away. */
+  /** Every call that needs the database says at once that it is away. */
   async function assertRefusedAtOnce(): Promise<void> {
     const since = performance.now();
     const calls = [
@@ -130,7 +132,7 @@ describe('PostgreSQL', () => {
     await assertPoolIsWhole();
   });
 
-  it('W06 pool exhausted: refuses with a time to come back, and recovers', async () => {
+  it('W06 pool exhausted: refuses with a time to retry after, and recovers', async () => {
     const holder = new pg.Client({ connectionString: direct });
     await holder.connect();
     await holder.query('begin; lock table sessions in access exclusive mode');

@@ -15,7 +15,7 @@ describe('Redis', () => {
     assert.equal((await service.app.readiness()).status, 'ready');
   });
 
-  it('may be away at the start: the service is degraded, and works', async () => {
+  it('may be away at start: the service is degraded, and works', async () => {
     const service = await startService({
       env: { REDIS_URL: `redis://127.0.0.1:${await freePort()}`, COUNTERSIGN_RATE_LIMITS: 'on' },
     });

@@ -14,7 +14,7 @@ import { TcpProxy } from '../tcp-proxy.ts';
 
 /** A part of the Redis server for this file alone, to be flushed. */
 const OWN_REDIS = new URL('/11', REDIS_URL).href;
-/** The promise is 250 ms beside the work itself; a loaded machine gets more. */
+/** The promise is 250 ms on top of the work itself; a loaded machine gets more. */
 const DEADLINE = { timeoutMs: 2000 };
 /** Calls of Login in a minute. */
 const ALLOWED = 30;
@@ -24,7 +24,7 @@ const octet = () => 1 + Math.floor(Math.random() * 250);
 
 describe('Redis', () => {
   const proxy = new TcpProxy(OWN_REDIS);
-  /** Its limits are off: it makes accounts, and is not looked at. */
+  /** Its limits are off: it only creates accounts. */
   let helper: Service;
   let replicas: [Service, Service];
   let redis: Redis;
@@ -143,7 +143,7 @@ describe('Redis', () => {
     });
   }
 
-  it('W07 flushed: nothing changes but that limits are counted from the start', async () => {
+  it('W07 flushed: nothing changes except that limits are counted from zero', async () => {
     await settled();
     const { email } = await signedIn(helper);
     const before = await signedOut(replicas[0]);
@@ -155,13 +155,13 @@ describe('Redis', () => {
     assert.deepEqual(await statuses(), ['ready', 'ready']);
   });
 
-  it('W07 failed over to an empty server: works meanwhile, and with that one after', async () => {
+  it('W07 failed over to an empty server: works meanwhile, and with the new server afterwards', async () => {
     await settled();
     const { email } = await signedIn(helper);
     const before = await signedOut(replicas[0]);
     proxy.down();
     await assertServing(email);
-    // What stands behind the address from here on knows neither keys nor scripts.
+    // From here on, the server behind the address knows neither keys nor scripts.
     await flush();
     proxy.open();
     await assertServing(email);

@@ -111,7 +111,7 @@ async function active(sessions: Sessions, tokens: readonly Tokens[]): Promise<bo
   return answers;
 }
 
-/** What has been acknowledged so far, and what of the last round has to be as it was. */
+/** What has been acknowledged so far, and what must be unchanged from the last round. */
 type Known = { ended: Tokens[]; justEnded: Tokens[]; spared: Tokens[]; unanswered: Tokens[] };
 
 const nothing = (ended: Tokens[] = []): Known => ({
@@ -155,12 +155,14 @@ async function verify(child: Child, known: Known): Promise<void> {
   }
 }
 
-/** The replica that has not died knows of what the other acknowledged. */
+/** The surviving replica knows what the other acknowledged. */
 function assertHeard({ sessions }: Service, known: Known): Promise<void> {
   return eventually(async () => (await active(sessions, known.justEnded)).every((each) => !each));
 }
 
-/** Gives how many sessions acknowledged calls have ended, and how many those cut off were to end. */
+/**
+ * Returns how many sessions acknowledged calls have ended, and how many interrupted calls were to end.
+ */
 async function crash(env: Environment, survivor: Service, redis: Redis) {
   let known = nothing();
   const count = { acknowledged: 0, cutOff: 0 };
@@ -191,7 +193,7 @@ async function crash(env: Environment, survivor: Service, redis: Redis) {
   return count;
 }
 
-describe('kill -9 among revocations', () => {
+describe('kill -9 during revocations', () => {
   it(`S09 W05 loses none that was acknowledged in ${CRASHES} crashes, and no flush of Redis brings one back`, async (t) => {
     const databaseUrl = await createDatabase();
     const redis = new Redis(OWN_REDIS);

@@ -21,7 +21,7 @@ describe('the schema', () => {
     url = await createDatabase();
   });
 
-  it('is by the migrations what the entities say', async () => {
+  it('is the same by the migrations as by the entities', async () => {
     const env = { DATABASE_URL: url, COUNTERSIGN_MASTER_KEY: KEY };
     const config = readConfig(env, () => '');
     const database = await openDatabase(config, createLog('silent'), { forMigration: true });
@@ -40,7 +40,7 @@ describe('the schema', () => {
     assert.deepEqual(bare, []);
   });
 
-  it('keeps an address for one live account, and frees it when the account is erased', async () => {
+  it('allows an address for one live account, and frees it when the account is erased', async () => {
     const insert = (id: string) =>
       sql(
         url,
@@ -61,7 +61,7 @@ describe('the hot paths', () => {
   before(async () => {
     service = await startService();
     await sql(service.databaseUrl, fill);
-    // Those events are put in the chain beside the calls, hundreds at a time.
+    // Those events are chained in the background, hundreds at a time.
     const waiting = 'select 1 from audit_events where position is null limit 1';
     await eventually(async () => (await sql(service.databaseUrl, waiting)).length === 0, 30_000);
     await sql(service.databaseUrl, 'analyze');
@@ -87,7 +87,7 @@ describe('the hot paths', () => {
   });
 });
 
-/** Has every backend hand its counts over, which it otherwise does after ten seconds, by ending it. */
+/** Ends every backend so that it hands its counts over, which it otherwise does after ten seconds. */
 async function statistics({ app, databaseUrl }: Service): Promise<void> {
   const others = `from pg_stat_activity
     where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`;

@@ -119,7 +119,7 @@ describe('secrets from files', () => {
     });
   });
 
-  it('W08 keeps the old value while a file can not be read, and takes the next on SIGHUP', async () => {
+  it('W08 keeps the old value while a file cannot be read, and takes the next one on SIGHUP', async () => {
     const admin = await createDatabase();
     const file = join(temporaryDirectory(), 'database-url');
     replaceFile(file, admin);

@@ -6,7 +6,7 @@ import { Turns } from '../../src/platform/turns.ts';
 const NEVER = new AbortController().signal;
 
 describe('Turns', () => {
-  /** Work that goes on until it is told to end, and notes when it is begun. */
+  /** Work that runs until it is told to end, and notes when it begins. */
   function works() {
     const begun: string[] = [];
     const ends = new Map<string, () => void>();
@@ -23,7 +23,7 @@ describe('Turns', () => {
     return { begun, work, end };
   }
 
-  it('C17 come one after the other for one key, and at once for others', async () => {
+  it('C17 run one after the other for one key, and at once for others', async () => {
     const { begun, work, end } = works();
     const turns = new Turns(2, 'too many');
     const all = ['a1', 'a2', 'b1', 'a3'].map((name) =>
@@ -41,7 +41,7 @@ describe('Turns', () => {
     assert.equal(await turns.take('a', NEVER, async () => 'again'), 'again');
   });
 
-  it('C17 are refused to whoever comes on top of those who may wait, and to nobody else', async () => {
+  it('C17 are refused beyond the number that may wait, and only then', async () => {
     const { work, end } = works();
     const turns = new Turns(1, 'too many');
     const [one, two] = ['1', '2'].map((name) => turns.take('a', NEVER, work(name)));
@@ -55,7 +55,7 @@ describe('Turns', () => {
     assert.deepEqual(await Promise.all([one, two]), ['1', '2']);
   });
 
-  it('are left by whoever gives up, and go on after work that fails', async () => {
+  it('drop a task that gives up, and continue after one that fails', async () => {
     const { begun, work, end } = works();
     const turns = new Turns(3, 'too many');
     const gone = new AbortController();

@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 const OFF = 5 * MINUTE;
 /** A token that is from this much later is not one of ours yet (seconds). */
 const LEEWAY = 5;
-/** How often memory is rid of what has expired, and a little more. */
+/** How often memory drops what has expired, and a little more. */
 const SWEPT_MS = 5500;
 
 function clockOff(ms: number): TestClock {
@@ -53,7 +53,7 @@ describe('An access token, on a replica whose clock is off', () => {
     return forger.token(Object.fromEntries(Object.entries(times).map(([k, v]) => [k, now + v])));
   };
 
-  it('S01 is taken from five seconds in the future, and from no further', async () => {
+  it('S01 is accepted from five seconds in the future, and no further', async () => {
     const behind = await replicaOff(-OFF);
     const late = -OFF / 1000;
     for (const [at, from] of [
@@ -136,7 +136,7 @@ describe('A revocation, with clocks that are off', () => {
     await database.close();
   }
 
-  it('S09 holds for as long as any of them takes the token, whoever issued it and whoever revoked it', async () => {
+  it('S09 holds as long as any of them accepts the token, whichever issued it and whichever revoked it', async () => {
     const first = await startService();
     const replicas = await Promise.all(
       OFFSETS.map((ms) => startReplica(first, { clock: clockOff(ms) })),

@@ -31,7 +31,7 @@ describe('A revocation that commits long after its time stamp', () => {
     service = await startService();
   });
 
-  it('S09 is heard by a replica that followed the table all the while', async () => {
+  it('S09 is heard by a replica that followed the table all along', async () => {
     const { accessToken, sessionId } = await signedIn(service);
     assert.equal(await isActive(service, accessToken), true);
     await revoke(service, 'session', sessionId, { ago: LATE });
@@ -52,7 +52,7 @@ describe('A revocation that commits long after its time stamp', () => {
     await eventually(async () => (await reason()) === ApiKeyReason.REVOKED);
   });
 
-  it('S09 is told to a reader who left with a cursor in between, and comes back', async () => {
+  it('S09 is told to a reader who left with a cursor in between and comes back', async () => {
     const { cursor } = await reader(service);
     const { sessionId } = await signedIn(service);
     await revoke(service, 'session', sessionId, { ago: LATE });

@@ -18,12 +18,12 @@ import { PATIENT, type Service, startService } from '../harness/service.ts';
 const PER_CONNECTION = 190;
 const BURST = 50;
 const PATIENCE_MS = 120_000;
-/** What the replica has for its heap (MiB): whoever holds more dies of it. */
+/** The limit of the replica's heap (MiB): a replica that needs more dies. */
 const HEAP_MIB = 200 + WATCHERS / 5;
 
 type Sessions = Service['sessions'];
 
-/** A reader of whom nothing is kept but how much it has been told. */
+/** A reader that keeps only how much it has been told. */
 class Watcher {
   revocations = 0;
   caughtUp = false;
@@ -65,7 +65,7 @@ class Watcher {
   }
 }
 
-/** Waits until it is so for all of them, and says where they stand if it does not come to be. */
+/** Waits until it is true for all of them, and says how far they are if it never is. */
 async function untilAll(all: Watcher[], is: (each: Watcher, index: number) => boolean) {
   await eventually(() => all.every(is), PATIENCE_MS).catch((cause) => {
     const left = all.filter((each, index) => !is(each, index));
@@ -115,7 +115,7 @@ describe(`${WATCHERS} who watch one replica`, () => {
     return all;
   }
 
-  /** A session ends on the other replica: everybody hears it, and hears it once. */
+  /** A session ends on the other replica: everyone hears of it, and hears of it once. */
   async function assertToldOnce(all: Watcher[]): Promise<number> {
     const counts = all.map(({ revocations }) => revocations);
     const { refreshToken, sessionId } = await signedIn(service);
@@ -130,7 +130,7 @@ describe(`${WATCHERS} who watch one replica`, () => {
     return ms;
   }
 
-  /** Many at once, each of which goes to everybody. */
+  /** Many at once, each of which goes to everyone. */
   async function assertBurstTold(all: Watcher[]): Promise<void> {
     const counts = all.map(({ revocations }) => revocations);
     await sql(
@@ -162,7 +162,7 @@ describe(`${WATCHERS} who watch one replica`, () => {
     assert.ok(second - alone < 200e6 + WATCHERS * 150e3, `${mib}`);
   });
 
-  it('S09 begin anew from a cursor of the future, and are told what comes after', async () => {
+  it('S09 start again from a cursor in the future, and are told what comes after', async () => {
     const cursor = Buffer.alloc(9, 1);
     cursor.writeBigUInt64BE(BigInt(Date.now() + 5 * 60_000) * 1000n, 1);
     const all = Array.from(

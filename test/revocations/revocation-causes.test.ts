@@ -120,7 +120,7 @@ describe('A revocation on record', () => {
     assert.equal(await judge(service, good), 'accepted');
   });
 
-  it('S09 of an account is told with its moment, and refuses what was issued up to its second', async () => {
+  it('S09 of an account is told with its time, and refuses what was issued up to that second', async () => {
     const { claims } = await Forger.of(service);
     const sub = String(claims['sub']);
     const second = Number(claims['iat']);

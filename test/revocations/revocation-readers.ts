@@ -81,7 +81,7 @@ export async function reader(
   return found;
 }
 
-/** Puts a revocation on record, as a replica of any version might. */
+/** Records a revocation, as a replica of any version might. */
 export async function revoke(
   service: Service,
   kind: string,

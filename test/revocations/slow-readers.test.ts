@@ -32,7 +32,7 @@ const revokeMany = ({ databaseUrl }: Service, first = 1, last = MANY) =>
        now() + interval '10 minutes' from generate_series(${first}, ${last}) n`,
   );
 
-/** A reader on a connection of its own who reads until it has caught up, and then no more. */
+/** A reader on its own connection that reads until it has caught up, and then stops. */
 async function stalled(service: Service, protocol: Protocol = 'grpc') {
   const leaving = new AbortController();
   atEnd(() => leaving.abort());
@@ -45,7 +45,7 @@ async function stalled(service: Service, protocol: Protocol = 'grpc') {
   return responses;
 }
 
-/** Reads on until the replica says that this was all. */
+/** Keeps reading until the replica says that it has caught up. */
 async function readOn(responses: AsyncIterator<WatchRevocationsResponse>) {
   const told: WatchRevocationsResponse[] = [];
   for (;;) {
@@ -63,7 +63,7 @@ describe('A slow reader of revocations', () => {
     service = await startService({ limits });
   });
 
-  it('is told to begin anew, and then everything in force; meanwhile it costs next to nothing', async () => {
+  it('is told to start again, and then everything in force; meanwhile it costs next to nothing', async () => {
     const slow = await Promise.all(Array.from({ length: 20 }, () => stalled(service)));
     const fast = await reader(service);
     const before = heldMemory();
@@ -90,7 +90,7 @@ describe('A slow reader of revocations', () => {
   });
 
   for (const protocol of PROTOCOLS) {
-    it(`is let go by ${protocol} when it takes nothing at all, and learns of it when it reads on`, async () => {
+    it(`is dropped by ${protocol} if it takes nothing at all, and learns of it when it reads again`, async () => {
       const patience = { ...limits, readerStallMs: 300, maxWatchers: 1 };
       const own = await startService({ limits: patience });
       const slow = await stalled(own, protocol);
@@ -112,7 +112,7 @@ describe('A slow reader of revocations', () => {
 });
 
 describe('A revocation that commits late', () => {
-  it('S09 reaches who watches, and who goes on from a cursor that is past it', async () => {
+  it('S09 reaches watchers, and readers who continue from a cursor past it', async () => {
     const service = await startService({ limits });
     const replica = await startReplica(service, { limits });
     const watching = await reader(replica);
@@ -140,8 +140,8 @@ describe('A revocation that commits late', () => {
   });
 });
 
-describe('A replica that can not look', () => {
-  it('S09 says nothing that would pass for hearing, and goes on when it can', async () => {
+describe('A replica that cannot look', () => {
+  it('S09 sends no checkpoint, and continues when it can', async () => {
     const direct = await createDatabase();
     const proxy = new TcpProxy(direct);
     const service = await startService({ databaseUrl: await proxy.listen(direct), limits });

@@ -58,7 +58,7 @@ describe('WatchRevocations', () => {
     });
   }
 
-  it('goes on to say that it hears, and says once that this was all', async () => {
+  it('keeps sending checkpoints, and says once that it has caught up', async () => {
     const watching = await reader(service);
     await eventually(() => watching.count('checkpoint') >= 4);
     const said = watching.told.flatMap(({ event }) =>
@@ -67,7 +67,7 @@ describe('WatchRevocations', () => {
     assert.deepEqual(said.slice(0, 4), [true, false, false, false]);
   });
 
-  it('tells nothing of what no valid token can concern', async () => {
+  it('tells nothing of revocations that concern no valid token', async () => {
     const [over, inForce] = [randomUUID(), randomUUID()];
     await revoke(service, 'session', over, { expiresIn: '-1 second' });
     await revoke(service, 'session', inForce);
@@ -76,7 +76,7 @@ describe('WatchRevocations', () => {
     assert.equal(watching.of(over), undefined);
   });
 
-  it('goes on from a cursor on another replica: what was missed comes, what was told long ago does not', async () => {
+  it('continues from a cursor on another replica: what was missed comes, what was told long ago does not', async () => {
     const long = randomUUID();
     await revoke(service, 'session', long, { ago: '2 minutes' });
     const late = await startReplica(service, { limits });
@@ -107,7 +107,7 @@ describe('WatchRevocations', () => {
     await resumed.hears(live);
   });
 
-  it('has who comes with a bad cursor begin anew', async () => {
+  it('makes a reader with a bad cursor start again', async () => {
     const inForce = await loggedOut(service);
     const at = (days: number) => {
       const bytes = Buffer.alloc(9, 1);
@@ -166,7 +166,7 @@ describe('WatchRevocations', () => {
     await watching.hears(await loggedOut(service));
   });
 
-  it('W02 leaves places to others, whoever holds their share of them', async () => {
+  it('W02 leaves places for others when someone holds their full share', async () => {
     const small = await startReplica(service, { limits: { ...limits, maxWatchers: 8 } });
     const held = [await reader(small), await reader(small)];
     const refused = await refusal(Array.fromAsync(small.sessions.watchRevocations({})));
@@ -189,7 +189,7 @@ describe('WatchRevocations', () => {
     leaving.abort();
   });
 
-  it('W02 gives all addresses of one network one share, since whoever has one has them all', async () => {
+  it('W02 gives all addresses of one network one share, since a caller who has one has them all', async () => {
     const env = {
       COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1',
       COUNTERSIGN_TRUSTED_CALLERS: '2001:db8::/32',
@@ -208,7 +208,7 @@ describe('WatchRevocations', () => {
     leaving.abort();
   });
 
-  it('frees what it holds for a reader who has gone, and takes so many at once and no more', async () => {
+  it('frees what it holds for a reader who has gone, and accepts a limited number at once', async () => {
     for (const protocol of PROTOCOLS) {
       const places = { maxWatchers: 2, watcherShare: 1 };
       const small = await startReplica(service, { limits: { ...limits, ...places } });

@@ -38,12 +38,12 @@ const isOutput = (field: DescField) =>
 const name = (field: DescField) => `${field.parent.typeName}.${field.name}`;
 
 describe('the proto', () => {
-  it('says of every method who may call it', () => {
+  it('says for every method who may call it', () => {
     const closed = methods.filter((method) => !accessRule(method)?.caller.case);
     assert.deepEqual(closed.map(String), []);
   });
 
-  it('limits every method that takes no credential', () => {
+  it('limits every method that needs no credential', () => {
     const unlimited = methods.filter((method) => {
       const rule = accessRule(method);
       return rule?.caller.case === 'public' && !rule.ratePolicy;
@@ -98,7 +98,7 @@ describe('the proto', () => {
     assert.deepEqual(shown.map(name), []);
   });
 
-  it('knows every reason that errors have, and no other', () => {
+  it('lists every reason that errors have, and no other', () => {
     const declared = ErrorReasonSchema.values
       .filter(({ number }) => number !== 0)
       .map(({ localName, number }) => [localName, number]);

@@ -10,14 +10,14 @@ import { eventually } from '../harness/eventually.ts';
 import { frame, PREFACE, RawHttp2, rawSocket, SETTINGS } from './frames.ts';
 
 export const METHOD = '/countersign.v1.SessionService/IntrospectToken';
-/** The headers of a caller whom nobody knows: whoever shows a bad credential is not trusted either. */
+/** The headers of an unknown caller: a caller with a bad credential is not trusted either. */
 export function strange(contentType: string): Record<string, string> {
   return { 'content-type': contentType, authorization: 'Bearer nonsense' };
 }
 
 const GROWTH_BYTES = 100 * 1024 * 1024;
 
-/** A service of its own for each test, as a process, so that only its callers make it grow. */
+/** A separate service for each test, as a process, so that only its callers make it grow. */
 export class AttackedService {
   #service: Child | undefined;
   #restingBytes = 0;

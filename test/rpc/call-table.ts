@@ -9,7 +9,7 @@ import type { Service } from '../harness/service.ts';
 import { BUG } from './echo.ts';
 import { DIALECTS, type Dialect, type Got, type HeaderFields, pathOf, send } from './wire.ts';
 
-/** A call, and what every dialect has to make of it. */
+/** A call, and its outcome in every dialect. */
 export type Row = {
   method: DescMethod;
   /** Absent: the method's request, empty. */
@@ -20,11 +20,11 @@ export type Row = {
   raw?: Uint8Array;
   /** The address to call from, where it matters. */
   from?: string;
-  /** Where not all of them can say it. */
+  /** The dialects, if not all of them can express it. */
   dialects?: readonly Dialect[];
   /** Absent: the call succeeds. */
   refused?: { code: Code; reason: string; fields?: string[]; retry?: boolean };
-  /** Fields of the log line, beside those that every call has. */
+  /** Fields of the log line, in addition to those that every call has. */
   logged?: Record<string, unknown>;
 };
 

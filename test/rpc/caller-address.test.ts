@@ -27,12 +27,12 @@ describe('the address of a caller', () => {
     logged: { address },
   });
 
-  it('opens what it is trusted for, without a credential', async () => {
+  it('opens the methods it is trusted for, without a credential', async () => {
     await holds(direct, { method });
     await holds(direct, { method, from: '127.0.0.2', refused: missing });
   });
 
-  it('is not trusted where the call carries a credential that is bad', async () => {
+  it('is not trusted if the call carries a bad credential', async () => {
     await holds(direct, {
       method,
       headers: { authorization: 'Bearer bad' },
@@ -40,7 +40,7 @@ describe('the address of a caller', () => {
     });
   });
 
-  it('is not trusted where the call carries a good credential that does not suffice', async () => {
+  it('is not trusted if the call carries a good credential that does not suffice', async () => {
     const { accessToken } = await signedIn(direct);
     await holds(direct, {
       method,
@@ -49,12 +49,12 @@ describe('the address of a caller', () => {
     });
   });
 
-  it('W10 is not what X-Forwarded-For says, where no trusted proxy says it', async () => {
+  it('W10 is not what X-Forwarded-For says unless a trusted proxy says it', async () => {
     const row = forwarded('127.0.0.2', '10.0.0.1');
     await holds(direct, { method, from: '127.0.0.2', ...row, refused: missing });
   });
 
-  it('is not certain where a stranger stands between, so that it opens nothing', async () => {
+  it('is not certain if a stranger stands in between, so that it opens nothing', async () => {
     for (const headers of [{ 'x-forwarded-for': '10.0.0.1' }, { forwarded: 'for=10.0.0.1' }]) {
       await holds(direct, { method, headers, refused: missing });
     }
@@ -67,7 +67,7 @@ describe('the address of a caller', () => {
     await holds(proxied, { method, ...forwarded('203.0.113.7', '203.0.113.7'), refused: missing });
   });
 
-  it('is the last that no trusted proxy has, whatever callers put before it', async () => {
+  it('is the last one that is not a trusted proxy, whatever callers put before it', async () => {
     const chain = forwarded('203.0.113.7', '10.0.0.1, 203.0.113.7, 192.0.2.1');
     await holds(proxied, { method, ...chain, refused: missing });
     await holds(proxied, { method, ...forwarded('10.0.0.1', '203.0.113.7, 10.0.0.1,192.0.2.9') });
@@ -75,7 +75,7 @@ describe('the address of a caller', () => {
     await holds(proxied, { method, ...lines, refused: missing });
   });
 
-  it('is that of the connection where the proxy says nothing', async () => {
+  it('is that of the connection if the proxy says nothing', async () => {
     await holds(proxied, { method, refused: missing });
   });
 });
@@ -111,7 +111,7 @@ const REPORTS: readonly [Record<string, string | string[]>, string | undefined][
   [{ 'x-forwarded-for': '127.0.0.1', forwarded: 'for=unknown' }, undefined],
 ];
 
-describe('what a proxy reports that is a trusted caller itself', () => {
+describe('the report of a proxy that is a trusted caller itself', () => {
   const LOOPBACK = '127.0.0.1';
   let service: Service;
 
@@ -132,7 +132,7 @@ describe('what a proxy reports that is a trusted caller itself', () => {
     });
   }
 
-  it('W10 opens nothing where two headers name two addresses', async () => {
+  it('W10 opens nothing if two headers name two addresses', async () => {
     for (const [xff, other] of [
       ['203.0.113.9', '198.51.100.1'],
       ['198.51.100.1', '203.0.113.9'],

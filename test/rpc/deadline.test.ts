@@ -36,7 +36,7 @@ describeBothPaths('a deadline', ({ env, protocols, dialects }) => {
     });
   });
 
-  it('W03 is kept over every protocol, also by work that does not listen', async () => {
+  it('W03 is kept over every protocol, even by work that does not listen', async () => {
     for (const failure of ['', 'deaf']) {
       const start = performance.now();
       await holds(service, {
@@ -50,7 +50,7 @@ describeBothPaths('a deadline', ({ env, protocols, dialects }) => {
     }
   });
 
-  it('W03 may have passed before the call is there', async () => {
+  it('W03 may have passed before the call arrives', async () => {
     await holds(service, {
       method: unary,
       dialects,
@@ -74,7 +74,7 @@ describeBothPaths('a deadline', ({ env, protocols, dialects }) => {
     await eventually(() => echo.ended === echo.begun);
   });
 
-  it('W03 of a stream ends it, with the same details', async () => {
+  it('W03 ends a stream, with the same details', async () => {
     for (const protocol of protocols) {
       let got = 0;
       const lines = await logLines(async () => {
@@ -95,7 +95,7 @@ describeBothPaths('a deadline', ({ env, protocols, dialects }) => {
     await eventually(() => echo.ended === echo.begun);
   });
 
-  it('W03 may be as long as the protocol can say, and counts as our own limit then', async () => {
+  it('W03 may be as long as the protocol allows, and is then cut to our own limit', async () => {
     const body = create(UnaryRequestSchema, { sleepMs: 50 });
     for (const [connectMs, grpc] of [
       ['9999999999', '99999999H'],
@@ -127,7 +127,7 @@ describeBothPaths('a caller who goes away', ({ env: pathEnv, fastPath, protocols
     service = await startService({ services: [echo.service], env });
   });
 
-  it('W03 takes the work along, over every protocol', async () => {
+  it('W03 stops the work too, over every protocol', async () => {
     for (const protocol of protocols) {
       const lines = await logLines(async () => {
         const begun = echo.begun;
@@ -146,8 +146,8 @@ describeBothPaths('a caller who goes away', ({ env: pathEnv, fastPath, protocols
     }
   });
 
-  it('W03 leaves nothing of a transaction that was under way', async () => {
-    // Where signing in needs no verified address, a sign-up is settled in the call.
+  it('W03 leaves nothing of a transaction in progress', async () => {
+    // If signing in needs no verified address, a sign-up is settled in the call.
     const env = { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' };
     const lenient = await startReplica(service, { env });
     for (const protocol of protocols) {
@@ -169,7 +169,7 @@ describeBothPaths('a caller who goes away', ({ env: pathEnv, fastPath, protocols
   // What ends with the call is the same without the fast path, as the first test shows.
   if (fastPath === 'off') return;
 
-  it('W03 has no password hashed that still waits for its turn', async () => {
+  it('W03 hashes no password that is still waiting for its turn', async () => {
     const email = await createAccount(service);
     const login = (timeoutMs: number, as = email) =>
       service.auth.login({ email: as, password: PASSWORD, deviceLabel: '' }, { timeoutMs });
@@ -193,7 +193,7 @@ describeBothPaths('a caller who goes away', ({ env: pathEnv, fastPath, protocols
   });
 });
 
-/** Has every sign-up wait in the middle of its transaction, until the returned function is called. */
+/** Makes every sign-up wait in the middle of its transaction until the returned function is called. */
 async function lockPasswords(databaseUrl: string): Promise<() => Promise<void>> {
   const lock = new pg.Client({ connectionString: databaseUrl });
   lock.on('error', () => {});

@@ -16,7 +16,7 @@ export { EchoService };
 /** What the messages of a bug say, which no caller may read. */
 export const BUG = "select * from accounts where email = 'someone@example.com'";
 
-/** A service that does as it is told, and keeps what a test wants to know of it. */
+/** A service that does as it is told, and records what a test wants to know about it. */
 export class Echo {
   /** Calls that began, streams and unary. */
   begun = 0;

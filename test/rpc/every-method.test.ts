@@ -24,7 +24,7 @@ before(async () => {
 
 const answer = (method: DescMethod, token?: string) => emptyCall(service, method, token);
 
-/** Holds that every one of these methods refuses a credential for this reason. */
+/** Asserts that every one of these methods refuses a credential for this reason. */
 async function allRefuse(which: DescMethod[], token: string | undefined, reason: string) {
   assert.ok(which.length > 0);
   for (const method of which) {
@@ -45,7 +45,7 @@ describe('Every method', () => {
     await allRefuse(asking, undefined, 'CREDENTIALS_MISSING');
   });
 
-  it('A04 refuses what is no access token of ours: another’s, another kind, an ended one', async () => {
+  it('A04 refuses anything but a valid access token of ours: foreign, of another kind, ended', async () => {
     const ended = await signedIn(service);
     await service.auth.logout({ refreshToken: ended.refreshToken });
     const { refreshToken, email } = await signedIn(service);
@@ -63,7 +63,7 @@ describe('Every method', () => {
     for (const [token, reason] of tokens) await allRefuse(asking, token, reason);
   });
 
-  it('A04 that asks for a permission refuses who has none, or all others', async () => {
+  it('A04 that asks for a permission refuses callers with none, or with all others', async () => {
     const guarded = asking.filter((method) => accessRule(method)?.caller.case === 'permission');
     assert.ok(guarded.length >= 20);
     const { accessToken } = await signedIn(service);
@@ -83,13 +83,13 @@ describe('Every method', () => {
     }
   });
 
-  it('A04 lets in who has the one permission that it asks for, and signed in of late', async () => {
+  it('A04 lets in a caller who has the one permission that it asks for, and signed in recently', async () => {
     for (const method of asking) {
       const rule = accessRule(method);
       if (rule?.caller.case !== 'permission') continue;
       const permission = String(rule.caller.value);
       const refused = await answer(method, await holding([permission]));
-      // The token was issued to nobody who has it now, which is for what lies behind the rule to say.
+      // The token's owner does not exist, which the code behind the rule has to notice.
       const { permission: wanted } = refused?.metadata ?? {};
       assert.ok(refused?.reason !== 'PERMISSION_DENIED' || wanted === permission, String(method));
       assert.notEqual(refused?.code, Code.Unimplemented, String(method));

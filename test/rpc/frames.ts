@@ -83,8 +83,8 @@ export class RawHttp2 {
 }
 
 /**
- * Writes and gives what comes back until the server closes the connection, or for `ms`. `closed`
- * says which it was.
+ * Writes, and returns what comes back until the server closes the connection, or for `ms`. `closed` says
+ * which it was.
  */
 export async function exchange(
   address: string,

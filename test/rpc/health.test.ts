@@ -63,7 +63,7 @@ describe('health and reflection, asked badly', () => {
     service = await startService();
   });
 
-  it('W01 say NOT_FOUND of an unknown service, which is no error of ours', async () => {
+  it('W01 answer NOT_FOUND for an unknown service, which is no error of ours', async () => {
     const lines = await logLines(async () => {
       const refused = await refusal(connected(service).check({ service: 'no.such.Service' }));
       assert.deepEqual([refused.code, refused.reason], [Code.NotFound, 'NOT_FOUND']);
@@ -71,7 +71,7 @@ describe('health and reflection, asked badly', () => {
     assertNoError(lines);
   });
 
-  it('W01 tell the watcher of an unknown service that it is unknown, and go on', async () => {
+  it('W01 tell the watcher of an unknown service that it is unknown, and continue', async () => {
     const unknown = new Watcher(connected(service), 'no.such.Service');
     assert.ok(await unknown.isTaken());
     assert.equal((await connected(service).check({})).status, Status.SERVING);
@@ -87,7 +87,7 @@ describe('health and reflection, asked badly', () => {
     '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
     '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
   ]) {
-    it(`W01 refuse what is no message as INVALID_ARGUMENT, which is no error of ours: ${path}`, async () => {
+    it(`W01 refuse bytes that are no message as INVALID_ARGUMENT, which is no error of ours: ${path}`, async () => {
       const lines = await logLines(async () => {
         const { error } = await sendGrpc(service.app, path, Buffer.from('0000000002ffff', 'hex'));
         assert.equal(error?.code, Code.InvalidArgument);
@@ -105,7 +105,7 @@ describe('watching health', () => {
     assert.equal(statuses['countersign.v1.AuthService']?.status, Status.SERVING);
   });
 
-  it('W02 keeps the stream of who is told nothing new, and says again what holds', async () => {
+  it('W02 keeps a stream that gets no news, and repeats the present state', async () => {
     const service = await startService({ limits: { streamIdleMs: 400 } });
     const watcher = new Watcher(connected(service));
     await eventually(() => watcher.told.length >= 5);
@@ -114,7 +114,7 @@ describe('watching health', () => {
     assert.equal((await watcher.ended).code, Code.Canceled);
   });
 
-  it('W04 ends when the replica stops, after it has said so', async () => {
+  it('W04 ends when the replica stops, after saying so', async () => {
     const service = await startService({ env: { COUNTERSIGN_SHUTDOWN_GRACE: '60s' } });
     const watcher = new Watcher(connected(service));
     assert.ok(await watcher.isTaken());
@@ -124,7 +124,7 @@ describe('watching health', () => {
     assert.deepEqual([code, reason], [Code.Unavailable, 'SHUTTING_DOWN']);
   });
 
-  it('W02 takes so many on one connection, and others on another', async () => {
+  it('W02 accepts a limited number on one connection, and more on another', async () => {
     const limits = { ...LIMITS, maxHealthWatchersOfConnection: 2 };
     const service = await startService({ limits });
     const [one, two] = [connected(service), connected(service)];
@@ -136,7 +136,7 @@ describe('watching health', () => {
     await eventually(() => new Watcher(one).isTaken());
   });
 
-  it('W02 leaves places to others, however many connections one address comes with', async () => {
+  it('W02 leaves places for others, however many connections one address opens', async () => {
     const service = await startService({ limits: { maxHealthWatchers: 8 } });
     const first = new Watcher(connected(service));
     assert.ok((await first.isTaken()) && (await new Watcher(connected(service)).isTaken()));
@@ -146,7 +146,7 @@ describe('watching health', () => {
     await eventually(() => new Watcher(connected(service)).isTaken());
   });
 
-  it('W02 takes so many in all', async () => {
+  it('W02 accepts a limited number in all', async () => {
     const service = await startService({ limits: { maxHealthWatchers: 2, watcherShare: 1 } });
     assert.ok(await new Watcher(connected(service)).isTaken());
     assert.ok(await new Watcher(connected(service)).isTaken());

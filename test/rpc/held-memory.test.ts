@@ -39,7 +39,7 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
     ['requests are begun on many connections', 0, 190, 60],
     ['two bytes of headers stand for kilobytes', 2, 190, 12],
   ] as const) {
-    it(`W15 is bounded where ${title}`, async () => {
+    it(`W15 is bounded if ${title}`, async () => {
       for (const [address, type] of waysOf()) {
         for (let connection = 0; connection < connections; connection += 1) {
           await openStreams(await attacked.connect(address), type, count, uses);
@@ -49,7 +49,7 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
     });
   }
 
-  it('W15 is bounded where headers are larger than was announced, to callers who did not listen', async () => {
+  it('W15 is bounded if headers are larger than announced, from callers who did not listen', async () => {
     for (const [address, type] of waysOf()) {
       for (let connection = 0; connection < 12; connection += 1) {
         await openStreams(await attacked.connectDeaf(address), type, 190, 15);
@@ -58,7 +58,7 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
     await attacked.staysSmall();
   });
 
-  it('W15 is bounded where a body comes a byte at a time', async () => {
+  it('W15 is bounded if a body arrives a byte at a time', async () => {
     for (const [address, type] of waysOf()) {
       const raw = await attacked.connect(address);
       const streams = Array.from({ length: 100 }, (_, index) => 2 * index + 1);
@@ -75,7 +75,7 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
     await attacked.staysSmall();
   });
 
-  it('W15 is bounded where streams are reset as soon as they are open', async () => {
+  it('W15 is bounded if streams are reset as soon as they are open', async () => {
     const block = callHeaders(METHOD, strange('application/grpc'));
     for (const [address] of waysOf()) {
       const raw = await attacked.connect(address);
@@ -90,7 +90,7 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
 
   if (fastPath === 'off') return;
 
-  it('W15 is bounded where thousands of connections say hello and nothing else', async () => {
+  it('W15 is bounded if thousands of connections say hello and nothing else', async () => {
     for (let count = 0; count < 1500; count += 1) {
       for (const [address] of attacked.ways) await attacked.connectDeaf(address);
     }

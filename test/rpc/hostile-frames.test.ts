@@ -77,7 +77,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     }
   }
 
-  it('W01 survives every method, also CONNECT, which has no path', async () => {
+  it('W01 survives every method, including CONNECT, which has no path', async () => {
     for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'CONNECT', 'X']) {
       await onEach(async (raw, type) => {
         const path: Record<string, string> =
@@ -89,7 +89,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     }
   });
 
-  it('W01 survives headers that grow when they are unpacked', async () => {
+  it('W01 survives headers that grow when they are decompressed', async () => {
     // One field of 4 KB goes into the table; each further byte of the block stands for it again.
     const large = Buffer.concat([
       Buffer.from([0x40]),
@@ -113,7 +113,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     });
   });
 
-  it('W01 survives calls whose connection breaks in the packet that they come in', async () => {
+  it('W01 survives calls whose connection breaks in the packet that they arrive in', async () => {
     await onEach(async (raw, type) => {
       const call = frame(HEADERS, END_HEADERS, 1, callHeaders(UNARY, { 'content-type': type }));
       // DATA belongs to a stream: for the connection itself it is an error.
@@ -131,7 +131,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     });
   });
 
-  it('reads a message that comes a byte at a time, and refuses one that says it is larger', async () => {
+  it('reads a message that arrives a byte at a time, and refuses one that claims to be larger', async () => {
     const raw = await RawHttp2.to(service.app.grpcAddress);
     const send = (stream: number, request: Buffer) => {
       raw.call(stream, UNARY, { 'content-type': 'application/grpc' });
@@ -148,7 +148,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     raw.destroy();
   });
 
-  it('W02 refuses streams above the limit, and closes the others when nothing comes of them', async () => {
+  it('W02 refuses streams above the limit, and closes the others if nothing follows on them', async () => {
     await onEach(async (raw, type) => {
       const streams = Array.from({ length: 300 }, (_, i) => 2 * i + 1);
       for (const stream of streams) raw.call(stream, UNARY, { 'content-type': type });
@@ -161,7 +161,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     });
   });
 
-  it('W02 says why it closes a call whose request does not come', async () => {
+  it('W02 says why it closes a call whose request does not arrive', async () => {
     const session = connect(`http://${service.app.grpcAddress}`);
     const stream = session.request({
       ':method': 'POST',
@@ -184,7 +184,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
   // The rest is about streams, which the fast path never takes.
   if (fastPath === 'off') return;
 
-  it('W02 closes a stream whose reader does not read, and has its method stop', async () => {
+  it('W02 closes a stream whose reader does not read, and stops its method', async () => {
     await onEach(async (raw, type) => {
       raw.call(1, SERVER_STREAM, { 'content-type': type });
       raw.write(frame(DATA, END_STREAM, 1, ENDLESS));
@@ -205,7 +205,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
     });
   });
 
-  it('W02 lets a stream live on which something moves', async () => {
+  it('W02 keeps a stream on which something moves', async () => {
     await onEach(async (raw, type) => {
       raw.call(1, `/${EchoService.typeName}/BidiStream`, { 'content-type': type });
       for (let turn = 0; turn < 8; turn += 1) {

@@ -30,7 +30,7 @@ describe('HTTP/1.1 on the HTTP listener', () => {
     assert.deepEqual(uncaught, []);
   });
 
-  /** Writes the parts one after the other, and gives all that comes back until the end. */
+  /** Writes the parts one after the other, and returns everything that comes back until the end. */
   async function say(...parts: string[]): Promise<string> {
     const socket = await rawSocket(service.app.httpAddress);
     socket.on('error', () => {});
@@ -44,7 +44,7 @@ describe('HTTP/1.1 on the HTTP listener', () => {
   const json = (head: string, body: string) =>
     `POST ${UNARY} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${head}\r\n${body}`;
 
-  it('answers a request that comes letter by letter', async () => {
+  it('answers a request that arrives letter by letter', async () => {
     const request = json('Connection: close\r\nContent-Length: 12\r\n', '{"text":"a"}');
     const letters = [...request];
     const socket = await rawSocket(service.app.httpAddress);
@@ -56,14 +56,14 @@ describe('HTTP/1.1 on the HTTP listener', () => {
     assert.match((await Array.fromAsync(socket)).join(''), /^HTTP\/1\.1 200 [\s\S]*{"text":"a"}$/);
   });
 
-  it('answers requests that come before the answer to the one before', async () => {
+  it('answers requests that arrive before the previous one is answered', async () => {
     const one = json('Content-Length: 12\r\n', '{"text":"a"}');
     const last = json('Connection: close\r\nContent-Length: 12\r\n', '{"text":"b"}');
     const answers = (await say(one + one + last)).match(/"text":"\w"/g);
     assert.deepEqual(answers, ['"text":"a"', '"text":"a"', '"text":"b"']);
   });
 
-  it('W01 refuses what could be read in two ways, and what is no HTTP', async () => {
+  it('W01 refuses requests that could be read in two ways, and anything that is not HTTP', async () => {
     const chunk = 'Transfer-Encoding: chunked\r\n';
     for (const request of [
       json(`Content-Length: 4\r\n${chunk}`, '0\r\n\r\n'),
@@ -85,7 +85,7 @@ describe('HTTP/1.1 on the HTTP listener', () => {
     }
   });
 
-  it('W01 refuses a host that is none, and serves one that is', async () => {
+  it('W01 refuses an invalid host, and serves a valid one', async () => {
     const to = (host: string) => say(`GET /healthz HTTP/1.1\r\n${host}Connection: close\r\n\r\n`);
     for (const host of ['[', '%', 'x:99999', 'a b', 'a/b', 'a@b', '[::1', '']) {
       assert.match(await to(`Host: ${host}\r\n`), /^HTTP\/1\.1 400 /, host);
@@ -109,7 +109,7 @@ describe('HTTP/1.1 on the HTTP listener', () => {
     }
   });
 
-  it('W02 ends a connection whose reader does not read, and has its method stop', async () => {
+  it('W02 ends a connection whose reader does not read, and stops its method', async () => {
     const socket = await rawSocket(service.app.httpAddress);
     const body = Buffer.from('000000000708c0843d18904e', 'hex');
     const begun = echo.begun;
@@ -123,7 +123,7 @@ describe('HTTP/1.1 on the HTTP listener', () => {
     socket.destroy();
   });
 
-  it('W02 keeps a connection that is used, also for longer than one call may be silent', async () => {
+  it('W02 keeps a connection in use, even for longer than one call may be silent', async () => {
     const socket = await rawSocket(service.app.httpAddress);
     let received = '';
     socket.on('data', (chunk) => {

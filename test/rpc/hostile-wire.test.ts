@@ -37,7 +37,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
   let restingBytes: number;
 
   before(async () => {
-    // A process of its own: what it keeps is not to be taken for what its callers here do.
+    // A separate process: its memory must not be confused with that of its callers here.
     service = await spawnService({
       DATABASE_URL: await createDatabase(),
       COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
@@ -78,7 +78,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
     }
   }
 
-  it('W01 survives an authority or host that is none', async () => {
+  it('W01 survives an invalid authority or host', async () => {
     for (const authority of [
       '[',
       '%',
@@ -98,7 +98,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
     }
   });
 
-  it('W01 survives paths that are none', async () => {
+  it('W01 survives invalid paths', async () => {
     const paths = [
       '//',
       '*',
@@ -119,7 +119,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
     }
   });
 
-  it('W01 survives headers without end, in number and in size', async () => {
+  it('W01 survives endless headers, in number and in size', async () => {
     const many = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`x-${n}`, 'y']));
     await request({ ...JSON_TYPE, ...many }, '{}');
     await request({ ...GRPC, 'x-large': 'y'.repeat(40_000) });
@@ -128,7 +128,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
     assert.match(text, /^HTTP\/1\.1 431/);
   });
 
-  it('W01 survives bytes that are no HTTP at all', async () => {
+  it('W01 survives bytes that are not HTTP at all', async () => {
     const noise = [
       Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03]),
       Buffer.alloc(100_000, 0xff),
@@ -198,7 +198,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
     }
   });
 
-  it('W01 has kept nothing of all this', async () => {
+  it('W01 has kept nothing of all this in memory', async () => {
     assert.ok(residentBytes(service) - restingBytes < GROWTH_BYTES);
   });
 });
@@ -223,7 +223,7 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
     if (fastPath === 'on') addresses.push(service.app.httpAddress);
   });
 
-  it('W02 are announced: streams at once, and the size of headers', async () => {
+  it('W02 are announced: concurrent streams, and the size of headers', async () => {
     for (const address of addresses) {
       const session = quietSession(address);
       const [settings] = await once(session, 'remoteSettings');
@@ -233,7 +233,7 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
     }
   });
 
-  it('W02 end a call whose request does not come', async () => {
+  it('W02 end a call whose request does not arrive', async () => {
     for (const [address, headers] of [
       [service.app.grpcAddress, GRPC],
       [service.app.httpAddress, JSON_TYPE],
@@ -259,7 +259,7 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
     }
   });
 
-  it('W02 close what sends more than is read, and do not read on', async () => {
+  it('W02 close a connection that sends more than is read, and stop reading', async () => {
     const head = `POST ${METHOD} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n`;
     const body = Buffer.alloc(200_000, 'x');
     const { closed: ended, text } = await exchange(
@@ -286,7 +286,7 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
 
   if (fastPath === 'off') return;
 
-  it('W02 end a connection of HTTP/1.1 whose request does not come', async () => {
+  it('W02 end an HTTP/1.1 connection whose request does not arrive', async () => {
     const head = `POST ${METHOD} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n`;
     for (const bytes of [head, `${head}{"tok`, 'POST / HT', '']) {
       const { closed: ended } = await exchange(

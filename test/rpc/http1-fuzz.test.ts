@@ -7,7 +7,7 @@ import { withstands } from './fuzz/withstands.ts';
 const OWN_FAULT = /^HTTP\/1\.1 5(?!01|05).*$/m;
 
 describe('requests of HTTP/1.1 that nobody should send', () => {
-  it('W01 disturb no good caller, and leave nothing in memory and in the log', () =>
+  it('W01 disturb no good caller, and leave nothing in memory or in the log', () =>
     withstands({
       seed: FUZZ_SEED,
       listeners: ['http'],

@@ -4,7 +4,7 @@ import { http2Scenario } from './fuzz/http2-scenarios.ts';
 import { withstands } from './fuzz/withstands.ts';
 
 describe('frames of HTTP/2 that nobody should send', () => {
-  it('W01 disturb no good caller, and leave nothing in memory and in the log', () =>
+  it('W01 disturb no good caller, and leave nothing in memory or in the log', () =>
     withstands({
       seed: FUZZ_SEED,
       listeners: ['grpc', 'http'],

@@ -49,7 +49,7 @@ describeBothPaths('the metadata of an answer by gRPC', ({ env }) => {
     service = await startService({ services: [conformanceService], env });
   });
 
-  /** Has a method answer as it is told. */
+  /** Makes a method answer as it is told. */
   async function call(
     method: DescMethod,
     responseDefinition: JsonObject,
@@ -91,7 +91,7 @@ describeBothPaths('the metadata of an answer by gRPC', ({ env }) => {
     }
   });
 
-  it('says nothing but its status of a success', async () => {
+  it('has only the status for a success', async () => {
     for (const method of ALL) {
       for (const headers of [{}, COMPRESSED]) {
         const { trailer } = await call(method, answerOf(method), headers);
@@ -112,7 +112,7 @@ describeBothPaths('the metadata of an answer by gRPC', ({ env }) => {
     }
   });
 
-  it('is one block of headers where the method has set none and fails', async () => {
+  it('is one block of headers if the method has set none and fails', async () => {
     for (const method of ALL) {
       const { header, trailer } = await call(method, { ...errorWith('no'), responseHeaders: [] });
       assert.equal(header['grpc-status'], '9', method.name);

@@ -36,7 +36,7 @@ function bound(server: grpc.Server): Promise<number> {
   });
 }
 
-/** A `Map` that works, and that nothing takes for one. */
+/** A `Map` that works, but that nothing recognises as one. */
 function likeMap(map: Map<unknown, unknown>): Map<unknown, unknown> {
   return new Proxy(map, {
     get(_, name) {
@@ -65,7 +65,7 @@ function reshape(name: string): () => void {
 }
 
 describe('the internals of grpc-js and node:http2', () => {
-  it('are as known in the versions that the service runs on', async () => {
+  it('are as expected in the versions that the service runs on', async () => {
     const server = new grpc.Server();
     await bound(server);
     for (const [name, find] of Object.entries(ACCESSORS)) assert.ok(find(server), name);
@@ -78,7 +78,7 @@ describe('the internals of grpc-js and node:http2', () => {
     );
   });
 
-  it('are reported as unknown where they are missing or different', async () => {
+  it('are reported as unknown if they are missing or different', async () => {
     const server = new grpc.Server();
     await bound(server);
     const [http2] = http2Servers(server) ?? [];
@@ -103,7 +103,7 @@ describe('the internals of grpc-js and node:http2', () => {
   });
 });
 
-describe('a service on a grpc-js that is not as known', () => {
+describe('a service on an unknown grpc-js', () => {
   const restore: (() => void)[] = [];
   const lines: Record<string, unknown>[] = [];
   const echo = new Echo();
@@ -123,7 +123,7 @@ describe('a service on a grpc-js that is not as known', () => {
     for (const each of restore) each();
   });
 
-  it('says so in one line, with what it does without', () => {
+  it('says so in one line, with what it lacks', () => {
     const [line, ...more] = lines.filter(({ component }) => component === 'grpc');
     assert.deepEqual([line?.['level'], more], ['warn', []]);
     const problems = line?.['problems'] as string[];
@@ -144,7 +144,7 @@ describe('a service on a grpc-js that is not as known', () => {
     assert.equal(large.reason, 'REQUEST_TOO_LARGE');
   });
 
-  it('stops within its grace, also with a call that does not end', async () => {
+  it('stops within its grace period, even with a call that does not end', async () => {
     const leaving = new AbortController();
     const { signal } = leaving;
     const call = service.client(EchoService).unary({ failure: 'deaf', sleepMs: 6000 }, { signal });
@@ -158,7 +158,7 @@ describe('a service on a grpc-js that is not as known', () => {
   });
 });
 
-describe('calls whose form is not as known', () => {
+describe('calls of an unknown form', () => {
   it('begin by the public interface of grpc-js', async () => {
     const lines: string[] = [];
     const log = createLog('info', { write: (line: string) => void lines.push(line) });

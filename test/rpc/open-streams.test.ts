@@ -7,7 +7,7 @@ import { keepFewStreams } from '../../src/rpc/grpc/node-internals.ts';
 import { OpenStreams } from '../../src/rpc/grpc/open-streams.ts';
 
 describe('the open streams of a connection', () => {
-  it('are found, counted, replaced and taken out in any order', () => {
+  it('are found, counted, replaced and removed in any order', () => {
     const streams = new OpenStreams<number, string>();
     streams.set(1, 'a').set(3, 'b').set(5, 'c').set(3, 'd');
     assert.deepEqual([streams.size, streams.get(3), streams.get(7)], [3, 'd', undefined]);

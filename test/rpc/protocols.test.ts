@@ -61,7 +61,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     }
   });
 
-  it('names the field that breaks its rule, by its path in the request', async () => {
+  it('names the field that breaks its rule by its path in the request', async () => {
     await holdsFor({
       method: SessionService.method.batchIntrospectTokens,
       body: create(BatchIntrospectTokensRequestSchema, {
@@ -80,7 +80,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     });
   });
 
-  it('is refused without a credential where one is needed', async () => {
+  it('is refused without a credential if one is needed', async () => {
     const refused = { code: Code.Unauthenticated, reason: 'CREDENTIALS_MISSING' };
     await holdsFor({ method: recent, refused });
     await holdsFor({ method: permitted, refused });
@@ -113,7 +113,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     });
   });
 
-  it('is refused to who lacks the permission, and served to who has it', async () => {
+  it('is refused to a caller without the permission, and served to one who has it', async () => {
     await holdsFor({
       method: permitted,
 
@@ -124,7 +124,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     await holdsFor({ method: permitted, headers: bearer(admin) });
   });
 
-  it('A04 is refused to everybody where the method has no access rule', async () => {
+  it('A04 is refused to everyone if the method has no access rule', async () => {
     for (const headers of [{}, bearer(fresh), bearer(admin)]) {
       await holdsFor({
         method: closed,
@@ -135,7 +135,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     }
   });
 
-  it('asks for a new sign-in where the last one is too old', async () => {
+  it('asks for a new sign-in if the last one is too old', async () => {
     await holdsFor({
       method: recent,
 
@@ -157,7 +157,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     }
   });
 
-  it('goes by the request id that it names, and by a new one where that is odd', async () => {
+  it('has the request id that it names, or a new one if that is odd', async () => {
     const odd = ['a b', 'ä', '<script>', 'x'.repeat(129), '', 'a,b', 'a\tb'];
     for (const dialect of dialects) {
       for (const id of odd) {
@@ -173,7 +173,7 @@ describeBothPaths('a call by gRPC, Connect and gRPC-Web', ({ env, protocols, dia
     }
   });
 
-  it('W09 leaves no trace of a credential that can not be read, on standard error either', async () => {
+  it('W09 leaves no trace of a credential that cannot be read, not even on standard error', async () => {
     const written = mock.method(process.stderr, 'write', () => true);
     await holdsFor({
       method: recent,

@@ -34,7 +34,7 @@ describe('a rate limit', () => {
     for (const reason of await Promise.all(all)) assert.equal(reason, 'INVALID_REQUEST');
   }
 
-  it('W10 counts by address over all protocols, and then says when to come again', async () => {
+  it('W10 counts by address over all protocols, and then says when to retry', async () => {
     const from = newAddress();
     await use(ALLOWED, from);
     await holds(service, {
@@ -61,7 +61,7 @@ describe('a rate limit', () => {
     assert.equal(await reasonOf(from, {}, replica), 'RATE_LIMITED');
   });
 
-  it('W10 takes an IPv6 network of 64 bits for one address', async () => {
+  it('W10 counts an IPv6 /64 network as one address', async () => {
     const site = `2001:db8:${octet().toString(16)}`;
     const network = `${site}:a${octet()}`;
     const by = (address: string) => ({ 'x-forwarded-for': address });
@@ -86,7 +86,7 @@ describe('a rate limit', () => {
     assert.equal(await reasonOf(from, { 'x-forwarded-for': '203.0.113.99' }), 'RATE_LIMITED');
   });
 
-  it('W10 is not escaped by a report that names nobody, and counts no caller under the proxy', async () => {
+  it('W10 is not escaped by a report without an address, and counts no caller under the proxy', async () => {
     const from = newAddress();
     const proxied = await startReplica(service, {
       env: { COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.0/8' },
@@ -104,7 +104,7 @@ describe('a rate limit', () => {
     assert.equal(await reasonOf(from, {}, proxied), 'INVALID_REQUEST');
   });
 
-  it('is counted for each policy by itself', async () => {
+  it('is counted separately for each policy', async () => {
     const from = newAddress();
     await use(ALLOWED, from);
     assert.equal(await reasonOf(from), 'RATE_LIMITED');

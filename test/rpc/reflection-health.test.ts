@@ -54,7 +54,7 @@ describe('server reflection', () => {
     });
   }
 
-  it('lets a client call what it knows only by reflection, and see the details of its error', async () => {
+  it('lets a client call a method that it knows only by reflection, and see the details of its error', async () => {
     const answer = await bufCurl(
       ...['-d', '{"token": "junk"}'],
       `${url}/countersign.v1.AuthService/VerifyEmail`,
@@ -65,7 +65,7 @@ describe('server reflection', () => {
 });
 
 describe('grpc.health.v1', () => {
-  it('says of every service what /readyz says, and tells those who watch when it changes', async () => {
+  it('says about every service what /readyz says, and tells watchers when it changes', async () => {
     const databaseUrl = await createDatabase();
     const proxy = new TcpProxy(databaseUrl);
     atEnd(() => proxy.close());

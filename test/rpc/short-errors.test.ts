@@ -17,7 +17,7 @@ import { observe, type Row } from './call-table.ts';
 import { describeBothPaths } from './unary-paths.ts';
 import { pathOf } from './wire.ts';
 
-/** What the least generous gRPC clients take, and what each field counts beside its text. */
+/** What the least generous gRPC clients accept, and what each field counts in addition to its text. */
 const CLIENT_BYTES = 8 * 1024;
 const FIELD_BYTES = 32;
 
@@ -52,14 +52,14 @@ describeBothPaths('an error about much of a request', ({ env, fastPath, dialects
   }
 
   for (const [name, paths] of Object.entries(MASKS)) {
-    it(`W02 fits into the headers that clients take: a field mask of ${name}`, async () => {
+    it(`W02 fits into the headers that clients accept: a field mask of ${name}`, async () => {
       const body = create(UpdateMeRequestSchema, { user: {}, updateMask: { paths } });
       const row = { method: AccountService.method.updateMe, body, headers: { authorization } };
       await refusedEverywhere(row, (fields) => fields.join() === 'update_mask');
     });
   }
 
-  it('W02 fits into them with the first of very many fields', async () => {
+  it('W02 fits into them with only the first of very many fields', async () => {
     const requiredScopes = Array.from({ length: 100 }, () => '');
     const body = create(VerifyApiKeyRequestSchema, { secret: 'x', requiredScopes });
     const row = { method: ApiKeyService.method.verifyApiKey, body };
@@ -70,7 +70,7 @@ describeBothPaths('an error about much of a request', ({ env, fastPath, dialects
 
   if (fastPath === 'off') return;
 
-  it('W01 is sent where it repeats half a character, which only JSON can bring', async () => {
+  it('W01 is sent even if it repeats half a character, which only JSON can carry', async () => {
     const message = Buffer.from('{"user":{},"updateMask":"\\ud800"}');
     const answer = await fetch(`http://${service.app.httpAddress}${PATH}`, {
       method: 'POST',

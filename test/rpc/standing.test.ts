@@ -28,7 +28,7 @@ before(async () => {
   boss = await withRoles(service, 'user', 'admin');
 });
 
-/** A stream that goes on until it is ended; `heard` counts its messages. */
+/** A stream that continues until it is ended; `heard` counts its messages. */
 class Open {
   heard = 0;
   readonly reason: Promise<string | undefined>;
@@ -125,7 +125,7 @@ describe('A stream that a credential opened', () => {
       }
     });
 
-    it(`S13 by ${protocol}: goes on while nothing happens to it`, async () => {
+    it(`S13 by ${protocol}: continues while nothing happens to it`, async () => {
       const who = await withRoles(service, 'user', 'admin');
       const streams = await openAll(service, protocol, who.accessToken);
       const { refreshToken } = await withRoles(service, 'user');

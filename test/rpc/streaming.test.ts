@@ -28,7 +28,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       client = streamingClient(service, protocol);
     });
 
-    it('brings the answers in their order', async () => {
+    it('delivers the answers in order', async () => {
       const answers = await Array.fromAsync(client.serverStream({ count: 1000, size: 10 }));
       assert.deepEqual(
         answers.map(({ index }) => index),
@@ -36,7 +36,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       );
     });
 
-    it('takes the requests in their order', async () => {
+    it('takes the requests in order', async () => {
       const texts = Array.from({ length: 500 }, (_, i) => `${i},`);
       const { text } = await client.clientStream(textsOf(texts));
       assert.equal(text, texts.join(''));
@@ -61,7 +61,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       assert.equal(got.length, turns.length);
     });
 
-    it('ends in an error with its details when it fails under way, and says nothing of the bug', async () => {
+    it('ends in an error with its details if it fails midway, and reveals nothing about the bug', async () => {
       let seen = 0;
       const lines = await logLines(async () => {
         const refused = await refusal(
@@ -104,7 +104,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       assert.equal(refused.reason, 'REQUEST_TOO_LARGE');
     });
 
-    it('is not pulled from while its reader does not read', async () => {
+    it('is not read from while its own reader does not read', async () => {
       const before = echo.pulled;
       const leaving = new AbortController();
       const request = { count: 1_000_000, size: 10_000 };
@@ -127,7 +127,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       await eventually(() => echo.ended === echo.begun);
     });
 
-    it('tells its method that the caller has gone, whether that waits or writes', async () => {
+    it('tells its method that the caller has gone, whether the method waits or writes', async () => {
       for (const request of [
         { endless: true, count: 1 },
         { count: 1_000_000, size: 10_000 },
@@ -154,7 +154,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       }
     });
 
-    it('brings its answers and then its error to a caller who reads late', async () => {
+    it('delivers its answers and then its error to a caller who reads late', async () => {
       const own = new Echo();
       const service = await startService({ services: [own.service] });
       const { grpcAddress, httpAddress } = service.app;
@@ -189,7 +189,7 @@ for (const protocol of ['grpc', 'connect'] as const) {
       await stopping;
     });
 
-    it('is not taken for complete where its caller takes it back in the middle', async () => {
+    it('does not count as complete if its caller cancels it in the middle', async () => {
       for (const method of ['ClientStream', 'BidiStream']) {
         const begun = echo.begun;
         const lines = await logLines(async () => {
@@ -242,7 +242,7 @@ describeBothPaths('a replica that stops', ({ env, protocols }) => {
 
 describeBothPaths('a replica that stops with a call that does not end', (path) => {
   for (const protocol of path.protocols.filter((each) => each !== 'grpc-web')) {
-    it(`waits for its grace, and no longer, by ${protocol}`, async () => {
+    it(`waits for its grace period, and no longer, by ${protocol}`, async () => {
       const echo = new Echo();
       const env = { ...path.env, COUNTERSIGN_SHUTDOWN_GRACE: '1s' };
       const service = await startService({ services: [echo.service], env });

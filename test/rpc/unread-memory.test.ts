@@ -34,7 +34,7 @@ describeBothPaths('memory held by answers that nobody reads', ({ env, fastPath }
   for (const spread of SPREADS) {
     const where = `${spread.connections} × ${spread.streams}`;
     for (const way of fastPath === 'on' ? [0, 1, 2] : [0]) {
-      it(`W15 is bounded where streams give it no window (way ${way}, ${where})`, async () => {
+      it(`W15 is bounded if streams give it no window (way ${way}, ${where})`, async () => {
         await ask(way, METHOD, spread);
         await attacked.staysSmall();
       });
@@ -42,7 +42,7 @@ describeBothPaths('memory held by answers that nobody reads', ({ env, fastPath }
 
     if (fastPath === 'off') continue;
 
-    it(`W15 is bounded where streams watch health (${where})`, async () => {
+    it(`W15 is bounded if streams watch health (${where})`, async () => {
       await ask(0, WATCH, spread);
       await attacked.staysSmall();
     });

@@ -24,7 +24,7 @@ const compressed = (encoding: string) => (dialect: Dialect) => ({
   [encodingHeader(dialect)]: encoding,
 });
 
-describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web', (path) => {
+describeBothPaths('a request that cannot be read, by gRPC, Connect and gRPC-Web', (path) => {
   let service: Service;
   const holdsFor = ({ dialects = DIALECTS, ...row }: Partial<Row>) => {
     const concerned = dialects.filter((dialect) => path.dialects.includes(dialect));
@@ -39,7 +39,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     service = await startService({ services: [new Echo().service], env: path.env });
   });
 
-  it('is refused where its JSON is broken, of the wrong type, or has a field that is unknown', async () => {
+  it('is refused if its JSON is broken, of the wrong type, or has an unknown field', async () => {
     for (const text of ['{', '', '[]', '"x"', 'null', '{"text":"a"}x', '\u0000']) {
       await holdsFor({ ...json(text), refused: invalid });
     }
@@ -56,14 +56,14 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is refused where its bytes are not a message', async () => {
+  it('is refused if its bytes are not a message', async () => {
     const broken = [[0x08], [0x0a, 0x05, 0x41], [0x07], [0xff], [0x0a, 0x01, 0xff], [0x0a, 0x80]];
     for (const bytes of broken) {
       await holdsFor({ body: Uint8Array.from(bytes), dialects: BINARY, refused: invalid });
     }
   });
 
-  it('is refused where it nests more than 100 levels', async () => {
+  it('is refused if it nests more than 100 levels', async () => {
     await holdsFor({ body: (dialect) => encode(dialect, unary, nested(90)) });
     for (const levels of [101, 1000, 5900]) {
       await holdsFor({ body: nestedBytes(levels), dialects: BINARY, refused: invalid });
@@ -71,7 +71,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is refused where it is larger than 64 KiB, and read up to that', async () => {
+  it('is refused if it is larger than 64 KiB, and read up to that', async () => {
     const refused = { ...invalid, fields: ['text'] };
     await holdsFor({ body: sized(LIMIT, unary), refused });
     for (const size of [LIMIT + 1, 65 * 1024, 1024 * 1024]) {
@@ -79,7 +79,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is read where it is compressed, and refused where it decompresses to more', async () => {
+  it('is read if it is compressed, and refused if it decompresses to more', async () => {
     const small = (dialect: Dialect) =>
       gzipSync(encode(dialect, unary, create(UnaryRequestSchema, { text: 'a'.repeat(999) })));
     const bomb = gzipSync(Buffer.alloc(20 * 1024 * 1024));
@@ -87,7 +87,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     await holdsFor({ body: bomb, headers: compressed('gzip'), flags: 1, refused: tooLarge });
   });
 
-  it('is refused where its brotli decompresses to more', async () => {
+  it('is refused if its brotli decompresses to more', async () => {
     const dialects = DIALECTS.filter((dialect) => dialect !== 'grpc');
     const bomb = brotliCompressSync(Buffer.alloc(20 * 1024 * 1024));
     await holdsFor({
@@ -99,7 +99,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     });
   });
 
-  it('is refused where its compression is broken or cut off', async () => {
+  it('is refused if its compression is broken or cut off', async () => {
     const whole = gzipSync(Buffer.alloc(5000, 'abc'));
     const broken = [
       Buffer.from('not compressed'),
@@ -111,11 +111,11 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is refused where it says that it is compressed, but not how', async () => {
+  it('is refused if it says that it is compressed, but not how', async () => {
     await holdsFor({ body: gzipSync(''), flags: 1, dialects: ENVELOPED, refused: invalid });
   });
 
-  it('is refused where its compression is unknown', async () => {
+  it('is refused if its compression is unknown', async () => {
     const body = Buffer.from('anything');
     const refused = { code: Code.Unimplemented, reason: 'COMPRESSION_UNKNOWN' };
     for (const flags of [0, 1]) {
@@ -123,20 +123,20 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is refused where it has no message, or two', async () => {
+  it('is refused if it has no message, or two', async () => {
     for (const raw of [Buffer.alloc(0), Buffer.alloc(10)]) {
       await holdsFor({ raw, dialects: ENVELOPED, refused: invalid });
     }
   });
 
-  it('is refused where it ends within a message', async () => {
+  it('is refused if it ends within a message', async () => {
     const raw = Buffer.from([0, 0, 0, 0, 9, 1, 2]);
     await holdsFor({ raw, dialects: ENVELOPED, refused: invalid });
     const whole = Buffer.concat([Buffer.alloc(5), raw]);
     await holdsFor({ method: clientStream, raw: whole, dialects: ENVELOPED, refused: invalid });
   });
 
-  it('is refused where its messages are said to be something else', async () => {
+  it('is refused if its content type names another encoding', async () => {
     const sent = { method: unary, body: create(unary.input) };
     for (const type of ['application/grpc+json', 'application/grpc-web+proto', 'text/plain']) {
       const headers = { 'content-type': type };
@@ -149,7 +149,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is refused where its deadline can not be read', async () => {
+  it('is refused if its deadline cannot be read', async () => {
     for (const text of ['soon', '-1', '1.5', '99999999999', '1Sx', 'x1S']) {
       const headers = (dialect: Dialect): Record<string, string> =>
         isConnect(dialect) ? { 'connect-timeout-ms': text } : { 'grpc-timeout': text };
@@ -157,7 +157,7 @@ describeBothPaths('a request that can not be read, by gRPC, Connect and gRPC-Web
     }
   });
 
-  it('is refused where there is no such method', async () => {
+  it('is refused if there is no such method', async () => {
     const refused = { code: Code.Unimplemented, reason: 'METHOD_UNKNOWN' };
     const known = unary as DescMethod;
     for (const method of [

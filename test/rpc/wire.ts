@@ -103,7 +103,7 @@ function exchange1(
     const request = request1(`http://${address}${path}`, options);
     request.once('error', reject);
     request.once('response', (response) => {
-      // A refused body is not read to its end: writing it may fail, which matters no more.
+      // A refused body is not read to its end: writing it may fail, which no longer matters.
       request.removeAllListeners('error').on('error', () => {});
       const chunks: Buffer[] = [];
       response.on('data', (chunk) => chunks.push(chunk));

@@ -19,7 +19,7 @@ export function killTree(pid: number): void {
   for (const member of family) kill(member);
 }
 
-/** Kills what is left of the group of a process that has ended, and gives its commands. */
+/** Kills what is left of the group of a process that has ended, and returns its commands. */
 export async function killLeftovers(group: number): Promise<string[]> {
   for (const end = Date.now() + LEAVING_MS; Date.now() < end; await sleep(50)) {
     if (!exists(group)) return [];
@@ -59,8 +59,8 @@ function processes(): Process[] {
 }
 
 /**
- * A process beside the runner that kills what the runner started if the runner goes away without doing
- * so, even by SIGKILL: it reads from a pipe that the system then closes.
+ * A second process that kills what the runner started if the runner goes away without doing so, even by
+ * SIGKILL: it reads from a pipe that the system then closes.
  */
 export class Watchman {
   readonly #watched = new Set<number>();

@@ -11,7 +11,7 @@ type Event = {
 export type Report =
   /** Where the process is: in a file, and in a test of it unless that is empty. */
   | { event: 'at'; file: string; test: string }
-  /** What became of tests, in the order in which they ran; files are suites of depth 0. */
+  /** The results of tests, in the order in which they ran; files are suites of depth 0. */
   | { event: 'passed' | 'failed' | 'skipped' }
   | { event: 'file begins'; file: string }
   | { event: 'file ends'; file: string; passed: boolean };

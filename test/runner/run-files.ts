@@ -13,18 +13,21 @@ export type FileResult = { file: string; passed: number; failed: number; skipped
 export type BatchResult = { files: FileResult[]; ms: number; output: string };
 
 export type RunOptions = {
-  /** Of one file: then its process is killed with everything that it started, and the next begin anew. */
+  /**
+   * Of one file: then its process is killed with everything that it started, and the next files get a
+   * new one.
+   */
   limitMs: number;
   /** Processes at once. */
   concurrency: number;
   watchman: Watchman;
-  /** Ends the run: what runs is killed, and nothing more is started. */
+  /** Ends the run: everything running is killed, and nothing more is started. */
   signal?: AbortSignal;
   env?: Record<string, string>;
   ended?: (result: BatchResult) => void;
 };
 
-/** Runs each batch of files in a process of its own, some at once, in the given order. */
+/** Runs each batch of files in its own process, some at once, in the given order. */
 export async function runFiles(
   batches: readonly (readonly string[])[],
   options: RunOptions,
@@ -109,7 +112,7 @@ class Batch {
     signal?.removeEventListener('abort', interrupt);
     const left = await killLeftovers(pid);
     watchman.forget(-pid);
-    // Somebody outside the group may hold its output open for ever.
+    // A process outside the group may hold its output open forever.
     await Promise.race([closed, sleep(1000, undefined, { ref: false })]);
     clearTimeout(this.#timer);
     for (const stream of child.stdio) stream?.destroy();

@@ -9,7 +9,9 @@ import { type BatchResult, type FileResult, runFiles } from './run-files.ts';
 
 const LIMIT_MS = 4000;
 
-/** Runs planted files, in one process, as `npm test` runs ours, but that each may take four seconds. */
+/**
+ * Runs planted files, in one process, as `npm test` runs ours, except that each may take four seconds.
+ */
 async function runPlanted(names: string[], signal?: AbortSignal): Promise<BatchResult[]> {
   const watchman = new Watchman();
   const files = names.map((name) => `test/runner/fixtures/${name}.ts`);
@@ -41,11 +43,11 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Waits until none of them is there any more. */
+/** Waits until none of them is left. */
 const areGone = (pids: number[]) => eventually(() => !pids.some(isAlive));
 
 describe('The runner', () => {
-  it('ends a file that hangs, with all that it started, and names the file and the test', async () => {
+  it('ends a file that hangs, with everything that it started, and names the file and the test', async () => {
     const result = await runOne('waits-for-ever');
     assert.deepEqual(result.counts, [1, 1, 0]);
     assert.ok(result.ms >= LIMIT_MS && result.ms < 4 * LIMIT_MS, `${result.ms}`);
@@ -57,7 +59,7 @@ describe('The runner', () => {
     await areGone(startedBy(result));
   });
 
-  it('ends a file whose process answers nothing, and goes on with the others', async () => {
+  it('ends a file whose process does not answer, and continues with the others', async () => {
     const results = await runPlanted(['fails', 'computes-for-ever', 'passes', 'fails-too']);
     const output = results.map((result) => result.output).join('');
     assert.match(
@@ -77,14 +79,14 @@ describe('The runner', () => {
     assert.equal(files.length, 4);
   });
 
-  it('ends the processes that a file left, and has the file fail', async () => {
+  it('ends the processes that a file left behind, and fails the file', async () => {
     const result = await runOne('leaves-a-process');
     assert.deepEqual(result.counts, [1, 1, 0]);
     assert.match(result.output, /left processes, which were killed:\n {2}sleep 1000/);
     await areGone(startedBy(result));
   });
 
-  it('has a file fail that ends early, has no test, or can not be loaded', async () => {
+  it('fails a file that ends early, has no test, or cannot be loaded', async () => {
     assert.deepEqual((await runOne('is-wrong')).counts, [0, 1, 0]);
     assert.deepEqual((await runOne('is-empty')).counts, [0, 1, 0]);
     const [exited, others] = await runPlanted(['exits', 'passes']);
@@ -92,7 +94,7 @@ describe('The runner', () => {
     assert.deepEqual(others?.files.map(counts), [[1, 0, 0]]);
   });
 
-  it('ends what runs when it is interrupted, and starts nothing more', async () => {
+  it('ends everything that is running when it is interrupted, and starts nothing more', async () => {
     const results = await runPlanted(['computes-for-ever', 'passes'], AbortSignal.timeout(500));
     assert.equal(results.length, 1);
     assert.ok((results[0]?.ms ?? 0) < LIMIT_MS);

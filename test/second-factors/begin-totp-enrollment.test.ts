@@ -12,7 +12,7 @@ before(async () => {
 });
 
 describe('BeginTotpEnrollment', () => {
-  it('gives a secret, and a URI for an app to read', async () => {
+  it('returns a secret, and a URI for an app to read', async () => {
     const { email, accessToken } = await signedIn(service);
     const { secret, otpauthUri } = await accountOf(service, { accessToken }).beginTotpEnrollment(
       {},
@@ -32,7 +32,7 @@ describe('BeginTotpEnrollment', () => {
     assert.equal((await account.getMe({})).user?.mfaEnabled, false);
   });
 
-  it('gives another secret when it is called again, and none to who has an app', async () => {
+  it('returns another secret when it is called again, and refuses a caller who has an app', async () => {
     const { accessToken } = await signedIn(service);
     const account = accountOf(service, { accessToken });
     const first = await account.beginTotpEnrollment({});

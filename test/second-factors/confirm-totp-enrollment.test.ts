@@ -36,7 +36,7 @@ describe('ConfirmTotpEnrollment', () => {
     assert.equal((await refusal(again)).reason, 'MFA_CODE_INVALID');
   });
 
-  it('refuses a code before there is a secret, and of a secret that was replaced', async () => {
+  it('refuses a code before there is a secret, and one of a replaced secret', async () => {
     const { accessToken } = await signedIn(service);
     const account = accountOf(service, { accessToken });
     const nothing = await refusal(account.confirmTotpEnrollment({ code: '123456' }));
@@ -67,7 +67,7 @@ describe('ConfirmTotpEnrollment', () => {
     await service.mail.next(email, /turned on/);
   });
 
-  it('E06 is undone by the link of that mail, where a thief did it', async () => {
+  it('E06 is undone by the link in that mail, if a thief did it', async () => {
     const { email } = await enrolled(service);
     const token = tokenIn(await service.mail.next(email, /turned on/)) ?? '';
     await service.auth.secureAccount({ token });
@@ -77,7 +77,7 @@ describe('ConfirmTotpEnrollment', () => {
     await signIn(service, email, newPassword);
   });
 
-  it('S11 has a secret that outlives the master key it was sealed under, once it has been used', async () => {
+  it('S11 keeps a secret working beyond the master key it was sealed under, once it has been used', async () => {
     const { email, secret } = await enrolled(service);
     const next = randomBytes(32).toString('base64');
     noteSecret(next);

@@ -29,7 +29,7 @@ describe('RegenerateRecoveryCodes', () => {
     await service.mail.next(email, /codes were replaced/);
   });
 
-  it('refuses who has no app', async () => {
+  it('refuses a caller without an app', async () => {
     const { accessToken } = await signedIn(service);
     const refused = await refusal(accountOf(service, { accessToken }).regenerateRecoveryCodes({}));
     assert.deepEqual([refused.code, refused.reason], [Code.FailedPrecondition, 'MFA_STATE']);

@@ -13,7 +13,7 @@ before(async () => {
 });
 
 describe('CreateServiceAccount', () => {
-  it('adds an account without roles, which can be granted some', async () => {
+  it('adds an account without roles, which can be granted later', async () => {
     const { admin } = boss;
     const { serviceAccount } = await admin.createServiceAccount({ displayName: 'Robot' });
     assert.deepEqual([serviceAccount?.displayName, serviceAccount?.roles], ['Robot', []]);
@@ -24,7 +24,7 @@ describe('CreateServiceAccount', () => {
     assert.deepEqual((await admin.grantRole({ holder, role: 'auditor' })).roles, ['auditor']);
   });
 
-  it('is for who has the permission', async () => {
+  it('requires the permission', async () => {
     const nobody = await withRoles(service, 'user');
     const refused = await refusal(nobody.admin.createServiceAccount({ displayName: 'Robot' }));
     assert.deepEqual(refused.metadata, { permission: 'service_accounts.write' });

@@ -16,7 +16,7 @@ before(async () => {
 });
 
 describe('DeleteServiceAccount', () => {
-  it('takes the account away, and tells those who watch', async () => {
+  it('deletes the account, and tells watchers', async () => {
     const { admin } = boss;
     const id = await newServiceAccount(boss);
     const watching = await reader(service);
@@ -28,7 +28,7 @@ describe('DeleteServiceAccount', () => {
     assert.equal((await refusal(admin.grantRole({ holder, role: 'user' }))).reason, 'NOT_FOUND');
   });
 
-  it('A05 is out of reach for who may do less than the account', async () => {
+  it('A05 is out of reach for a caller who may do less than the account', async () => {
     const id = await newServiceAccount(boss);
     const holder = { case: 'serviceAccountId', value: id } as const;
     await boss.admin.grantRole({ holder, role: 'auditor' });

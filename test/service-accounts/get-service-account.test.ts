@@ -16,7 +16,7 @@ before(async () => {
 });
 
 describe('GetServiceAccount', () => {
-  it('shows an account with its roles, and none that is not there', async () => {
+  it('shows an account with its roles, and refuses an unknown one', async () => {
     const serviceAccountId = await newServiceAccount(boss);
     const holder = { case: 'serviceAccountId', value: serviceAccountId } as const;
     await boss.admin.grantRole({ holder, role: 'auditor' });

@@ -13,7 +13,7 @@ before(async () => {
 });
 
 describe('ListServiceAccounts', () => {
-  it('gives pages that lead to each other, the newest account first', async () => {
+  it('returns pages that lead to each other, the newest account first', async () => {
     const ids: string[] = [];
     for (const name of ['one', 'two', 'three']) ids.unshift(await newServiceAccount(boss, name));
     const listed: string[] = [];

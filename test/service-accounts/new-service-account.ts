@@ -1,6 +1,6 @@
 import type { Administrator } from '../administrators.ts';
 
-/** Gives its id. */
+/** Creates a service account. Returns its id. */
 export async function newServiceAccount(
   { admin }: Administrator,
   displayName = 'Robot',

@@ -41,7 +41,7 @@ describe('The access token, with odd claims that we have signed', () => {
     assert.equal(await judge(service, token), 'TOKEN_INVALID', what);
 
   for (const [claim, values] of Object.entries(ODD)) {
-    it(`S04 is refused without ${claim}, and where it is not what it should be`, async () => {
+    it(`S04 is refused without ${claim}, and if it is not what it should be`, async () => {
       await refused(await forger.token({ [claim]: undefined }), 'missing');
       for (const value of values) {
         await refused(await forger.token({ [claim]: value }), JSON.stringify(value));
@@ -49,7 +49,7 @@ describe('The access token, with odd claims that we have signed', () => {
     });
   }
 
-  it('S04 is refused with an odd nbf, which it need not have', async () => {
+  it('S04 is refused with an odd nbf, which is optional', async () => {
     assert.equal(await judge(service, await forger.token({ nbf: 0 })), 'accepted');
     for (const nbf of notTime) await refused(await forger.token({ nbf }), JSON.stringify(nbf));
   });
@@ -65,7 +65,7 @@ describe('The access token, with odd claims that we have signed', () => {
     }
   });
 
-  it('S04 is refused with numbers that JSON can write and JavaScript can not hold', async () => {
+  it('S04 is refused with numbers that JSON can write and JavaScript cannot hold', async () => {
     for (const claim of ['exp', 'iat', 'auth_time', 'nbf']) {
       const payload = JSON.stringify({ ...forger.claims, [claim]: '@' });
       await refused(await forger.sign(payload.replace('"@"', '1e999')), claim);
@@ -93,7 +93,7 @@ describe('The access token, with odd claims that we have signed', () => {
     await refused(await forger.sign(text), 'not UTF-8');
   });
 
-  it('S04 has times that every protocol can tell', async () => {
+  it('S04 has only times that every protocol can express', async () => {
     const latest = await forger.token({ exp: 253_402_300_799, auth_time: 0 });
     for (const protocol of ['grpc', 'connect', 'grpc-web'] as const) {
       assert.equal(await judge(service, latest, protocol), 'accepted');

@@ -46,7 +46,7 @@ describe('The access token, by its form alone', () => {
       tokens: { issuer: 'https://issuer.test' },
       revocations,
       roles,
-      // The real keys, with a note of each look at them.
+      // The real keys, with a record of each lookup.
       keys: {
         find: (id) => {
           lookups.push(id);
@@ -79,7 +79,7 @@ describe('The access token, by its form alone', () => {
     throw new Error('no such size');
   }
 
-  it('S03 is looked at up to 4 KiB, and refused above that before its key is looked for', async () => {
+  it('S03 is read up to 4 KiB, and refused above that before its key is looked up', async () => {
     const largest = await tokenOfSize(LIMIT);
     assert.equal(await looksForKey(largest), true);
     assert.equal(await judge(service, largest), 'accepted');
@@ -91,7 +91,7 @@ describe('The access token, by its form alone', () => {
     assert.equal(await judge(service, over), 'TOKEN_INVALID');
   });
 
-  it('S03 is refused before its key is looked for where it has not the form of a JWS', async () => {
+  it('S03 is refused before its key is looked up if it does not have the form of a JWS', async () => {
     const token = await forger.token();
     const [header, payload, signature] = token.split('.');
     assert.equal(await looksForKey(token), true);
@@ -118,7 +118,7 @@ describe('The access token, by its form alone', () => {
     for (const form of forms) assert.equal(await looksForKey(form), false, form.slice(-10));
   });
 
-  it('S03 is looked for once, and known by its digest after that', async () => {
+  it('S03 is looked up once, and known by its digest after that', async () => {
     const token = await forger.token({ note: 'once' });
     assert.equal(await looksForKey(token), true);
     assert.equal(await looksForKey(token), false);

@@ -27,7 +27,7 @@ describe('The access token, forged by its header', () => {
   const refused = async (token: string, what: string) =>
     assert.equal(await judge(service, token), 'TOKEN_INVALID', what);
 
-  it('S02 is refused without a signature, whatever `none` is spelled like', async () => {
+  it('S02 is refused without a signature, however `none` is spelled', async () => {
     const [, , signature = ''] = (await forger.token()).split('.');
     for (const alg of ['none', 'None', 'NONE', 'nOnE', '', null, undefined, 0, ['ES256']]) {
       for (const end of ['', 'AA', signature]) {
@@ -67,7 +67,7 @@ describe('The access token, forged by its header', () => {
     assert.equal(await judge(service, `${head}.${payload}.${signature}`), 'accepted');
   });
 
-  it('S02 is refused with a key that it brings along or points to, and nothing is fetched', async () => {
+  it('S02 is refused with a key that it carries or points to, and nothing is fetched', async () => {
     let fetched = 0;
     const server = createServer((_req, res) => {
       fetched += 1;
@@ -93,7 +93,7 @@ describe('The access token, forged by its header', () => {
     assert.equal(fetched, 0);
   });
 
-  it('S02 is refused with a critical extension, also with one that libraries know', async () => {
+  it('S02 is refused with a critical extension, even one that libraries know', async () => {
     const [head = '', payload, signature] = (await forger.token()).split('.');
     const parsed = JSON.parse(Buffer.from(head, 'base64url').toString());
     for (const crit of [['exp'], ['x'], [], null, 'exp', ['b64']]) {
@@ -107,7 +107,7 @@ describe('The access token, forged by its header', () => {
     assert.equal(await judge(service, `${head}.${payload}.${signature}`), 'accepted');
   });
 
-  it('S02 is refused with a key id that is not known, or is none', async () => {
+  it('S02 is refused with an unknown or invalid key id', async () => {
     const ids = ['x', '', `' or true --`, '../../etc/passwd', '__proto__', 'k'.repeat(2000)];
     for (const kid of [...ids, 0, null, {}, [forger.header.kid], true]) {
       const token = jws({ ...forger.header, kid }, forger.claims, 'AAAA');

@@ -99,18 +99,18 @@ describe('The access token', () => {
     7,
     undefined,
   ]) {
-    it(`S01 is no token of the type ${JSON.stringify(typ)}`, async () => {
+    it(`S01 is not accepted with the type ${JSON.stringify(typ)}`, async () => {
       assert.equal(await judge(service, await forger.token({}, { typ })), 'TOKEN_INVALID');
     });
   }
 
-  it('S01 is no token of another issuer', async () => {
+  it('S01 is not accepted from another issuer', async () => {
     for (const iss of ['https://other.test', `${ISSUER}/`, 'https://issuer.test.evil', [ISSUER]]) {
       assert.equal(await judge(service, await forger.token({ iss })), 'TOKEN_INVALID');
     }
   });
 
-  it('S01 is no token for another audience, at our own methods', async () => {
+  it('S01 is not accepted for another audience at our own methods', async () => {
     const token = await forger.token({ aud: 'https://other.test' });
     const asCredential = service.client(SessionService, 'grpc', token);
     const refused = await refusal(asCredential.introspectToken({ token: '' }));
@@ -120,7 +120,7 @@ describe('The access token', () => {
     assert.equal(await judge(service, both), 'accepted');
   });
 
-  it('S01 is no token that has expired, to the second', async () => {
+  it('S01 is not accepted once it has expired, to the second', async () => {
     const token = await forger.token({ iat: now(), exp: now() + 60 });
     assert.equal(await judge(service, token), 'accepted');
     service.clock.advance(61_000);
@@ -129,7 +129,7 @@ describe('The access token', () => {
     assert.equal(await judge(service, never), 'TOKEN_EXPIRED');
   });
 
-  it('S01 is no token from the future, beyond what clocks differ', async () => {
+  it('S01 is not accepted from further in the future than clocks differ', async () => {
     const times = { exp: now() + 600 };
     for (const claim of ['nbf', 'iat']) {
       const early = await forger.token({ ...times, [claim]: now() + 30 });

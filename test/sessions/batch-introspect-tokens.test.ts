@@ -42,7 +42,7 @@ describe('BatchIntrospectTokens', () => {
     }
   });
 
-  it('takes 50 tokens with every permission that it has never seen', async () => {
+  it('accepts 50 unseen tokens with every permission', async () => {
     const forger = await Forger.of(service);
     const scope = Object.keys(BUILT_IN_PERMISSIONS).join(' ');
     const times = Array.from({ length: 25 }, (_, i) => forger.token({ auth_time: i, scope }));

@@ -23,7 +23,7 @@ before(async () => {
   replica = await startReplica(service);
 });
 
-/** Has everyone who locks an account wait, in the order in which they come. */
+/** Makes everyone who locks an account wait, in the order in which they come. */
 async function holdAccount(id: string) {
   const { databaseUrl } = service;
   const holder = new pg.Client({ connectionString: databaseUrl });
@@ -111,7 +111,7 @@ describe('A call whose session ends while it waits for a lock', () => {
     await service.auth.refreshToken({ refreshToken: own.refreshToken });
   });
 
-  it('S09 grants no role, however long it waits for whoever is to have it', async () => {
+  it('S09 grants no role, however long it waits for its holder', async () => {
     const boss = await withRoles(service, 'user', 'admin');
     const thief = await signIn(service, boss.email);
     const { userId } = await person(service);

@@ -14,7 +14,7 @@ before(async () => {
 });
 
 describe('GetSession', () => {
-  it("S10 gives one of one's own, and says the same of others' as of none", async () => {
+  it("S10 returns the caller's own, and refuses another's like one that does not exist", async () => {
     const [own] = (await withSessions(service, 1)) as [Tokens];
     const [other] = (await withSessions(service, 1)) as [Tokens];
     const { session } = await sessionsOf(service, own).getSession({ sessionId: own.sessionId });

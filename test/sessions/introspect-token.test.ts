@@ -19,7 +19,7 @@ import { type Service, startReplica, startService } from '../harness/service.ts'
 
 const ISSUER = 'https://issuer.test';
 
-/** Somebody with the role `admin`, and so with the permission to introspect. */
+/** A person with the role `admin`, and so with the permission to introspect. */
 async function admin(service: Service): Promise<Tokens & { email: string }> {
   const email = await createAccount(service);
   await sql(service.databaseUrl, `update accounts set roles = '{user,admin}' where email = $1`, [
@@ -68,7 +68,7 @@ describe('IntrospectToken', () => {
     });
   }
 
-  it('A07 says no more than INACTIVE of what is not valid, whatever is asked of it', async () => {
+  it('A07 says no more than INACTIVE about an invalid token, whatever the request asks', async () => {
     const { accessToken, refreshToken } = await signedIn(service);
     const ended = await signedIn(service);
     await service.auth.logout({ refreshToken: ended.refreshToken });
@@ -108,7 +108,7 @@ describe('IntrospectToken', () => {
     }
   });
 
-  it('asks for all scopes and all permissions that are required', async () => {
+  it('checks all scopes and all permissions that are required', async () => {
     const { accessToken: token } = await admin(service);
     const held = {
       requiredScopes: ['users.read', 'audit.read'],
@@ -127,7 +127,7 @@ describe('IntrospectToken', () => {
     assert.equal(part.reason, IntrospectionReason.SCOPE_MISSING);
   });
 
-  it('says INACTIVE for another audience than the token’s', async () => {
+  it('says INACTIVE for an audience other than the token’s', async () => {
     const { accessToken: token } = await signedIn(service);
     assert.equal((await introspect({ token, audience: ISSUER })).active, true);
     for (const audience of ['https://other.test', `${ISSUER}/`, 'https://issuer']) {
@@ -136,7 +136,7 @@ describe('IntrospectToken', () => {
     }
   });
 
-  it('knows a token of another audience than ours, for whom it may be', async () => {
+  it('accepts a token for another audience, unless the request names one that it lacks', async () => {
     const forger = await Forger.of(service);
     const token = await forger.token({ aud: ['https://api.test', 'https://b.test'] });
     assert.equal((await introspect({ token })).active, true);
@@ -175,7 +175,7 @@ describe('IntrospectToken, its callers', () => {
   const introspectAs = (accessToken: string | undefined, token: string, at = service) =>
     at.client(SessionService, 'grpc', accessToken).introspectToken({ token });
 
-  it('A07 need a credential where their network is not declared trusted', async () => {
+  it('A07 need a credential if their network is not declared trusted', async () => {
     const { accessToken } = await signedIn(service);
     const refused = await refusal(introspectAs(undefined, accessToken));
     assert.equal(refused.code, Code.Unauthenticated);
@@ -192,7 +192,7 @@ describe('IntrospectToken, its callers', () => {
     }
   });
 
-  it('A07 need the permission, also to ask about their own token', async () => {
+  it('A07 need the permission, even to ask about their own token', async () => {
     const { accessToken } = await signedIn(service);
     for (const at of [service, trusting]) {
       const refused = await refusal(introspectAs(accessToken, accessToken, at));
@@ -202,7 +202,7 @@ describe('IntrospectToken, its callers', () => {
     }
   });
 
-  it('A07 may ask with the permission, and not after it was taken away', async () => {
+  it('A07 may ask with the permission, but not after it was taken away', async () => {
     const asking = await admin(service);
     const { accessToken } = await signedIn(service);
     assert.equal((await introspectAs(asking.accessToken, accessToken)).active, true);
@@ -221,7 +221,7 @@ describe('IntrospectToken, its callers', () => {
     assert.equal(ended.reason, 'TOKEN_REVOKED');
   });
 
-  it('A07 are not trusted for their network with a credential that is bad', async () => {
+  it('A07 are not trusted for their network with a bad credential', async () => {
     const refused = await refusal(introspectAs('a.b.c', 'x', trusting));
     assert.equal(refused.reason, 'TOKEN_INVALID');
   });

@@ -50,7 +50,7 @@ describe('ListSessions', () => {
     assert.ok(timestampMs(session.lastUsedAt) > timestampMs(session.createdAt));
   });
 
-  it('gives pages that lead to each other, and meet each session once', async () => {
+  it('returns pages that lead to each other, with each session once', async () => {
     const all = await withSessions(service, 7);
     const client = sessionsOf(service, all[0] as Tokens);
     const seen: string[] = [];
@@ -77,7 +77,7 @@ describe('ListSessions', () => {
     assert.deepEqual(size.fields, ['page_size']);
   });
 
-  it('leaves out what has ended, by whatever', async () => {
+  it('leaves out sessions that have ended, for any reason', async () => {
     const [own, out, idle] = (await withSessions(service, 3)) as [Tokens, Tokens, Tokens];
     await service.auth.logout({ refreshToken: out.refreshToken });
     await sql(
@@ -107,7 +107,7 @@ describe('ListSessions', () => {
     assert.ok(Math.abs((await end()) - DAY) < 60_000);
   });
 
-  it("S10 shows nobody another's, but who has the permission", async () => {
+  it("S10 shows another's sessions only with the permission", async () => {
     const [theirs] = (await withSessions(service, 1)) as [Tokens];
     const userId = userIdOf(theirs);
     const [stranger] = (await withSessions(service, 1)) as [Tokens];

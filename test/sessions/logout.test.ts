@@ -55,7 +55,7 @@ describe('Logout', () => {
     assert.equal(await isActive(service, third?.accessToken ?? ''), false);
   });
 
-  it('ends the session of the call’s own access token where the field is empty', async () => {
+  it('ends the session of the call’s own access token if the field is empty', async () => {
     const { accessToken, sessionId } = await signedIn(service);
     await as(accessToken).logout({});
     assert.equal(await isActive(service, accessToken), false);
@@ -80,12 +80,12 @@ describe('Logout', () => {
   it('answers like a success when called again, and notes it once', async () => {
     const { accessToken, refreshToken, sessionId } = await signedIn(service);
     for (let call = 0; call < 3; call += 1) await service.auth.logout({ refreshToken });
-    // Who lost the answer asks again with the access token that does not work any more.
+    // A client that lost the answer asks again with the access token that no longer works.
     for (let call = 0; call < 3; call += 1) await as(accessToken).logout({});
     assert.equal((await endEvents(sessionId)).length, 1);
   });
 
-  it('E01 notes one end where 32 calls on two replicas come at once', async () => {
+  it('E01 notes one end if 32 calls on two replicas come at once', async () => {
     const { refreshToken, sessionId } = await signedIn(service);
     await Promise.all(
       Array.from({ length: 32 }, (_, i) =>
@@ -101,7 +101,7 @@ describe('Logout', () => {
     assert.deepEqual(revocations, [{ cause: 'logout' }]);
   });
 
-  it('answers like a success for a token that is none of ours', async () => {
+  it('answers like a success for a token that is not ours', async () => {
     const { accessToken, refreshToken } = await signedIn(service);
     for (const token of [
       'junk',
@@ -114,7 +114,7 @@ describe('Logout', () => {
     assert.equal(await isActive(service, accessToken), true);
   });
 
-  it('asks for a credential where the field is empty', async () => {
+  it('asks for a credential if the field is empty', async () => {
     const missing = await refusal(service.auth.logout({}));
     assert.deepEqual([missing.code, missing.reason], [Code.Unauthenticated, 'CREDENTIALS_MISSING']);
     const invalid = await refusal(as('a.b.c').logout({}));
@@ -124,7 +124,7 @@ describe('Logout', () => {
     assert.deepEqual([expired.code, expired.reason], [Code.Unauthenticated, 'TOKEN_EXPIRED']);
   });
 
-  it('S09 stays for ever: after a flush of Redis, and on a replica that starts later', async () => {
+  it('S09 lasts forever: after a flush of Redis, and on a replica that starts later', async () => {
     const { accessToken, refreshToken } = await signedIn(service);
     await service.auth.logout({ refreshToken });
     const redis = new Redis(OWN_REDIS);
@@ -141,7 +141,7 @@ describe('Logout', () => {
     assert.equal(await isActive(again, accessToken), false);
   });
 
-  it('S09 reaches the other replica without Redis too', async () => {
+  it('S09 reaches the other replica even without Redis', async () => {
     // Nothing listens there: hints are lost, and both look for themselves.
     const withoutRedis = { env: { REDIS_URL: 'redis://127.0.0.1:1' } };
     const [one, two] = [
@@ -154,7 +154,7 @@ describe('Logout', () => {
     await eventually(async () => !(await isActive(two, accessToken)));
   });
 
-  it('S09 outlives the token: it is not forgotten before the token has expired', async () => {
+  it('S09 outlives the token: it is kept until the token has expired', async () => {
     const { accessToken, refreshToken, expiresAt } = await signedIn(service);
     await service.auth.logout({ refreshToken });
     const left = Number(expiresAt?.seconds) * 1000 - service.clock.now().getTime();

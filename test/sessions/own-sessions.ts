@@ -8,7 +8,7 @@ export function sessionsOf(service: Service, { accessToken }: { accessToken: str
   return service.client(SessionService, 'grpc', accessToken);
 }
 
-/** A person with so many sessions, the first one first. */
+/** A person with this many sessions, the first one first. */
 export async function withSessions(service: Service, count: number): Promise<Tokens[]> {
   const first = await signedIn(service);
   const sessions: Tokens[] = [first];

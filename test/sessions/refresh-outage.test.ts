@@ -15,7 +15,7 @@ import { TcpProxy } from '../tcp-proxy.ts';
 import { rotatedEarlier } from './rotated-earlier.ts';
 
 const CLIENTS = 6;
-/** Every so many answers get lost, and the client asks again. */
+/** One in this many answers is lost, and the client asks again. */
 const LOST = 3;
 const LIMITS = {
   COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: '1s',
@@ -81,7 +81,9 @@ class RefreshingClient {
   }
 }
 
-/** Stops the server and all its processes, or has them go on. Stopped, it starts no new ones. */
+/**
+ * Stops the server and all its processes, or lets them continue. While stopped, it starts no new ones.
+ */
 function signalServer(signal: 'STOP' | 'CONT'): void {
   const pid = String(server.pid);
   if (signal === 'STOP') execFileSync('kill', ['-STOP', pid]);

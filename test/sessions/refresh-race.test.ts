@@ -61,7 +61,7 @@ describe('RefreshToken, raced for', () => {
     assert.equal(sessions.length, 1);
   });
 
-  it('S05 has nothing left of a race once its successor is used: who lost it ends the session', async () => {
+  it('S05 leaves nothing of a race once its successor is used: a loser ends the session', async () => {
     const first = await signedIn(service);
     const successor = await race(first.refreshToken);
     const results = await Promise.allSettled(

@@ -25,7 +25,7 @@ describe('The refresh token', () => {
   const issued = firstRefreshSecret(keyring, randomUUID());
   const text = formatRefreshToken(keyring, issued);
 
-  it('is read as what was written', () => {
+  it('is read back as it was written', () => {
     assert.match(text, /^csr_[\w-]{22}\.[\w-]{71}$/);
     assert.deepEqual(parseRefreshToken(keyring, text), issued);
     const later = { ...issued, generation: 2 ** 32 - 1 };
@@ -47,13 +47,13 @@ describe('The refresh token', () => {
     }
   });
 
-  it('is refused where another master key, or another version of it, wrote it', () => {
+  it('is refused if another master key, or another version of it, made it', () => {
     assert.equal(parseRefreshToken(testKeyring(NEW), text), undefined);
     assert.equal(parseRefreshToken(testKeyring(`2:${OLD}`), text), undefined);
     assert.deepEqual(parseRefreshToken(testKeyring(`2:${NEW},1:${OLD}`), text), issued);
   });
 
-  it('has one successor, whoever computes it, and another of each generation', () => {
+  it('has one successor, whichever replica computes it, and a different one for each generation', () => {
     const next = successorOf(keyring, issued);
     assert.deepEqual(successorOf(testKeyring(), issued), next);
     assert.equal(next.generation, 1);
@@ -89,7 +89,7 @@ describe('The refresh token, while the master key is rotated', () => {
     return row?.version;
   };
 
-  it('S11 goes on under the new version, and nobody is signed out', async () => {
+  it('S11 continues under the new version, and nobody is signed out', async () => {
     const first = await signedIn(before_);
     assert.equal(await versionOf(first.sessionId), 1);
     const second = await refresh(after_, first.refreshToken);
@@ -101,7 +101,7 @@ describe('The refresh token, while the master key is rotated', () => {
     assert.equal(await versionOf(first.sessionId), 1);
   });
 
-  it('S06 gives the identical successor to a retry on the other side of the rotation', async () => {
+  it('S06 returns the identical successor to a retry on the other side of the rotation', async () => {
     const first = await signedIn(before_);
     const second = await refresh(before_, first.refreshToken);
     assert.equal(await refresh(after_, first.refreshToken), second);
@@ -119,7 +119,7 @@ describe('The refresh token, while the master key is rotated', () => {
     assert.equal(thief.reason, 'REFRESH_TOKEN_REUSED');
   });
 
-  it('S11 opens nothing once its version is gone, and stands nowhere in the database', async () => {
+  it('S11 opens nothing once its version is gone, and is nowhere in the database', async () => {
     const first = await signedIn(before_);
     const second = await refresh(after_, first.refreshToken);
     const body = first.refreshToken.split('.')[1] ?? '';
@@ -128,7 +128,7 @@ describe('The refresh token, while the master key is rotated', () => {
     }
     const secret = parseRefreshToken(testKeyring(), first.refreshToken)?.secret ?? Buffer.alloc(0);
     assert.deepEqual(await tablesWith(before_.databaseUrl, secret.toString('base64url')), []);
-    // Signing keys have been sealed anew, so that the old version can go.
+    // Signing keys have been sealed again, so that the old version can be dropped.
     const third = await startReplica(before_, { env: { COUNTERSIGN_MASTER_KEY: `2:${NEW}` } });
     await refresh(third, second);
     const old = await refusal(third.auth.refreshToken({ refreshToken: first.refreshToken }));

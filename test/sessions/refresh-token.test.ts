@@ -17,7 +17,7 @@ describe('RefreshToken', () => {
     replica = await startReplica(service);
   });
 
-  it('gives a new pair of tokens', async () => {
+  it('returns a new pair of tokens', async () => {
     const first = await signedIn(service);
     const { tokens } = await service.auth.refreshToken({ refreshToken: first.refreshToken });
     assert.notEqual(tokens?.refreshToken, first.refreshToken);
@@ -25,7 +25,7 @@ describe('RefreshToken', () => {
     assert.equal(tokens?.tokenType, 'Bearer');
   });
 
-  it('S05 has 64 racers on two replicas agree on one successor', async () => {
+  it('S05 gives 64 racers on two replicas the same successor', async () => {
     const first = await signedIn(service);
     const racers = Array.from({ length: 64 }, (_, i) =>
       (i % 2 ? service : replica).auth.refreshToken({ refreshToken: first.refreshToken }),
@@ -38,7 +38,7 @@ describe('RefreshToken', () => {
     assert.notEqual(next.tokens?.refreshToken, successor);
   });
 
-  it('S06 gives the identical successor to a client that lost the answer', async () => {
+  it('S06 returns the identical successor to a client that lost the answer', async () => {
     const first = await signedIn(service);
     const once = await service.auth.refreshToken({ refreshToken: first.refreshToken });
     const again = await replica.auth.refreshToken({ refreshToken: first.refreshToken });
@@ -79,7 +79,7 @@ describe('RefreshToken', () => {
     assert.equal(thief.reason, 'REFRESH_TOKEN_REUSED');
   });
 
-  it('S08 gives the permissions of this moment, never those of the sign-in', async () => {
+  it('S08 grants the permissions of this moment, never those of the sign-in', async () => {
     const first = await signedIn(service);
     await sql(service.databaseUrl, `update accounts set roles = '{admin}' where email = $1`, [
       first.email,
@@ -130,7 +130,7 @@ describe('RefreshToken', () => {
     assert.equal(refused.reason, 'TOKEN_REVOKED');
   });
 
-  it('refuses what it never issued, without asking the database', async () => {
+  it('refuses tokens that it never issued, without asking the database', async () => {
     const { refreshToken, accessToken } = await signedIn(service);
     const last = refreshToken.at(-1) === 'A' ? 'B' : 'A';
     const guesses = [

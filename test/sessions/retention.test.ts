@@ -34,14 +34,14 @@ describe('What has expired', () => {
   const rows = async (table: string) =>
     (await sql(service.databaseUrl, `select id from ${table}`)).length;
 
-  /** Forgets a batch after the other. Gives how many batches it took. */
+  /** Forgets one batch after the other. Returns how many batches it took. */
   async function forgetAll(forget: () => Promise<boolean>): Promise<number> {
     let batches = 1;
     while (await forget()) batches += 1;
     return batches;
   }
 
-  it('is forgotten of sessions, a batch at a time, and nothing else', async () => {
+  it('is forgotten for sessions, a batch at a time, and nothing else', async () => {
     await sql(
       service.databaseUrl,
       `insert into sessions select gen_random_uuid(), account_id, '', '', '', amr, auth_time,
@@ -53,7 +53,7 @@ describe('What has expired', () => {
     assert.equal(await rows('sessions'), 1);
   });
 
-  it('is forgotten of mailed tokens', async () => {
+  it('is forgotten for mailed tokens', async () => {
     const before_ = await rows('mailed_tokens');
     await sql(
       service.databaseUrl,
@@ -66,7 +66,7 @@ describe('What has expired', () => {
     assert.equal(await rows('mailed_tokens'), before_);
   });
 
-  it('is forgotten of revoked signing keys after 90 days', async () => {
+  it('is forgotten for revoked signing keys after 90 days', async () => {
     await sql(
       service.databaseUrl,
       `insert into revoked_signing_keys select n, 'ES256', '{}', now(), null, null,
@@ -77,7 +77,7 @@ describe('What has expired', () => {
     assert.equal(await rows('revoked_signing_keys'), 1);
   });
 
-  it('is forgotten of revocations, while those in force stay', async () => {
+  it('is forgotten for revocations, while those in force stay', async () => {
     const { refreshToken, accessToken } = await signedIn(service);
     await service.auth.logout({ refreshToken });
     await sql(

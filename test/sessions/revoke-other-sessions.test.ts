@@ -15,7 +15,7 @@ before(async () => {
 });
 
 describe('RevokeOtherSessions', () => {
-  it("S10 ends all one's own but the one that calls, and counts them", async () => {
+  it("S10 ends all the caller's sessions but the one that calls, and counts them", async () => {
     const [stranger] = (await withSessions(service, 1)) as [Tokens];
     const [own, ...others] = (await withSessions(service, 4)) as [Tokens, ...Tokens[]];
     const { revokedCount } = await sessionsOf(service, own).revokeOtherSessions({});
@@ -26,7 +26,7 @@ describe('RevokeOtherSessions', () => {
     assert.equal((await sessionsOf(service, own).revokeOtherSessions({})).revokedCount, 0);
   });
 
-  it('leaves one session where two of them end each other', async () => {
+  it('leaves one session if two of them end each other', async () => {
     const [one, two] = (await withSessions(service, 2)) as [Tokens, Tokens];
     await Promise.allSettled([
       sessionsOf(service, one).revokeOtherSessions({}),

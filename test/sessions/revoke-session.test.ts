@@ -21,7 +21,7 @@ before(async () => {
 });
 
 describe('RevokeSession', () => {
-  it('S09 ends a session for every replica, and says so twice', async () => {
+  it('S09 ends a session on every replica, and can be repeated', async () => {
     const [own, other] = (await withSessions(service, 2)) as [Tokens, Tokens];
     assert.equal(await isActive(replica, other.accessToken), true);
     await sessionsOf(service, own).revokeSession({ sessionId: other.sessionId });
@@ -44,7 +44,7 @@ describe('RevokeSession', () => {
     ]);
   });
 
-  it("S10 ends nobody another's, but who has the permission", async () => {
+  it("S10 ends another's session only with the permission", async () => {
     const [own] = (await withSessions(service, 1)) as [Tokens];
     const [other] = (await withSessions(service, 1)) as [Tokens];
     const { sessionId } = other;
@@ -77,7 +77,7 @@ describe('RevokeSession', () => {
     assert.deepEqual(event, { actor: userIdOf(admin), subject: userIdOf(other) });
   });
 
-  it('S10 takes one permission to see and another one to end', async () => {
+  it('S10 needs one permission to see a session and another to end it', async () => {
     const forger = await Forger.of(service);
     const holder = async (scope: string) =>
       sessionsOf(service, { accessToken: await forger.token({ scope, roles: ['admin'] }) });
@@ -96,7 +96,7 @@ describe('RevokeSession', () => {
     assert.equal(await isActive(service, other.accessToken), false);
   });
 
-  it('ends the session that calls, too', async () => {
+  it('ends the caller’s own session, too', async () => {
     const [own] = (await withSessions(service, 1)) as [Tokens];
     await sessionsOf(service, own).revokeSession({ sessionId: own.sessionId });
     assert.equal(

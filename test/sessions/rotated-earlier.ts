@@ -1,7 +1,7 @@
 import { sql } from '../harness/database.ts';
 import type { Service } from '../harness/service.ts';
 
-/** Makes a session's last exchange that much older, by the database's clock (`1 hour`). */
+/** Makes a session's last exchange older by this much, by the database's clock (`1 hour`). */
 export async function rotatedEarlier(
   { databaseUrl }: Pick<Service, 'databaseUrl'>,
   sessionId: string,

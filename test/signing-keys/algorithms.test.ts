@@ -22,7 +22,7 @@ async function verifyByUrl(service: Service, token: string) {
 
 for (const [algorithm, members] of Object.entries(MEMBERS)) {
   describe(`The signing keys for ${algorithm}`, () => {
-    it('S12 sign tokens that others verify by the published set, and we too', async () => {
+    it('S12 sign tokens that others verify by the published set, and so do we', async () => {
       const service = await startService({ env: { COUNTERSIGN_SIGNING_ALG: algorithm } });
       for (const key of await publishedKeys(service)) {
         assert.deepEqual(Object.keys(key).sort(), members);

@@ -64,7 +64,7 @@ describe('The signing keys of replicas that start together', () => {
     );
   });
 
-  it('S12 have every replica accept what any of them signed', async () => {
+  it('S12 let every replica accept what any of them signed', async () => {
     for (const replica of replicas) {
       const { accessToken: token } = await signedIn(replica);
       for (const other of replicas) {
@@ -83,13 +83,13 @@ describe('The signing keys of replicas that start together', () => {
     }
   });
 
-  it('S12 are kept sealed: no private half stands in the database', async () => {
+  it('S12 are kept sealed: no private half is in the database', async () => {
     const { d = '' } = (await Forger.of(first())).key.export({ format: 'jwk' });
     assert.equal(Buffer.from(d, 'base64url').length, 32);
     assert.deepEqual(await tablesWith(first().databaseUrl, d), []);
   });
 
-  it('S12 are found by everybody who asks at once, though one reading serves them', async () => {
+  it('S12 are found by everyone who asks at once, although one reading serves them all', async () => {
     const config = readConfig(first().env, () => '');
     const database = await openDatabase(config, createLog('silent'));
     atEnd(() => database.close());

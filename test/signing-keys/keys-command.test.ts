@@ -44,7 +44,7 @@ describe('countersign keys', () => {
     for (const { keyId } of listed) assert.match(text, new RegExp(`^${keyId}  ES256  `, 'm'));
   });
 
-  it('S12 rotates where caches have the next key, and says 75 where not', async () => {
+  it('S12 rotates if caches have the next key, and exits with 75 if not', async () => {
     const [active, next] = [await idIn('active'), await idIn('next')];
     const early = await keys('rotate');
     assert.equal(early.code, 75);
@@ -88,7 +88,7 @@ describe('countersign keys', () => {
     assert.deepEqual([revoked?.state, revoked?.revocationReason], ['revoked', 'lost a laptop']);
   });
 
-  it('says by its exit code what was wrong', async () => {
+  it('exits with a code that says what went wrong', async () => {
     for (const args of [
       [],
       ['shred'],
@@ -108,7 +108,7 @@ describe('countersign keys', () => {
     assert.equal((await runCommand(['keys', 'list'], away)).code, 69);
   });
 
-  it('S12 changes nothing where its master key is not the one of the service', async () => {
+  it('S12 changes nothing if its master key is not that of the service', async () => {
     const before_ = await list();
     const other = { ...env, COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 8).toString('base64') };
     const { code, text } = await runCommand(['keys', 'rotate', '--force'], other);

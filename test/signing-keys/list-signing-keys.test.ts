@@ -41,7 +41,7 @@ describe('ListSigningKeys', () => {
     }
   });
 
-  it('is for who has the permission', async () => {
+  it('requires the permission', async () => {
     const { accessToken } = await signedIn(service);
     const client = service.client(AdminService, 'grpc', accessToken);
     const refused = await refusal(client.listSigningKeys({}));

@@ -62,7 +62,7 @@ describe('The signing keys, under the master key', () => {
     assert.equal((await service.sessions.introspectToken({ token })).active, true);
   });
 
-  it('S11 are sealed anew under the next version, and stay the same keys', async () => {
+  it('S11 are sealed again under the next version, and stay the same keys', async () => {
     const keyring = testKeyring(`2:${other},1:${MASTER_KEY}`);
     const before_ = await stored();
     const { accessToken: token } = await signedIn(service);
@@ -75,7 +75,7 @@ describe('The signing keys, under the master key', () => {
     );
     for (const { private_sealed: sealed } of after_) assert.equal(keyring.versionOf(sealed), 2);
     assert.equal((await rotated.sessions.introspectToken({ token })).active, true);
-    // What runs with the version before goes on signing, and does not seal them back.
+    // A replica with the previous version keeps signing, and does not seal them back.
     const unaware = await startReplica(service, {
       env: { COUNTERSIGN_MASTER_KEY: `1:${MASTER_KEY},2:${other}` },
     });

@@ -5,7 +5,7 @@ import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
 import { withRoles } from '../administrators.ts';
 import type { Service } from '../harness/service.ts';
 
-/** Somebody who has just signed in and may look after the keys, at a replica. */
+/** A person who has just signed in to a replica and may look after the keys. */
 export type Operator = Client<typeof AdminService> & { tokens: Tokens; userId: string };
 
 export async function operator(service: Service): Promise<Operator> {

@@ -60,7 +60,7 @@ describe('RevokeSigningKey', () => {
     }
   });
 
-  it('S12 gives the place of an active key to the next one, and takes it out of the set', async () => {
+  it('S12 replaces an active key by the next one, and removes it from the set', async () => {
     const { revokedKey, activeKey } = await admin.revokeSigningKey({ keyId, reason: REASON });
     assert.deepEqual(
       [revokedKey?.keyId, revokedKey?.state, revokedKey?.revocationReason, activeKey?.keyId],
@@ -90,7 +90,7 @@ describe('RevokeSigningKey', () => {
     assert.deepEqual([refused.code, refused.reason], [Code.Unauthenticated, 'TOKEN_REVOKED']);
   });
 
-  it('S12 ends no session: a refresh gives a token by the key that signs now', async () => {
+  it('S12 ends no session: a refresh returns a token by the key that signs now', async () => {
     for (const { refreshToken, at } of [
       { refreshToken: admin.tokens.refreshToken, at: service },
       { refreshToken: person.refreshToken, at: replica },
@@ -117,7 +117,7 @@ describe('RevokeSigningKey', () => {
     assert.deepEqual(columns, []);
   });
 
-  it('E01 is on record with who did it, and why', async () => {
+  it('E01 is recorded with who did it, and why', async () => {
     const [event, ...more] = await events(service);
     assert.deepEqual([event?.actor, more], [admin.userId, []]);
     assert.deepEqual(event?.details, {
@@ -139,7 +139,7 @@ describe('RevokeSigningKey', () => {
     assert.equal(rotated, false);
   });
 
-  it('S12 stays for a token that outlasts the revocation', async () => {
+  it('S12 still holds for a token that outlasts the revocation', async () => {
     service.clock.advance(40 * MINUTE);
     const reasons = new Set<string | undefined>();
     await eventually(async () => {
@@ -159,7 +159,7 @@ describe('RevokeSigningKey, of keys that do not sign', () => {
     service = await startService();
   });
 
-  it('S12 replaces the next key, and the active one goes on', async () => {
+  it('S12 replaces the next key, and the active one keeps signing', async () => {
     const admin = await operator(service);
     const [active, next] = [await keyIn(admin, 'ACTIVE'), await keyIn(admin, 'NEXT')];
     const [row] = await sql<{ private_sealed: Buffer }>(
@@ -192,7 +192,7 @@ describe('RevokeSigningKey, of keys that do not sign', () => {
     assert.equal((await keysIn(again, 'REVOKED')).length, 2);
   });
 
-  it('is one revocation for many at once, on two replicas', async () => {
+  it('makes one revocation of many calls at once, on two replicas', async () => {
     const replica = await startReplica(service);
     const admins = [await operator(service), await operator(replica)] as const;
     const before_ = (await events(service)).length;
@@ -212,7 +212,7 @@ describe('RevokeSigningKey, of keys that do not sign', () => {
     await keyIn(again, 'NEXT');
   });
 
-  it('knows which keys there are, and asks for a reason', async () => {
+  it('refuses an unknown key, and requires a reason', async () => {
     const admin = await operator(service);
     const { keyId } = await keyIn(admin, 'NEXT');
     const unknown = await refusal(admin.revokeSigningKey({ keyId: UNKNOWN, reason: REASON }));

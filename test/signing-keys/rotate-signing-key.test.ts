@@ -54,7 +54,7 @@ describe('RotateSigningKey', () => {
     assert.deepEqual(await events(), []);
   });
 
-  it('S12 has the next key sign, on every replica, and keeps the one before', async () => {
+  it('S12 makes the next key sign, on every replica, and keeps the previous one', async () => {
     const { accessToken: old } = await signedIn(service);
     service.clock.advance(9 * MINUTE + 55_000);
     const { accessToken: older } = await signedIn(replica);
@@ -86,7 +86,7 @@ describe('RotateSigningKey', () => {
     });
   });
 
-  it('S12 does nothing twice for who names the key that it replaced', async () => {
+  it('S12 does nothing twice for a caller who names the key that it replaced', async () => {
     const admin = await operator(replica);
     const answer = await admin.rotateSigningKey({ activeKeyId: first, force: true });
     assert.deepEqual([answer.activeKey?.keyId, answer.rotated], [second, false]);
@@ -94,7 +94,7 @@ describe('RotateSigningKey', () => {
     assert.equal((await events()).length, 1);
   });
 
-  it('S12 rotates once for many at once, on two replicas, that name the same key', async () => {
+  it('S12 rotates once for many calls at once, on two replicas, that name the same key', async () => {
     const [here, there] = [await operator(service), await operator(replica)];
     const [before_, activeKeyId] = [(await events()).length, (await keyIn(here, 'ACTIVE')).keyId];
     const answers = await Promise.all(
@@ -107,7 +107,7 @@ describe('RotateSigningKey', () => {
     assert.equal((await events()).length, before_ + 1);
   });
 
-  it('S12 rotates once for many at once that name none, and refuses the others', async () => {
+  it('S12 rotates once for many calls at once that name none, and refuses the others', async () => {
     service.clock.advance(20 * MINUTE);
     const admins = [await operator(service), await operator(replica)] as const;
     const before_ = (await events()).length;
@@ -129,7 +129,7 @@ describe('RotateSigningKey', () => {
     assert.equal((await keysIn(admins[0], 'NEXT')).length, 1);
   });
 
-  it('rotates at once where it is forced to, and the audit trail says so', async () => {
+  it('rotates at once if it is forced to, and the audit trail says so', async () => {
     const admin = await operator(service);
     const { rotated } = await admin.rotateSigningKey({ force: true });
     assert.equal(rotated, true);
@@ -162,7 +162,7 @@ describe('RotateSigningKey', () => {
     assert.ok((await later.listSigningKeys({})).signingKeys.length > 1);
   });
 
-  it('S12 gives up the retired keys once their last tokens have expired', async () => {
+  it('S12 drops the retired keys once their last tokens have expired', async () => {
     const admin = await operator(service);
     const { keyId } = await keyIn(admin, 'ACTIVE');
     const person = await signedIn(replica);

@@ -16,7 +16,7 @@ const PEOPLE = 6;
 /** A step of the clock must not be the end of a token that is on its way. */
 const FRESH_MS = 3 * MINUTE;
 
-/** Verifies as a mesh does: by the key set alone, which it asks for every 20 minutes and not before. */
+/** Verifies as a mesh does: by the key set alone, which it fetches every 20 minutes and not earlier. */
 class MeshReader {
   readonly #service: Service;
   #keys: ReturnType<typeof publishedKeys> = Promise.resolve([]);
@@ -44,7 +44,7 @@ describe('The signing keys, rotated under load', () => {
   const clock = new TestClock();
   const issued: string[] = [];
   const lost: unknown[] = [];
-  /** How far each of those who work has come. */
+  /** How far each worker has come. */
   const steps = Array.from({ length: PEOPLE }, () => -1);
   let checks = 0;
   let running = true;
@@ -112,9 +112,9 @@ describe('The signing keys, rotated under load', () => {
     assert.ok(checks > 100, `${checks}`);
   });
 
-  it('S12 lose none by introspection where each rotation is forced right after the other', async () => {
+  it('S12 lose none by introspection if each rotation is forced right after the last', async () => {
     running = true;
-    // Without Redis: the other replica meets keys that nobody has told it of.
+    // Without Redis: the other replica meets keys that it has not been told of.
     const first = await startService({ env: { REDIS_URL: '' } });
     const pair = [first, await startReplica(first)] as const;
     const { auth } = first;

@@ -14,7 +14,7 @@ const MINUTE = 60_000;
  * after the keys as it starts.
  */
 describe('The signing keys, when the algorithm is changed', () => {
-  /** Runs all along, with the old setting, as long as nobody has come to restart it. */
+  /** Keeps running with the old setting, as if nobody had restarted it yet. */
   let old: Service;
   let latest: Service;
   /** Signs with the key that is to be replaced, as a replica does that has not noticed. */
@@ -63,17 +63,17 @@ describe('The signing keys, when the algorithm is changed', () => {
     assert.deepEqual(await algorithms(latest), ['ES256', 'EdDSA', 'EdDSA']);
   });
 
-  it('S12 have what a replica signs that has not noticed accepted too', async () => {
+  it('S12 are accepted from a replica that has not noticed yet', async () => {
     const token = await unaware.token();
     assert.equal(decodeProtectedHeader(token).alg, 'ES256');
     assert.equal(await isActive(latest, token), true);
   });
 
-  it('S12 are found by a replica that has run all along', async () => {
+  it('S12 are found by a replica that was running all along', async () => {
     await eventually(() => isActive(old, newToken));
   });
 
-  it('S12 verify the tokens of before, on every replica', async () => {
+  it('S12 verify earlier tokens, on every replica', async () => {
     assert.equal(await isActive(latest, oldToken), true);
     assert.equal(await isActive(old, oldToken), true);
   });
@@ -85,7 +85,7 @@ describe('The signing keys, when the algorithm is changed', () => {
     assert.equal(await isActive(latest, oldToken), true);
   });
 
-  it('S12 give up the old one after that', async () => {
+  it('S12 drop the old one after that', async () => {
     old.clock.advance(6 * MINUTE);
     latest = await restart();
     assert.deepEqual(await algorithms(latest), ['EdDSA', 'EdDSA']);

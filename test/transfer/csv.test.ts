@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { csvLine, csvRecords } from '../../src/transfer/csv.ts';
 import { textLines } from '../../src/transfer/text-lines.ts';
 
-/** The bytes of a text, so many at a time. */
+/** The bytes of a text, this many at a time. */
 async function* bytes(text: string, size = text.length): AsyncGenerator<Buffer> {
   const all = Buffer.from(text);
   for (let at = 0; at < all.length; at += size) yield all.subarray(at, at + size);
@@ -19,7 +19,7 @@ async function read(text: string, size?: number) {
 }
 
 describe('A CSV file', () => {
-  it('is read by RFC 4180, however its bytes come', async () => {
+  it('is read by RFC 4180, however its bytes arrive', async () => {
     const text =
       'a,b,c\r\n"a","b ""b""",c\n,,\r\n"two\r\nlines",x,"y"\r\n\r\nZoë,"",last without an end';
     const expected = [
@@ -32,7 +32,7 @@ describe('A CSV file', () => {
     for (const size of [1, 2, 7, 1000]) assert.deepEqual(await read(text, size), expected);
   });
 
-  it('begins with a byte order mark or not', async () => {
+  it('may begin with a byte order mark', async () => {
     assert.deepEqual(await read('\ufeffa,b\n'), [[1, ['a', 'b']]]);
     assert.deepEqual(await read('a,\ufeffb\n'), [[1, ['a', '\ufeffb']]]);
   });
@@ -70,7 +70,7 @@ describe('A CSV file', () => {
     ]);
   });
 
-  it('E05 is written so that no spreadsheet computes it, and is read as it was', async () => {
+  it('E05 is written so that no spreadsheet computes it, and reads back unchanged', async () => {
     const formulas = ['=1+1', '+49 170 1234567', '-2', '@SUM(A1)', '\tx', '＝1', "'=1", "''+1"];
     for (const cell of formulas) {
       assert.match(csvLine([cell]), /^"?'/, cell);
@@ -81,11 +81,11 @@ describe('A CSV file', () => {
     assert.deepEqual(await read(csvLine(others)), [[1, others]]);
   });
 
-  it('E05 is written without what a terminal would obey', () => {
+  it('E05 is written without characters that a terminal would obey', () => {
     assert.equal(csvLine(['\u001b[2J\u009b31mPat\u0007']), '�[2J�31mPat�\r\n');
   });
 
-  it('is written so that it is read again', async () => {
+  it('is written so that it reads back', async () => {
     const cells = ['plain', 'with, comma', 'with "quotes"', 'with\nline', '', 'ü'];
     assert.deepEqual(await read(csvLine(cells)), [[1, cells]]);
   });

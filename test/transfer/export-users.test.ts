@@ -39,7 +39,7 @@ async function exported(filter: { state?: UserState; role?: string }): Promise<P
 }
 
 describe('ExportUsers', () => {
-  it('gives every user once, the oldest account first, and no password hash', async () => {
+  it('returns every user once, the oldest account first, and no password hash', async () => {
     const users = await exported({});
     assert.equal(users.length, 2501);
     const ids = users.map(({ userId }) => userId);
@@ -62,7 +62,7 @@ describe('ExportUsers', () => {
     assert.ok(users[0]?.lastLoginAt);
   });
 
-  it('gives those who are in a state and have a role', async () => {
+  it('filters by state and role', async () => {
     assert.equal((await exported({ state: UserState.SUSPENDED })).length, 25);
     assert.equal((await exported({ role: 'auditor' })).length, 5);
     assert.equal((await exported({ state: UserState.ACTIVE, role: 'auditor' })).length, 0);
@@ -70,7 +70,7 @@ describe('ExportUsers', () => {
     assert.deepEqual([reason, fields], ['INVALID_REQUEST', ['state']]);
   });
 
-  it('is imported again as what is there', async () => {
+  it('can be imported again without changes', async () => {
     const users = await exported({});
     async function* rows() {
       for (const value of users) yield { message: { case: 'user' as const, value } };
@@ -82,7 +82,7 @@ describe('ExportUsers', () => {
     );
   });
 
-  it('E01 is on record before the first user has left', async () => {
+  it('E01 is recorded before the first user has left', async () => {
     const auditor = await withRoles(service, 'auditor');
     for await (const _ of auditor.admin.exportUsers({ role: 'admin' })) break;
     const [event] = await sql<{ details: unknown }>(

@@ -11,8 +11,8 @@ import { TcpProxy } from '../tcp-proxy.ts';
 
 const ROWS = 3000;
 
-describe('ImportUsers, with the database away under way', () => {
-  it('E01 ends as unavailable, keeps what it has answered, and sent again does the rest once', async () => {
+describe('ImportUsers, if the database goes away midway', () => {
+  it('E01 ends as unavailable, keeps what it has answered, and does the rest once when sent again', async () => {
     const direct = await createDatabase();
     const proxy = new TcpProxy(direct);
     atEnd(() => proxy.close());

@@ -127,7 +127,7 @@ describe('ImportUsers', () => {
     );
   });
 
-  it('answers every row in its place, and refuses what is wrong with one of them alone', async () => {
+  it('answers every row in its place, and refuses only the wrong ones', async () => {
     const wrong: [Row, string][] = [
       [{ email: '' }, 'email'],
       [{ email: 'nobody' }, 'email'],
@@ -210,7 +210,7 @@ describe('ImportUsers', () => {
     assert.equal(batch?.created, rows.length);
   });
 
-  it('keeps what it has acknowledged when its caller breaks off, and goes on from there', async () => {
+  it('keeps what it has acknowledged if its caller breaks off, and continues from there', async () => {
     const rows = people(3000);
     const acknowledged: ImportUsersResponse[] = [];
     for await (const answer of boss.admin.importUsers(messages(rows))) {
@@ -226,7 +226,7 @@ describe('ImportUsers', () => {
     assert.equal(await countOf(rows), rows.length);
   });
 
-  it('creates each account once where two replicas import the same people at once', async () => {
+  it('creates each account once if two replicas import the same people at once', async () => {
     const replica = await startReplica(service);
     const rows = people(1500);
     const admin = replica.client(AdminService, 'grpc', boss.accessToken);
@@ -285,7 +285,7 @@ describe('ImportUsers', () => {
     });
   });
 
-  it('takes a person twice in one stream for one person', async () => {
+  it('treats a person who is twice in one stream as one person', async () => {
     const [row = {}] = people(1);
     const shouted = { ...row, email: row.email?.toUpperCase() ?? '' };
     const answers = await imported([row, shouted, { email: row.email ?? '' }]);
@@ -300,7 +300,7 @@ describe('ImportUsers', () => {
     assert.deepEqual([outcome, reason, field], [REFUSED, ErrorReason.EMAIL_TAKEN, 'email']);
   });
 
-  it('has a sign-up that nobody has proved give way, and gives way to none', async () => {
+  it('replaces a sign-up that nobody has proved, and is replaced by none', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Squatter' });
     await service.mail.next(email, /Confirm/);
@@ -314,7 +314,7 @@ describe('ImportUsers', () => {
     assert.equal((await refusal(signIn(service, email, HASHED))).reason, 'EMAIL_NOT_VERIFIED');
   });
 
-  it('C13 has the external id go with the account, and told to its owner before', async () => {
+  it('C13 erases the external id with the account, and exports it to its owner before', async () => {
     const [row = {}] = people(1);
     const { userId } = await importOne({ ...row, passwordHash: BCRYPT });
     const { accessToken } = await signIn(service, row.email ?? '', HASHED);
@@ -328,7 +328,7 @@ describe('ImportUsers', () => {
     assert.notEqual(again.userId, userId);
   });
 
-  it('A05 gives nobody what the caller may not give', async () => {
+  it('A05 grants nothing that the caller may not grant', async () => {
     const helper = await withRoles(service, 'user', 'support');
     const rows = [['user'], [], ['support'], ['admin'], ['user', 'auditor']].map((roles) => {
       return { ...people(1)[0], roles };
@@ -354,7 +354,7 @@ describe('ImportUsers', () => {
     assert.match(granted[1]?.description ?? '', /sessions\./);
   });
 
-  it('ends as soon as its caller may not go on', async () => {
+  it('ends as soon as its caller may not continue', async () => {
     for (const end of ['suspend', 'sign out', 'demote'] as const) {
       const helper = await withRoles(service, 'user', 'support');
       const rows = people(2);
@@ -402,13 +402,13 @@ describe('ImportUsers', () => {
     assert.deepEqual([reason, fields, got.length], ['INVALID_REQUEST', ['options'], rows.length]);
   });
 
-  it('has nothing to say of nobody', async () => {
+  it('returns nothing for no rows', async () => {
     assert.deepEqual(await imported([]), []);
     assert.deepEqual(await imported([], { dryRun: true }), []);
   });
 });
 
-describe('ImportUsers, dry', () => {
+describe('ImportUsers, in a dry run', () => {
   it('says what it would do, and does nothing', async () => {
     const [known = {}, fresh = {}] = people(2);
     await importOne(known);
@@ -424,7 +424,7 @@ describe('ImportUsers, dry', () => {
 });
 
 describe('ImportUsers, updating', () => {
-  it('brings an account up to its row, on record', async () => {
+  it('updates an account from its row, and records it', async () => {
     const [row = {}] = people(1);
     const { userId } = await importOne(row);
     const changed = { ...row, displayName: 'Renamed' };
@@ -443,7 +443,7 @@ describe('ImportUsers, updating', () => {
     );
   });
 
-  it('C08 sets no password of an account that is there, used or not, and proves no address', async () => {
+  it('C08 sets no password of an existing account, used or not, and proves no address', async () => {
     const [row = {}] = people(1);
     const { userId } = await importOne({ ...row, emailVerified: false });
     const { outcome } = await importOne({ ...row, passwordHash: BCRYPT }, update);
@@ -456,7 +456,7 @@ describe('ImportUsers, updating', () => {
     assert.ok(await signIn(service, email));
   });
 
-  it('adopts an account by its address', async () => {
+  it('finds an account by its address', async () => {
     const { email, ...tokens } = await signedIn(service);
     const { outcome, userId } = await importOne({ externalId: `adopt ${email}`, email }, update);
     assert.deepEqual([outcome, userId], [UPDATED, userIdOf(tokens)]);
@@ -464,7 +464,7 @@ describe('ImportUsers, updating', () => {
     assert.equal(other.userId, userId);
   });
 
-  it('refuses what has a method of its own: address, roles, state', async () => {
+  it('refuses changes that have their own methods: address, roles, state', async () => {
     const [row = {}] = people(1);
     await importOne(row);
     const differing: [Row, string][] = [

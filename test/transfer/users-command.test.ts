@@ -61,7 +61,7 @@ describe('countersign users import', () => {
     );
   });
 
-  it('C08 brings passwords up to date until their owners have been here, and then no more', async () => {
+  it('C08 updates passwords until their owners have signed in, and not after that', async () => {
     const email = newEmail();
     const one = file(lines({ email, password_hash: HASHES.scrypt.replace('ln=14', 'ln=13') }));
     await users('import', one);
@@ -81,7 +81,7 @@ describe('countersign users import', () => {
     assert.ok(await signIn(service, chosen));
   });
 
-  it('is safe to repeat, and counts for scripts', async () => {
+  it('is safe to repeat, and prints counts for scripts', async () => {
     const path = file(lines(...Array.from({ length: 1500 }, () => ({ email: newEmail() }))));
     const counts = { dry_run: false, created: 0, updated: 0, unchanged: 0, refused: 0 };
     const dry = JSON.parse((await users('import', path, '--json', '--dry-run')).text);
@@ -95,7 +95,7 @@ describe('countersign users import', () => {
     assert.deepEqual({ ...second, seconds: 0 }, { ...counts, unchanged: 1500, seconds: 0 });
   });
 
-  it('says 65 where rows are refused, lists them, repeats no secret, and takes the others', async () => {
+  it('exits with 65 if rows are refused, lists them, repeats no secret, and imports the others', async () => {
     const good = newEmail();
     const secret = 'opensesame-opensesame';
     noteSecret(secret);
@@ -137,7 +137,7 @@ describe('countersign users import', () => {
     assert.equal(statSync(listed).mode & 0o777, 0o600);
   });
 
-  it('refuses a file in another encoding as a whole, wherever that is seen', async () => {
+  it('refuses a whole file in another encoding, wherever that shows', async () => {
     const text = lines({ email: newEmail(), display_name: 'Zoë' });
     for (const [content, word] of [
       [Buffer.from(`\ufeff${text}`, 'utf16le'), /UTF-16/],
@@ -169,7 +169,7 @@ describe('countersign users import', () => {
     }
   });
 
-  it('says 64, 66 and 69 where it is not called right, has no file or no database', async () => {
+  it('exits with 64, 66 or 69 if it is called wrongly, or has no file or no database', async () => {
     for (const args of [
       [],
       ['import'],
@@ -187,7 +187,7 @@ describe('countersign users import', () => {
     assert.equal((await runCommand(['users', 'import', file('')], away)).code, 69);
   });
 
-  it('works on a database that no service has started on', async () => {
+  it('works on a database on which no service has started', async () => {
     const fresh = { ...env, DATABASE_URL: await createDatabase() };
     const path = file(lines({ email: newEmail(), roles: ['admin'] }));
     const { code, text } = await runCommand(['users', 'import', path], fresh);
@@ -196,7 +196,7 @@ describe('countersign users import', () => {
 });
 
 describe('countersign users export', () => {
-  it('writes what is imported again, in both formats', async () => {
+  it('writes what an import accepts, in both formats', async () => {
     const email = newEmail();
     const row = {
       email,

@@ -56,7 +56,7 @@ describe('What anyone may ask for an address', () => {
 });
 
 describe('An errand', () => {
-  /** What runs errands, and none of the replica around it. */
+  /** The part that runs errands, without the replica around it. */
   async function started() {
     const url = await createDatabase();
     const config = readConfig({ DATABASE_URL: url, COUNTERSIGN_MASTER_KEY: MASTER_KEY }, () => '');

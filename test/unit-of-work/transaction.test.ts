@@ -138,7 +138,7 @@ describe('A transaction', () => {
     assert.deepEqual(types, Array.from({ length: 10 }, () => recorded).flat());
   });
 
-  it('runs what follows its commit also if the caller has gone meanwhile', async () => {
+  it('runs what follows its commit even if the caller has gone meanwhile', async () => {
     const gone = new AbortController();
     const { promise, resolve } = Promise.withResolvers<void>();
     const work = database.transaction({ ...operator(), signal: gone.signal }, async (tx) => {

@@ -19,8 +19,8 @@ before(async () => {
   helper = await withRoles(service, 'user', 'support');
 });
 
-describe('An administrator, to somebody who may do less', () => {
-  it('A05 is out of reach, but for help', async () => {
+describe('An administrator, to a caller who may do less', () => {
+  it('A05 is out of reach, except for help', async () => {
     const { userId } = await withRoles(service, 'user', 'admin');
     const auditor = await withRoles(service, 'user', 'auditor');
     const user = create(UserSchema, { userId, displayName: 'x' });
@@ -44,7 +44,7 @@ describe('An administrator, to somebody who may do less', () => {
     await admin.revokeUserSessions({ userId });
   });
 
-  it('A05 is out of reach for who has just been demoted', async () => {
+  it('A05 is out of reach for a caller who has just been demoted', async () => {
     const late = await withRoles(service, 'user', 'admin');
     const { userId } = await person(service);
     await boss.admin.revokeRole({
@@ -55,7 +55,7 @@ describe('An administrator, to somebody who may do less', () => {
     assert.equal(refused.reason, 'TOKEN_REVOKED');
   });
 
-  it('A04 asks for a recent sign-in where it does harm', async () => {
+  it('A04 requires a recent sign-in for anything that does harm', async () => {
     const { userId } = await person(service);
     const stale = await withRoles(service, 'user', 'admin');
     service.clock.advance(601_000);

@@ -56,7 +56,7 @@ describe('COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL', () => {
 });
 
 describe('countersign admin create', () => {
-  it('invites somebody new, promotes who is there, and may be repeated', async () => {
+  it('invites someone new, promotes an existing account, and can be repeated', async () => {
     const service = await startService();
     const env = { DATABASE_URL: service.databaseUrl, COUNTERSIGN_MASTER_KEY: MASTER_KEY };
     const create = async (email: string) => {
@@ -75,7 +75,7 @@ describe('countersign admin create', () => {
     assert.equal((await adminsIn(service.databaseUrl)).length, 2);
   });
 
-  it('says how it is used, and what it could not do', async () => {
+  it('prints its usage, and says what it could not do', async () => {
     for (const args of [
       [],
       ['create'],

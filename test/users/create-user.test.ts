@@ -44,7 +44,7 @@ describe('CreateUser', () => {
     assert.equal(events[0]?.actor, helper.userId);
   });
 
-  it('refuses an address that somebody has, and takes one that nobody proved', async () => {
+  it('refuses an address that is in use, and takes one that nobody has proved', async () => {
     const { email } = await person(service);
     const refused = await refusal(boss.admin.createUser({ email: email.toUpperCase() }));
     assert.deepEqual([refused.code, refused.reason], [Code.AlreadyExists, 'EMAIL_TAKEN']);
@@ -56,7 +56,7 @@ describe('CreateUser', () => {
     assert.equal((await refusal(signIn(service, unproved))).reason, 'INVALID_CREDENTIALS');
   });
 
-  it('A05 takes no address from a sign-up that has been made an administrator, as nobody does', async () => {
+  it('A05 never takes the address of a sign-up that has been made an administrator', async () => {
     const email = newEmail();
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Ada' });
     await service.mail.next(email, /./);
@@ -75,7 +75,7 @@ describe('CreateUser', () => {
     assert.deepEqual((await boss.admin.getUser({ userId })).user?.roles, ['user', 'admin']);
   });
 
-  it('keeps the invited account from whoever signs up with its address', async () => {
+  it('keeps the invited account from anyone who signs up with its address', async () => {
     const email = newEmail();
     const { user } = await boss.admin.createUser({ email, displayName: 'Ada' });
     await service.auth.signUp({ email, password: PASSWORD, displayName: 'Mallory' });
@@ -85,7 +85,7 @@ describe('CreateUser', () => {
     assert.equal((await refusal(signIn(service, email))).reason, 'INVALID_CREDENTIALS');
   });
 
-  it('creates one account of 16 at once', async () => {
+  it('creates one account for 16 calls at once', async () => {
     const email = newEmail();
     const racers = Array.from({ length: 16 }, () => boss.admin.createUser({ email }));
     const won = (await Promise.allSettled(racers)).filter(({ status }) => status === 'fulfilled');

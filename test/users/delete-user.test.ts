@@ -16,7 +16,7 @@ before(async () => {
 });
 
 describe('DeleteUser', () => {
-  it('C13 erases the account, and says who did', async () => {
+  it('C13 erases the account, and records who did it', async () => {
     const { userId, email, accessToken } = await person(service);
     await helper.admin.deleteUser({ userId });
     assert.equal(await isActive(service, accessToken), false);

@@ -17,7 +17,7 @@ before(async () => {
 });
 
 describe('GetUser', () => {
-  it('shows a user, and nobody who is not there', async () => {
+  it('shows a user, and refuses an unknown one', async () => {
     const { userId, email } = await person(service);
     const { user } = await helper.admin.getUser({ userId });
     assert.deepEqual([user?.userId, user?.email, user?.roles], [userId, email, ['user']]);

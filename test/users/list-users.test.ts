@@ -61,7 +61,7 @@ async function pages(request: Request): Promise<string[][]> {
 }
 
 describe('ListUsers', () => {
-  it('finds what an address or a name contains, in whatever case', async () => {
+  it('finds users by part of an address or a name, in any case', async () => {
     const found = ['zoe@two.test', 'ada@one.test', 'Adam@one.test'];
     for (const query of ['ada', 'ADA']) {
       assert.deepEqual((await emails({ query })).sort(), [...found].sort());
@@ -70,12 +70,12 @@ describe('ListUsers', () => {
     assert.deepEqual(await emails({ query: 'nobody at all' }), []);
   });
 
-  it('finds what begins with one or two characters', async () => {
+  it('finds users whose address or name begins with one or two characters', async () => {
     assert.deepEqual(await emails({ query: 'zo' }), ['zoe@two.test']);
     assert.deepEqual(await emails({ query: 'oe' }), []);
   });
 
-  it('A06 treats % and _ as letters, and a backslash too', async () => {
+  it('A06 treats %, _ and a backslash as letters', async () => {
     assert.deepEqual(await emails({ query: '%_%_%' }), []);
     assert.deepEqual(await emails({ query: '%%%' }), []);
     assert.deepEqual(await emails({ query: '%' }), []);
@@ -86,7 +86,7 @@ describe('ListUsers', () => {
     assert.deepEqual(await emails({ query: `'; drop table accounts; --` }), []);
   });
 
-  it('leaves out who was deleted, and by state and role who is not asked for', async () => {
+  it('leaves out deleted users, and filters by state and role', async () => {
     assert.deepEqual(await emails({ query: 'two.test', orderBy: 'email' }), [
       'gone@two.test',
       'zoe@two.test',
@@ -99,7 +99,7 @@ describe('ListUsers', () => {
     assert.deepEqual(refused.fields, ['state']);
   });
 
-  it('A06 orders by what is on the list alone', async () => {
+  it('A06 orders only by the fields on its list', async () => {
     const byEmail = [
       'a_b@one.test',
       'ada@one.test',
@@ -138,7 +138,7 @@ describe('ListUsers', () => {
     }
   });
 
-  it('leads from page to page in every order, over each user once', async () => {
+  it('leads from page to page in every order, and returns each user once', async () => {
     const all = (await emails({})).sort();
     for (const orderBy of ['', 'created_at', 'email', 'email desc', 'last_login_at desc']) {
       const found = await pages({ pageSize: 2, orderBy });
@@ -151,7 +151,7 @@ describe('ListUsers', () => {
     );
   });
 
-  it('A06 caps the page, and refuses page tokens that it did not give for this query', async () => {
+  it('A06 caps the page, and refuses page tokens that this query did not return', async () => {
     for (const pageSize of [-1, 201]) {
       const refused = await refusal(helper.admin.listUsers({ pageSize }));
       assert.deepEqual(refused.fields, ['page_size']);
@@ -177,7 +177,7 @@ describe('ListUsers', () => {
   });
 });
 
-describe('ListUsers, of many', () => {
+describe('ListUsers, with many users', () => {
   before(async () => {
     await sql(
       service.databaseUrl,
@@ -201,7 +201,7 @@ describe('ListUsers, of many', () => {
     assert.deepEqual((await pages({ query: '--', pageSize: 10 })).flat(), []);
   });
 
-  it('A06 reads so many rows for a page and no more, whatever is asked for', async () => {
+  it('A06 reads a bounded number of rows for a page, whatever the query', async () => {
     const found = await pages({ query: 'late', pageSize: 200, orderBy: 'created_at' });
     const looks = found.slice(0, 5).map(({ length }) => length);
     assert.deepEqual(looks, [0, 0, 0, 0, 0]);

@@ -18,7 +18,7 @@ before(async () => {
 });
 
 describe('ReinstateUser', () => {
-  it('lets a suspended user sign in again, and may be repeated', async () => {
+  it('lets a suspended user sign in again, and can be repeated', async () => {
     const { userId, email } = await person(service);
     await helper.admin.suspendUser({ userId });
     assert.equal((await refusal(signIn(service, email))).reason, 'ACCOUNT_SUSPENDED');
@@ -33,14 +33,14 @@ describe('ReinstateUser', () => {
     );
   });
 
-  it('gives back none of the sessions that the suspension ended', async () => {
+  it('restores none of the sessions that the suspension ended', async () => {
     const { userId, accessToken } = await person(service);
     await helper.admin.suspendUser({ userId });
     await helper.admin.reinstateUser({ userId });
     assert.equal(await isActive(service, accessToken), false);
   });
 
-  it('refuses a user who is not there', async () => {
+  it('refuses an unknown user', async () => {
     const refused = await refusal(boss.admin.reinstateUser({ userId: UNKNOWN_ID }));
     assert.equal(refused.code, Code.NotFound);
   });

@@ -16,7 +16,7 @@ before(async () => {
 });
 
 describe('RevokeUserSessions', () => {
-  it('ends all of them, on every replica', async () => {
+  it('ends all of the sessions, on every replica', async () => {
     const first = await person(service);
     const second = await signIn(service, first.email);
     const { userId } = first;

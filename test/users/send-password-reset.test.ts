@@ -33,7 +33,7 @@ describe('SendPasswordReset', () => {
     );
   });
 
-  it('C08 no field that administrators send is a password, and none that they get a token', () => {
+  it('C08 no field that administrators send is a password, and no field that they receive is a token', () => {
     const admins = AdminService.methods.filter(({ name }) => !/SigningKey/.test(name));
     const names = admins.flatMap(({ input, output }) =>
       [...input.fields, ...output.fields].map(({ name }) => name),

@@ -18,7 +18,7 @@ before(async () => {
 });
 
 describe('SuspendUser', () => {
-  it('S09 ends what the user has everywhere', async () => {
+  it('S09 ends all that the user has, everywhere', async () => {
     const { userId, accessToken, refreshToken, email } = await person(service);
     const { user } = await helper.admin.suspendUser({ userId, reason: 'spam' });
     assert.equal(user?.state, UserState.SUSPENDED);

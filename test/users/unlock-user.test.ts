@@ -16,7 +16,7 @@ before(async () => {
 });
 
 describe('UnlockUser', () => {
-  it('has the right password taken again', async () => {
+  it('accepts the correct password again', async () => {
     const { userId, email } = await person(service);
     for (let i = 0; i < 5; i += 1) await refusal(signIn(service, email, 'wrong'));
     await refusal(signIn(service, email));

@@ -36,7 +36,7 @@ describe('UpdateUser', () => {
     assert.equal((await refusal(update(helper.admin, late))).reason, 'ETAG_MISMATCH');
   });
 
-  it('E01 puts what was before and is after on record, where it goes with the person', async () => {
+  it('E01 records the values before and after, in the part that is erased with the person', async () => {
     const { userId, email: old } = await person(service);
     const email = newEmail();
     await update(helper.admin, { userId, email, displayName: 'Ada' });
@@ -63,7 +63,7 @@ describe('UpdateUser', () => {
     assert.equal(changes.length, 2);
   });
 
-  it('moves the account to an address that has to be proved, and lets the old one take it back', async () => {
+  it('moves the account to an address that has to be proved, and lets the old address take it back', async () => {
     const { userId, email: old, accessToken } = await person(service);
     const email = newEmail();
     const { user } = await update(helper.admin, { userId, email }, ['email']);

@@ -15,7 +15,7 @@ export type OddCall = { path: string; lines: Line[]; body: Buffer };
 
 const SERVICES = [AccountService, AdminService, ApiKeyService, AuthService, SessionService];
 const PATHS = SERVICES.flatMap(({ methods }) => methods).map(pathOf);
-/** Calls that whom the service trusts may make: what they say by protobuf and by JSON. */
+/** Calls that a trusted caller may make: their messages as protobuf and as JSON. */
 const GOOD_CALLS = (
   [
     ['IntrospectToken', '0a0178', '{"token":"x"}'],

@@ -14,7 +14,7 @@ export type Fuzzer = {
   seed: number;
   listeners: readonly Listener[];
   scenario: (random: Random, listener: Listener, recorded: Recorded) => Scenario;
-  /** What is wrong with what came back, if anything is. */
+  /** What is wrong with the answer, if anything is. */
   faultIn: (received: Buffer) => string | undefined;
 };
 
@@ -60,7 +60,7 @@ export class FuzzedService {
     return new FuzzedService(child, fuzzer, await recordConversations(child));
   }
 
-  /** Has hostile callers call for some time, and waits until they have left. */
+  /** Lets hostile callers call for some time, and waits until they have left. */
   async fuzz(ms: number): Promise<void> {
     const until = performance.now() + ms;
     const lane = async () => {

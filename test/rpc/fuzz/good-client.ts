@@ -13,7 +13,7 @@ const PACE_MS = 5;
 const WARM_UP_ROUNDS = 300;
 const PATIENCE_MS = 20_000;
 
-/** Calls by every protocol at a steady pace on connections of its own, and listens to streams. */
+/** Calls by every protocol at a steady pace on its own connections, and listens to streams. */
 export class GoodClient {
   /** What it was told instead of an answer. */
   readonly errors: string[] = [];

@@ -27,7 +27,7 @@ export class Random {
     return of[this.below(of.length)] as T;
   }
 
-  /** As many as asked for, each made anew. */
+  /** As many as requested, each made separately. */
   times<T>(count: number, make: (index: number) => T): T[] {
     return Array.from({ length: count }, (_, index) => make(index));
   }

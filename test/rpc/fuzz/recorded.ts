@@ -17,7 +17,7 @@ import type { Step } from './scenario.ts';
 /** What good clients wrote, connection by connection: by gRPC, Connect over HTTP/2, and HTTP/1.1. */
 export type Recorded = Record<'grpc' | 'http' | 'http1', Buffer[]>;
 
-/** Has good clients talk to the service, and keeps every byte that they send. */
+/** Lets good clients talk to the service, and keeps every byte that they send. */
 export async function recordConversations(service: Child): Promise<Recorded> {
   const compression = { sendCompression: compressionGzip, compressMinBytes: 0 };
   const viaGrpc = (more: object) => (baseUrl: string) => {

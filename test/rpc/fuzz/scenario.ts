@@ -38,7 +38,7 @@ function slowly(random: Random, step: Step): Step[] {
   return pieces.flatMap((piece) => [piece, random.between(0, 10)]);
 }
 
-/** Plays a scenario on a connection of its own from one of our addresses. Gives what came back. */
+/** Plays a scenario on a new connection from one of our addresses. Returns what came back. */
 export async function play(
   { steps, reads, end, waitMs }: Scenario,
   address: string,
