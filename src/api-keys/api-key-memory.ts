@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import { FollowedTable } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
+import { lruCache } from '../platform/lru-cache.ts';
 import type { Hints } from '../platform/redis-hints.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { TablePlace } from '../platform/table-place.ts';
@@ -26,17 +26,16 @@ export class ApiKeyMemory extends FollowedTable {
   readonly followers = new Set<() => void>();
   readonly #database: SqlDatabase;
   readonly #revocations: Pick<RevocationFeed, 'followers'>;
-  readonly #secrets = new LRUCache<string, KnownSecret>({ max: 2 * KNOWN_KEYS });
+  readonly #secrets = lruCache<string, KnownSecret>(2 * KNOWN_KEYS);
   /** A key that is evicted is no longer followed, and so no longer trusted. */
-  readonly #keys = new LRUCache<string, KnownKey>({
-    max: KNOWN_KEYS,
+  readonly #keys = lruCache<string, KnownKey>(KNOWN_KEYS, {
     dispose: (key) => {
       key.stale = true;
     },
   });
   #place: TablePlace | undefined;
   /** Includes wrong secrets of existing keys: asking twice does not reveal which ids exist (A02). */
-  readonly #unknown = new LRUCache<string, true>({ max: UNKNOWN_SECRETS, ttl: UNKNOWN_MS });
+  readonly #unknown = lruCache<string, true>(UNKNOWN_SECRETS, { ttl: UNKNOWN_MS });
 
   constructor(parts: {
     database: SqlDatabase;

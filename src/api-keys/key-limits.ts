@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { lruCache } from '../platform/lru-cache.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { KeyLimit } from './api-key.repository.ts';
 
@@ -22,7 +22,7 @@ type Limiter = { local: RateLimiterMemory; shared: RateLimiterRedis | undefined 
  */
 export class KeyLimits {
   readonly #redis: RedisClient | undefined;
-  readonly #limiters = new LRUCache<string, Limiter>({ max: LIMITERS });
+  readonly #limiters = lruCache<string, Limiter>(LIMITERS);
   #awayUntil = Number.NEGATIVE_INFINITY;
 
   constructor(redis: RedisClient | undefined) {

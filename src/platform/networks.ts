@@ -1,5 +1,6 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
-import { LRUCache } from 'lru-cache';
+import type { LRUCache } from 'lru-cache';
+import { lruCache } from './lru-cache.ts';
 
 const MAX_REMEMBERED = 10_000;
 
@@ -13,7 +14,7 @@ export class Networks {
 
   /** `maxRemembered` is the number of addresses whose answers it remembers. */
   constructor(networks: readonly string[], maxRemembered = MAX_REMEMBERED) {
-    this.#known = new LRUCache({ max: maxRemembered });
+    this.#known = lruCache(maxRemembered);
     for (const network of networks) {
       const [address = '', prefix] = network.split('/');
       const family = isIPv4(address) ? 'ipv4' : 'ipv6';

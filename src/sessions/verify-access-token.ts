@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { RoleBook } from '../access/role-book.ts';
 import type { Clock } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
+import { lruCache } from '../platform/lru-cache.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import { ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES } from './access-token.ts';
@@ -33,7 +33,7 @@ type Known = { principal: Principal; version: number };
  */
 export class AccessTokenVerifier {
   readonly #parts: VerifierParts;
-  readonly #known = new LRUCache<string, Known>({ max: CACHED_TOKENS });
+  readonly #known = lruCache<string, Known>(CACHED_TOKENS);
 
   constructor(parts: VerifierParts) {
     this.#parts = parts;

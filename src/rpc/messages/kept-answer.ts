@@ -1,5 +1,5 @@
 import { type DescMessage, type Message, toBinary } from '@bufbuild/protobuf';
-import { LRUCache } from 'lru-cache';
+import { lruCache } from '../../platform/lru-cache.ts';
 import type { Principal } from '../../sessions/principal.ts';
 
 /** How many: an answer with its bytes takes three times the memory of its principal. */
@@ -21,7 +21,7 @@ export function keepAnswers<T extends Message>(
   schema: DescMessage,
   make: (principal: Principal) => T,
 ): (principal: Principal) => T {
-  const kept = new LRUCache<Principal, T>({ max: KEPT });
+  const kept = lruCache<Principal, T>(KEPT);
   return (principal) => {
     const known = kept.get(principal);
     if (known) return known;
