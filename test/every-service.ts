@@ -1,16 +1,18 @@
 import { globSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { DescMethod, DescService } from '@bufbuild/protobuf';
 import type { Protocol } from './harness/clients.ts';
 import { type Refusal, refusal } from './harness/refusal.ts';
 import type { Service } from './harness/service.ts';
 
+const require = createRequire(import.meta.url);
+
 /** Every method of every service of the contract, including those of future files. */
-export async function everyMethod(): Promise<DescMethod[]> {
+export function everyMethod(): DescMethod[] {
   const files = globSync('gen/countersign/v1/*_service_pb.ts').sort();
-  const modules = await Promise.all(files.map((file) => import(pathToFileURL(resolve(file)).href)));
-  const services = modules.flatMap((module) => Object.values<unknown>(module).filter(isService));
+  const modules = files.map((file) => require(resolve(file)) as Record<string, unknown>);
+  const services = modules.flatMap((module) => Object.values(module).filter(isService));
   return services.flatMap(({ methods }) => methods);
 }
 

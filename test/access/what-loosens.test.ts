@@ -163,7 +163,7 @@ describe('A caller with one permission', () => {
   }
 
   it('A08 is tried with every method that writes', async () => {
-    const writing = (await everyMethod()).filter((method) => {
+    const writing = everyMethod().filter((method) => {
       const { case: kind, value } = accessRule(method)?.caller ?? {};
       if (kind === 'permission') return String(value).endsWith('.write');
       return kind === 'signedIn' && method.parent === ApiKeyService;

@@ -20,7 +20,7 @@ import { type Service, startService } from '../harness/service.ts';
 import { keysOf, newKey } from './keys.ts';
 
 const ISSUER = 'https://issuer.test';
-const methods = await methodsOfAll();
+const methods = methodsOfAll();
 const permissionNames = Object.keys(BUILT_IN_PERMISSIONS);
 
 let service: Service;

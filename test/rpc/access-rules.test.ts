@@ -15,7 +15,7 @@ import { accessRule } from '../../src/rpc/interceptors/access.ts';
 import { REASONS } from '../../src/rpc/reasons.ts';
 import { everyMethod } from '../every-service.ts';
 
-const methods = await everyMethod();
+const methods = everyMethod();
 
 /** A token that is introspected, or a secret, may be anything at all: what is not ours is inactive. */
 const FREE = new Set([

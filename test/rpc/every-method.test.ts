@@ -11,7 +11,7 @@ import { signedIn } from '../harness/people.ts';
 import { type Service, startService } from '../harness/service.ts';
 
 const PERMISSIONS = Object.keys(BUILT_IN_PERMISSIONS);
-const methods = await everyMethod();
+const methods = everyMethod();
 const asking = methods.filter((method) => accessRule(method)?.caller.case !== 'public');
 
 let service: Service;

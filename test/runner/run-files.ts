@@ -79,6 +79,7 @@ class Batch {
       process.execPath,
       [
         '--test-force-exit',
+        `--import=${join(import.meta.dirname, 'fewer-hooks.ts')}`,
         `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`,
         '--test-reporter-destination=stdout',
         join(import.meta.dirname, 'batch.ts'),
