@@ -17,6 +17,17 @@ export type Server = {
 
 const PASSWORD = 'test-database-password';
 
+/** What saves work where nothing has to survive. */
+const CARELESS = [
+  'autovacuum=off',
+  'full_page_writes=off',
+  'synchronous_commit=off',
+  'wal_level=minimal',
+  'max_wal_senders=0',
+  'max_wal_size=4GB',
+  'checkpoint_timeout=1h',
+].flatMap((setting) => ['-c', setting]);
+
 /** The PostgreSQL of TEST_DATABASE_URL, or one of our own from the binaries in node_modules. */
 export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Server> {
   const given = process.env['TEST_DATABASE_URL'];
@@ -34,6 +45,7 @@ export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Serv
     // Nothing that tests write outlives the run: durability is tested against the embedded database
     // and kill -9 of our own process, which this setting does not touch. Benchmarks pay for it.
     postgresFlags: [
+      ...(fsync === 'off' ? CARELESS : []),
       '-c',
       `fsync=${fsync}`,
       '-c',
