@@ -6,7 +6,9 @@ const MailBudgetSchema = defineEntity({
   properties: {
     /** A keyed hash of the address in its canonical form. */
     recipient: p.uint8array().primary(),
-    kind: p.enum(['address_taken', 'change_email', 'reset_password', 'verify_email']).primary(),
+    kind: p
+      .enum(['address_taken', 'change_email', 'notice', 'reset_password', 'verify_email'])
+      .primary(),
     /** When the whole budget is available again. */
     spentUntil: p.datetime().columnType('timestamptz').index('mail_budgets_spent_until'),
   },

@@ -18,6 +18,7 @@ const ALLOWED: Record<MailBudget['kind'], Allowance> = {
   change_email: { burst: BURST, everyMs: 5 * MINUTE_MS },
   reset_password: { burst: BURST, everyMs: 15 * MINUTE_MS },
   address_taken: { burst: BURST, everyMs: 60 * MINUTE_MS },
+  notice: { burst: BURST, everyMs: 60 * MINUTE_MS },
 };
 
 /**

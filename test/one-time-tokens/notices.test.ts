@@ -5,8 +5,10 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { sql } from '../harness/database.ts';
+import { errandsRun, mailsHaveGone } from '../harness/errands.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { createAccount, PASSWORD, signIn } from '../harness/people.ts';
+import { createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
 
 describe('A sign-in from a new device', () => {
@@ -104,5 +106,41 @@ describe('A sign-in from a new device', () => {
     const mail = await service.mail.next(email, /new device/);
     assert.equal(mail.raw.includes('<b>'), false);
     assert.equal(mail.text.includes('evil.example'), false);
+  });
+});
+
+describe('Notices to an address that nobody has proved', () => {
+  it('C16 are mailed five times at once, and then once an hour, until somebody proves it', async () => {
+    const service = await startService({ env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' } });
+    const email = newEmail();
+    await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
+    let devices = 0;
+    const signInAnew = async (times: number) => {
+      for (let time = 0; time < times; time += 1) {
+        devices += 1;
+        await service.auth.login({ email, password: PASSWORD, deviceLabel: `device ${devices}` });
+      }
+    };
+    const notices = async () => {
+      await mailsHaveGone(service);
+      return service.mail.mails.filter(
+        ({ to, subject }) => to === email && /new device|locked/.test(subject),
+      ).length;
+    };
+    await signInAnew(1 + 4);
+    assert.equal(await notices(), 4);
+    await signInAnew(3);
+    const guess = () => service.auth.login({ email, password: 'a guess', deviceLabel: '' });
+    await Promise.all(Array.from({ length: 5 }, () => refusal(guess())));
+    assert.equal(await notices(), 5);
+    service.clock.advance(60 * 60_000 + 1000);
+    await signInAnew(2);
+    assert.equal(await notices(), 6);
+    await service.auth.resendVerification({ email });
+    await errandsRun(service);
+    const link = await service.mail.next(email, /Confirm/);
+    await service.auth.verifyEmail({ token: tokenIn(link) ?? '' });
+    await signInAnew(3);
+    assert.equal(await notices(), 9);
   });
 });

@@ -23,6 +23,8 @@ const WIDENING = [
   'alter table mailed_tokens drop constraint mailed_tokens_purpose_check',
   // Likewise, with more kinds; the previous version treats each as a session that nobody has.
   'alter table revocations drop constraint revocations_kind_check',
+  // Likewise: the version before spends of the other kinds.
+  'alter table mail_budgets drop constraint mail_budgets_kind_check',
   // Another one has taken its place, which leaves one more purpose out.
   'drop index mailed_tokens_live',
   // Likewise, which leaves links out: the version before makes all earlier ones void itself.
