@@ -94,14 +94,15 @@ export class ApiKeyCheckRepository extends Repository<ApiKey> {
 
   /**
    * Notes uses of keys, each key once a minute at most. It waits for no lock: it leaves out a key
-   * that is being changed.
+   * that is being changed, and one that has been revoked: its owner may have been erased since (C13).
    */
   async noteUses(uses: readonly KeyUse[]): Promise<void> {
     await this.query(
       `with used as (
          select * from unnest($1::uuid[], $2::timestamptz[], $3::text[]) as u (id, at, address)
        ), free as (
-         select k.id from api_keys k where k.id = any($1::uuid[]) for no key update skip locked
+         select k.id from api_keys k where k.id = any($1::uuid[])
+           and k.revoked_at is null for no key update skip locked
        )
        update api_keys k set last_used_at = u.at,
          last_used_address = coalesce(nullif(u.address, ''), k.last_used_address)

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
-import { newKey } from '../api-keys/keys.ts';
+import { newKey, verify } from '../api-keys/keys.ts';
 import { enrolled } from '../authenticator-app.ts';
 import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
 import { accountOf, PASSWORD, signedIn, signIn, signUp } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
@@ -65,6 +66,21 @@ describe('DeleteMe', () => {
     );
     assert.equal(row?.revoked, true);
     assert.doesNotMatch(row?.held ?? '', /Pat|192\.0\.2\.77/);
+  });
+
+  it('C13 leaves nothing of a use of an API key that is noted after its owner has gone', async () => {
+    const [who, other] = [await signedIn(service), await signedIn(service)];
+    const [key, later] = [await newKey(service, who), await newKey(service, other)];
+    await verify(service, { secret: key.secret, ipAddress: '192.0.2.78' });
+    await accountOf(service, who).deleteMe({});
+    await verify(service, { secret: later.secret, ipAddress: '192.0.2.79' });
+    const addressOf = async (id: string) => {
+      const query = 'select last_used_address as address from api_keys where id = $1';
+      const [row] = await sql<{ address: string | null }>(service.databaseUrl, query, [id]);
+      return row?.address;
+    };
+    await eventually(async () => (await addressOf(later.id)) === '192.0.2.79');
+    assert.equal(await addressOf(key.id), null);
   });
 
   it('C13 keeps the audit trail, under an id that leads to nobody', async () => {
