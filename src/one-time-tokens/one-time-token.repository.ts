@@ -11,16 +11,19 @@ const TIME = 'coalesce(recorded_at, created_at)';
 export class OneTimeTokenRepository extends Repository<OneTimeToken> {
   /**
    * Makes the account's live tokens for a purpose void, as if they had been used: all of them, or those
-   * that were issued `before` then.
+   * that were issued `before` then and expire by `until`.
    */
   async voidLive(
     account: string,
     purpose: TokenPurpose,
     now: Date,
-    { before }: { before?: Date } = {},
+    { before, until }: { before?: Date; until?: Date } = {},
   ): Promise<void> {
-    const older = before && { createdAt: { $lt: before } };
-    await this.nativeUpdate({ account, purpose, usedAt: null, ...older }, { usedAt: now });
+    const which = {
+      ...(before && { createdAt: { $lt: before } }),
+      ...(until && { expiresAt: { $lte: until } }),
+    };
+    await this.nativeUpdate({ account, purpose, usedAt: null, ...which }, { usedAt: now });
   }
 
   /** Makes every live token of the account void. */

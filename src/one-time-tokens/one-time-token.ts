@@ -34,9 +34,9 @@ const KINDS: Record<TokenPurpose, Kind> = {
 };
 
 /**
- * Creates a token for a purpose and voids the account's earlier ones (but not those of notices, and not a
- * link that was just mailed), in a transaction that has locked the account. The token is returned only
- * here; the database keeps a keyed hash.
+ * Creates a token for a purpose and voids the account's earlier ones (but not those of notices, nor a link
+ * that was just mailed or that works for longer, as an invitation does), in a transaction that has locked
+ * the account. The token is returned only here; the database keeps a keyed hash.
  */
 export async function issueOneTimeToken(
   { em, clock }: Pick<Transaction, 'em' | 'clock'>,
@@ -51,9 +51,10 @@ export async function issueOneTimeToken(
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const tokens = oneTimeTokensIn(em);
   const { prefix, voids } = KINDS[purpose];
-  const before = voids === 'older' ? { before: addMs(now, -JUST_MAILED_MS) } : {};
-  if (voids !== 'none') await tokens.voidLive(account, purpose, now, before);
   const expiresAt = addMs(now, ttlMs);
+  const older = { before: addMs(now, -JUST_MAILED_MS), until: expiresAt };
+  if (voids !== 'none')
+    await tokens.voidLive(account, purpose, now, voids === 'older' ? older : {});
   tokens.create({
     id,
     account,

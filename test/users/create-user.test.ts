@@ -44,6 +44,22 @@ describe('CreateUser', () => {
     assert.equal(events[0]?.actor, helper.userId);
   });
 
+  it('C16 leaves the invitation to its owner, whoever asks for a link meanwhile', async () => {
+    const alone = await startService();
+    const { admin } = await withRoles(alone, 'user', 'support');
+    const email = newEmail();
+    await admin.createUser({ email, displayName: 'Ada' });
+    const invitation = tokenIn(await alone.mail.next(email, /account is ready/)) ?? '';
+    alone.clock.advance(3600_000);
+    await alone.auth.requestPasswordReset({ email });
+    const asked = tokenIn(await alone.mail.next(email, /Set a new password/)) ?? '';
+    alone.clock.advance(3600_000);
+    const set = (token: string) => alone.auth.resetPassword({ token, newPassword: NEW_PASSWORD });
+    assert.equal((await refusal(set(asked))).reason, 'TOKEN_EXPIRED');
+    await set(invitation);
+    await signIn(alone, email, NEW_PASSWORD);
+  });
+
   it('refuses an address that is in use, and takes one that nobody has proved', async () => {
     const { email } = await person(service);
     const refused = await refusal(boss.admin.createUser({ email: email.toUpperCase() }));
