@@ -4,11 +4,13 @@ import { apiKeysIn } from '../api-keys/api-key.repository.ts';
 import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { revokeKeys } from '../api-keys/revoke-keys.ts';
 import { erasePersonalData } from '../audit/erase-personal-data.ts';
+import { mayMail } from '../mail/mail-budget.ts';
 import { OneTimeToken } from '../one-time-tokens/one-time-token.entity.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
 import { PasswordCredential } from '../passwords/password-credential.entity.ts';
 import { PasswordHistory } from '../passwords/password-history.entity.ts';
 import { SignInLock } from '../passwords/sign-in-lock.entity.ts';
+import type { Keyring } from '../platform/crypto.ts';
 import { RecoveryCode } from '../second-factors/recovery-code.entity.ts';
 import { TotpCredential } from '../second-factors/totp-credential.entity.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
@@ -36,15 +38,18 @@ const OWNED: readonly EntityName<{ account: string }>[] = [
  */
 export async function eraseAccount(
   tx: Transaction,
-  apiKeyMemory: ApiKeyMemory,
+  { keyring, apiKeyMemory }: { keyring: Keyring; apiKeyMemory: ApiKeyMemory },
   account: Account,
 ): Promise<void> {
   await refuseLastAdmin(tx.em, account);
-  const { id, email: to, displayName } = account;
+  const { id, email: to, displayName, isVerified } = account;
   await endSessions(tx, id, 'account_deleted');
   await revokeKeys(tx, apiKeyMemory, { ownerId: id, cause: 'account_deleted' });
   tx.audit({ type: 'account.deleted', subject: id });
-  await tx.mail({ template: 'account_deleted', to, displayName });
+  // Whoever signs up with another's address can delete that account, again and again (C16).
+  if (isVerified || (await mayMail(tx, keyring, 'notice', to))) {
+    await tx.mail({ template: 'account_deleted', to, displayName });
+  }
   blank(account, tx.now);
   await tx.em.flush();
   for (const entity of OWNED) await tx.em.nativeDelete(entity, { account: id });

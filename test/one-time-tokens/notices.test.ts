@@ -5,9 +5,9 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { sql } from '../harness/database.ts';
-import { errandsRun, mailsHaveGone } from '../harness/errands.ts';
+import { mailsHaveGone } from '../harness/errands.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { accountOf, createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
 
@@ -136,11 +136,23 @@ describe('Notices to an address that nobody has proved', () => {
     service.clock.advance(60 * 60_000 + 1000);
     await signInAnew(2);
     assert.equal(await notices(), 6);
+    const since = service.mail.mails.length;
     await service.auth.resendVerification({ email });
-    await errandsRun(service);
-    const link = await service.mail.next(email, /Confirm/);
+    const link = await service.mail.next(email, /Confirm/, since);
     await service.auth.verifyEmail({ token: tokenIn(link) ?? '' });
     await signInAnew(3);
     assert.equal(await notices(), 9);
+  });
+
+  it('C16 are mailed as often of accounts that are deleted', async () => {
+    const service = await startService({ env: { COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false' } });
+    const email = newEmail();
+    for (let time = 0; time < 7; time += 1) {
+      await service.auth.signUp({ email, password: PASSWORD, displayName: 'Pat' });
+      await accountOf(service, await signIn(service, email)).deleteMe({});
+    }
+    await mailsHaveGone(service);
+    const about = service.mail.mails.filter(({ to }) => to === email);
+    assert.equal(about.filter(({ subject }) => /deleted/.test(subject)).length, 5);
   });
 });
