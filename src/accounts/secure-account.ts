@@ -14,6 +14,7 @@ import { forgetTotp } from '../second-factors/disable-totp.ts';
 import { recoveryCodesIn } from '../second-factors/recovery-code.repository.ts';
 import { totpCredentialsIn } from '../second-factors/totp-credential.repository.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
+import { sessionsIn } from '../sessions/session.repository.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { Account } from './account.entity.ts';
@@ -72,6 +73,7 @@ async function secure(
     await newPasswords.retire(tx, account.id);
     const by = { actor: account.id, cause: 'account_secured' } as const;
     await endSessions(tx, account.id, by.cause, { actor: by.actor });
+    await sessionsIn(tx.em).disown(account.id, by.cause);
     // A thief may have created some of the keys.
     await revokeKeys(tx, apiKeyMemory, { ownerId: account.id, ...by });
     // The reader of this mail has the address, and had no part in the account (C15).

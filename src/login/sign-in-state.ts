@@ -24,7 +24,7 @@ type Row = {
 
 export type Device = { deviceLabel: string; userAgent: string; ipAddress: string };
 
-/** Of sessions that were ended because someone else may have opened them. */
+/** Of sessions that someone else may have opened. */
 const DISOWNED = "'account_secured', 'address_proved', 'refresh_token_reused', 'session_revoked'";
 
 /**

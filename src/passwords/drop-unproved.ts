@@ -8,6 +8,7 @@ import { passkeysIn } from '../passkeys/passkey.repository.ts';
 import { recoveryCodesIn } from '../second-factors/recovery-code.repository.ts';
 import { totpCredentialsIn } from '../second-factors/totp-credential.repository.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
+import { sessionsIn } from '../sessions/session.repository.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { passwordsIn } from './password-credential.repository.ts';
 import { passwordHistoryIn } from './password-history.repository.ts';
@@ -37,6 +38,7 @@ export async function dropUnproved(
   await signInLocksIn(em).nativeDelete({ account: id });
   await revokeKeys(tx, apiKeyMemory, { ownerId: id, actor: id, cause });
   await endSessions(tx, id, cause, { except: kept.session, actor: id });
+  await sessionsIn(em).disown(id, cause, kept.session);
   if (!account.invitedAt) await dropRoles(tx, account);
   const dropped = {
     password: kept.password ? 0 : await dropPasswords(tx, id),

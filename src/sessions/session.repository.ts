@@ -76,6 +76,18 @@ export class SessionRepository extends Repository<Session> {
     return rows.map(({ id }) => id);
   }
 
+  /**
+   * Notes of all sessions of an account, except `except`, that somebody else may have opened them, also of
+   * those that were over before: they vouch for no device any more.
+   */
+  async disown(accountId: string, cause: string, except?: string): Promise<void> {
+    await this.query(
+      `update sessions set end_cause = $2
+       where account_id = $1 and id is distinct from $3 and end_cause is distinct from $2`,
+      [accountId, cause, except],
+    );
+  }
+
   /** Deletes some of the sessions that expired before `limit`. Returns whether there may be more. */
   async forgetExpired(limit: Date): Promise<boolean> {
     const gone = await this.query(

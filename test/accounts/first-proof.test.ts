@@ -86,6 +86,19 @@ async function assertGone({ userId, passkey, apiKey, accessToken, away, notice }
 }
 
 describe('The first proof of an address, if signing in needs none', () => {
+  it('E06 C15 has nobody vouch for the device of a squatter who had signed out', async () => {
+    const email = newEmail();
+    await service.auth.signUp({ email, password: PASSWORD, displayName: 'Mallory' });
+    const { refreshToken } = await signIn(service, email);
+    await service.auth.logout({ refreshToken });
+    await reset(service, await resetToken(service, email));
+    const own = { email, password: NEW_PASSWORD, deviceLabel: 'own' };
+    await service.auth.login(own);
+    const mail = await service.mail.next(email, /new device/);
+    await signIn(service, email, NEW_PASSWORD);
+    await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
+  });
+
   it('C15 by a reset link leaves nothing of an earlier sign-up', async () => {
     const squatter = await squatted();
     const { email, userId } = squatter;

@@ -7,9 +7,19 @@ import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { sql } from '../harness/database.ts';
 import { mailsHaveGone } from '../harness/errands.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { accountOf, createAccount, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import {
+  accountOf,
+  createAccount,
+  NEW_PASSWORD,
+  newEmail,
+  PASSWORD,
+  signIn,
+} from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
+import { reset } from '../passwords/reset.ts';
+
+const THIEFS_PLACE = { address: '198.51.100.7' };
 
 describe('A sign-in from a new device', () => {
   let service: Service;
@@ -22,7 +32,7 @@ describe('A sign-in from a new device', () => {
     email: string,
     deviceLabel: string,
     userAgent: string,
-    address = '127.0.0.1',
+    { address = '127.0.0.1', password = PASSWORD } = {},
   ) => {
     const baseUrl = `http://${service.app.grpcAddress}`;
     const named: Interceptor = (next) => (req) => {
@@ -32,7 +42,7 @@ describe('A sign-in from a new device', () => {
     };
     const interceptors = [named];
     const auth = createClient(AuthService, createGrpcTransport({ baseUrl, interceptors }));
-    const { outcome } = await auth.login({ email, password: PASSWORD, deviceLabel });
+    const { outcome } = await auth.login({ email, password, deviceLabel });
     return outcome.case === 'tokens' ? outcome.value : undefined;
   };
 
@@ -55,11 +65,11 @@ describe('A sign-in from a new device', () => {
   it('E06 is reported by where it is, not only by what it claims to be', async () => {
     const email = await createAccount(service);
     for (const address of ['192.0.2.7', '192.0.2.250', '2001:db8:1:2::7', '2001:db8:1:2:3::9']) {
-      await signInFrom(email, 'laptop', 'cli/1', address);
+      await signInFrom(email, 'laptop', 'cli/1', { address });
     }
     const mail = await service.mail.next(email, /new device/);
     assert.match(mail.text, /address 2001:db8:1:2::7/);
-    await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
+    await signInFrom(email, 'laptop', 'cli/1', THIEFS_PLACE);
     const next = await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
     assert.match(next.text, /address 198\.51\.100\.7/);
     assert.equal(notices(email).length, 2);
@@ -68,11 +78,23 @@ describe('A sign-in from a new device', () => {
   it("E06 is reported again if its session was ended as somebody else's", async () => {
     const email = await createAccount(service);
     const owner = await signInFrom(email, 'laptop', 'cli/1');
-    const thief = await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
+    const thief = await signInFrom(email, 'laptop', 'cli/1', THIEFS_PLACE);
     const mail = await service.mail.next(email, /new device/);
     const sessions = service.client(SessionService, 'grpc', owner?.accessToken);
     await sessions.revokeSession({ sessionId: thief?.sessionId ?? '' });
-    await signInFrom(email, 'laptop', 'cli/1', '198.51.100.7');
+    await signInFrom(email, 'laptop', 'cli/1', THIEFS_PLACE);
+    await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
+  });
+
+  it('E06 is told of again after the account was taken back from it, although it had signed out', async () => {
+    const email = await createAccount(service);
+    await signInFrom(email, 'laptop', 'cli/1');
+    const thief = await signInFrom(email, 'laptop', 'cli/1', THIEFS_PLACE);
+    const mail = await service.mail.next(email, /new device/);
+    await service.auth.logout({ refreshToken: thief?.refreshToken ?? '' });
+    await service.auth.secureAccount({ token: tokenIn(mail) ?? '' });
+    await reset(service, tokenIn(await service.mail.next(email, /Set a new password/)) ?? '');
+    await signInFrom(email, 'laptop', 'cli/1', { ...THIEFS_PLACE, password: NEW_PASSWORD });
     await service.mail.next(email, /new device/, service.mail.mails.indexOf(mail) + 1);
   });
 
