@@ -92,18 +92,21 @@ export function csvLine(cells: readonly string[]): string {
   return `${cells.map((cell) => quoted(guarded(cell))).join(',')}\r\n`;
 }
 
-/** The beginning of a cell that spreadsheets compute, after any apostrophes. */
-const FORMULA = /^'*[=+\-@\t\r＝＋－＠]/;
+/**
+ * Where a formula of a spreadsheet begins, before any apostrophes and quotes: at the start of a cell, and
+ * after a semicolon or a line break, where some spreadsheets begin another cell despite the quotes.
+ */
+const FORMULA = /(?<=^|[;\r\n])(?=['"]*[=+\-@\t\r＝＋－＠])/g;
+const GUARDED = /(?<=^|[;\r\n])'(?=['"]*[=+\-@\t\r＝＋－＠])/g;
 const CONTROLS = /[^\P{Cc}\t\r\n]/gu;
 
 function guarded(cell: string): string {
-  const shown = cell.replace(CONTROLS, '\ufffd');
-  return FORMULA.test(shown) ? `'${shown}` : shown;
+  return cell.replace(CONTROLS, '\ufffd').replace(FORMULA, "'");
 }
 
 /** Returns the cell as it was before `guarded`. */
 function unguarded(cell: string): string {
-  return cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell;
+  return cell.replace(GUARDED, '');
 }
 
 function quoted(cell: string): string {

@@ -81,6 +81,21 @@ describe('A CSV file', () => {
     assert.deepEqual(await read(csvLine(others)), [[1, others]]);
   });
 
+  it('E05 is not computed by spreadsheets that separate cells by semicolons', async () => {
+    const written = {
+      'Pat;=1+1;x': "Pat;'=1+1;x",
+      'Pat\n@SUM(A1);x': `"Pat\n'@SUM(A1);x"`,
+      "a;'-2;b": "a;''-2;b",
+      'a;"=1&";b': `"a;'""=1&"";b"`,
+      '\r\n;;=1': `"'\r\n;;'=1"`,
+    };
+    for (const [cell, line] of Object.entries(written)) {
+      assert.equal(csvLine([cell]), `${line}\r\n`);
+      assert.deepEqual(await read(csvLine([cell])), [[1, [cell]]]);
+    }
+    assert.equal(csvLine(['user;admin', 'a; =b', "it;'s"]), "user;admin,a; =b,it;'s\r\n");
+  });
+
   it('E05 is written without characters that a terminal would obey', () => {
     assert.equal(csvLine(['\u001b[2J\u009b31mPat\u0007']), '�[2J�31mPat�\r\n');
   });
