@@ -305,7 +305,7 @@ export const settings = {
   COUNTERSIGN_DB_POOL_MAX: withDefault(
     wholeNumber(1, 1000),
     '10',
-    'The maximum number of connections to PostgreSQL for each replica.',
+    'The maximum number of connections to PostgreSQL that the calls to one replica take. The replica has up to five more for its own work.',
   ),
   COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT: withDefault(
     duration,

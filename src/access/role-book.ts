@@ -40,7 +40,7 @@ export class RoleBook extends FollowedTable {
   }
 
   protected override async readChanges(): Promise<void> {
-    const { fingerprint, roles } = await this.#database.read((em) =>
+    const { fingerprint, roles } = await this.#database.look((em) =>
       rolesIn(em).look(this.#fingerprint),
     );
     if (roles) this.#take(roles);

@@ -95,7 +95,7 @@ export class ApiKeyMemory extends FollowedTable {
   }
 
   protected override async readChanges(): Promise<void> {
-    const { place, found } = await this.#database.read((em) =>
+    const { place, found } = await this.#database.look((em) =>
       apiKeyChecksIn(em).look(this.#place),
     );
     if (found.length > 0) this.#unknown.clear();

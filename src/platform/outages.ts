@@ -25,12 +25,17 @@ export class Outages {
 
   /**
    * Returns the end of a period of `ms` that began at `start` and begins again after each outage that
-   * falls into it: a client that was cut off has the whole period to come back. `now` is the present.
+   * falls into it: a client that was cut off has the whole period to come back.
+   * The answering time within it is never longer than twice `ms`, however many outages there are, so that
+   * nobody keeps it open with many short ones. `now` is the present.
    */
   endOf(start: number, ms: number, now: number): number {
     let end = start + ms;
+    let latest = start + 2 * ms;
     for (const { from, until } of [...this.#past, ...this.#present(now)]) {
-      if (from <= end && until > start) end = Math.max(end, until + ms);
+      if (from > end || until <= start) continue;
+      latest += until - Math.max(from, start);
+      end = Math.max(end, Math.min(until + ms, latest));
     }
     return end;
   }

@@ -5,8 +5,10 @@ import { errorFields, type Log } from './log.ts';
 
 const BACKGROUND_POOL_MAX = 2;
 const BACKGROUND_TIMEOUT_MS = 30_000;
+/** A connection for each table that is followed: none waits for the look at another. */
+const LOOKING_POOL_MAX = 3;
 
-/** Opens a PostgreSQL database: a pool for calls, and a small one for background work. */
+/** Opens a PostgreSQL database: a pool for calls, and small ones for looks and background work. */
 export function openPostgres(options: DatabaseOptions, url: string): Engine {
   const pools: pg.Pool[] = [];
   let current = url;
@@ -23,18 +25,22 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
   };
   const background = backgroundPool(common, options.log);
   adopt(background);
+  const pool = (max: number) => ({
+    ...common,
+    ...timeouts(options.statementTimeoutMs),
+    connectionString: url,
+    max,
+    onPoolCreated: adopt,
+  });
   return {
     kind: 'postgresql',
     options: {
       driver: PostgreSqlDriver,
       dbName: new URL(url).pathname.slice(1) || 'postgres',
-      driverOptions: {
-        ...common,
-        ...timeouts(options.statementTimeoutMs),
-        connectionString: url,
-        max: options.poolMax,
-        onPoolCreated: adopt,
-      },
+      driverOptions: pool(options.poolMax),
+      // Not a replica: MikroORM's way to have a second pool, which it uses only where it is named.
+      replicas: [{ driverOptions: pool(LOOKING_POOL_MAX) }],
+      preferReadReplicas: false,
     },
     setUrl(next) {
       current = next;

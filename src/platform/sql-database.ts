@@ -14,7 +14,7 @@ import { withinTimeLimit } from './time-limit.ts';
  */
 export const MAX_TRANSACTION_MS = 30_000;
 
-/** The database. Calls use `read` and `transaction`, background jobs `script`. */
+/** The database. Calls use `read` and `transaction`, followers of tables `look`, background jobs `script`. */
 export class SqlDatabase {
   readonly kind: Engine['kind'];
   readonly #orm: MikroORM;
@@ -87,6 +87,18 @@ export class SqlDatabase {
   }
 
   /**
+   * The same for the looks that token checks rely on. They have connections of their own, so that no
+   * number of calls keeps this replica from hearing of revocations, or passes for an outage.
+   */
+  look<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
+    return this.#withinLimit(undefined, () => {
+      const em = this.#fork();
+      em.setTransactionContext(em.getConnection('read').getClient());
+      return work(em);
+    });
+  }
+
+  /**
    * Runs SQL of background work on separate connections, outside any transaction, without the limit.
    */
   async script(sql: string, parameters: unknown[] = []): Promise<{ rows: unknown[] }> {
@@ -135,9 +147,9 @@ export class SqlDatabase {
     }
   }
 
-  /** Throws `unavailable` if the database does not answer. */
+  /** Throws `unavailable` if the database does not answer, whether or not calls find a connection. */
   async ping(): Promise<undefined> {
-    await this.read((em) => query(em, 'select 1'));
+    await this.look((em) => query(em, 'select 1'));
   }
 
   setUrl(url: string): void {

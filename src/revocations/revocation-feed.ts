@@ -149,7 +149,7 @@ export class RevocationFeed extends FollowedTable {
 
   protected override async readChanges(): Promise<void> {
     const { database, clock } = this.#parts;
-    const { place, found } = await database.read((em) =>
+    const { place, found } = await database.look((em) =>
       revocationsIn(em).look(this.#place, clock.now()),
     );
     const grown = this.#memory.take(found, clock.now().getTime());
