@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6, SocketAddress } from 'node:net';
+import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net';
 import { invalidField } from '../platform/invalid-field.ts';
 
 const FORM = /^([\da-fA-F:.]+)(?:\/(0|[1-9]\d{0,2}))?$/;
@@ -19,6 +19,27 @@ export function allowedNetworks(texts: readonly string[], path: string): string[
     throw invalidField(`${path}[${index}]`, description);
   });
   return [...new Set(networks)];
+}
+
+/**
+ * Whether all addresses of a network lie in one of others, all as `allowedNetworks` returns them. IPv4 lies
+ * in no IPv6 network here.
+ */
+export function isWithin(network: string, others: readonly string[]): boolean {
+  const inner = partsOf(network);
+  return others.map(partsOf).some(({ address, family, prefix }) => {
+    if (family !== inner.family || prefix > inner.prefix) return false;
+    const block = new BlockList();
+    block.addSubnet(address, prefix, family);
+    return block.check(inner.address, family);
+  });
+}
+
+function partsOf(network: string) {
+  const [address = '', prefix] = network.split('/');
+  const isV4 = isIPv4(address);
+  const family = isV4 ? ('ipv4' as const) : ('ipv6' as const);
+  return { address, family, prefix: Number(prefix ?? (isV4 ? 32 : 128)) };
 }
 
 function readNetwork(text: string): string | undefined {

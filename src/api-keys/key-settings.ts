@@ -2,7 +2,7 @@ import { permissionsIn } from '../access/permission.repository.ts';
 import { Failure } from '../platform/failure.ts';
 import { invalidField } from '../platform/invalid-field.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
-import { allowedNetworks } from './allowed-networks.ts';
+import { allowedNetworks, isWithin } from './allowed-networks.ts';
 import type { KeySettings } from './api-key.repository.ts';
 
 /**
@@ -64,7 +64,7 @@ export function isLooser(before: KeySettings, after: KeySettings): boolean {
 /** Without networks a key may be used from everywhere. */
 function reachesMore(before: readonly string[], after: readonly string[]): boolean {
   if (before.length === 0) return false;
-  return after.length === 0 || after.some((network) => !before.includes(network));
+  return after.length === 0 || after.some((network) => !isWithin(network, before));
 }
 
 function lastsLonger(before: KeySettings['expiresAt'], after: KeySettings['expiresAt']): boolean {

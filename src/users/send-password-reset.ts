@@ -1,4 +1,4 @@
-import { requireNow } from '../access/held-now.ts';
+import { requireReach } from '../access/held-now.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import { emailTaken } from '../accounts/take-address.ts';
 import { mailReset } from '../passwords/request-password-reset.ts';
@@ -8,8 +8,8 @@ import { Failure } from '../platform/failure.ts';
 import type { Database } from '../unit-of-work/database.ts';
 
 /**
- * Mails a user a link to set a new password, which only the user sees (C08), however many mails others
- * have caused (C16).
+ * Mails a user who may do no more than the caller (A08) a link to set a new password, which only the user
+ * sees (C08), however many mails others have caused (C16).
  *
  * Throws `NOT_FOUND`, `ACCOUNT_SUSPENDED`, `PERMISSION_DENIED`, and `EMAIL_TAKEN` if the user can't sign in
  * by the address because another account has it.
@@ -21,7 +21,7 @@ export async function sendPasswordReset(
 ): Promise<void> {
   await database.transaction(caller, async (tx) => {
     const account = await accountsIn(tx.em).lockUser(userId);
-    await requireNow(tx, ['users.write']);
+    await requireReach(tx, 'users.write', account);
     if (account.state !== 'active') {
       const message = 'the user is suspended; reinstate them first';
       throw new Failure('precondition', 'ACCOUNT_SUSPENDED', message);

@@ -31,6 +31,7 @@ describe('An administrator, to a caller who may do less', () => {
       () => admin.updateUser({ user }),
       () => admin.reinstateUser({ userId }),
       () => admin.unlockUser({ userId }),
+      () => admin.sendPasswordReset({ userId }),
       () => admin.suspendUser({ userId: auditor.userId }),
     ]) {
       const refused = await refusal(attempt());
@@ -40,7 +41,6 @@ describe('An administrator, to a caller who may do less', () => {
       );
       assert.ok(refused.metadata['permission']);
     }
-    await admin.sendPasswordReset({ userId });
     await admin.revokeUserSessions({ userId });
   });
 

@@ -1525,7 +1525,8 @@ export const AdminService: GenService<{
    * Mails a user a link to set a new password with AuthService.ResetPassword. Links in mails sent more
    * than five minutes earlier stop working. Nothing else changes until the link is used.
    *
-   * Errors: NOT_FOUND; ACCOUNT_SUSPENDED (FAILED_PRECONDITION); EMAIL_TAKEN if the user has taken their
+   * Errors: NOT_FOUND; PERMISSION_DENIED for a user with a permission that the caller lacks;
+   * ACCOUNT_SUSPENDED (FAILED_PRECONDITION); EMAIL_TAKEN if the user has taken their
    * account back while another one has its address: change either address first.
    *
    * @generated from rpc countersign.v1.AdminService.SendPasswordReset
