@@ -35,6 +35,7 @@ import { PasswordStrength } from './passwords/password-strength.ts';
 import { Certificates } from './platform/certificates.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { Keyring } from './platform/crypto.ts';
+import { DatabaseClock } from './platform/database-clock.ts';
 import { Jobs } from './platform/jobs.ts';
 import { createLog, errorFields, type Log } from './platform/log.ts';
 import { masterKeyIn } from './platform/master-key.ts';
@@ -79,7 +80,10 @@ const DRAIN_NOTICE_MS = 1000;
 
 /** Everything that a test, or a program that embeds the service, may replace. */
 export type Overrides = {
+  /** The time of everything that the service records, issues and judges; by default the database's. */
   clock?: Clock;
+  /** What the clock of this machine says. */
+  machineClock?: Clock;
   logDestination?: DestinationStream;
   /** Further services, behind the same interceptors. */
   services?: readonly Service[];
@@ -167,7 +171,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
 type Platform = Awaited<ReturnType<typeof buildPlatform>>;
 
 async function buildPlatform(config: Config, overrides: Overrides) {
-  const clock = overrides.clock ?? systemClock;
+  const databaseClock = new DatabaseClock(overrides.machineClock ?? systemClock);
+  const clock = overrides.clock ?? databaseClock;
   const log = createLog(config.logLevel, overrides.logDestination);
   const certificates = config.tls ? await Certificates.open(config.tls, log) : undefined;
   const keyring = new Keyring(config.masterKeys ?? (await masterKeyIn(config.dataDir)));
@@ -176,7 +181,7 @@ async function buildPlatform(config: Config, overrides: Overrides) {
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log);
   const hints = redis && redisUrl ? redisHints(redis, redisUrl, log) : noHints;
   const jobs = new Jobs(sql, log);
-  return { clock, log, certificates, keyring, sql, redis, hints, jobs };
+  return { clock, databaseClock, log, certificates, keyring, sql, redis, hints, jobs };
 }
 
 /** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
@@ -197,13 +202,13 @@ type Nouns = ReturnType<typeof buildNouns>;
 type Parts = { config: Config; platform: Platform; nouns: Nouns; publicUrl: string };
 
 function buildNouns(config: Config, platform: Platform, publicUrl: string) {
-  const { clock, log, sql, keyring, redis, hints, jobs } = platform;
+  const { clock, databaseClock, log, sql, keyring, redis, hints, jobs } = platform;
   // Code that follows tables and keeps memories has no caller, and uses the database directly.
   const follower = { database: sql, clock, log, keyring, hints };
   const issuer = config.issuer ?? publicUrl;
   const tokens = { ...config, issuer, audience: config.audience ?? issuer };
   const keys = new KeySet(sql, keyring, hints);
-  const revocations = new RevocationFeed({ ...config, ...follower, keys });
+  const revocations = new RevocationFeed({ ...config, ...follower, databaseClock, keys });
   const roles = new RoleBook(follower);
   const apiKeyMemory = new ApiKeyMemory({ ...follower, revocations });
   const keyUsage = new KeyUsage(sql, log);

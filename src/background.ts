@@ -16,6 +16,7 @@ import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
 import { operator } from './platform/caller.ts';
 import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
+import type { DatabaseClock } from './platform/database-clock.ts';
 import { Failure } from './platform/failure.ts';
 import type { Jobs } from './platform/jobs.ts';
 import { errorFields, type Log } from './platform/log.ts';
@@ -43,6 +44,7 @@ const KEY_RETENTION_MS = 30 * RETENTION_MS;
 
 type Platform = {
   clock: Clock;
+  databaseClock: DatabaseClock;
   log: Log;
   keyring: Keyring;
   sql: SqlDatabase;
@@ -93,10 +95,12 @@ export class Background {
    * database may come up later than this replica, and its migrations later still.
    */
   async bringUp(): Promise<void> {
-    const { sql, log, jobs } = this.#platform;
+    const { sql, databaseClock, log, jobs } = this.#platform;
     const { revocations, apiKeyMemory, roles, mail } = this.#nouns;
     await this.#untilDone(async () => {
       if (sql.kind === 'embedded') await migrate(sql);
+      // Before anything is recorded: from then on the looks for revocations keep it right.
+      await databaseClock.ask(sql);
       await this.#maintainKeys();
       await revocations.start();
       await roles.start();

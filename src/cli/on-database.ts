@@ -2,6 +2,7 @@ import { type Config, readConfig } from '../config.ts';
 import { Outbox } from '../mail/outbox.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { Keyring } from '../platform/crypto.ts';
+import { DatabaseClock } from '../platform/database-clock.ts';
 import { Failure } from '../platform/failure.ts';
 import { Jobs } from '../platform/jobs.ts';
 import { createLog, type Log } from '../platform/log.ts';
@@ -53,7 +54,9 @@ export async function onDatabase(
       const text = 'the schema is not up to date: run `countersign migrate`\n';
       return print(io.err, text, EXIT.failed);
     }
-    return await work(connect(config, keyring, sql, log));
+    const clock = new DatabaseClock(systemClock);
+    await clock.ask(sql);
+    return await work(connect(config, { keyring, sql, log, clock }));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return print(io.err, `${printable(error.message)}\n`, exitCode(error));
@@ -62,12 +65,16 @@ export async function onDatabase(
   }
 }
 
-function connect(config: Config, keyring: Keyring, sql: SqlDatabase, log: Log): OnDatabase {
-  const common = { sql, keyring, clock: systemClock, log, hints: noHints };
+function connect(
+  config: Config,
+  platform: Pick<OnDatabase, 'keyring' | 'sql' | 'log' | 'clock'>,
+): OnDatabase {
+  const { sql, keyring, log, clock } = platform;
+  const common = { ...platform, hints: noHints };
   const keys = new KeySet(sql, keyring);
   const revocations = new RevocationFeed({ ...config, ...common, database: sql, keys });
   const outbox = new Outbox(new Jobs(sql, log), keyring);
-  const database = new Database(sql, systemClock, { outbox, revocations });
+  const database = new Database(sql, clock, { outbox, revocations });
   return { ...common, config, keys, revocations, database };
 }
 

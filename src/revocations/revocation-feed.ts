@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { addMs, type Clock } from '../platform/clock.ts';
+import type { DatabaseClock } from '../platform/database-clock.ts';
 import { FollowedTable } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
 import type { NewsListeners } from '../platform/news.ts';
@@ -29,6 +30,8 @@ type FeedParts = {
   log: Log;
   hints: Hints;
   clock: Clock;
+  /** Told what the database's clock says with each look. */
+  databaseClock?: Pick<DatabaseClock, 'note'>;
   keys: { drop(keyId: string): void };
   accessTokenTtlMs: number;
 };
@@ -148,10 +151,12 @@ export class RevocationFeed extends FollowedTable {
   }
 
   protected override async readChanges(): Promise<void> {
-    const { database, clock } = this.#parts;
+    const { database, clock, databaseClock } = this.#parts;
+    const sentAt = performance.now();
     const { place, found } = await database.look((em) =>
       revocationsIn(em).look(this.#place, clock.now()),
     );
+    databaseClock?.note(place.atMicros / 1000, sentAt);
     const grown = this.#memory.take(found, clock.now().getTime());
     this.#dropKeys(found.map(({ target }) => target));
     this.#place = place;

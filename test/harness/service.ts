@@ -35,7 +35,7 @@ export type StartOptions = {
   clock?: TestClock;
   /** False for a service that will not become ready. */
   waitUntilReady?: boolean;
-} & Pick<Overrides, 'services' | 'limits'>;
+} & Pick<Overrides, 'services' | 'limits' | 'machineClock'>;
 
 /**
  * Starts the real service in this process, on free ports and by default on its own database, and stops
@@ -67,7 +67,8 @@ export async function startService(options: StartOptions = {}): Promise<Service>
   const app = await startApp(
     readConfig(env, () => ''),
     {
-      clock,
+      // One whose machine has a clock of its own goes by the database's, which no test sets.
+      ...(options.machineClock ? { machineClock: options.machineClock } : { clock }),
       logDestination,
       ...(options.services ? { services: options.services } : {}),
       ...(options.limits ? { limits: options.limits } : {}),
