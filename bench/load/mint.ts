@@ -41,7 +41,7 @@ export class Mint {
       clock: { now: () => now },
       keyring: benchKeyring(),
       keys: { signingKey: async () => this.#key },
-      roles: { isStale: false, look: async () => {}, permissionsOf: () => [] },
+      roles: { requireRecent: async () => {}, permissionsOf: () => [] },
       tokens: {
         issuer: ISSUER,
         audience: ISSUER,

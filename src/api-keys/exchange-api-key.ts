@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
+import type { RoleBook } from '../access/role-book.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Failure } from '../platform/failure.ts';
@@ -7,6 +8,7 @@ import { ACCESS_TOKEN_TYPE, CLIENT_ID, MAX_TOKEN_BYTES } from '../sessions/acces
 import type { Principal } from '../sessions/principal.ts';
 import { signJws } from '../sessions/sign-jws.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
+import type { ApiKeyMemory } from './api-key-memory.ts';
 import { keyFailure } from './key-failure.ts';
 import type { ApiKeyVerifier } from './verify-api-key.ts';
 
@@ -41,10 +43,13 @@ export async function exchangeApiKey(
     keys: KeySet;
     tokens: { issuer: string; accessTokenTtlMs: number };
     apiKeyVerifier: ApiKeyVerifier;
+    apiKeyMemory: Pick<ApiKeyMemory, 'requireRecent'>;
+    roles: Pick<RoleBook, 'requireRecent'>;
   },
   caller: Caller,
   { secret, audience, scopes }: ExchangeApiKey,
 ): Promise<ExchangedToken> {
+  await Promise.all([needs.apiKeyMemory.requireRecent(), needs.roles.requireRecent()]);
   const { requestId, ipAddress, addressIsCertain } = caller;
   const from = { ipAddress, addressIsCertain, requestId };
   const query = { secret, requiredScopes: scopes, cost: 1, ...from };

@@ -5,12 +5,14 @@ import { MAX_TRANSACTION_MS, type SqlDatabase } from './sql-database.ts';
 /** S09 promises 99 of 100 revocations within a quarter of a second, even without Redis. */
 const POLL_MS = 150;
 /** Looked at again each time, whatever transaction wrote it: servers that fail over forget some. */
-export const RECENT_MS = 10_000;
+export const AGAIN_MS = 10_000;
 /**
  * Rows become visible when they commit, which is less than this later (ms) than their time stamp: a
  * transaction of any program has `MAX_TRANSACTION_MS`, and its commit has as much again.
  */
 export const OVERLAP_MS = 2 * MAX_TRANSACTION_MS + 10_000;
+/** What is issued goes by memory that is no older than this (ms). */
+export const RECENT_MS = 500;
 /** After this long without a look at the table, memory alone is no longer trusted. */
 const STALE_AFTER_MS = 10_000;
 
@@ -46,7 +48,19 @@ export abstract class FollowedTable {
   }
 
   get isStale(): boolean {
-    return performance.now() - this.#lookedAt > STALE_AFTER_MS;
+    return this.#isOlderThan(STALE_AFTER_MS);
+  }
+
+  #isOlderThan(ms: number): boolean {
+    return performance.now() - this.#lookedAt > ms;
+  }
+
+  /**
+   * Brings memory up to date unless it is recent: for what is issued by it, and then stands for longer. Who
+   * narrows something tells outside verifiers to refuse what was issued up to a moment later.
+   */
+  async requireRecent(): Promise<void> {
+    if (this.#isOlderThan(RECENT_MS)) await this.look();
   }
 
   /** Brings memory up to date. Several calls at once share one look. */

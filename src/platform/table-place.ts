@@ -1,4 +1,4 @@
-import { OVERLAP_MS, RECENT_MS } from './followed-table.ts';
+import { AGAIN_MS, OVERLAP_MS } from './followed-table.ts';
 
 /**
  * How far a follower of a table has read. Every transaction below `horizon` had ended by then, and what it
@@ -34,5 +34,5 @@ export function unseen(row: string, stamp: string): string {
 
 export function placeParameters({ atMicros, horizon }: TablePlace): number[] {
   const back = (ms: number) => Math.max(Math.floor(atMicros - ms * 1000), 0);
-  return [back(OVERLAP_MS), back(RECENT_MS), horizon];
+  return [back(OVERLAP_MS), back(AGAIN_MS), horizon];
 }

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { addMs, type Clock } from '../platform/clock.ts';
 import type { DatabaseClock } from '../platform/database-clock.ts';
-import { FollowedTable } from '../platform/followed-table.ts';
+import { FollowedTable, RECENT_MS } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
 import type { NewsListeners } from '../platform/news.ts';
 import { Outages } from '../platform/outages.ts';
@@ -15,6 +15,7 @@ import type { RevocationLog } from './revocation-log.ts';
 import { RevocationMemory } from './revocation-memory.ts';
 import type { CheckedToken } from './revocation-set.ts';
 import type { RepeatedTarget, RevocationTarget } from './revocation-target.ts';
+import { tellHolders } from './tell-holders.ts';
 
 /** How many watchers are woken before other calls get their turn. */
 const WOKEN_AT_ONCE = 50;
@@ -98,19 +99,30 @@ export class RevocationFeed extends FollowedTable {
 
   /**
    * Revokes what was issued to the holders of a role, in the transaction that changes it. Leaves out
-   * holders whose tokens have all expired. Returns what to run after the commit.
+   * holders whose tokens have all expired. Returns what to run after the commit: it goes on with those
+   * holders who are too many for the transaction, or with all of them by a later moment if the commit took
+   * so long that tokens of the earlier state have been issued after the first one.
    */
   async revokeHolders(
     em: EntityManager,
     role: string,
     cause: RevocationCause,
   ): Promise<() => void> {
-    const now = this.#parts.clock.now();
-    const until = { aheadMs: ISSUING_MS, activeSince: addMs(now, -this.keptMs) };
-    await revocationsIn(em).recordHolders(role, until, cause, addMs(now, this.keptMs));
-    return () => {
+    const { database, log, clock } = this.#parts;
+    const now = clock.now();
+    const [activeSince, expiresAt] = [addMs(now, -this.keptMs), addMs(now, this.keptMs)];
+    const revocation = { role, aheadMs: ISSUING_MS, activeSince, cause, expiresAt };
+    const recordedAt = performance.now();
+    const told = await revocationsIn(em).recordHolders(revocation);
+    const tell = () => {
       void this.lookSoon();
       this.tellOthers();
+    };
+    return () => {
+      tell();
+      const isLate = performance.now() - recordedAt > ISSUING_MS - RECENT_MS;
+      if (isLate) void tellHolders({ database, log, tell }, revocation, undefined);
+      else if (!told.isLast) void tellHolders({ database, log, tell }, revocation, told);
     };
   }
 

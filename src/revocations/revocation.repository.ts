@@ -14,6 +14,7 @@ import type { RecordedRevocation, RepeatedTarget, RevocationTarget } from './rev
 const FORGET_BATCH = 1000;
 /** How many holders of a role have their tokens revoked in one statement, while an operator waits. */
 const MAX_HOLDERS = 10_000;
+const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 type Row = {
   lookedAt: string;
@@ -31,6 +32,18 @@ type Row = {
 
 /** What a look at the table found, and the place that the follower has then. */
 export type RevocationLook = { place: TablePlace; found: RecordedRevocation[] };
+
+/** What is revoked of the holders of a role: whatever was issued until `aheadMs` from now. */
+export type HoldersRevocation = {
+  role: string;
+  aheadMs: number;
+  activeSince: Date;
+  cause: string;
+  expiresAt: Date;
+};
+
+/** Who has been told: of which moment, and up to whom. */
+export type HoldersTold = { moment: string; last: string; isLast: boolean };
 
 const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
 
@@ -98,30 +111,45 @@ export class RevocationRepository extends Repository<Revocation> {
   }
 
   /**
-   * Revokes what was issued until `aheadMs` from now to the holders of a role who have refreshed since
-   * `activeSince` or have an API key, in one statement: to 10,000 users and 10,000 service accounts at
-   * most. The time is the database's (S15).
+   * Revokes what was issued to the holders of a role who have refreshed since `activeSince` or have an API
+   * key, in one statement: to the first 10,000, or the next 10,000 after those in `told`. The time is the
+   * database's (S15).
    */
-  async recordHolders(
-    role: string,
-    { aheadMs, activeSince }: { aheadMs: number; activeSince: Date },
-    cause: string,
-    expiresAt: Date,
-  ): Promise<void> {
-    await this.query(
-      `insert into revocations (id, kind, target, not_before, cause, expires_at)
-       select gen_random_uuid(), 'subject', a.id::text,
-         clock_timestamp() + $2 * interval '1 millisecond', $4, $5
-       from (
-         (select id, true as is_user from accounts where roles @> array[$1::text] limit ${MAX_HOLDERS})
-         union all
-         (select id, false from service_accounts where roles @> array[$1::text] limit ${MAX_HOLDERS})
-       ) a
-       where not a.is_user or exists (
-         select 1 from sessions s where s.account_id = a.id and s.refreshed_at > $3
-       ) or exists (select 1 from api_keys k where k.account_id = a.id and k.revoked_at is null)`,
-      [role, aheadMs, activeSince, cause, expiresAt],
+  async recordHolders(revocation: HoldersRevocation, told?: HoldersTold): Promise<HoldersTold> {
+    const { role, aheadMs, activeSince, cause, expiresAt } = revocation;
+    const after = 'id > $6::uuid order by id limit $7';
+    const [row] = await this.query<{ moment: string; last: string | null; count: number }>(
+      `with moment as (
+         select coalesce($8::timestamptz, clock_timestamp() + $2 * interval '1 millisecond') as at
+       ), holders as (
+         select * from (
+           (select id, true as is_user from accounts where roles @> array[$1::text] and ${after})
+           union all
+           (select id, false from service_accounts where roles @> array[$1::text] and ${after})
+         ) each order by id limit $7
+       ), told as (
+         insert into revocations (id, kind, target, not_before, cause, expires_at)
+         select gen_random_uuid(), 'subject', a.id::text, moment.at, $4, $5
+         from holders a, moment
+         where not a.is_user or exists (
+           select 1 from sessions s where s.account_id = a.id and s.refreshed_at > $3
+         ) or exists (select 1 from api_keys k where k.account_id = a.id and k.revoked_at is null)
+       )
+       select (select at from moment)::text as moment, max(id::text) as last, count(*)::int as count
+       from holders`,
+      [
+        role,
+        aheadMs,
+        activeSince,
+        cause,
+        expiresAt,
+        told?.last ?? NOBODY,
+        MAX_HOLDERS,
+        told?.moment,
+      ],
     );
+    const { moment = '', last, count = 0 } = row ?? {};
+    return { moment, last: last ?? NOBODY, isLast: count < MAX_HOLDERS };
   }
 
   /**

@@ -49,14 +49,14 @@ export class TokenIssuer {
   readonly #clock: Clock;
   readonly #keyring: Keyring;
   readonly #keys: Pick<KeySet, 'signingKey'>;
-  readonly #roles: Pick<RoleBook, 'isStale' | 'look' | 'permissionsOf'>;
+  readonly #roles: Pick<RoleBook, 'requireRecent' | 'permissionsOf'>;
   readonly #settings: TokenSettings;
 
   constructor(parts: {
     clock: Clock;
     keyring: Keyring;
     keys: Pick<KeySet, 'signingKey'>;
-    roles: Pick<RoleBook, 'isStale' | 'look' | 'permissionsOf'>;
+    roles: Pick<RoleBook, 'requireRecent' | 'permissionsOf'>;
     tokens: TokenSettings;
   }) {
     this.#clock = parts.clock;
@@ -120,7 +120,7 @@ export class TokenIssuer {
    * moment. The token expires with its session at the latest.
    */
   async issueAccessToken(grant: Grant): Promise<AccessToken> {
-    if (this.#roles.isStale) await this.#roles.look();
+    await this.#roles.requireRecent();
     const { issuer, audience, accessTokenTtlMs } = this.#settings;
     const now = this.#clock.now().getTime();
     const exp = Math.floor(Math.min(now + accessTokenTtlMs, grant.expiresAt.getTime()) / 1000);

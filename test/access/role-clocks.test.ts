@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import pg from 'pg';
 import { type Administrator, withRoles } from '../administrators.ts';
-import { atEnd } from '../harness/at-end.ts';
-import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { claimsOf, personWithNew, signIn } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { TestClock } from '../harness/test-clock.ts';
 import { reader } from '../revocations/revocation-readers.ts';
 import { newRole, permissionsAt, refreshed, updateRole, user } from './shop.ts';
+import { isCommitting, slowCommits } from './slow-commits.ts';
 
 const OFF_MS = 5 * 60_000;
 const OFFSETS = [0, OFF_MS, -OFF_MS];
 const ROLE = 'support';
-/** The lock that a slow commit waits for. */
-const COMMIT_LOCK = 4242;
 
 let replicas: Service[];
 let bosses: Administrator[];
@@ -103,31 +99,3 @@ describe('RevokeRole, while it commits slowly', () => {
     });
   }
 });
-
-/**
- * Makes transactions that revoke something wait at their commit. Returns a function that lets them
- * continue.
- */
-async function slowCommits({ databaseUrl }: Service): Promise<() => Promise<unknown>> {
-  const holder = new pg.Client({ connectionString: databaseUrl });
-  await holder.connect();
-  atEnd(() => holder.end());
-  await holder.query('select pg_advisory_lock($1)', [COMMIT_LOCK]);
-  await sql(
-    databaseUrl,
-    `create or replace function wait_at_commit() returns trigger language plpgsql as $$
-     begin perform pg_advisory_xact_lock_shared(${COMMIT_LOCK}); return null; end $$;
-     drop trigger if exists wait_at_commit on revocations;
-     create constraint trigger wait_at_commit after insert on revocations deferrable initially deferred
-     for each row execute function wait_at_commit()`,
-  );
-  return () => holder.query('select pg_advisory_unlock($1)', [COMMIT_LOCK]);
-}
-
-async function isCommitting({ databaseUrl }: Service): Promise<boolean> {
-  const waiting = await sql(
-    databaseUrl,
-    `select 1 from pg_locks where locktype = 'advisory' and objid = ${COMMIT_LOCK} and not granted`,
-  );
-  return waiting.length > 0;
-}
