@@ -1,3 +1,4 @@
+import { apiKeysIn } from '../api-keys/api-key.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
 import type { Database } from '../unit-of-work/database.ts';
@@ -8,7 +9,8 @@ import type { RoleBook } from './role-book.ts';
 import { builtIn } from './role-view.ts';
 
 /**
- * Deletes a permission that the caller holds (A08) and that no role other than `admin` includes.
+ * Deletes a permission that the caller holds (A08) and that no role other than `admin` includes, and
+ * removes it from the scopes of API keys, so that a new permission of the same name gives them nothing.
  *
  * Throws `NOT_FOUND`, `BUILT_IN`, `IN_USE`, `PERMISSION_DENIED`.
  */
@@ -27,8 +29,11 @@ export async function deletePermission(
     const isIn = { permissions: { $contains: [name] }, deletedAt: null };
     const role = await rolesIn(tx.em).findOne(isIn);
     if (role) throw inUse(name, role.name);
-    tx.audit({ type: 'permission.deleted', details: { permission: name } });
     tx.em.remove(permission);
+    await tx.em.flush();
+    // After whoever was giving it to a key has committed.
+    const keys = await apiKeysIn(tx.em).dropScope(name);
+    tx.audit({ type: 'permission.deleted', details: { permission: name, api_keys: keys } });
   });
   await roles.changed();
 }

@@ -120,6 +120,16 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     return rows.map(({ id }) => id);
   }
 
+  /** Removes a scope from all keys that have it. Returns how many there were. */
+  async dropScope(scope: string): Promise<number> {
+    const rows = await this.query(
+      `update api_keys set scopes = array_remove(scopes, $1), ${CHANGED}
+       where scopes @> array[$1::text] returning 1`,
+      [scope],
+    );
+    return rows.length;
+  }
+
   /** Makes the replicas forget what they know about a key. */
   async noteChanged(id: string): Promise<void> {
     await this.query(`update api_keys set ${CHANGED} where id = $1`, [id]);

@@ -1,3 +1,4 @@
+import { LockMode } from '@mikro-orm/core';
 import { permissionsIn } from '../access/permission.repository.ts';
 import { Failure } from '../platform/failure.ts';
 import { invalidField } from '../platform/invalid-field.ts';
@@ -25,7 +26,12 @@ export async function checkSettings(
   prefix = '',
 ): Promise<KeySettings> {
   const { scopes, expiresAt } = settings;
-  const found = await permissionsIn(em).find({ name: { $in: [...scopes] } });
+  // They stay until this has committed, so that whoever deletes one finds the key.
+  const lockMode = LockMode.PESSIMISTIC_READ;
+  const found = await permissionsIn(em).find(
+    { name: { $in: [...scopes] } },
+    { lockMode, orderBy: { name: 'asc' } },
+  );
   const known = new Set(found.map(({ name }) => name));
   const unknownAt = scopes.findIndex((scope) => !known.has(scope));
   if (unknownAt >= 0) {

@@ -1705,7 +1705,8 @@ export const AdminService: GenService<{
     output: typeof CreatePermissionResponseSchema;
   },
   /**
-   * Deletes a permission that no role other than `admin` holds. The caller must hold it.
+   * Deletes a permission that no role other than `admin` holds, and removes it from the scopes of API
+   * keys. The caller must hold it.
    *
    * Requires a recent sign-in. Errors: NOT_FOUND; BUILT_IN; IN_USE; PERMISSION_DENIED.
    *
