@@ -2,20 +2,20 @@ import type { Clock } from './clock.ts';
 import { query } from './sql.ts';
 import type { SqlDatabase } from './sql-database.ts';
 
-/** A clock that was this wrong (ms) is set back at once; otherwise it stands until it is right. */
+/** A clock that is this far ahead (ms) is set back at once; otherwise it stops until the time has come. */
 const LARGE_STEP_MS = 1000;
 
 /**
- * The database's clock, as this process knows it: the time of all that is recorded and issued, so that
- * replicas whose own clocks differ act as one (S15). Between answers of the database it runs on by a clock
- * that is never set.
+ * The database's clock, as this process knows it: the time of everything that is recorded and issued, so
+ * that replicas on machines whose clocks differ act as one (S15). Between answers of the database it
+ * continues by a clock that nobody sets.
  */
 export class DatabaseClock implements Clock {
   /** What is added to `performance.now()`. */
   #offsetMs: number;
   #notBefore = 0;
 
-  /** Until the database has said its time, that of this machine stands in for it. */
+  /** Uses the clock of this machine until the database has answered. */
   constructor(machine: Clock) {
     this.#offsetMs = machine.now().getTime() - performance.now();
   }
@@ -37,15 +37,15 @@ export class DatabaseClock implements Clock {
   }
 
   /**
-   * Notes that the database's clock said `databaseMs` (since 1970) at some time after `sentAt` (of
-   * `performance.now()`) and before now. A slow answer says less than a fast one: the clock moves no
-   * further than it has to.
+   * Notes that the database's clock showed `databaseMs` (since 1970) at some time between `sentAt` (by
+   * `performance.now()`) and now. A slow answer says less than a fast one: the clock moves no further than
+   * the answer requires.
    */
   note(databaseMs: number, sentAt: number): void {
     const [least, most] = [databaseMs - performance.now(), databaseMs - sentAt];
     const shown = this.now().getTime();
     this.#offsetMs = Math.min(Math.max(this.#offsetMs, least), most);
-    // A correction by milliseconds puts nothing that happens next before what has happened.
+    // After a small correction, what happens next must not seem to be earlier than what has happened.
     const back = shown - (performance.now() + this.#offsetMs);
     this.#notBefore = back < LARGE_STEP_MS ? shown : 0;
   }

@@ -11,7 +11,7 @@ export const AGAIN_MS = 10_000;
  * transaction of any program has `MAX_TRANSACTION_MS`, and its commit has as much again.
  */
 export const OVERLAP_MS = 2 * MAX_TRANSACTION_MS + 10_000;
-/** What is issued goes by memory that is no older than this (ms). */
+/** The maximum age (ms) of the memory by which tokens are issued. */
 export const RECENT_MS = 500;
 /** After this long without a look at the table, memory alone is no longer trusted. */
 const STALE_AFTER_MS = 10_000;
@@ -56,8 +56,8 @@ export abstract class FollowedTable {
   }
 
   /**
-   * Brings memory up to date unless it is recent: for what is issued by it, and then stands for longer. Who
-   * narrows something tells outside verifiers to refuse what was issued up to a moment later.
+   * Brings memory up to date unless it is recent. Tokens are issued only after this: when something is
+   * narrowed, other verifiers are told to refuse what was issued up to a moment shortly after.
    */
   async requireRecent(): Promise<void> {
     if (this.#isOlderThan(RECENT_MS)) await this.look();

@@ -87,8 +87,8 @@ export class SqlDatabase {
   }
 
   /**
-   * The same for the looks that token checks rely on. They have connections of their own, so that no
-   * number of calls keeps this replica from hearing of revocations, or passes for an outage.
+   * The same for the looks that token checks rely on. They have separate connections, so that no number of
+   * calls keeps this replica from hearing of revocations, or is mistaken for an outage.
    */
   look<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
     return this.#withinLimit(undefined, () => {

@@ -31,7 +31,7 @@ type FeedParts = {
   log: Log;
   hints: Hints;
   clock: Clock;
-  /** Told what the database's clock says with each look. */
+  /** Gets the database's time with each look. */
   databaseClock?: Pick<DatabaseClock, 'note'>;
   keys: { drop(keyId: string): void };
   accessTokenTtlMs: number;
@@ -99,9 +99,9 @@ export class RevocationFeed extends FollowedTable {
 
   /**
    * Revokes what was issued to the holders of a role, in the transaction that changes it. Leaves out
-   * holders whose tokens have all expired. Returns what to run after the commit: it goes on with those
-   * holders who are too many for the transaction, or with all of them by a later moment if the commit took
-   * so long that tokens of the earlier state have been issued after the first one.
+   * holders whose tokens have all expired. Returns what to run after the commit, which continues with the
+   * holders that were too many for the transaction, or begins again by a later moment if the commit took so
+   * long that tokens may have been issued by the earlier state after the first moment.
    */
   async revokeHolders(
     em: EntityManager,
