@@ -46,6 +46,7 @@ import { noHints, redisHints } from './platform/redis-hints.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
 import { CallerMemory } from './rpc/caller-memory.ts';
+import { answerLargeHeaders } from './rpc/connect/large-headers.ts';
 import { connectListener } from './rpc/connect/listener.ts';
 import { GrpcListener } from './rpc/grpc/listener.ts';
 import { access } from './rpc/interceptors/access.ts';
@@ -57,6 +58,7 @@ import { noRateLimits, rateLimits } from './rpc/interceptors/rate-limits.ts';
 import { shutdown } from './rpc/interceptors/shutdown.ts';
 import { standing } from './rpc/interceptors/standing.ts';
 import { validation } from './rpc/interceptors/validation.ts';
+import { refuseHeaders } from './rpc/large-headers.ts';
 import { LIMITS, type Limits } from './rpc/limits.ts';
 import { accountService } from './rpc/services/account-service.ts';
 import { adminService } from './rpc/services/admin-service.ts';
@@ -112,7 +114,9 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const limits = { ...LIMITS, ...overrides.limits };
   const memory = new CallerMemory(limits);
   const { certificates } = platform;
-  const edge = { certificates, limits, memory };
+  const calls = new CallFactory(config.trustedProxies);
+  const refuse = refuseHeaders({ calls, log: platform.log, limits }, answerLargeHeaders);
+  const edge = { certificates, limits, memory, refuse };
   const { http, httpPort, onRequest } = await listenHttp(config, edge);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
@@ -122,7 +126,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const draining = new AbortController();
   const stopping = new AbortController();
   const { services = [] } = overrides;
-  const serving = buildServing(parts, services, { limits, memory }, stopping.signal);
+  const serving = buildServing(parts, services, { calls, limits, memory }, stopping.signal);
   const grpc = new GrpcListener(serving, certificates, config);
   const grpcPort = await grpc.listen(config.grpcAddress);
 
@@ -266,7 +270,7 @@ function buildMail({ smtpUrl, mailbox: shownTo, dataDir }: Config, clock: Clock)
 function buildServing(
   { config, platform, nouns }: Parts,
   others: readonly Service[],
-  { limits, memory }: { limits: Limits; memory: CallerMemory },
+  { calls, limits, memory }: Pick<Serving, 'calls' | 'limits' | 'memory'>,
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
@@ -298,7 +302,7 @@ function buildServing(
       standing({ clock, verifiers, revocations, roles, apiKeyMemory, limits }),
       validation,
     ],
-    calls: new CallFactory(config.trustedProxies),
+    calls,
     log,
     limits,
     memory,

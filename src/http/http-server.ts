@@ -17,8 +17,10 @@ import type { Address } from '../platform/net.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
+import type { RefuseHeaders } from '../rpc/large-headers.ts';
 import type { Limits } from '../rpc/limits.ts';
 import { guardHttp1, http1Settings, parseWhatIsRead } from './http1-guard.ts';
+import { answerUnreadable } from './unreadable-http1.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
 
@@ -27,6 +29,8 @@ export type HttpEdge = {
   certificates: Certificates | undefined;
   limits: Limits;
   memory: CallerMemory;
+  /** Answers by HTTP/2 what has headers over the limit. */
+  refuse: RefuseHeaders;
 };
 
 /** The first bytes of HTTP/2 with prior knowledge, RFC 9113 section 3.4. */
@@ -39,14 +43,16 @@ type Http1 = Pick<Server, 'close' | 'closeIdleConnections'>;
 export class HttpServer {
   readonly #limits: Limits;
   readonly #memory: CallerMemory;
+  readonly #refuse: RefuseHeaders;
   readonly #listening: TcpServer;
   readonly #http1: Http1;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  constructor(handler: HttpHandler, { certificates, limits, memory }: HttpEdge) {
+  constructor(handler: HttpHandler, { certificates, limits, memory, refuse }: HttpEdge) {
     this.#limits = limits;
     this.#memory = memory;
+    this.#refuse = refuse;
     const onRequest: HttpHandler = (req, res) => {
       const isServed = 'stream' in req || guardHttp1(req, res as ServerResponse, limits, memory);
       if (isServed) handler(req, res);
@@ -59,12 +65,14 @@ export class HttpServer {
       // Its type lacks `closeIdleConnections`, which it has.
       this.#http1 = server as object as Http1;
       certificates.onChange(() => server.setSecureContext(tls()));
+      answerUnreadable(server, limits);
       this.#track(server);
       server.on('secureConnection', (socket) => {
         if (socket.alpnProtocol !== 'h2') parseWhatIsRead(socket);
       });
     } else {
       const http1 = Object.assign(createHttp1Server(onRequest), http1Settings(limits));
+      answerUnreadable(http1, limits);
       this.#http1 = http1;
       this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));
     }
@@ -101,7 +109,7 @@ export class HttpServer {
   }
 
   #track(server: Http2Server | Http2SecureServer): void {
-    guardHttp2(server, this.#limits, this.#memory);
+    guardHttp2(server, this.#limits, this.#memory, this.#refuse);
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));

@@ -5,6 +5,7 @@ import type { CallerMemory } from '../rpc/caller-memory.ts';
 import type { NodeResponse } from '../rpc/connect/node-request.ts';
 import { LINGER_MS, type Limits } from '../rpc/limits.ts';
 import { keepHold } from '../rpc/stream-holds.ts';
+import { noteAnswer, refuseManyHeaders } from './unreadable-http1.ts';
 
 const KEEP_ALIVE_MS = 75_000;
 
@@ -45,6 +46,7 @@ export function guardHttp1(
 ): boolean {
   const { socket } = req;
   if (ending.has(socket)) return false;
+  noteAnswer(socket, res);
   countRequest(req, res, memory);
   // A write after the caller has gone: without a listener its error would end the process.
   res.on('error', () => {});
@@ -55,7 +57,10 @@ export function guardHttp1(
     if (isIncomplete(req)) endWith(req, res);
     return Reflect.apply(writeHead, res, args);
   };
-  return true;
+  // Larger ones node refuses by itself.
+  const isRefused = req.rawHeaders.length / 2 > limits.maxHeaders;
+  if (isRefused) refuseManyHeaders(res, limits);
+  return !isRefused;
 }
 
 /** Whether some of the body has not come. A request without one is complete a moment after its headers. */

@@ -1,4 +1,5 @@
 import { Failure } from '../platform/failure.ts';
+import type { Limits } from './limits.ts';
 
 export function unknownMethod(): Failure {
   return new Failure('unimplemented', 'METHOD_UNKNOWN', 'there is no such method');
@@ -17,6 +18,11 @@ export function unreadableRequest(cause?: unknown): Failure {
 
 export function requestTooLarge(): Failure {
   return new Failure('exhausted', 'REQUEST_TOO_LARGE', 'the request is too large');
+}
+
+export function headersTooLarge({ maxHeaderBytes, maxHeaders }: Limits): Failure {
+  const text = `the headers of the request are larger than ${maxHeaderBytes} bytes, or more than ${maxHeaders}; send less metadata`;
+  return new Failure('exhausted', 'REQUEST_TOO_LARGE', text);
 }
 
 export function callerGone(cause?: unknown): Failure {

@@ -14,44 +14,47 @@ import {
   pauseReading,
   replaceStreamListener,
 } from './grpc/node-internals.ts';
+import { areTooLarge, headerBytes, type RefuseHeaders } from './large-headers.ts';
 import { LINGER_MS, type Limits } from './limits.ts';
 import { Overdue } from './overdue.ts';
 import { keepHold } from './stream-holds.ts';
 
 /** Streams that end sooner than this get no timer that watches for silence. */
 const YOUNG_MS = 1000;
-/** What each header field counts in addition to its name and value: RFC 9113, section 6.5.2. */
-const FIELD_BYTES = 32;
+/** How much more headers node:http2 takes than we do: those it refuses are reset, and nobody learns why. */
+const HEADERS_READ = 4;
 
 /**
  * The options that the HTTP/2 servers of both listeners are created with (W02). node:http2 counts a
  * stream that was reset until the next turn of the event loop, and refuses what seems to be above the
  * number that it announces in a way that clients take for abuse. So it announces twice the number that
- * `guardHttp2` enforces (W16).
+ * `guardHttp2` enforces (W16), and headers of a size that `guardHttp2` can still answer.
  */
 export function http2Options(limits: Limits) {
   return {
     maxSessionMemory: limits.maxSessionMemoryMib,
-    maxHeaderListPairs: limits.maxHeaders,
+    maxHeaderListPairs: HEADERS_READ * limits.maxHeaders,
     handshakeTimeout: limits.headersTimeoutMs,
     streamResetBurst: limits.maxResets,
     streamResetRate: limits.maxResetsPerSecond,
     settings: {
       maxConcurrentStreams: 2 * limits.maxStreams,
-      maxHeaderListSize: limits.maxHeaderBytes,
+      maxHeaderListSize: HEADERS_READ * limits.maxHeaderBytes,
       enableConnectProtocol: false,
     },
   };
 }
 
 /**
- * Closes what node:http2 would leave open as long as the caller likes (W02), and refuses streams whose
- * callers hold too much (W15). For a server whose one `stream` listener is there.
+ * Closes what node:http2 would leave open as long as the caller likes (W02), and refuses streams
+ * whose callers hold too much (W15). `refuse` answers headers over the limit. For a server whose one
+ * `stream` listener is there.
  */
 export function guardHttp2(
   server: Http2Server | Http2SecureServer,
   limits: Limits,
   memory: CallerMemory,
+  refuse: RefuseHeaders,
 ): void {
   const connections = new WeakMap<Http2Session, Connection>();
   // A broken handshake or frame ends its connection and nothing else.
@@ -78,33 +81,23 @@ export function guardHttp2(
       const connection = stream.session && connections.get(stream.session);
       if (!connection) return;
       const bytes = headerBytes(rawHeaders);
-      const isLarge = bytes > limits.maxHeaderBytes;
       const isFull = connection.streams >= limits.maxStreams;
       const place = young.add(stream);
-      const hold = memory.open(connection, isLarge ? 0 : bytes, () => calm(stream));
+      const hold = memory.open(connection, bytes, () => calm(stream));
       connection.streams += 1;
       stream.once('close', () => {
         connection.streams -= 1;
         hold.release();
         young.remove(place);
       });
-      if (isLarge) {
-        calm(stream);
-        connection.refused();
-      } else if (isFull) stream.close(constants.NGHTTP2_REFUSED_STREAM);
+      if (isFull) stream.close(constants.NGHTTP2_REFUSED_STREAM);
       if (stream.closed) return;
       keepHold(stream, hold);
       guardStream(stream, () => young.remove(place));
-      serve(stream, headers, flags, rawHeaders);
+      if (areTooLarge(rawHeaders, bytes, limits)) refuse(stream, headers);
+      else serve(stream, headers, flags, rawHeaders);
     };
   });
-}
-
-/** What node:http2 announces a limit for, and enforces only on callers who have read it. */
-function headerBytes(rawHeaders: readonly string[]): number {
-  let bytes = (rawHeaders.length / 2) * FIELD_BYTES;
-  for (const text of rawHeaders) bytes += text.length;
-  return bytes;
 }
 
 /** Refuses a stream because of what its caller does. */

@@ -38,6 +38,7 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
     ['requests are begun and not sent', 0, 4000, 4],
     ['requests are begun on many connections', 0, 190, 60],
     ['two bytes of headers stand for kilobytes', 2, 190, 12],
+    ['headers are larger than a call may have', 14, 190, 12],
   ] as const) {
     it(`W15 is bounded if ${title}`, async () => {
       for (const [address, type] of waysOf()) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
-import { create } from '@bufbuild/protobuf';
+import { create, type DescMethod } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
 import {
@@ -66,6 +66,15 @@ describeBothPaths('an error about much of a request', ({ env, fastPath, dialects
     await refusedEverywhere(row, ([first, ...more]) => {
       return first === 'required_scopes[0]' && more.length > 3 && more.length < 99;
     });
+  });
+
+  it('W02 leaves a short line in the log, however long the name of an unknown method', async () => {
+    const method: DescMethod = { ...AccountService.method.updateMe, name: 'x'.repeat(10_000) };
+    for (const dialect of dialects) {
+      const { line, refused } = await observe(service, dialect, { method });
+      assert.equal(refused?.code, Code.Unimplemented, dialect);
+      assert.ok(String(line['method']).length < 1000, dialect);
+    }
   });
 
   if (fastPath === 'off') return;

@@ -134,7 +134,10 @@ async function exchange2(
 ): Promise<Exchanged> {
   const { hostname: host, port } = new URL(`http://${address}`);
   const to = { host, port: Number(port), ...(localAddress && { localAddress }) };
-  const session = connect(`http://${address}`, { createConnection: () => connectTcp(to) });
+  const session = connect(`http://${address}`, {
+    createConnection: () => connectTcp(to),
+    maxSendHeaderBlockLength: 1 << 20,
+  });
   try {
     return await exchangeOn(session, path, headers, body);
   } finally {

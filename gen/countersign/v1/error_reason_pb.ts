@@ -181,7 +181,7 @@ export const ErrorReason = {
   CANCELLED: 19,
 
   /**
-   * The request is larger than the server accepts. RESOURCE_EXHAUSTED.
+   * The request, or its metadata, is larger than the server accepts. RESOURCE_EXHAUSTED.
    * Example: a message of 1 MB, or one that decompresses to 1 MB.
    *
    * @generated from enum value: ERROR_REASON_REQUEST_TOO_LARGE = 20;

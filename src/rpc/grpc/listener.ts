@@ -5,9 +5,11 @@ import { type Address, formatAddress } from '../../platform/net.ts';
 import type { CallerMemory } from '../caller-memory.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
 import { errors } from '../interceptors/errors.ts';
+import { type RefuseHeaders, refuseHeaders } from '../large-headers.ts';
 import type { Limits } from '../limits.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
+import { answerStatus } from './answers.ts';
 import { beginCalls } from './begin-call.ts';
 import { HealthService } from './health.ts';
 import {
@@ -19,6 +21,7 @@ import {
 } from './node-internals.ts';
 import { reflection } from './reflection.ts';
 import { credentials, serverOptions } from './server-options.ts';
+import { statusOf } from './status.ts';
 import { dispatchStreams } from './stream-dispatch.ts';
 import { UnaryFastPath } from './unary-fast-path.ts';
 import { UnknownInternals } from './unknown-internals.ts';
@@ -31,6 +34,7 @@ export class GrpcListener {
   readonly #certificates: Certificates | undefined;
   readonly #limits: Limits;
   readonly #memory: CallerMemory;
+  readonly #refuseHeaders: RefuseHeaders;
   readonly #fastPath: UnaryFastPath | undefined;
   readonly #unknown: UnknownInternals;
   /** Undefined if they are not known. */
@@ -47,6 +51,9 @@ export class GrpcListener {
     this.#certificates = certificates;
     this.#limits = limits;
     this.#memory = memory;
+    this.#refuseHeaders = refuseHeaders(serving, (stream, _, error, call) =>
+      answerStatus(stream, statusOf(error, call)),
+    );
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
     this.#server = new grpc.Server({
@@ -120,7 +127,7 @@ export class GrpcListener {
     this.#sockets = sockets;
     for (const http2 of servers) {
       dispatchStreams(http2, this.#fastPath, countStream);
-      guardHttp2(http2, this.#limits, this.#memory);
+      guardHttp2(http2, this.#limits, this.#memory, this.#refuseHeaders);
       http2.maxConnections = this.#limits.maxConnections;
       http2.on('connection', (socket: Socket) => {
         sockets.add(socket);

@@ -2,6 +2,7 @@ import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { type CallLog, errorFields } from '../../platform/log.ts';
 import { type Call, callOf } from '../call.ts';
 import { reasonOf } from '../errors.ts';
+import { shortText } from '../short-errors.ts';
 
 /** Writes one line for each call when it has ended; for a stream, after its last message. */
 export function logging(log: CallLog): Interceptor {
@@ -57,7 +58,8 @@ export function logCall(log: CallLog, call: Call, method: string, error: unknown
   const fields = {
     request_id: requestId,
     trace_id: traceId,
-    method,
+    // Of an unknown method, whatever the caller has put into the path.
+    method: shortText(method),
     code: codeName(failed.code),
     reason: reasonOf(failed),
     duration_ms: durationMs,

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import type { NodeResponse } from '../rpc/connect/node-request.ts';
+import { toConnectError } from '../rpc/errors.ts';
+import { headersTooLarge } from '../rpc/failures.ts';
+import { LINGER_MS, type Limits } from '../rpc/limits.ts';
+
+/** The status of the answer to what can't be read as a request, by the code of its error. */
+const STATUSES: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/** The latest answer on each connection. */
+const answers = new WeakMap<Duplex, NodeResponse>();
+const refused = new WeakSet<Duplex>();
+
+/** Remembers an answer, in the middle of which nothing else may be written. */
+export function noteAnswer(socket: Duplex, answer: NodeResponse): void {
+  answers.set(socket, answer);
+}
+
+/**
+ * Answers what can't be read as a request, as node does by itself, but that headers over the limit are
+ * refused as a call is: the answer names the limit.
+ */
+export function answerUnreadable(server: EventEmitter, limits: Limits): void {
+  server.on('clientError', ({ code = '' }: NodeJS.ErrnoException, socket: Duplex) => {
+    // What comes after that is as unreadable, and already answered.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const status = statusOf(code);
+    const answer = answers.get(socket);
+    const isAnswering = answer?.headersSent && !answer.writableFinished;
+    if (!status || !socket.writable || isAnswering) return void socket.destroy();
+    if (status !== 431) return void socket.end(head(status), () => socket.destroy());
+    // The rest is read for a moment: while there is some, closing would take the answer away.
+    socket.end(tooLarge(limits));
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  });
+}
+
+/** Undefined if the connection itself has failed, or the TLS handshake on it. */
+function statusOf(code: string): number | undefined {
+  return STATUSES[code] ?? (code.startsWith('HPE_') ? 400 : undefined);
+}
+
+/** For gRPC-Web, whose clients read no body of such an answer, the error stands in headers as well. */
+function refusalOf(limits: Limits): { headers: Record<string, string>; body: Uint8Array } {
+  const requestId = randomUUID();
+  const error = toConnectError(headersTooLarge(limits), requestId);
+  const body = errorToJsonBytes(error, undefined);
+  const headers = {
+    'Content-Type': 'application/json',
+    'Content-Length': String(body.byteLength),
+    'X-Request-Id': requestId,
+    'Grpc-Status': String(error.code),
+    'Grpc-Message': encodeURIComponent(error.rawMessage),
+  };
+  return { headers, body };
+}
+
+function tooLarge(limits: Limits): Buffer {
+  const { headers, body } = refusalOf(limits);
+  return Buffer.concat([Buffer.from(head(431, headers)), body]);
+}
+
+/** Answers a request that node has read, and that has more headers than a call may have. */
+export function refuseManyHeaders(res: ServerResponse, limits: Limits): void {
+  const { headers, body } = refusalOf(limits);
+  res.writeHead(431, headers).end(body);
+}
+
+function head(status: number, headers: Record<string, string> = {}): string {
+  const fields = { ...headers, Connection: 'close' };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n`;
+}
