@@ -10,12 +10,15 @@ import {
   hpack,
   type RawHttp2,
   RST_STREAM,
+  SETTINGS,
 } from './frames.ts';
 import { describeBothPaths } from './unary-paths.ts';
 
 /** A message of 65,535 bytes begins. */
 const LONG_PREFIX = Buffer.from([0, 0, 0, 0xff, 0xff]);
 const CANCEL = Buffer.from([0, 0, 0, 8]);
+const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0]);
+const REFLECTION = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
 
 describeBothPaths('memory held by requests without a credential', ({ env, fastPath }) => {
   const attacked = new AttackedService(env);
@@ -75,6 +78,25 @@ describeBothPaths('memory held by requests without a credential', ({ env, fastPa
     }
     await attacked.staysSmall();
   });
+
+  for (const path of [METHOD, REFLECTION]) {
+    it(`W15 is bounded if a frame holds thousands of messages: ${path}`, async () => {
+      const compressed = { ...strange('application/grpc+proto'), 'grpc-encoding': 'gzip' };
+      for (const [address] of attacked.ways.slice(0, 1)) {
+        for (let connection = 0; connection < 10; connection += 1) {
+          const raw = await attacked.connect(address);
+          raw.write(frame(SETTINGS, 0, 0, NO_WINDOW));
+          for (let stream = 1; stream < 8; stream += 2) {
+            raw.call(stream, path, compressed);
+            // Each says that it is compressed, and has nothing in it.
+            raw.write(frame(DATA, 0, stream, Buffer.alloc(16_380, Buffer.from([1, 0, 0, 0, 0]))));
+          }
+          await turn();
+        }
+      }
+      await attacked.staysSmall();
+    });
+  }
 
   it('W15 is bounded if streams are reset as soon as they are open', async () => {
     const block = callHeaders(METHOD, strange('application/grpc'));

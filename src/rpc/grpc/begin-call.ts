@@ -60,8 +60,13 @@ export function beginCalls(
 }
 
 function decoderOf(rpc: InnermostCall, call: Call, maxBytes: number): MessageDecoder {
-  return new MessageDecoder(maxBytes, call.hold, () => {
-    rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' });
+  return new MessageDecoder(maxBytes, call.hold, {
+    refuse: () => rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' }),
+    giveBack: (rest) => {
+      // grpc-js reads on when the message has been taken.
+      rpc.stream.pause();
+      rpc.stream.unshift(rest);
+    },
   });
 }
 

@@ -2,17 +2,28 @@ import type { Hold } from '../caller-connection.ts';
 import { GatheredBytes } from '../gathered-bytes.ts';
 import { declaredBytes, PREFIX_BYTES } from './framing.ts';
 
-/** What grpc-js reads the messages of a request with; ours keeps no list of pieces. */
+/** What becomes of the bytes that a decoder does not take. */
+type Uses = {
+  /** Called once, when a message begins that is too large; nothing is read after that. */
+  refuse: () => void;
+  /** What comes after a message: it is to come again, once the message has been read. */
+  giveBack: (rest: Buffer) => void;
+};
+
+/**
+ * What grpc-js reads the messages of a request with. Ours keeps no list of pieces, and gives one message
+ * at a time: grpc-js decompresses all that it gets at once, thousands of 5 bytes in one frame.
+ */
 export class MessageDecoder {
   readonly #maxBytes: number;
-  readonly #refuse: () => void;
+  readonly #uses: Uses;
   readonly #begun: GatheredBytes;
   #isRefused = false;
 
-  /** `refuse` is called once, when a message of more than `maxBytes` begins; nothing is read after that. */
-  constructor(maxBytes: number, hold: Hold | undefined, refuse: () => void) {
+  /** Messages of more than `maxBytes` are too large. */
+  constructor(maxBytes: number, hold: Hold | undefined, uses: Uses) {
     this.#maxBytes = maxBytes;
-    this.#refuse = refuse;
+    this.#uses = uses;
     this.#begun = new GatheredBytes(hold);
   }
 
@@ -21,19 +32,19 @@ export class MessageDecoder {
     return this.#begun.length > 0;
   }
 
-  /** Returns the messages that are complete with `piece`, each with its prefix. */
+  /** Returns the message that is complete with `piece`, with its prefix, if there is one. */
   write(piece: Buffer): Buffer[] {
-    const complete: Buffer[] = [];
     let rest = piece;
     while (rest.length > 0 && !this.#isRefused) {
       const taken = this.#missing(rest);
       this.#begun.add(rest.subarray(0, taken), this.#expected());
       rest = rest.subarray(taken);
       this.#check();
-      if (this.#begun.length === this.#expected())
-        complete.push(this.#begun.take(this.#begun.length));
+      if (this.#isRefused || this.#begun.length < this.#expected()) continue;
+      if (rest.length > 0) this.#uses.giveBack(rest);
+      return [this.#begun.take(this.#begun.length)];
     }
-    return this.#isRefused ? [] : complete;
+    return [];
   }
 
   /** How much of `rest` belongs to the part of the message that is being read: its prefix, or the rest. */
@@ -54,6 +65,6 @@ export class MessageDecoder {
   #check(): void {
     if (declaredBytes(this.#begun.bytes) <= this.#maxBytes) return;
     this.#isRefused = true;
-    this.#refuse();
+    this.#uses.refuse();
   }
 }
