@@ -125,6 +125,8 @@ function completeStatus(rpc: InnermostCall, call: Call, path: string, log: CallL
   const send = rpc.sendStatus;
   let ended = false;
   rpc.sendStatus = (status) => {
+    // To grpc-js, a caller who goes away during a write is an internal error. Nobody gets this status.
+    if (rpc.stream.destroyed) return send.call(rpc, status);
     // Only the first counts: grpc-js reports every further frame of a message that is too large.
     const answer = ended ? status : completed(status, call, path, log);
     // grpc-js says in the headers of an answer what it can read, but not if the answer is a status

@@ -5,6 +5,7 @@ import { type Address, formatAddress } from '../../platform/net.ts';
 import type { CallerMemory } from '../caller-memory.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
 import { errors } from '../interceptors/errors.ts';
+import { shutdown } from '../interceptors/shutdown.ts';
 import { type RefuseHeaders, refuseHeaders } from '../large-headers.ts';
 import type { Limits } from '../limits.ts';
 import type { Serving } from '../serving.ts';
@@ -31,6 +32,7 @@ import { answerUnknownMethods } from './unknown-methods.ts';
 export class GrpcListener {
   readonly #server: grpc.Server;
   readonly #health: HealthService;
+  readonly #stopping = new AbortController();
   readonly #certificates: Certificates | undefined;
   readonly #limits: Limits;
   readonly #memory: CallerMemory;
@@ -65,7 +67,10 @@ export class GrpcListener {
     this.#health = new HealthService(names, limits);
     // Anyone may ask, and often: there is no access rule, and no log line for what is answered.
     addConnectService(this.#server, this.#health.service, { ...serving, interceptors: [errors] });
-    reflection(services.map(({ descriptor }) => descriptor.file)).addToServer(this.#server);
+    const untilStop = [errors, shutdown(this.#stopping.signal)];
+    for (const each of reflection(services.map(({ descriptor }) => descriptor.file))) {
+      addConnectService(this.#server, each, { ...serving, interceptors: untilStop });
+    }
     this.#completeServer();
   }
 
@@ -90,6 +95,7 @@ export class GrpcListener {
   /** Sends GOAWAY, lets calls in flight finish for up to `graceMs`, and closes what is left. */
   async close(graceMs: number): Promise<void> {
     this.#health.close();
+    this.#stopping.abort();
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
         if (this.#sockets) for (const socket of this.#sockets) socket.destroy();

@@ -8,7 +8,8 @@ import {
 } from '@connectrpc/connect';
 import { createAsyncIterable, transformInvokeImplementation } from '@connectrpc/connect/protocol';
 import type * as grpc from '@grpc/grpc-js';
-import { type Call, contextOf } from '../call.ts';
+import { type Call, callOf, contextOf } from '../call.ts';
+import type { Hold } from '../caller-connection.ts';
 import { callerGone } from '../failures.ts';
 import { MAX_DEADLINE_MS } from '../limits.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
@@ -99,16 +100,16 @@ async function writeAll(
   { limits }: Serving,
   rpc: AnsweredByStream,
   messages: AsyncIterator<Message>,
-  { signal, responseHeader }: HandlerContext,
+  { signal, responseHeader, values }: HandlerContext,
 ): Promise<void> {
-  const onWritten = () => rpc.writableLength === 0 && rpc.emit(WRITTEN);
+  const { hold } = callOf(values);
   try {
     let next = await messages.next();
     // Not before: until then the method may set some.
     rpc.sendMetadata(metadataOf(responseHeader));
     for (; !next.done; next = await messages.next()) {
       // Waits for a reader who takes nothing instead of buffering for it.
-      const flushed = rpc.write(answerBytes(spec.method.output, next.value), onWritten);
+      const flushed = write(rpc, answerBytes(spec.method.output, next.value), hold);
       if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);
     }
   } catch (error) {
@@ -118,14 +119,29 @@ async function writeAll(
   }
 }
 
+/** Writes a message, which counts until its caller takes it. Returns whether there is room for more. */
+function write(rpc: AnsweredByStream, bytes: Raw, hold: Hold | undefined): boolean {
+  hold?.add(bytes.length);
+  return rpc.write(bytes, () => {
+    hold?.add(-bytes.length);
+    if (rpc.writableLength === 0) rpc.emit(WRITTEN);
+  });
+}
+
 /**
  * Waits until grpc-js has handed on what was written. An error that comes earlier would destroy a call
  * whose requests are still read, and its caller would never get the status.
  */
-async function flush(rpc: AnsweredByStream, signal: AbortSignal, limitMs: number): Promise<void> {
-  if (rpc.writableLength === 0) return;
-  // If the caller takes nothing or has gone, nobody waits for the status.
-  await drainedInTime(once(rpc, WRITTEN, { signal }), limitMs).catch(() => {});
+async function flush(
+  rpc: AnsweredByStream,
+  signal: AbortSignal,
+  limitMs: number,
+): Promise<boolean> {
+  if (rpc.writableLength === 0) return true;
+  return drainedInTime(once(rpc, WRITTEN, { signal }), limitMs).then(
+    () => true,
+    () => false,
+  );
 }
 
 function contextFor(spec: StreamSpec, rpc: AnsweredOnce | AnsweredByStream, call: Call) {
