@@ -52,6 +52,7 @@ export function guardHttp1(
   res.on('error', () => {});
   // The next request on this connection sets it again.
   socket.setTimeout(limits.streamIdleMs);
+  res.once('prefinish', () => socket.setTimeout(limits.maxUntakenMs));
   const writeHead = res.writeHead;
   res.writeHead = (...args: unknown[]) => {
     if (isIncomplete(req)) endWith(req, res);

@@ -18,6 +18,7 @@ import { areTooLarge, headerBytes, type RefuseHeaders } from './large-headers.ts
 import { LINGER_MS, type Limits } from './limits.ts';
 import { Overdue } from './overdue.ts';
 import { keepHold } from './stream-holds.ts';
+import { UntakenAnswers } from './untaken-answers.ts';
 
 /** Streams that end sooner than this get no timer that watches for silence. */
 const YOUNG_MS = 1000;
@@ -69,8 +70,10 @@ export function guardHttp2(
     keepFewStreams(session);
     requireFirstFrame(session, limits);
   });
+  const untaken = new UntakenAnswers(limits.maxUntakenMs, calm);
   const young = new Overdue<ServerHttp2Stream>(YOUNG_MS, (stream) => {
     if (stream.destroyed) return;
+    untaken.watch(stream);
     stream.setTimeout(limits.streamIdleMs, () => stream.close(constants.NGHTTP2_CANCEL));
   });
   replaceStreamListener(server, (serve): OnStream => {
@@ -89,6 +92,7 @@ export function guardHttp2(
         connection.streams -= 1;
         hold.release();
         young.remove(place);
+        untaken.leave(stream);
       });
       if (isFull) stream.close(constants.NGHTTP2_REFUSED_STREAM);
       if (stream.closed) return;

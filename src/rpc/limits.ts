@@ -36,6 +36,8 @@ export const LIMITS = {
   streamIdleMs: 5 * 60_000,
   /** A stream whose reader takes nothing although there is something to read. */
   readerStallMs: 30_000,
+  /** Any answer of which its caller takes nothing, a status behind unread messages too. */
+  maxUntakenMs: 60_000,
   /** How often open streams are judged by their credentials, in addition to whenever there is news. */
   streamJudgedMs: 500,
   /** How often watchers of revocations or audit events are told that they are still connected. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { connect } from 'node:http2';
+import { connect, constants, type Settings } from 'node:http2';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, Code, ConnectError, createClient } from '@connectrpc/connect';
@@ -14,6 +14,10 @@ import { DATA, frame, RawHttp2, RST_STREAM } from './frames.ts';
 import { describeBothPaths } from './unary-paths.ts';
 
 const SERVICE = EchoService.typeName;
+const CALM = constants.NGHTTP2_ENHANCE_YOUR_CALM;
+/** A request that says abc, and one that says too much. */
+const MESSAGE = Buffer.from('00000000050a03616263', 'hex');
+const LONG_TEXT = Buffer.concat([Buffer.from('00000007d30ad00f', 'hex'), Buffer.alloc(2000, 'x')]);
 const CONTENT_TYPES = { grpc: 'application/grpc', connect: 'application/connect+proto' };
 
 for (const protocol of ['grpc', 'connect'] as const) {
@@ -157,18 +161,9 @@ for (const protocol of ['grpc', 'connect'] as const) {
     it('delivers its answers and then its error to a caller who reads late', async () => {
       const own = new Echo();
       const service = await startService({ services: [own.service] });
-      const { grpcAddress, httpAddress } = service.app;
-      const address = protocol === 'grpc' ? grpcAddress : httpAddress;
       // A window that the first answer does not leave room in.
-      const session = connect(`http://${address}`, { settings: { initialWindowSize: 8 } });
-      atEnd(() => session.destroy());
-      const stream = session.request({
-        ':method': 'POST',
-        ':path': `/${SERVICE}/BidiStream`,
-        'content-type': CONTENT_TYPES[protocol],
-      });
-      const message = Buffer.from('00000000050a03616263', 'hex');
-      stream.write(Buffer.concat([message, message, message]));
+      const stream = byHand(service, protocol, 'BidiStream', { initialWindowSize: 8 });
+      stream.write(Buffer.concat([MESSAGE, MESSAGE, MESSAGE]));
       await eventually(() => own.answered === 3);
       let stopping: Promise<void> | undefined;
       const lines: Record<string, unknown>[] = [];
@@ -185,9 +180,61 @@ for (const protocol of ['grpc', 'connect'] as const) {
       assert.equal(body.split('abc').length - 1, 3);
       if (protocol === 'grpc') assert.equal(status, String(Code.Unavailable));
       else assert.match(body, /SHUTTING_DOWN|unavailable/);
-      session.destroy();
+      stream.session?.destroy();
       await stopping;
     });
+
+    it('is refused in the middle of its requests, while its caller goes on', async () => {
+      for (const method of ['ClientStream', 'BidiStream']) {
+        const lines: Record<string, unknown>[] = [];
+        await logLines(async () => {
+          const stream = byHand(service, protocol, method);
+          let status: unknown;
+          for (const event of ['response', 'trailers']) {
+            stream.on(event, (headers) => {
+              status ??= headers['grpc-status'];
+            });
+          }
+          stream.write(LONG_TEXT);
+          const chunks: Buffer[] = await stream.toArray();
+          const body = Buffer.concat(chunks).toString('latin1');
+          if (protocol === 'grpc') assert.equal(status, String(Code.InvalidArgument), method);
+          else assert.match(body, /invalid_argument/, method);
+          await eventually(() => lines.some(({ msg }) => msg === 'call'));
+        }, lines);
+        const codes = lines.filter(({ msg }) => msg === 'call').map(({ code }) => code);
+        assert.deepEqual(codes, ['INVALID_ARGUMENT'], method);
+      }
+    });
+
+    it('W02 is reset if its caller takes nothing of what comes before its error', async () => {
+      const own = new Echo();
+      const limits = { readerStallMs: 200 };
+      const impatient = await startService({ services: [own.service], limits });
+      const stream = byHand(impatient, protocol, 'BidiStream', { initialWindowSize: 8 });
+      stream.on('error', () => {});
+      stream.write(Buffer.concat([MESSAGE, MESSAGE, MESSAGE]));
+      await eventually(() => own.answered === 3);
+      stream.write(LONG_TEXT);
+      await eventually(() => own.ended === own.begun);
+      if (protocol === 'grpc') await eventually(() => stream.rstCode === CALM);
+    });
+
+    for (const method of ['BidiStream', 'ClientStream', 'Unary']) {
+      it(`W02 is reset if nothing of its answers is taken for long: ${method}`, async () => {
+        const own = new Echo();
+        const limits = { maxUntakenMs: 300 };
+        const impatient = await startService({ services: [own.service], limits });
+        const isUnary = protocol === 'connect' && method === 'Unary';
+        const type = isUnary ? 'application/proto' : CONTENT_TYPES[protocol];
+        const stream = byHand(impatient, protocol, method, { initialWindowSize: 2 }, type);
+        stream.on('error', () => {});
+        const message = isUnary ? MESSAGE.subarray(5) : MESSAGE;
+        if (method === 'BidiStream') stream.write(message);
+        else stream.end(message);
+        await eventually(() => stream.rstCode === CALM);
+      });
+    }
 
     it('does not count as complete if its caller cancels it in the middle', async () => {
       for (const method of ['ClientStream', 'BidiStream']) {
@@ -259,6 +306,25 @@ describeBothPaths('a replica that stops with a call that does not end', (path) =
     });
   }
 });
+
+/** A call whose answers wait until they are read. */
+function byHand(
+  { app }: Service,
+  protocol: 'grpc' | 'connect',
+  method: string,
+  settings: Settings = {},
+  type = CONTENT_TYPES[protocol],
+) {
+  const address = protocol === 'grpc' ? app.grpcAddress : app.httpAddress;
+  const session = connect(`http://${address}`, { settings });
+  session.on('error', () => {});
+  atEnd(() => session.destroy());
+  return session.request({
+    ':method': 'POST',
+    ':path': `/${SERVICE}/${method}`,
+    'content-type': type,
+  });
+}
 
 /** Over HTTP/2, on a connection of its own: Connect can't stream both ways over HTTP/1.1. */
 function streamingClient(

@@ -85,11 +85,13 @@ async function answerByStream(
     await writeAll(spec, serving, rpc, messages, context);
     rpc.end(metadataOf(trailer));
   } catch (error) {
-    await flush(rpc, context.signal, serving.limits.readerStallMs);
+    const isTaken = await flush(rpc, context.signal, serving.limits.readerStallMs);
     // An error that comes first has one block of headers, unless the method has set some.
     if (!header.keys().next().done) rpc.sendMetadata(metadataOf(header));
     const sent = { header: undefined, trailer };
     rpc.emit('error', failed(spec.method, serving.log, call, error, sent));
+    // Its requests, which are still read, have just ended with the error, and the status with them.
+    if (!isTaken && spec.kind === 'bidi_streaming') call.hold?.refuse();
   } finally {
     context.abort();
   }
@@ -130,7 +132,8 @@ function write(rpc: AnsweredByStream, bytes: Raw, hold: Hold | undefined): boole
 
 /**
  * Waits until grpc-js has handed on what was written. An error that comes earlier would destroy a call
- * whose requests are still read, and its caller would never get the status.
+ * whose requests are still read, and its caller would never get the status. Returns false if its caller
+ * takes nothing, or has gone.
  */
 async function flush(
   rpc: AnsweredByStream,
