@@ -4,6 +4,7 @@ import { AdminService } from '../../../gen/countersign/v1/admin_service_pb.ts';
 import { ApiKeyService } from '../../../gen/countersign/v1/api_key_service_pb.ts';
 import { AuthService } from '../../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../../gen/countersign/v1/session_service_pb.ts';
+import { Health } from '../../../gen/health/v1/health_pb.ts';
 import { pathOf } from '../wire.ts';
 import type { Random } from './random.ts';
 
@@ -15,19 +16,31 @@ export type OddCall = { path: string; lines: Line[]; body: Buffer };
 
 const SERVICES = [AccountService, AdminService, ApiKeyService, AuthService, SessionService];
 const PATHS = SERVICES.flatMap(({ methods }) => methods).map(pathOf);
+const REFLECTION = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
 /** Calls that a trusted caller may make: their messages as protobuf and as JSON. */
 const GOOD_CALLS = (
   [
-    ['IntrospectToken', '0a0178', '{"token":"x"}'],
-    ['BatchIntrospectTokens', '0a030a0178', '{"requests":[{"token":"x"}]}'],
-    ['WatchRevocations', '', '{}'],
+    [`/${SessionService.typeName}/IntrospectToken`, '0a0178', '{"token":"x"}'],
+    [
+      `/${SessionService.typeName}/BatchIntrospectTokens`,
+      '0a030a0178',
+      '{"requests":[{"token":"x"}]}',
+    ],
+    [`/${SessionService.typeName}/WatchRevocations`, '', '{}'],
+    // The HTTP listener does not know these.
+    [REFLECTION, '3a012a', '{}'],
+    [pathOf(Health.method.watch), '', '{}'],
   ] as const
-).map(([name, hex, json]) => ({
-  path: `/${SessionService.typeName}/${name}`,
+).map(([path, hex, json]) => ({
+  path,
   message: Buffer.from(hex, 'hex'),
   json: Buffer.from(json),
 }));
-const OTHER_PATHS = ['/countersign.v1.SessionService/Nothing', '/nothing.Nothing/Nothing'];
+const OTHER_PATHS = [
+  ...['/countersign.v1.SessionService/Nothing', '/nothing.Nothing/Nothing'],
+  ...Health.methods.map(pathOf),
+  ...[REFLECTION, REFLECTION.replace('v1', 'v1alpha')],
+];
 const NO_PATHS = ['', '/', '//', '*', '/%', '/%ff/%00', '/?', '/../..', 'http://[/', '/\u00ff/a'];
 
 const TYPES: Record<Listener, readonly string[]> = {
