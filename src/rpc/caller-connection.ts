@@ -19,10 +19,17 @@ export type Counter = {
   count(connection: Connection, bytes: number): void;
   /** The answer of a stream is written. */
   answered(connection: Connection, hold: Hold): void;
-  /** A caller on a connection is known. */
-  know(connection: Connection): void;
+  /** A caller on a connection is known: by its subject, or by its address, if that is empty. */
+  know(connection: Connection, subject: string): void;
   /** Makes room if too much is held. */
   makeRoom(): void;
+};
+
+/** Whoever holds memory by known connections, and all of these. */
+export type Holder = {
+  readonly name: string;
+  readonly connections: Set<Connection>;
+  bytes: number;
 };
 
 /** One connection, with the streams on it that count. */
@@ -30,6 +37,8 @@ export class Connection {
   readonly peer: string;
   readonly #reins: Reins;
   isKnown = false;
+  /** Who holds what it holds, once somebody is known. */
+  holder: Holder | undefined;
   bytes = 0;
   /** Open streams, whether they count or not. */
   streams = 0;
@@ -114,9 +123,9 @@ export class Hold {
     if (bytes > 0) this.#counter.makeRoom();
   }
 
-  /** The service knows the caller: whatever they hold does not count until they have their answer. */
-  know(): void {
-    this.#counter.know(this.#connection);
+  /** The service knows the caller, by `subject` or its address: whatever they hold does not count until they have their answer. */
+  know(subject: string): void {
+    this.#counter.know(this.#connection, subject);
     this.suspend();
   }
 

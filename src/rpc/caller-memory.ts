@@ -1,4 +1,5 @@
 import { Connection, type Counter, Hold, type Reins } from './caller-connection.ts';
+import { KnownCallers } from './known-callers.ts';
 import type { Limits } from './limits.ts';
 import { Overdue } from './overdue.ts';
 
@@ -19,8 +20,9 @@ type Budget = { readonly limitBytes: number; bytes: number };
 /**
  * The memory that callers hold while the service waits for them: requests that are not complete, and
  * answers that are not read, of both listeners. Connections on which someone has shown a credential, or
- * is trusted, have their own limit. Above a limit, the newest stream of the connection that holds most
- * is refused, at the address that holds most. A connection that has many refused is closed (W15).
+ * is trusted, have their own limit, of which no caller holds more than a part. Above a limit, the newest
+ * stream of the connection that holds most is refused, at the address that holds most. A connection that
+ * has many refused is closed (W15).
  *
  * Node reads up to 2 MB from a connection in one turn of the event loop, and gives none of it back
  * before the turn is over, not even for a stream that the next bytes reset. So a connection that opens
@@ -29,6 +31,7 @@ type Budget = { readonly limitBytes: number; bytes: number };
 export class CallerMemory implements Counter {
   readonly #strangers: Budget;
   readonly #known: Budget;
+  readonly #callers: KnownCallers;
   readonly #maxStrangers: number;
   readonly #unknown = new Set<Connection>();
   /** Answers to strangers, of this turn and the last. */
@@ -43,10 +46,11 @@ export class CallerMemory implements Counter {
   #busy: Connection[] = [];
   #turn: NodeJS.Immediate | undefined;
 
-  constructor({ maxHeldBytes, maxKnownHeldBytes, maxStrangers }: Limits) {
+  constructor({ maxHeldBytes, maxKnownHeldBytes, knownHeldShare, maxStrangers }: Limits) {
     this.#maxStrangers = maxStrangers;
     this.#strangers = { limitBytes: maxHeldBytes, bytes: 0 };
     this.#known = { limitBytes: maxKnownHeldBytes, bytes: 0 };
+    this.#callers = new KnownCallers(maxKnownHeldBytes * knownHeldShare);
   }
 
   /** Begins to count for a connection, until `disconnect`. */
@@ -66,6 +70,7 @@ export class CallerMemory implements Counter {
     this.#unknown.delete(connection);
     if (ofPeer?.size === 0) this.#peers.delete(connection.peer);
     while (connection.newest) connection.newest.release();
+    this.#callers.leave(connection);
   }
 
   /** Counts a new stream. `refuse` ends it, now or later, if it has to go. */
@@ -104,9 +109,11 @@ export class CallerMemory implements Counter {
   count(connection: Connection, bytes: number): void {
     connection.bytes += bytes;
     this.#budgetOf(connection).bytes += bytes;
+    this.#callers.count(connection, bytes);
   }
 
-  know(connection: Connection): void {
+  know(connection: Connection, subject: string): void {
+    this.#callers.know(connection, subject);
     if (connection.isKnown) return;
     this.#unknown.delete(connection);
     this.#strangers.bytes -= connection.bytes;
@@ -115,6 +122,7 @@ export class CallerMemory implements Counter {
   }
 
   makeRoom(): void {
+    this.#callers.makeRoom();
     this.#makeRoomIn(this.#strangers);
     this.#makeRoomIn(this.#known);
   }

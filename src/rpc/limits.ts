@@ -24,6 +24,8 @@ export const LIMITS = {
   maxHeldBytes: 24 * 1024 * 1024,
   /** The same, for connections on which someone has shown a credential, or is trusted. */
   maxKnownHeldBytes: 256 * 1024 * 1024,
+  /** The part of that which one principal may hold, or one address (IPv6: /64) for several. */
+  knownHeldShare: 3 / 4,
   /** Connections on which nobody has shown a credential; above it, idle ones are closed. */
   maxStrangers: 1500,
   /** Connections to each listener. */

@@ -41,7 +41,8 @@ export function access({
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
     const enter = () => {
-      if (admit(rule, call, trusted, clock) || call.principal) call.hold?.know();
+      if (admit(rule, call, trusted, clock) || call.principal)
+        call.hold?.know(call.principal?.subject ?? '');
       // A stream is open as long as its caller likes.
       else if (!req.stream) call.hold?.suspend();
       if (!rule.maxSignInAge || !call.principal) return next(req);

@@ -1,0 +1,67 @@
+import { networkOf } from '../platform/net.ts';
+import type { Connection, Holder } from './caller-connection.ts';
+
+/**
+ * What each known caller holds, by all of its connections (W02). It is the principal of a connection; the
+ * network of one on which several have called, as behind a gateway, or nobody by name.
+ */
+export class KnownCallers {
+  readonly #shareBytes: number;
+  readonly #holders = new Map<string, Holder>();
+  readonly #greedy = new Set<Holder>();
+
+  constructor(shareBytes: number) {
+    this.#shareBytes = shareBytes;
+  }
+
+  /** A principal has called on a connection; its subject is empty if only its address is known. */
+  know(connection: Connection, subject: string): void {
+    const { holder, peer } = connection;
+    if (holder?.name === subject) return;
+    const name = holder || subject === '' ? `network ${networkOf(peer)}` : subject;
+    if (holder?.name === name) return;
+    this.leave(connection);
+    const next = this.#holders.get(name) ?? { name, connections: new Set(), bytes: 0 };
+    this.#holders.set(name, next);
+    next.connections.add(connection);
+    connection.holder = next;
+    this.count(connection, connection.bytes);
+  }
+
+  leave(connection: Connection): void {
+    const { holder } = connection;
+    if (!holder) return;
+    holder.bytes -= connection.bytes;
+    holder.connections.delete(connection);
+    if (holder.connections.size === 0) this.#holders.delete(holder.name);
+    connection.holder = undefined;
+  }
+
+  /** Counts bytes of a known connection, or takes them back. */
+  count({ holder }: Connection, bytes: number): void {
+    if (!holder) return;
+    holder.bytes += bytes;
+    if (holder.bytes > this.#shareBytes) this.#greedy.add(holder);
+  }
+
+  /** Refuses the newest streams of those who hold more than their share. */
+  makeRoom(): void {
+    for (const holder of this.#greedy) {
+      this.#greedy.delete(holder);
+      while (holder.bytes > this.#shareBytes && shed(holder, this.#shareBytes));
+    }
+  }
+}
+
+/** Refuses streams of the connection that holds most. Returns whether there was one. */
+function shed(holder: Holder, shareBytes: number): boolean {
+  let greediest: Connection | undefined;
+  for (const connection of holder.connections) {
+    if (connection.bytes > (greediest?.bytes ?? 0)) greediest = connection;
+  }
+  if (!greediest?.shed()) return false;
+  // Looking for it takes time: it is not done for each stream.
+  const enough = greediest.bytes / 2;
+  while (holder.bytes > shareBytes && greediest.bytes > enough && greediest.shed());
+  return true;
+}
