@@ -26,6 +26,8 @@ export type Raw = Buffer;
 type StreamSpec = Exclude<MethodImplSpec, UnarySpec>;
 type AnsweredOnce = grpc.ServerReadableStream<Raw, Raw>;
 type AnsweredByStream = grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>;
+/** A message and what grpc-js makes of it, and about as much that is left over from making them. */
+const COPIES = 4;
 /** Says that nothing written is left. */
 const WRITTEN = Symbol('written');
 
@@ -123,9 +125,10 @@ async function writeAll(
 
 /** Writes a message, which counts until its caller takes it. Returns whether there is room for more. */
 function write(rpc: AnsweredByStream, bytes: Raw, hold: Hold | undefined): boolean {
-  hold?.add(bytes.length);
+  const held = COPIES * bytes.length;
+  hold?.add(held);
   return rpc.write(bytes, () => {
-    hold?.add(-bytes.length);
+    hold?.add(-held);
     if (rpc.writableLength === 0) rpc.emit(WRITTEN);
   });
 }
