@@ -4,6 +4,7 @@ import { measure, type Plan, type Result } from './report/measure.ts';
 import type { Row, Sizes } from './report/row.ts';
 import { perSecond, table } from './report/table.ts';
 import { auditOverhead } from './rows/audit-overhead.ts';
+import { floods } from './rows/floods.ts';
 import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';
 import { introspectTokenBearer } from './rows/introspect-token-bearer.ts';
@@ -31,7 +32,7 @@ const ROWS: readonly Row[] = [
 ];
 
 /** Rows that take minutes. They are measured only if they are named. */
-const NAMED_ROWS: readonly Row[] = [revocationLatency, memory, growth];
+const NAMED_ROWS: readonly Row[] = [revocationLatency, memory, floods, growth];
 
 const SIZES: Sizes = {
   revocations: 300,

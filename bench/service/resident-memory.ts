@@ -18,7 +18,8 @@ export async function settledMemory(pid: number): Promise<number> {
   return least;
 }
 
-function residentMemory(pid: number): number {
+/** The resident memory (MiB) of a process. */
+export function residentMemory(pid: number): number {
   const kib = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' });
   return Number(kib) / 1024;
 }

@@ -7,13 +7,8 @@ import { atEnd } from '../harness/at-end.ts';
 import { clients } from '../harness/clients.ts';
 import { createDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { frame, PREFACE, RawHttp2, rawSocket, SETTINGS } from './frames.ts';
-
-export const METHOD = '/countersign.v1.SessionService/IntrospectToken';
-/** The headers of an unknown caller: a caller with a bad credential is not trusted either. */
-export function strange(contentType: string): Record<string, string> {
-  return { 'content-type': contentType, authorization: 'Bearer nonsense' };
-}
+import { type Flood, waysOf } from './floods/flood.ts';
+import { RawHttp2 } from './frames.ts';
 
 const GROWTH_BYTES = 100 * 1024 * 1024;
 
@@ -45,34 +40,22 @@ export class AttackedService {
     });
   }
 
-  /** The addresses, with a content type for each way that a call can go. */
-  get ways(): [address: string, contentType: string][] {
-    const { grpcAddress, httpAddress } = this.#service as Child;
-    return [
-      [grpcAddress, 'application/grpc'],
-      [grpcAddress, 'application/grpc+json'],
-      [httpAddress, 'application/json'],
-    ];
-  }
-
-  /** A connection, which stays open until the test is over. */
-  async connect(address: string): Promise<RawHttp2> {
-    const raw = await RawHttp2.to(address);
-    this.#open.push(raw);
-    return raw;
-  }
-
-  /** A connection that does not say that it has read the settings. */
-  async connectDeaf(address: string): Promise<RawHttp2> {
-    const raw = new RawHttp2(await rawSocket(address));
-    this.#open.push(raw);
-    raw.write(PREFACE);
-    raw.write(frame(SETTINGS, 0, 0));
-    return raw;
+  /** Attacks it, and holds it to its memory. */
+  async withstands(flood: Flood, fastPath: 'on' | 'off'): Promise<void> {
+    const keep = (raw: RawHttp2) => {
+      this.#open.push(raw);
+      return raw;
+    };
+    await flood.attack({
+      ways: waysOf(this.#service as Child, fastPath),
+      connect: async (address) => keep(await RawHttp2.to(address)),
+      connectDeaf: async (address) => keep(await RawHttp2.toDeaf(address)),
+    });
+    await this.#staysSmall();
   }
 
   /** While the connections are still open, good clients are served, and memory is bounded. */
-  async staysSmall(): Promise<void> {
+  async #staysSmall(): Promise<void> {
     await eventually(() => this.#open.every(({ closed, hasSent }) => closed || hasSent));
     await this.#serves();
     await this.#good?.stop();

@@ -34,11 +34,17 @@ export class RawHttp2 {
 
   /** Connects and says hello: the preface and empty settings. */
   static async to(address: string): Promise<RawHttp2> {
+    const raw = await RawHttp2.toDeaf(address);
+    await eventually(() => raw.received.some(({ type }) => type === SETTINGS));
+    raw.write(frame(SETTINGS, ACK, 0));
+    return raw;
+  }
+
+  /** The same, but never acknowledges the settings. */
+  static async toDeaf(address: string): Promise<RawHttp2> {
     const raw = new RawHttp2(await rawSocket(address));
     raw.write(PREFACE);
     raw.write(frame(SETTINGS, 0, 0));
-    await eventually(() => raw.received.some(({ type }) => type === SETTINGS));
-    raw.write(frame(SETTINGS, ACK, 0));
     return raw;
   }
 
