@@ -47,7 +47,8 @@ export function refuseHeaders(
     const peer = stream.session?.socket.remoteAddress;
     const call = calls.begin((name) => headerText(headers[name]), peer);
     const error = toConnectError(headersTooLarge(limits), call.requestId);
-    logCall(log, call, (headers[':path'] ?? '').slice(1), error);
+    const [path = ''] = (headers[':path'] ?? '').split('?', 1);
+    logCall(log, call, path.slice(1), error);
     answer(stream, headers, error, call);
   };
 }

@@ -73,7 +73,8 @@ describeBothPaths('metadata over 16 KiB', ({ env, fastPath, dialects }) => {
         await once(session, 'remoteSettings');
         await new Promise((resolve) => session.ping(resolve));
         const type = address === grpcAddress ? 'application/grpc' : 'application/json';
-        const request = { ':method': 'POST', ':path': pathOf(unary), 'content-type': type };
+        const path = `${pathOf(unary)}?query=not-logged`;
+        const request = { ':method': 'POST', ':path': path, 'content-type': type };
         const stream = session.request({ ...request, ...headers }, { endStream: false });
         let answer = '';
         stream.on('response', (got) => {
