@@ -9,7 +9,8 @@ import type { Serving } from '../serving.ts';
 import { composeUnary, type UnarySpec } from './compose-unary.ts';
 import { carriedBy, headersOf, metadataOf } from './metadata.ts';
 import { failed } from './status.ts';
-import { type Raw, streamHandler } from './streams.ts';
+import type { Raw } from './stream-answers.ts';
+import { streamHandler } from './streams.ts';
 import { type Carrier, UnaryCall } from './unary-call.ts';
 
 /**

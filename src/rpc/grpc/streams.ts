@@ -1,4 +1,4 @@
-import { type EventEmitter, once } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
 import type { Message } from '@bufbuild/protobuf';
 import {
@@ -8,29 +8,20 @@ import {
 } from '@connectrpc/connect';
 import { createAsyncIterable, transformInvokeImplementation } from '@connectrpc/connect/protocol';
 import type * as grpc from '@grpc/grpc-js';
-import { type Call, callOf, contextOf } from '../call.ts';
-import type { Hold } from '../caller-connection.ts';
+import { type Call, contextOf } from '../call.ts';
 import { callerGone } from '../failures.ts';
 import { MAX_DEADLINE_MS } from '../limits.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
 import { parseRequest } from '../messages/parse-request.ts';
 import type { Serving } from '../serving.ts';
-import { drainedInTime } from '../slow-reader.ts';
 import type { UnarySpec } from './compose-unary.ts';
 import { connectionKey } from './connection-key.ts';
 import { carriedBy, headersOf, metadataOf } from './metadata.ts';
 import { failed } from './status.ts';
+import { type AnsweredByStream, flush, type Raw, writeAll } from './stream-answers.ts';
 
-/** A message that has not been read yet, or that is written already. */
-export type Raw = Buffer;
 type StreamSpec = Exclude<MethodImplSpec, UnarySpec>;
 type AnsweredOnce = grpc.ServerReadableStream<Raw, Raw>;
-type AnsweredByStream = grpc.ServerWritableStream<Raw, Raw> | grpc.ServerDuplexStream<Raw, Raw>;
-/** A message and what grpc-js makes of it, and about as much that is left over from making them. */
-const COPIES = 4;
-/** Says that nothing written is left. */
-const WRITTEN = Symbol('written');
-
 type Answers = (context: HandlerContext) => AsyncIterable<Message>;
 
 /** Serves a method that streams its requests, its answers or both, in the form that grpc-js wants. */
@@ -97,57 +88,6 @@ async function answerByStream(
   } finally {
     context.abort();
   }
-}
-
-async function writeAll(
-  spec: StreamSpec,
-  { limits }: Serving,
-  rpc: AnsweredByStream,
-  messages: AsyncIterator<Message>,
-  { signal, responseHeader, values }: HandlerContext,
-): Promise<void> {
-  const { hold } = callOf(values);
-  try {
-    let next = await messages.next();
-    // Not before: until then the method may set some.
-    rpc.sendMetadata(metadataOf(responseHeader));
-    for (; !next.done; next = await messages.next()) {
-      // Waits for a reader who takes nothing instead of buffering for it.
-      const flushed = write(rpc, answerBytes(spec.method.output, next.value), hold);
-      if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);
-    }
-  } catch (error) {
-    // The source of the messages learns why they end: otherwise they would seem to be complete.
-    await messages.throw?.(error);
-    throw error;
-  }
-}
-
-/** Writes a message, which counts until its caller takes it. Returns whether there is room for more. */
-function write(rpc: AnsweredByStream, bytes: Raw, hold: Hold | undefined): boolean {
-  const held = COPIES * bytes.length;
-  hold?.add(held);
-  return rpc.write(bytes, () => {
-    hold?.add(-held);
-    if (rpc.writableLength === 0) rpc.emit(WRITTEN);
-  });
-}
-
-/**
- * Waits until grpc-js has handed on what was written. An error that comes earlier would destroy a call
- * whose requests are still read, and its caller would never get the status. Returns false if its caller
- * takes nothing, or has gone.
- */
-async function flush(
-  rpc: AnsweredByStream,
-  signal: AbortSignal,
-  limitMs: number,
-): Promise<boolean> {
-  if (rpc.writableLength === 0) return true;
-  return drainedInTime(once(rpc, WRITTEN, { signal }), limitMs).then(
-    () => true,
-    () => false,
-  );
 }
 
 function contextFor(spec: StreamSpec, rpc: AnsweredOnce | AnsweredByStream, call: Call) {
