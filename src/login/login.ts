@@ -2,6 +2,7 @@ import { accountsIn } from '../accounts/account.repository.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import type { AuditQueue } from '../audit/audit-queue.ts';
 import { countFailure } from '../passwords/count-failure.ts';
+import { checksOf } from '../passwords/password-hash.ts';
 import type { PasswordHasher } from '../passwords/password-hasher.ts';
 import { renewHash } from '../passwords/renew-hash.ts';
 import { isLocked, signInLocksIn } from '../passwords/sign-in-lock.repository.ts';
@@ -67,7 +68,8 @@ async function attempt(
   const find = () => findHash(database, caller, email);
   const checked = await passwords.verify(find, password, caller.signal);
   const { accountId, passwordHash: hash, matches } = checked;
-  const outcome = await refusingInEvenTime(checked.checkedAt, caller.signal, async () => {
+  const times = { checkedAt: checked.checkedAt, checks: checksOf(password) };
+  const outcome = await refusingInEvenTime(times, caller.signal, async () => {
     if (accountId === undefined) {
       const failure = invalidCredentials();
       auditQueue.add(caller, failedSignIn(failure));

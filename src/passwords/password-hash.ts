@@ -44,9 +44,14 @@ export async function matchesHash(password: string, hash: string): Promise<boole
   if (!check) return undefined;
   const normalised = normalise(password);
   const matches = await check(normalised);
-  if (password === normalised) return matches;
+  if (checksOf(password) === 1) return matches;
   const matchesAsTyped = await check(password);
   return matches || matchesAsTyped;
+}
+
+/** How often `matchesHash` checks this password, whatever the hash. */
+export function checksOf(password: string): number {
+  return password === normalise(password) ? 1 : 2;
 }
 
 /** Whether `hashPassword` would make a hash of another kind or cost with these settings. */

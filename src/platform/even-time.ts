@@ -3,7 +3,7 @@ import { Failure } from './failure.ts';
 
 /** Far longer than the branches of one method differ by, and hardly noticeable to a person. */
 const STEP_MS = 100;
-/** Longer, because imported password hashes take their own time to check. */
+/** Longer, because imported password hashes take their own time to check: for each time it is done. */
 const REFUSAL_STEP_MS = 250;
 
 /**
@@ -24,9 +24,10 @@ export async function inEvenTime<T>(work: () => Promise<T>, signal: AbortSignal)
  * `unauthenticated` failure, waits for the end of a step of time first. Steps begin with the check, at
  * `checkedAt`: the time from then on depends on the account, whereas the time before depends on how many
  * others were waiting. A caller who is let in already knows that the account exists, and does not wait.
+ * A step is as long as `checks` checks of a password need.
  */
 export async function refusingInEvenTime<T>(
-  checkedAt: number,
+  { checkedAt, checks }: { checkedAt: number; checks: number },
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -34,7 +35,7 @@ export async function refusingInEvenTime<T>(
     return await work();
   } catch (error) {
     if (error instanceof Failure && error.kind === 'unauthenticated') {
-      await endOfStep(checkedAt, REFUSAL_STEP_MS, signal);
+      await endOfStep(checkedAt, checks * REFUSAL_STEP_MS, signal);
     }
     throw error;
   }
