@@ -342,7 +342,7 @@ export type Config = Readonly<{
   databaseUrl: string | undefined;
   redisUrl: string | undefined;
   smtpUrl: string | undefined;
-  /** Who is shown mail instead of sending it. */
+  /** Who may read the mail that is kept here because no mail server is configured. */
   mailbox: 'loopback' | 'anyone' | 'off';
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;

@@ -58,7 +58,7 @@ export class Forger {
   }
 }
 
-/** The service's key set, as anyone gets it. */
+/** Returns the key set that the service publishes. */
 export async function publishedKeys(service: Service): Promise<JWK[]> {
   const answer = await fetch(`http://${service.app.httpAddress}/.well-known/jwks.json`);
   return ((await answer.json()) as { keys: JWK[] }).keys;

@@ -8,7 +8,7 @@ import { toConnectError } from '../rpc/errors.ts';
 import { headersTooLarge } from '../rpc/failures.ts';
 import { LINGER_MS, type Limits } from '../rpc/limits.ts';
 
-/** The status of the answer to what can't be read as a request, by the code of its error. */
+/** The status of the answer to bytes that are no request, by the code of the error. */
 const STATUSES: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
@@ -19,18 +19,18 @@ const STATUSES: Readonly<Record<string, number>> = {
 const answers = new WeakMap<Duplex, NodeResponse>();
 const refused = new WeakSet<Duplex>();
 
-/** Remembers an answer, in the middle of which nothing else may be written. */
+/** Remembers an answer, so that nothing is written in the middle of it. */
 export function noteAnswer(socket: Duplex, answer: NodeResponse): void {
   answers.set(socket, answer);
 }
 
 /**
- * Answers what can't be read as a request, as node does by itself, but that headers over the limit are
- * refused as a call is: the answer names the limit.
+ * Answers bytes that are no request, as node does by default, except that the answer to headers over the
+ * limit is that of a call, and names the limit.
  */
 export function answerUnreadable(server: EventEmitter, limits: Limits): void {
   server.on('clientError', ({ code = '' }: NodeJS.ErrnoException, socket: Duplex) => {
-    // What comes after that is as unreadable, and already answered.
+    // The rest is unreadable too, and has been answered.
     if (refused.has(socket)) return;
     refused.add(socket);
     const status = statusOf(code);
@@ -38,7 +38,7 @@ export function answerUnreadable(server: EventEmitter, limits: Limits): void {
     const isAnswering = answer?.headersSent && !answer.writableFinished;
     if (!status || !socket.writable || isAnswering) return void socket.destroy();
     if (status !== 431) return void socket.end(head(status), () => socket.destroy());
-    // The rest is read for a moment: while there is some, closing would take the answer away.
+    // Reads on for a moment: a connection that is closed with bytes unread loses the answer.
     socket.end(tooLarge(limits));
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
   });
@@ -49,7 +49,7 @@ function statusOf(code: string): number | undefined {
   return STATUSES[code] ?? (code.startsWith('HPE_') ? 400 : undefined);
 }
 
-/** For gRPC-Web, whose clients read no body of such an answer, the error stands in headers as well. */
+/** The error is in the headers as well, for gRPC-Web, whose clients don't read the body. */
 function refusalOf(limits: Limits): { headers: Record<string, string>; body: Uint8Array } {
   const requestId = randomUUID();
   const error = toConnectError(headersTooLarge(limits), requestId);

@@ -7,7 +7,7 @@ import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './p
 
 /** A second or two of work per core; callers who would wait longer are told to come back. */
 const ADMITTED_PER_SLOT = 60;
-/** A refused sign-in takes a quarter of a second: the last one waits ten seconds. */
+/** A refused sign-in takes a quarter or half of a second: the last one waits ten or twenty seconds. */
 const WAITING_FOR_ONE_ACCOUNT = 40;
 const TOO_MANY_FOR_ONE_ACCOUNT =
   'too many passwords for one account are waiting to be checked; try again later';

@@ -25,9 +25,9 @@ export class Outages {
 
   /**
    * Returns the end of a period of `ms` that began at `start` and begins again after each outage that
-   * falls into it: a client that was cut off has the whole period to come back.
-   * The answering time within it is never longer than twice `ms`, however many outages there are, so that
-   * nobody keeps it open with many short ones. `now` is the present.
+   * falls into it: a client that was cut off has the whole period to come back. The period never includes
+   * more than twice `ms` in which the database answered, so that nobody can keep it open with many short
+   * outages. `now` is the present.
    */
   endOf(start: number, ms: number, now: number): number {
     let end = start + ms;

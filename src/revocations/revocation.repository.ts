@@ -33,7 +33,7 @@ type Row = {
 /** What a look at the table found, and the place that the follower has then. */
 export type RevocationLook = { place: TablePlace; found: RecordedRevocation[] };
 
-/** What is revoked of the holders of a role: whatever was issued until `aheadMs` from now. */
+/** Revokes everything that is issued to the holders of a role until `aheadMs` from now. */
 export type HoldersRevocation = {
   role: string;
   aheadMs: number;
@@ -42,7 +42,7 @@ export type HoldersRevocation = {
   expiresAt: Date;
 };
 
-/** Who has been told: of which moment, and up to whom. */
+/** How far a revocation of the holders of a role has come: its moment, and the last holder it reached. */
 export type HoldersTold = { moment: string; last: string; isLast: boolean };
 
 const MICROS = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;

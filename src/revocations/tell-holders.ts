@@ -12,8 +12,8 @@ const MAX_FAILURES = 60;
 
 /**
  * Revokes what was issued to the holders of a role, some at a time, after the change of the role has
- * committed: from the first holder on, or from where `told` ended. While the database fails it tries
- * again, for a minute.
+ * committed. Starts with the first holder, or after the last one in `told`. If the database fails, it
+ * tries again for a minute.
  */
 export async function tellHolders(
   { database, log, tell }: { database: SqlDatabase; log: Log; tell: () => void },

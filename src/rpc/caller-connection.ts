@@ -25,7 +25,7 @@ export type Counter = {
   makeRoom(): void;
 };
 
-/** Whoever holds memory by known connections, and all of these. */
+/** A known caller that holds memory, with all of its connections. */
 export type Holder = {
   readonly name: string;
   readonly connections: Set<Connection>;
@@ -37,7 +37,7 @@ export class Connection {
   readonly peer: string;
   readonly #reins: Reins;
   isKnown = false;
-  /** Who holds what it holds, once somebody is known. */
+  /** The caller that its memory counts for, once one is known. */
   holder: Holder | undefined;
   bytes = 0;
   /** Open streams, whether they count or not. */
@@ -123,7 +123,10 @@ export class Hold {
     if (bytes > 0) this.#counter.makeRoom();
   }
 
-  /** The service knows the caller, by `subject` or its address: whatever they hold does not count until they have their answer. */
+  /**
+   * The service knows the caller, by `subject` or by its address. The stream does not count until the
+   * caller has the answer.
+   */
   know(subject: string): void {
     this.#counter.know(this.#connection, subject);
     this.suspend();

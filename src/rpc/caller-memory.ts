@@ -135,7 +135,7 @@ export class CallerMemory implements Counter {
     const isOver = () => budget.bytes > budget.limitBytes;
     while (isOver()) {
       const greediest = this.#greediest(budget === this.#known);
-      // Looking for it takes time: it is not done for each stream.
+      // Finding the greediest connection takes time, so one search serves many streams.
       const enough = (greediest?.bytes ?? 0) / 2;
       if (!greediest?.shed()) return;
       while (isOver() && greediest.bytes > enough && greediest.shed());

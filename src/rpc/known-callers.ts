@@ -2,8 +2,9 @@ import { networkOf } from '../platform/net.ts';
 import type { Connection, Holder } from './caller-connection.ts';
 
 /**
- * What each known caller holds, by all of its connections (W02). It is the principal of a connection; the
- * network of one on which several have called, as behind a gateway, or nobody by name.
+ * Counts what each known caller holds over all of its connections (W02). The caller of a connection is
+ * the principal that calls on it. If several do, as behind a gateway, or if only the address is trusted,
+ * it is the network of the address.
  */
 export class KnownCallers {
   readonly #shareBytes: number;
@@ -14,7 +15,7 @@ export class KnownCallers {
     this.#shareBytes = shareBytes;
   }
 
-  /** A principal has called on a connection; its subject is empty if only its address is known. */
+  /** Notes who calls on a connection; `subject` is empty if only the address is known. */
   know(connection: Connection, subject: string): void {
     const { holder, peer } = connection;
     if (holder?.name === subject) return;
@@ -37,7 +38,7 @@ export class KnownCallers {
     connection.holder = undefined;
   }
 
-  /** Counts bytes of a known connection, or takes them back. */
+  /** Adds bytes to what a known caller holds, or subtracts them. */
   count({ holder }: Connection, bytes: number): void {
     if (!holder) return;
     holder.bytes += bytes;
@@ -60,7 +61,7 @@ function shed(holder: Holder, shareBytes: number): boolean {
     if (connection.bytes > (greediest?.bytes ?? 0)) greediest = connection;
   }
   if (!greediest?.shed()) return false;
-  // Looking for it takes time: it is not done for each stream.
+  // Finding the greediest connection takes time, so one search serves many streams.
   const enough = greediest.bytes / 2;
   while (holder.bytes > shareBytes && greediest.bytes > enough && greediest.shed());
   return true;

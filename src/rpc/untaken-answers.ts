@@ -6,10 +6,9 @@ const CHECKS = 10;
 type Seen = { bytes: number; times: number };
 
 /**
- * Refuses streams whose callers take nothing of what is there for them (W02), whatever it is and whoever
- * wrote it: an answer that has no window, or a status that comes after messages nobody reads. One timer
- * serves all streams. It looks several times before it refuses one: on a stream that moves, the same
- * number of bytes may wait twice.
+ * Refuses streams whose callers take nothing of what is written for them (W02): an answer without a
+ * window, or a status behind messages that nobody reads. One timer serves all streams. It checks a stream
+ * several times before it refuses it: on a stream that moves, the same number of bytes may wait twice.
  */
 export class UntakenAnswers {
   readonly #limitMs: number;

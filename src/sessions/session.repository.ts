@@ -77,8 +77,8 @@ export class SessionRepository extends Repository<Session> {
   }
 
   /**
-   * Notes of all sessions of an account, except `except`, that somebody else may have opened them, also of
-   * those that were over before: they vouch for no device any more.
+   * Notes that somebody else may have opened the sessions of an account, except `except`. Those that had
+   * ended before are included: they no longer vouch for a device.
    */
   async disown(accountId: string, cause: string, except?: string): Promise<void> {
     await this.query(

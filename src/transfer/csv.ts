@@ -93,7 +93,7 @@ export function csvLine(cells: readonly string[]): string {
 }
 
 /**
- * Where a formula of a spreadsheet begins, before any apostrophes and quotes: at the start of a cell, and
+ * Matches where a spreadsheet would begin a formula, before any apostrophes and quotes: at the start of a cell, and
  * after a semicolon or a line break, where some spreadsheets begin another cell despite the quotes.
  */
 const FORMULA = /(?<=^|[;\r\n])(?=['"]*[=+\-@\t\r＝＋－＠])/g;

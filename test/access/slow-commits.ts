@@ -6,7 +6,7 @@ import type { Service } from '../harness/service.ts';
 /** The lock that a slow commit waits for. */
 const COMMIT_LOCK = 4242;
 
-/** Has transactions that revoke something wait at their commit. Returns how to let them go on. */
+/** Stops transactions that revoke something at their commit. Returns a function that releases them. */
 export async function slowCommits({ databaseUrl }: Service): Promise<() => Promise<unknown>> {
   const holder = new pg.Client({ connectionString: databaseUrl });
   await holder.connect();

@@ -18,7 +18,7 @@ const GRPC = 2;
 
 /** The real service, in as many configurations as Connect's conformance runner asks for. */
 export class ServerUnderTest {
-  /** Where `test/conformance/forward.ts` finds it. */
+  /** The socket that `test/conformance/forward.ts` connects to. */
   readonly socketPath: string;
   readonly #directory: string;
   readonly #options: StartOptions;

@@ -14,7 +14,7 @@ import { startService } from '../harness/service.ts';
 const SPENT_LONG_AGO = 2500;
 
 describe('Budgets of mails', () => {
-  it('are forgotten when nothing of them is spent any more, a batch at a time, and no others', async () => {
+  it('are forgotten once they are whole again, a batch at a time, and no others are', async () => {
     const service = await startService();
     await service.auth.requestPasswordReset({ email: await createAccount(service) });
     await errandsRun(service);

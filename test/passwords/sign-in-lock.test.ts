@@ -18,7 +18,7 @@ describe('A password that is guessed', () => {
     replica = await startReplica(service);
   });
 
-  /** Gives this many wrong passwords, one after the other, at both replicas in turn. */
+  /** Tries this many wrong passwords, one after the other, on both replicas in turn. */
   async function guess(email: string, times: number): Promise<void> {
     for (let i = 0; i < times; i += 1) {
       const refused = await refusal(signIn(i % 2 ? replica : service, email, `wrong ${i}`));

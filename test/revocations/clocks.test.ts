@@ -136,7 +136,7 @@ describe('A revocation, with clocks that are off', () => {
     await database.close();
   }
 
-  it('S09 holds as long as any of them accepts the token, whichever issued it and whichever revoked it', async () => {
+  it('S09 lasts as long as any of them accepts the token, whichever issued it and whichever revoked it', async () => {
     const first = await startService();
     const replicas = await Promise.all(
       OFFSETS.map((ms) => startReplica(first, { clock: clockOff(ms) })),

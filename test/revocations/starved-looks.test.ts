@@ -25,7 +25,7 @@ before(async () => {
   other = await startReplica(starved, { env: PATIENT });
 });
 
-/** Has calls of one account hold all connections of calls, and others wait for one, until the test ends. */
+/** Makes one account's calls hold every connection, and others wait, until the test ends. */
 async function starve(at: Service, greedy: Person): Promise<void> {
   const holder = new pg.Client({ connectionString: at.databaseUrl });
   await holder.connect();

@@ -1,7 +1,7 @@
 import { type DescEnum, type DescFile, type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
-/** Files of descriptors, with all that they import, by what they declare. */
+/** Finds files of descriptors, with all that they import, by what they declare. */
 export class DescriptorIndex {
   /** The full names of their services. */
   readonly services: string[] = [];
@@ -15,12 +15,12 @@ export class DescriptorIndex {
     for (const file of files) this.#add(file);
   }
 
-  /** The file of a name, and all that it imports, as they are sent. */
+  /** Returns the encoded file with this name, and those that it imports. */
   byName(name: string): Uint8Array[] | undefined {
     return this.#withImports(this.#files.get(name));
   }
 
-  /** The same of the file that declares a full name: of a service, method, type, field or value. */
+  /** The same for the file that declares a service, method, type, field or value by its full name. */
   bySymbol(symbol: string): Uint8Array[] | undefined {
     return this.#withImports(this.#symbols.get(symbol));
   }
@@ -29,7 +29,7 @@ export class DescriptorIndex {
     return this.#withImports(this.#extensions.get(type)?.get(number));
   }
 
-  /** The numbers by which a message is extended. */
+  /** Returns the field numbers of the extensions of a message. */
   extensionNumbers(type: string): number[] | undefined {
     const numbers = this.#extensions.get(type)?.keys();
     if (numbers) return [...numbers];
@@ -37,7 +37,7 @@ export class DescriptorIndex {
   }
 
   #add(file: DescFile): void {
-    // The name of a descriptor lacks its ending.
+    // The name of the descriptor itself lacks its ending.
     const name = file.proto.name;
     if (this.#files.has(name)) return;
     this.#files.set(name, file);
@@ -78,7 +78,7 @@ export class DescriptorIndex {
   #withImports(file: DescFile | undefined): Uint8Array[] | undefined {
     if (!file) return undefined;
     const all = new Set([file]);
-    // A set goes on to what is added while it is read.
+    // Iterating over a set reaches what is added meanwhile.
     for (const each of all) for (const dependency of each.dependencies) all.add(dependency);
     return [...all].map((each) => this.#encode(each));
   }

@@ -2,17 +2,18 @@ import type { Hold } from '../caller-connection.ts';
 import { GatheredBytes } from '../gathered-bytes.ts';
 import { declaredBytes, PREFIX_BYTES } from './framing.ts';
 
-/** What becomes of the bytes that a decoder does not take. */
+/** What happens to the bytes that a decoder does not take. */
 type Uses = {
   /** Called once, when a message begins that is too large; nothing is read after that. */
   refuse: () => void;
-  /** What comes after a message: it is to come again, once the message has been read. */
+  /** Takes the bytes after a message, which must come again once the message has been read. */
   giveBack: (rest: Buffer) => void;
 };
 
 /**
- * What grpc-js reads the messages of a request with. Ours keeps no list of pieces, and gives one message
- * at a time: grpc-js decompresses all that it gets at once, thousands of 5 bytes in one frame.
+ * Replaces the decoder that grpc-js reads requests with. It keeps no list of pieces, and returns one
+ * message at a time: grpc-js decompresses all messages that it gets at once, and one frame can hold
+ * thousands of 5 bytes.
  */
 export class MessageDecoder {
   readonly #maxBytes: number;

@@ -61,7 +61,7 @@ function answer(index: DescriptorIndex, { case: asked, value }: Request['message
       return { case: 'allExtensionNumbersResponse', value: numbers } as const;
     }
     default:
-      return failure(Code.Unimplemented, 'the request asks for nothing that is known here');
+      return failure(Code.Unimplemented, 'this kind of request is not supported');
   }
 }
 

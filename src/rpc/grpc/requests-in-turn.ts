@@ -8,9 +8,9 @@ const MAX_WAITING = 100;
 const WAITING_BYTES = 512;
 
 /**
- * The requests of a stream that anyone may open, one after another. They are read as they come: what lies
- * unread in the stream counts nowhere, and comes in pieces as small as its sender likes (W15). Who sends
- * many and takes no answers is reset.
+ * Yields the requests of a stream that anyone may open, one after the other. It reads them as they arrive:
+ * bytes that lie unread in a stream are not counted, and may arrive in pieces of any size (W15). A caller
+ * who sends many and takes no answers is reset.
  */
 export async function* inTurn<T extends Message>(
   requests: AsyncIterable<T>,

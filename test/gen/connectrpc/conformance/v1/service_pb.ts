@@ -639,7 +639,7 @@ export const TLSCredsSchema: GenMessage<TLSCreds> = /*@__PURE__*/
   messageDesc(file_connectrpc_conformance_v1_service, 18);
 
 /**
- * Where the server listens.
+ * The address that the server listens on.
  *
  * @generated from message connectrpc.conformance.v1.ServerCompatResponse
  */
