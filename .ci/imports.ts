@@ -17,6 +17,7 @@ const STATE: readonly string[] = [
  */
 const LAYERS: readonly (readonly string[])[] = [
   ['src/main.ts', 'src/health-check.ts'],
+  ['src/process.ts'],
   ['src/cli.ts'],
   ['src/cli'],
   ['src/config-text.ts'],
@@ -59,7 +60,7 @@ const MAY_TRANSPORT = [
 ];
 
 /** The only files that touch `process`: what is run. */
-const MAY_TOUCH_PROCESS = ['src/main.ts', 'src/health-check.ts'];
+const MAY_TOUCH_PROCESS = ['src/main.ts', 'src/process.ts', 'src/health-check.ts'];
 
 const SPECIFIER =
   /(?:^|\n)\s*(?:import|export)\b[^'"`;]*?from\s*'([^']+)'|import\(\s*'([^']+)'\s*\)|(?:^|\n)\s*import\s*'([^']+)'/g;

@@ -1,47 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import type { App } from './app.ts';
-import { run } from './cli.ts';
-import { type Config, ConfigError, readConfig } from './config.ts';
-
-const FILE_WATCH_MS = 1000;
-
-const readFile = (path: string) => readFileSync(path, 'utf8');
-
-/** Until SIGTERM or SIGINT. Files of secrets are read again when they change, and on SIGHUP. */
-async function keepRunning(app: App, config: Config): Promise<void> {
-  const reload = () => {
-    try {
-      app.reload(readConfig(process.env, readFile));
-    } catch (error) {
-      // A file that is being replaced; the old values stay until it can be read.
-      if (!(error instanceof ConfigError)) throw error;
-      for (const problem of error.problems) process.stderr.write(`not reloaded: ${problem}\n`);
-    }
-  };
-  for (const file of config.files) watchFile(file, { interval: FILE_WATCH_MS }, reload);
-  process.on('SIGHUP', reload);
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve).once('SIGINT', resolve);
-  });
-  // A second signal means now.
-  process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1));
-  for (const file of config.files) unwatchFile(file);
-  await app.stop();
-}
-
-/** The reader of the output may go away: that ends the output and nothing else. */
-function write(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.once('error', reject);
-    process.stdout.write(text, (error) => {
-      if (error) return reject(error);
-      process.stdout.off('error', reject);
-      resolve();
-    });
-  });
-}
 
 // V8 would come to allocate the objects of calls in its old generation at once, where each finished one
 // keeps later ones from being collected (docs/decisions/0008-grpc-adapter.md).
@@ -49,20 +9,15 @@ setFlagsFromString('--no-allocation-site-pretenuring');
 // V8 would let garbage grow to several times what is alive before it looks for it, and keep the memory:
 // callers who come and go would make the process grow (W15).
 setFlagsFromString('--heap-growing-percent=30');
-
-try {
-  process.exitCode = await run(process.argv.slice(2), {
-    env: process.env,
-    readFile,
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-    write,
-    isTerminal: process.stderr.isTTY === true,
-    keepRunning,
-  });
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = 1;
+// The embedded database is compiled in one pass: V8's second one takes 60 MB for good, and 500 more while
+// it works, for no faster statements (docs/decisions/0006-embedded-database.md).
+for (const flag of ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) {
+  setFlagsFromString(flag);
 }
-// What libraries leave open (a pool's timers) must not keep a command that is done.
-if (process.exitCode !== undefined) setTimeout(() => process.exit(), 500).unref();
+// Beside the program, and thus written by nobody who can't write the program itself.
+if (import.meta.filename.endsWith('.js')) {
+  enableCompileCache(join(import.meta.dirname, '../compile-cache'));
+}
+
+// Only now is there anything to compile.
+await import('./process.ts');

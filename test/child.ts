@@ -31,7 +31,7 @@ const INHERITED = Object.fromEntries(
 
 /** Runs a `countersign` command with these variables and no others of ours. */
 function spawnCommand(args: string[], env: Environment): ChildProcess & { text: () => string } {
-  const child = spawn(process.execPath, [...NODE_ARGUMENTS, 'src/main.ts', ...args], {
+  const child = spawn(process.execPath, [...NODE_ARGUMENTS, 'dist/src/main.js', ...args], {
     env: { ...INHERITED, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -34,6 +34,10 @@ const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts')
 /** Of one file. Files that are named may have been told to do everything a thousand times. */
 const LIMIT_MS = isLong ? 3 * HOUR_MS : named.length > 0 ? HOUR_MS : 180_000;
 
+// What tests start as a process of its own is the program that people run.
+const bundle = ['deploy/bundle.ts', '--if-changed'];
+if (spawnSync(process.execPath, bundle, { stdio: 'inherit' }).status !== 0) process.exit(1);
+
 const directory = mkdtempSync(join(tmpdir(), 'countersign-test-'));
 const watchman = new Watchman();
 const servers = [await postgres({ fsync: 'off' }), await redis()] as const;

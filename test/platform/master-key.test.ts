@@ -19,7 +19,7 @@ describe('the master key of the embedded default', () => {
       COUNTERSIGN_HTTP_ADDR: '127.0.0.1:0',
     };
     // The system lets it make files, and write nothing into them.
-    const script = 'ulimit -f 0; exec "$0" src/main.ts serve';
+    const script = 'ulimit -f 0; exec "$0" dist/src/main.js serve';
     const cut = spawnSync('sh', ['-c', script, process.execPath], { env });
     assert.notEqual(cut.status, 0);
     assert.ok(existsSync(dataDir) && !existsSync(join(dataDir, 'master.key')));
