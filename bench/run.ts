@@ -10,11 +10,13 @@ import { introspectToken } from './rows/introspect-token.ts';
 import { introspectTokenBearer } from './rows/introspect-token-bearer.ts';
 import { introspectTokenInStorm } from './rows/introspect-token-in-storm.ts';
 import { introspectTokenMany } from './rows/introspect-token-many.ts';
+import { latency } from './rows/latency.ts';
 import { listUsers } from './rows/list-users.ts';
 import { login } from './rows/login.ts';
 import { memory } from './rows/memory.ts';
 import { refreshToken } from './rows/refresh-token.ts';
 import { revocationLatency } from './rows/revocation-latency.ts';
+import { signUp } from './rows/sign-up.ts';
 import { verifyApiKey } from './rows/verify-api-key.ts';
 import { verifyApiKeyMany } from './rows/verify-api-key-many.ts';
 
@@ -28,7 +30,9 @@ const ROWS: readonly Row[] = [
   verifyApiKey,
   verifyApiKeyMany,
   login,
+  signUp,
   refreshToken,
+  latency,
 ];
 
 /** Rows that take minutes. They are measured only if they are named. */
