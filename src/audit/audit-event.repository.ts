@@ -29,19 +29,31 @@ export class AuditEventRepository extends Repository<AuditEvent> {
 
   /**
    * Returns a statement that inserts an event, for use within the statement that makes its change: one
-   * round trip for both. Its parameters are numbered from `first`.
+   * round trip for both. Its parameters are numbered from `first`. It inserts nothing if `change`, an
+   * earlier part of that statement, has returned no row.
    */
-  insertStatement(event: AuditEventRow, first: number): { sql: string; parameters: unknown[] } {
+  insertStatement(
+    event: AuditEventRow,
+    first: number,
+    change?: string,
+  ): { sql: string; parameters: unknown[] } {
+    const given = this.columnsOf({ ...event, details: JSON.stringify(event.details) });
+    const places = Object.keys(given).map((_, index) => `$${first + index}`);
+    const values = places.join(', ');
+    const rows = change === undefined ? `values (${values})` : `select ${values} from ${change}`;
+    return {
+      sql: `insert into audit_events (${Object.keys(given).join(', ')}) ${rows}`,
+      parameters: Object.values(given),
+    };
+  }
+
+  /** Returns the values of an event by the names of their columns. */
+  columnsOf(event: { [name in keyof AuditEventRow]: unknown }): Record<string, unknown> {
     const { properties } = this.em.getMetadata(AuditEvent);
     const given = Object.entries(event) as [keyof typeof properties & string, unknown][];
-    const columns = given.map(([name]) => properties[name].fieldNames[0]);
-    const places = given.map((_, index) => `$${first + index}`);
-    return {
-      sql: `insert into audit_events (${columns.join(', ')}) values (${places.join(', ')})`,
-      parameters: given.map(([name, value]) =>
-        name === 'details' ? JSON.stringify(value) : value,
-      ),
-    };
+    return Object.fromEntries(
+      given.map(([name, value]) => [properties[name].fieldNames[0] ?? name, value]),
+    );
   }
 }
 

@@ -49,8 +49,8 @@ export class SqlDatabase {
       },
       // Every call gets a fork of its own; the global entity manager is never used.
       allowGlobalContext: false,
-      // Only migrations create triggers.
-      schemaGenerator: { ignoreSchema: ['jobs'], ignoreTriggers: true },
+      // Only migrations create triggers and functions.
+      schemaGenerator: { ignoreSchema: ['jobs'], ignoreTriggers: true, ignoreRoutines: true },
       ensureDatabase: false,
       debug: false,
       logger: (message: string) => options.log.debug({ component: 'orm' }, message),

@@ -20,6 +20,13 @@ export type NewSession = {
   refresh: { generation: number; hash: Uint8Array; keyVersion: number };
 };
 
+/** What a session's first access token says about its owner. */
+export type SessionOwner = {
+  roles: readonly string[];
+  tokenVersion: number;
+  isVerified: boolean;
+};
+
 /** The SQL of sessions. */
 export class SessionRepository extends Repository<Session> {
   /** Inserts a session with its audit event and notes the sign-in in its account, in one statement. */
@@ -47,6 +54,40 @@ export class SessionRepository extends Repository<Session> {
        ${audit.sql}`,
       [...parameters, ...audit.parameters],
     );
+  }
+
+  /**
+   * The same for a sign-in whose password matched `checkedHash`, outside a transaction, if nothing about
+   * it has to be decided: the account is active, verified if `needsVerified`, not locked by anyone or
+   * for wrong passwords, and has no authenticator app, the hash is still its own, and the device is
+   * known by this very address. Otherwise changes nothing and returns undefined.
+   */
+  async openAtOnce(
+    session: NewSession,
+    event: AuditEventRow,
+    { checkedHash, needsVerified }: { checkedHash: string; needsVerified: boolean },
+  ): Promise<SessionOwner | undefined> {
+    const { refresh, now, ...given } = session;
+    const row = {
+      id: given.id,
+      account_id: given.accountId,
+      device_label: given.deviceLabel,
+      user_agent: given.userAgent,
+      ip_address: given.ipAddress,
+      amr: given.amr,
+      created_at: now,
+      expires_at: given.expiresAt,
+      refresh_generation: refresh.generation,
+      refresh_hash: Buffer.from(refresh.hash).toString('hex'),
+      refresh_key_version: refresh.keyVersion,
+    };
+    const audit = auditEventsIn(this.em).columnsOf(event);
+    const rows = await this.query<SessionOwner>(
+      `select roles, token_version as "tokenVersion", is_verified as "isVerified"
+       from open_session_at_once($1::jsonb, $2::jsonb, $3, $4)`,
+      [JSON.stringify(row), JSON.stringify(audit), checkedHash, needsVerified],
+    );
+    return rows[0];
   }
 
   /** Throws `TOKEN_REVOKED` if a session has ended; this replica may not have heard of that yet. */

@@ -1,21 +1,18 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { RoleBook } from '../access/role-book.ts';
-import { addMs, type Clock } from '../platform/clock.ts';
+import { auditEvent } from '../audit/audit-entry.ts';
+import type { Caller } from '../platform/caller.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
+import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { ACCESS_TOKEN_TYPE, CLIENT_ID } from './access-token.ts';
-import {
-  firstRefreshSecret,
-  formatRefreshToken,
-  type RefreshSecret,
-  refreshHash,
-} from './refresh-secret.ts';
-import { sessionsIn } from './session.repository.ts';
+import { grantOf, newSession, openingOf } from './new-session.ts';
+import { formatRefreshToken, type RefreshSecret } from './refresh-secret.ts';
+import { type SessionOwner, sessionsIn } from './session.repository.ts';
 import type { RefreshedSession } from './session-refresh.repository.ts';
 import { signJws } from './sign-jws.ts';
-
-const MAX_USER_AGENT_LENGTH = 500;
 
 /** Names in tokens, and how long tokens and sessions last (ms). */
 export type TokenSettings = {
@@ -38,10 +35,18 @@ export type IssuedTokens = AccessToken & {
 export type Grant = Omit<RefreshedSession, 'refreshedAt'>;
 
 export type SignIn = {
-  account: { id: string; roles: readonly string[]; tokenVersion: number; isVerified: boolean };
+  account: SessionOwner & { id: string };
   /** RFC 8176. */
   amr: string[];
   deviceLabel: string;
+};
+
+/** A sign-in by a password that matched a hash. */
+export type PasswordSignIn = {
+  accountId: string;
+  amr: string[];
+  deviceLabel: string;
+  checked: { checkedHash: string; needsVerified: boolean };
 };
 
 /** Opens sessions and issues their tokens. */
@@ -67,41 +72,32 @@ export class TokenIssuer {
   }
 
   /** Opens a session with its audit event, and issues its first tokens. */
-  async openSession(tx: Transaction, { account, amr, deviceLabel }: SignIn): Promise<IssuedTokens> {
-    const { now, caller } = tx;
-    const sessionId = uuidv7();
-    const refresh = firstRefreshSecret(this.#keyring, sessionId);
-    const expiresAt = addMs(now, this.#settings.sessionTtlMs);
-    const opened = {
-      id: sessionId,
-      accountId: account.id,
-      deviceLabel,
-      userAgent: caller.userAgent.slice(0, MAX_USER_AGENT_LENGTH),
-      ipAddress: caller.ipAddress,
-      amr,
-      now,
-      expiresAt,
-      refresh: { ...refresh, hash: refreshHash(this.#keyring, refresh) },
-    };
-    const event = tx.auditEvent({
-      type: 'session.created',
-      actor: account.id,
-      subject: account.id,
-      details: { session_id: sessionId, amr },
+  async openSession(tx: Transaction, { account, ...signIn }: SignIn): Promise<IssuedTokens> {
+    const parts = { keyring: this.#keyring, now: tx.now, ttlMs: this.#settings.sessionTtlMs };
+    const opened = newSession(parts, tx.caller, { accountId: account.id, ...signIn });
+    await sessionsIn(tx.em).open(opened, tx.auditEvent(openingOf(opened)));
+    return this.issueTokens(grantOf(opened, account), opened.refresh);
+  }
+
+  /**
+   * The same in one statement, if nothing about a sign-in by password has to be decided: see
+   * `SessionRepository.openAtOnce`. Otherwise changes nothing and returns undefined.
+   */
+  async openAtOnce(
+    database: Database,
+    caller: Caller,
+    { checked, ...signIn }: PasswordSignIn,
+  ): Promise<IssuedTokens | undefined> {
+    // What could keep the tokens from being issued must keep the session from being opened.
+    await this.#roles.requireRecent();
+    await this.#keys.signingKey();
+    return database.read(caller, async (em, now) => {
+      const parts = { keyring: this.#keyring, now, ttlMs: this.#settings.sessionTtlMs };
+      const opened = newSession(parts, caller, signIn);
+      const event = auditEvent(now, caller, openingOf(opened));
+      const owner = await sessionsIn(em).openAtOnce(opened, event, checked);
+      return owner && this.issueTokens(grantOf(opened, owner), opened.refresh);
     });
-    await sessionsIn(tx.em).open(opened, event);
-    const session = {
-      sessionId,
-      accountId: account.id,
-      amr,
-      authTime: now,
-      refreshedAt: now,
-      expiresAt,
-      roles: [...account.roles],
-      tokenVersion: account.tokenVersion,
-      emailVerified: account.isVerified,
-    };
-    return this.issueTokens(session, refresh);
   }
 
   /** Issues the pair of tokens for a session's live generation. */
