@@ -1,6 +1,6 @@
 import { LockMode } from '@mikro-orm/core';
-import { v7 as uuidv7 } from 'uuid';
 import { apiKeysIn } from '../api-keys/api-key.repository.ts';
+import { type AuditEventRow, auditEventsIn } from '../audit/audit-event.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import { Failure } from '../platform/failure.ts';
 import { Repository } from '../platform/repository.ts';
@@ -19,6 +19,9 @@ export type SignInAccount = {
   roles: string[];
   tokenVersion: number;
 };
+
+/** An account that somebody signs up for. */
+export type NewAccount = { id: string; email: string; displayName: string; passwordHash: string };
 
 type Which = { canonicalEmail: string } | { id: string };
 
@@ -96,19 +99,31 @@ export class AccountRepository extends Repository<Account> {
   }
 
   /**
-   * Inserts an account that has to verify its address, unless a live one has the address. Waits for
-   * anyone who is inserting one with the same address.
+   * Inserts an account that has to verify its address, with its first password and the event of that,
+   * unless a live one has the address. Waits for anyone who is inserting one with the same address.
+   * Returns whether it has been inserted.
    */
   async insertIfFree(
-    { email, displayName }: { email: string; displayName: string },
+    { id, email, displayName, passwordHash }: NewAccount,
     now: Date,
-  ): Promise<void> {
-    await this.query(
-      `insert into accounts (id, email, canonical_email, display_name, state, roles, created_at, updated_at)
-       values ($1, $2, $3, $4, 'active', '{user}', $5, $5)
-       on conflict (canonical_email) where state <> 'deleted' do nothing`,
-      [uuidv7(), email, canonicalEmail(email), displayName, now],
+    event: AuditEventRow,
+  ): Promise<boolean> {
+    const parameters = [id, email, canonicalEmail(email), displayName, now, passwordHash];
+    const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1, 'made');
+    const rows = await this.query(
+      `with made as (
+         insert into accounts (id, email, canonical_email, display_name, state, roles, created_at,
+           updated_at, sign_ups)
+         values ($1, $2, $3, $4, 'active', '{user}', $5, $5, 1)
+         on conflict (canonical_email) where state <> 'deleted' do nothing returning id
+       ), known as (
+         insert into password_credentials (account_id, password_hash, changed_at)
+         select id, $6, $5 from made
+       ), noted as (${audit.sql})
+       select from made`,
+      [...parameters, ...audit.parameters],
     );
+    return rows.length > 0;
   }
 }
 

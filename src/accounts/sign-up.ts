@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid';
 import { mayMail } from '../mail/mail-budget.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { passwordsIn } from '../passwords/password-credential.repository.ts';
@@ -63,7 +64,12 @@ export async function settleSignUp(
   { email, displayName, passwordHash }: Extract<Errand, { kind: 'sign_up' }>,
 ): Promise<void> {
   const accounts = accountsIn(tx.em);
-  await accounts.insertIfFree({ email, displayName }, tx.now);
+  const id = uuidv7();
+  const event = tx.auditEvent({ type: 'account.created', actor: id, subject: id });
+  if (await accounts.insertIfFree({ id, email, displayName, passwordHash }, tx.now, event)) {
+    const signUp = { id, email, displayName, signUps: 1, isProved: false, hasOnePassword: true };
+    return void (await mailConfirmation(tx, keyring, signUp, { isNew: true }));
+  }
   const account = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
   if (!account) throw unavailable('the address');
   // Links that were mailed before no longer confirm a password.

@@ -33,6 +33,13 @@ const KINDS: Record<TokenPurpose, Kind> = {
   mfa_challenge: { ttlMs: 10 * MINUTE_MS, prefix: 'csc_', voids: 'all' },
 };
 
+type IssueOptions = {
+  details?: TokenDetails;
+  ttlMs?: number;
+  /** The account has been created in this transaction. */
+  isFirst?: boolean;
+};
+
 /**
  * Creates a token for a purpose and voids the account's earlier ones (but not those of notices, nor a link
  * that was just mailed or that works for longer, as an invitation does), in a transaction that has locked
@@ -43,7 +50,7 @@ export async function issueOneTimeToken(
   keyring: Keyring,
   account: string,
   purpose: TokenPurpose,
-  { details, ttlMs = KINDS[purpose].ttlMs }: { details?: TokenDetails; ttlMs?: number } = {},
+  { details, ttlMs = KINDS[purpose].ttlMs, isFirst = false }: IssueOptions = {},
 ): Promise<{ token: string; expiresAt: Date }> {
   // Under the account's lock, so that a later token has a later time.
   const now = clock.now();
@@ -53,7 +60,7 @@ export async function issueOneTimeToken(
   const { prefix, voids } = KINDS[purpose];
   const expiresAt = addMs(now, ttlMs);
   const older = { before: addMs(now, -JUST_MAILED_MS), until: expiresAt };
-  if (voids !== 'none')
+  if (voids !== 'none' && !isFirst)
     await tokens.voidLive(account, purpose, now, voids === 'older' ? older : {});
   tokens.create({
     id,
