@@ -4,6 +4,7 @@ import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import * as common from '@zxcvbn-ts/language-common';
 import * as english from '@zxcvbn-ts/language-en';
 import type { Strength, StrengthQuestion } from './password-strength.ts';
+import { lookUpQuickly } from './quick-dictionaries.ts';
 
 /** In code points: the time of an estimate grows with the square of the length. */
 const MAX_ESTIMATED = 48;
@@ -17,19 +18,24 @@ const lines = readFileSync(
   ),
 );
 
+/** In bytes. A tenth of the list, and all of it that usual passwords can be on. */
+const LONG = 12;
+const longLines = linesOf(LONG);
+
 const zxcvbn = new ZxcvbnFactory({
   dictionary: { ...common.dictionary, ...english.dictionary },
   graphs: common.adjacencyGraphs,
   translations: english.translations,
   l33tMaxSubstitutions: MAX_SUBSTITUTIONS,
 });
+lookUpQuickly(zxcvbn);
 
 parentPort?.on('message', ({ password, ownWords }: StrengthQuestion) => {
   parentPort?.postMessage(judge(password, ownWords));
 });
 
 function judge(password: string, ownWords: readonly string[]): Strength {
-  const isCommon = [password, password.toLowerCase()].some(isListed);
+  const isCommon = [...new Set([password, password.toLowerCase()])].some(isListed);
   const points = [...password];
   const first = estimate(points.slice(0, MAX_ESTIMATED), ownWords);
   if (points.length <= MAX_ESTIMATED) return { isCommon, ...first };
@@ -44,5 +50,17 @@ function estimate(points: readonly string[], ownWords: readonly string[]) {
 }
 
 function isListed(password: string): boolean {
-  return !password.includes('\n') && lines.includes(`\n${password}\n`);
+  const list = Buffer.byteLength(password) < LONG ? lines : longLines;
+  return !password.includes('\n') && list.includes(`\n${password}\n`);
+}
+
+/** Returns the lines of the list that have at least this many bytes, each after a line break. */
+function linesOf(bytes: number): Buffer {
+  const found = [Buffer.from('\n')];
+  for (let from = 0, end = lines.indexOf(10); end >= 0; ) {
+    if (end - from >= bytes) found.push(lines.subarray(from, end + 1));
+    from = end + 1;
+    end = lines.indexOf(10, from);
+  }
+  return Buffer.concat(found);
 }
