@@ -4,6 +4,11 @@ import { MAX_TRANSACTION_MS, type SqlDatabase } from './sql-database.ts';
 
 /** S09 promises 99 of 100 revocations within a quarter of a second, even without Redis. */
 const POLL_MS = 150;
+/**
+ * When the looks of each table begin (ms): all at once would hold up the calls of that moment, and the
+ * processors of a database on the same machine.
+ */
+const PHASE_MS = { revocations: 0, roles: POLL_MS / 3, 'api-keys': (2 * POLL_MS) / 3 };
 /** Looked at again each time, whatever transaction wrote it: servers that fail over forget some. */
 export const AGAIN_MS = 10_000;
 /**
@@ -23,13 +28,13 @@ export type FollowedTableDeps = { database: SqlDatabase; log: Log; hints: Hints 
  * and at once if another replica hints that it has changed something.
  */
 export abstract class FollowedTable {
-  readonly #name: string;
+  readonly #name: keyof typeof PHASE_MS;
   readonly #deps: FollowedTableDeps;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(name: 'api-keys' | 'revocations' | 'roles', deps: FollowedTableDeps) {
+  constructor(name: keyof typeof PHASE_MS, deps: FollowedTableDeps) {
     this.#name = name;
     this.#deps = deps;
   }
@@ -40,11 +45,14 @@ export abstract class FollowedTable {
     // It is started again if something that starts after it failed.
     this.stop();
     this.#deps.hints.subscribe(this.#channel, this.lookSoon);
-    this.#timer = setInterval(() => void this.#tryTo(() => this.look()), POLL_MS).unref();
+    const look = () => void this.#tryTo(() => this.look());
+    this.#timer = setTimeout(() => {
+      this.#timer = setInterval(look, POLL_MS).unref();
+    }, PHASE_MS[this.#name]).unref();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
   }
 
   get isStale(): boolean {
