@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { hkdfSync, randomBytes, randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import {
   firstRefreshSecret,
@@ -51,6 +51,14 @@ describe('The refresh token', () => {
     assert.equal(parseRefreshToken(testKeyring(NEW), text), undefined);
     assert.equal(parseRefreshToken(testKeyring(`2:${OLD}`), text), undefined);
     assert.deepEqual(parseRefreshToken(testKeyring(`2:${NEW},1:${OLD}`), text), issued);
+  });
+
+  it('has a successor that is derived by HKDF, as versions of the program before this one do', () => {
+    const hkdf = (secret: Uint8Array, salt: Uint8Array | string, info: string) =>
+      Buffer.from(hkdfSync('sha256', secret, salt, info, 32));
+    const purpose = 'refresh-token/successor';
+    const key = hkdf(Buffer.from(MASTER_KEY, 'base64'), '', `countersign/${purpose}`);
+    assert.deepEqual(successorOf(keyring, issued).secret, hkdf(issued.secret, key, purpose));
   });
 
   it('has one successor, whichever replica computes it, and a different one for each generation', () => {
