@@ -22,6 +22,7 @@ import type { Hold } from './caller-connection.ts';
 export type Call = Readonly<CallerAddress> & {
   readonly requestId: string;
   readonly traceId: string | undefined;
+  readonly userAgent: string;
   readonly startedAt: number;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
@@ -79,17 +80,13 @@ export function callOf(values: ContextValues): Call {
 const NO_PERMISSIONS: readonly string[] = [];
 
 /** Who makes the call, as use cases know it. */
-export function callerOf(context: {
-  values: ContextValues;
-  requestHeader: Headers;
-  signal: AbortSignal;
-}): Caller {
-  const { requestId, ipAddress, addressIsCertain, principal } = callOf(context.values);
+export function callerOf(context: { values: ContextValues; signal: AbortSignal }): Caller {
+  const { requestId, ipAddress, addressIsCertain, userAgent, principal } = callOf(context.values);
   return {
     requestId,
     ipAddress,
     addressIsCertain,
-    userAgent: context.requestHeader.get('user-agent') ?? '',
+    userAgent,
     signal: context.signal,
     kind: principal?.type ?? 'anonymous',
     subject: principal?.subject ?? '',
@@ -124,6 +121,7 @@ export class CallFactory {
       ipAddress,
       addressIsCertain,
       countedAs,
+      userAgent: header('user-agent') ?? '',
       startedAt: performance.now(),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
       intercepted: false,

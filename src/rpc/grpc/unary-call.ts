@@ -14,6 +14,9 @@ export type Carrier = {
   readonly headers: Headers;
 };
 
+/** Made once: without a reason, each signal would make an exception of its own. */
+const OVER = new DOMException('the call is over', 'AbortError');
+
 /**
  * One unary call by gRPC, as interceptors and the method see it. Most calls need neither their headers
  * nor a signal, which are therefore made on demand: to make them for each call, and to collect them
@@ -95,7 +98,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   }
 
   /** Tells any work still running for the call that it is over. */
-  end(reason?: unknown): void {
+  end(reason: unknown = OVER): void {
     this.#ended = { reason };
     this.#abort?.abort(reason);
   }
