@@ -25,6 +25,8 @@ export type VariedLoad = {
   next(): Body | Promise<Body>;
   /** The length of each answer's message, within a few bytes. */
   responseBytes: number;
+  /** Takes the message of each answer, without its prefix, if the next calls depend on it. */
+  received?(message: Buffer): void;
   /** The number of connections, and of concurrent calls on each. */
   width?: { connections: number; streams: number };
 };
@@ -67,6 +69,8 @@ class Connection {
   #window = FIRST_WINDOW;
   #isFilling = false;
   #isLast = false;
+  /** What has arrived of the answers that `received` takes, by stream. */
+  readonly #arriving = new Map<number, Buffer>();
   /** The message that the server's window has no room for yet. */
   #waiting: Buffer | undefined;
 
@@ -127,7 +131,7 @@ class Connection {
   }
 
   #take({ type, flags, stream, payload }: Frame): void {
-    if (type === FRAME.data) this.#received(payload.length);
+    if (type === FRAME.data) this.#received(stream, payload);
     if (type === FRAME.data || type === FRAME.headers) {
       if (flags & END_STREAM) this.#answered += 1;
     } else if (type === FRAME.windowUpdate && stream === 0) {
@@ -139,12 +143,22 @@ class Connection {
     }
   }
 
-  #received(bytes: number): void {
-    this.#receivedBytes += bytes;
-    this.#unacknowledgedBytes += bytes;
+  #received(stream: number, payload: Buffer): void {
+    if (this.#load.received) this.#collect(stream, payload, this.#load);
+    this.#receivedBytes += payload.length;
+    this.#unacknowledgedBytes += payload.length;
     if (this.#unacknowledgedBytes < WINDOW_UPDATE_BYTES) return;
     this.#out.push(windowUpdate(0, this.#unacknowledgedBytes));
     this.#unacknowledgedBytes = 0;
+  }
+
+  #collect(stream: number, payload: Buffer, load: VariedLoad): void {
+    const bytes = Buffer.concat([this.#arriving.get(stream) ?? Buffer.alloc(0), payload]);
+    const isWhole =
+      bytes.length >= PREFIX_BYTES && bytes.length >= PREFIX_BYTES + bytes.readUInt32BE(1);
+    if (isWhole) load.received?.(bytes.subarray(PREFIX_BYTES));
+    if (isWhole) this.#arriving.delete(stream);
+    else this.#arriving.set(stream, bytes);
   }
 
   #finish(): void {

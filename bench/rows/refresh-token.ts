@@ -3,14 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import * as grpc from '@grpc/grpc-js';
 import pg from 'pg';
 import {
   AuthService,
   RefreshTokenRequestSchema,
   RefreshTokenResponseSchema,
 } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { framed } from '../load/grpc-framing.ts';
 import { signUpPeople } from '../load/people.ts';
+import { sendVaried } from '../load/varied-load.ts';
 import type { Contestant, Row } from '../report/row.ts';
 import { type Cleanups, outputOf } from '../service/cleanups.ts';
 import { startOnPostgres } from '../service/replica.ts';
@@ -25,7 +26,7 @@ export const refreshToken: Row = {
   name: 'RefreshToken',
   about:
     'AuthService/RefreshToken by 32 clients, PostgreSQL, against the same statement by pgbench',
-  target: 0.5,
+  target: 0.35,
   async prepare(cleanups, options) {
     if (spawnSync('pgbench', ['--version']).status !== 0) {
       throw new Error(
@@ -34,10 +35,7 @@ export const refreshToken: Row = {
     }
     const service = await startOnPostgres(cleanups, options);
     await insertSessions(service.databaseUrl);
-    return [
-      await refreshes(cleanups, service.grpcAddress),
-      statements(cleanups, service.databaseUrl),
-    ];
+    return [await refreshes(service.grpcAddress), statements(cleanups, service.databaseUrl)];
   },
 };
 
@@ -57,45 +55,49 @@ async function insertSessions(databaseUrl: string): Promise<void> {
   await client.end();
 }
 
-async function refreshes(cleanups: Cleanups, address: string): Promise<Contestant> {
+async function refreshes(address: string): Promise<Contestant> {
   const people = await signUpPeople(address);
   const tokens = await Promise.all(
     Array.from({ length: CLIENTS }, async () => (await people.signIn()).refreshToken),
   );
-  const client = new grpc.Client(address, grpc.credentials.createInsecure());
-  cleanups.add(() => client.close());
-  const refresh = async (index: number) => {
-    tokens[index] = await exchange(client, tokens[index] ?? '');
+  /** The tokens of those whose turn it is. */
+  const waiting = [...tokens];
+  let responseBytes = 0;
+  const received = (message: Buffer) => {
+    const answer = fromBinary(RefreshTokenResponseSchema, message);
+    responseBytes = message.length;
+    waiting.push(answer.tokens?.refreshToken ?? '');
   };
+  const send = (calls: () => boolean) =>
+    sendVaried({
+      address,
+      path: PATH,
+      next: () => (calls() ? request(waiting.shift() ?? '') : undefined),
+      received,
+      get responseBytes() {
+        return responseBytes;
+      },
+      width: { connections: 1, streams: CLIENTS },
+    });
   return {
     name: 'the service',
-    check: () => refresh(0),
+    async check() {
+      let left = CLIENTS;
+      const { calls } = await send(() => left-- > 0);
+      if (calls !== CLIENTS || waiting.length !== CLIENTS || waiting.includes('')) {
+        throw new Error('a refresh was refused');
+      }
+    },
     async perSecond(seconds) {
-      const startedAt = performance.now();
-      const end = startedAt + seconds * 1000;
-      let done = 0;
-      const work = async (_: string, index: number) => {
-        for (; performance.now() < end; done += 1) await refresh(index);
-      };
-      await Promise.all(tokens.map(work));
-      return done / ((performance.now() - startedAt) / 1000);
+      const end = performance.now() + seconds * 1000;
+      return (await send(() => performance.now() < end)).perSecond;
     },
   };
 }
 
-function exchange(client: grpc.Client, token: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(
-      PATH,
-      (text: string) => {
-        const request = create(RefreshTokenRequestSchema, { refreshToken: text });
-        return Buffer.from(toBinary(RefreshTokenRequestSchema, request));
-      },
-      (bytes) => fromBinary(RefreshTokenResponseSchema, bytes).tokens?.refreshToken ?? '',
-      token,
-      (error, next) => (error ? reject(error) : resolve(next ?? '')),
-    );
-  });
+function request(refreshToken: string): Buffer {
+  const message = create(RefreshTokenRequestSchema, { refreshToken });
+  return framed(toBinary(RefreshTokenRequestSchema, message));
 }
 
 /** The statement of SessionRepository.rotate, but it keeps the values that it compares. */
