@@ -1,3 +1,4 @@
+import { PostgreSqlConnection } from '@mikro-orm/postgresql';
 import type { SqlEntityManager } from '@mikro-orm/sql';
 import { CompiledQuery } from 'kysely';
 
@@ -12,6 +13,29 @@ export async function query<Row>(
 ): Promise<Row[]> {
   const result = await em.getKysely().executeQuery(CompiledQuery.raw(sql, [...parameters]));
   return result.rows as Row[];
+}
+
+/** A statement that the server parses and plans once for each connection; its name is unique. */
+export type Prepared = { name: string; text: string };
+
+/** SQLSTATEs of a statement that has to be prepared anew: a pooler between us changes servers. */
+const NOT_PREPARED = new Set(['26000', '42P05', '0A000']);
+
+/** Runs a prepared statement outside any transaction. The embedded database does not prepare it. */
+export async function queryPrepared<Row>(
+  em: EntityManager,
+  { name, text }: Prepared,
+  parameters: readonly unknown[],
+): Promise<Row[]> {
+  const connection = em.getConnection();
+  if (!(connection instanceof PostgreSqlConnection)) return query(em, text, parameters);
+  const pool = await connection.getNativeClient();
+  try {
+    return (await pool.query({ name, text, values: [...parameters] })).rows;
+  } catch (error) {
+    if (!NOT_PREPARED.has((error as { code?: string }).code ?? '')) throw error;
+    return query(em, text, parameters);
+  }
 }
 
 /** Parses a `timestamptz` of a row that `query` returned, which is text. Precise to the millisecond. */

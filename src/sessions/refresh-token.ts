@@ -3,12 +3,11 @@ import type { Account } from '../accounts/account.entity.ts';
 import { accountsIn } from '../accounts/account.repository.ts';
 import { sendNotice } from '../one-time-tokens/notices.ts';
 import type { Caller } from '../platform/caller.ts';
-import { addMs } from '../platform/clock.ts';
 import { equalInConstantTime, type Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
 import type { Outages } from '../platform/outages.ts';
 import type { EntityManager } from '../platform/sql.ts';
-import type { Database } from '../unit-of-work/database.ts';
+import type { Database, Together } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import {
   parseRefreshToken,
@@ -18,7 +17,11 @@ import {
 } from './refresh-secret.ts';
 import type { Session } from './session.entity.ts';
 import { sessionsIn } from './session.repository.ts';
-import { type RefreshedSession, sessionRefreshesIn } from './session-refresh.repository.ts';
+import {
+  type RefreshedSession,
+  type Rotation,
+  sessionRefreshesIn,
+} from './session-refresh.repository.ts';
 import type { IssuedTokens, TokenIssuer } from './token-issuer.ts';
 
 type Needs = {
@@ -47,21 +50,24 @@ export async function refreshToken(
   const token = parseRefreshToken(keyring, presented);
   if (!token) throw refused('TOKEN_INVALID', 'the refresh token is not valid');
   const successor = successorOf(keyring, token);
-  const session = await database.read(caller, (em, now) =>
-    sessionRefreshesIn(em).rotate({
-      sessionId: token.sessionId,
-      generation: token.generation,
-      hash: refreshHash(keyring, token),
-      keyVersion: token.keyVersion,
-      successor: { hash: refreshHash(keyring, successor), keyVersion: successor.keyVersion },
-      now,
-      idleSince: addMs(now, -tokens.sessionIdleTtlMs),
-    }),
-  );
+  const rotation = {
+    ...token,
+    hash: refreshHash(keyring, token),
+    successor: { hash: refreshHash(keyring, successor), keyVersion: successor.keyVersion },
+    idleTtlMs: tokens.sessionIdleTtlMs,
+  };
+  const session =
+    (await database.together(caller, rotateAll, rotation)) ??
+    // Not live, or locked by a change, which is worth waiting for.
+    (await database.read(caller, (em, now) => sessionRefreshesIn(em).rotate(rotation, now)));
   if (session) return tokenIssuer.issueTokens(session, successor);
   const repeated = await database.transaction(caller, (tx) => judge(tx, needs, token));
   return tokenIssuer.issueTokens(repeated.session, repeated.successor);
 }
+
+/** All that are presented at about the same time are exchanged in one statement. */
+const rotateAll: Together<Rotation, RefreshedSession | undefined> = (em, now, rotations) =>
+  sessionRefreshesIn(em).rotateAll(rotations, now);
 
 /**
  * Finds out why a token was not the live one. Returns the session and the live token if the client asks

@@ -1,3 +1,4 @@
+import { addMs } from '../platform/clock.ts';
 import { Repository } from '../platform/repository.ts';
 import { type EntityManager, timestamp } from '../platform/sql.ts';
 import { Session } from './session.entity.ts';
@@ -9,8 +10,7 @@ export type Rotation = {
   hash: Uint8Array;
   keyVersion: number;
   successor: { hash: Uint8Array; keyVersion: number };
-  now: Date;
-  idleSince: Date;
+  idleTtlMs: number;
 };
 
 /** A session, with what its owner may do at this moment. */
@@ -44,6 +44,38 @@ const OWNER = `
   a.token_version as "tokenVersion",
   a.email_verified_at is not null as "emailVerified"`;
 
+/**
+ * The exchange of many tokens. Sessions that others hold locked are passed over, so that it waits for
+ * nobody, and two of these can't wait for each other.
+ *
+ * The arrays are subqueries so that the planner can't count them: its plan for any number of tokens is
+ * the same, and made once.
+ */
+const ROTATE_ALL = {
+  name: 'rotate-sessions',
+  text: `
+    with live as (
+      select q.n, q.next_hash, q.next_key_version, s.id, a.roles, a.token_version,
+        a.email_verified_at
+      from unnest((select $1::uuid[]), (select $2::int[]), (select $3::bytea[]),
+          (select $4::int[]), (select $5::bytea[]), (select $6::int[]), (select $7::float8[]))
+        with ordinality as q
+          (id, generation, hash, key_version, next_hash, next_key_version, idle_ttl_ms, n)
+        join sessions s on s.id = q.id and s.refresh_generation = q.generation
+          and s.refresh_hash = q.hash and s.refresh_key_version = q.key_version
+        join accounts a on a.id = s.account_id
+      where s.ended_at is null and s.expires_at > $8 and a.state = 'active'
+        and s.refreshed_at > $8::timestamptz - q.idle_ttl_ms * interval '1 millisecond'
+      for no key update of s skip locked
+    )
+    update sessions s
+    set refresh_generation = s.refresh_generation + 1, refresh_hash = a.next_hash,
+      refresh_key_version = a.next_key_version, refreshed_at = greatest($8, clock_timestamp())
+    from live a
+    where s.id = a.id
+    returning a.n::int as place, ${OWNER}`,
+};
+
 /** The exchange of refresh tokens. */
 export class SessionRefreshRepository extends Repository<Session> {
   /**
@@ -53,7 +85,8 @@ export class SessionRefreshRepository extends Repository<Session> {
    *
    * A statement that the database runs late, after a freeze, is recorded with the time when it ran.
    */
-  async rotate(rotation: Rotation): Promise<RefreshedSession | undefined> {
+  async rotate(rotation: Rotation, now: Date): Promise<RefreshedSession | undefined> {
+    const { successor } = rotation;
     const rows = await this.query<Row>(
       `update sessions s
        set refresh_generation = s.refresh_generation + 1, refresh_hash = $5,
@@ -68,13 +101,36 @@ export class SessionRefreshRepository extends Repository<Session> {
         rotation.generation,
         rotation.hash,
         rotation.keyVersion,
-        rotation.successor.hash,
-        rotation.successor.keyVersion,
-        rotation.now,
-        rotation.idleSince,
+        successor.hash,
+        successor.keyVersion,
+        now,
+        addMs(now, -rotation.idleTtlMs),
       ],
     );
     return rows.map(refreshed)[0];
+  }
+
+  /**
+   * Does for each of many tokens what `rotate` does for one, in one statement, but returns undefined for
+   * a session that others have locked as well. Each token is judged by itself; of those that are the
+   * same, one is exchanged.
+   */
+  async rotateAll(
+    rotations: readonly Rotation[],
+    now: Date,
+  ): Promise<(RefreshedSession | undefined)[]> {
+    const rows = await this.queryPrepared<Row & { place: number }>(ROTATE_ALL, [
+      rotations.map(({ sessionId }) => sessionId),
+      rotations.map(({ generation }) => generation),
+      rotations.map(({ hash }) => hash),
+      rotations.map(({ keyVersion }) => keyVersion),
+      rotations.map(({ successor }) => successor.hash),
+      rotations.map(({ successor }) => successor.keyVersion),
+      rotations.map(({ idleTtlMs }) => idleTtlMs),
+      now,
+    ]);
+    const found = new Map(rows.map(({ place, ...row }) => [place, refreshed(row)]));
+    return rotations.map((_, index) => found.get(index + 1));
   }
 
   /** The session in the shape that `rotate` returns; undefined if its owner may not sign in. */

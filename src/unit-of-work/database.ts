@@ -4,16 +4,26 @@ import type { Clock } from '../platform/clock.ts';
 import type { Failure } from '../platform/failure.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import { withinTimeLimit } from '../platform/time-limit.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import { Crowd } from './crowd.ts';
 import { Refusal, Transaction } from './transaction.ts';
 
 type Done<T> = { tx: Transaction } & ({ result: T } | { failure: Failure });
+
+/** One statement for many questions: returns their answers in the order of the questions. */
+export type Together<Question, Answer> = (
+  em: EntityManager,
+  now: Date,
+  questions: readonly Question[],
+) => Promise<readonly Answer[]>;
 
 /** What use cases reach the database by: `read` for single statements, `transaction` for changes. */
 export class Database {
   readonly #sql: SqlDatabase;
   readonly #clock: Clock;
   readonly #parts: { outbox: Outbox; revocations: RevocationFeed };
+  readonly #crowds = new Map<unknown, unknown>();
 
   constructor(
     sql: SqlDatabase,
@@ -34,6 +44,30 @@ export class Database {
     work: (em: EntityManager, now: Date) => Promise<T>,
   ): Promise<T> {
     return this.#sql.read((em) => work(em, this.#clock.now()), signal);
+  }
+
+  /**
+   * Returns the answer to a question in a statement that it shares with those that others ask of the
+   * same `work` at about the same time. Each has the limits that `read` has, and fails like one: if the
+   * statement fails, all of them do.
+   */
+  together<Question, Answer>(
+    { signal }: Pick<Caller, 'signal'>,
+    work: Together<Question, Answer>,
+    question: Question,
+  ): Promise<Answer> {
+    const crowd = this.#crowdOf(work);
+    return withinTimeLimit(this.#sql.limitMs, signal, (expired) => crowd.ask(question, expired));
+  }
+
+  #crowdOf<Question, Answer>(work: Together<Question, Answer>): Crowd<Question, Answer> {
+    const known = this.#crowds.get(work) as Crowd<Question, Answer> | undefined;
+    if (known) return known;
+    const crowd = new Crowd((questions: readonly Question[]) =>
+      this.#sql.read((em) => work(em, this.#clock.now(), questions)),
+    );
+    this.#crowds.set(work, crowd);
+    return crowd;
   }
 
   /**
