@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { findH2load } from './load/h2load.ts';
+import { record, slidesSoFar } from './report/history-file.ts';
 import { measure, type Plan, type Result } from './report/measure.ts';
 import type { Row, Sizes } from './report/row.ts';
 import { perSecond, table } from './report/table.ts';
@@ -45,7 +46,8 @@ const SIZES: Sizes = {
   sessions: 5_000_000,
 };
 
-const USAGE = `Usage: npm run bench -- [ROW…] [--rounds 5] [--seconds 5] [--json] [--cpu-prof DIR]
+const USAGE = `Usage: npm run bench -- [ROW…] [--rounds 5] [--seconds 5] [--json] [--cpu-prof DIR] [--record]
+       npm run bench -- --slides
 
 ${list(ROWS)}
 
@@ -55,6 +57,8 @@ ${list(NAMED_ROWS)}
 Their sizes: ${Object.entries(SIZES)
   .map(([name, size]) => `--${name} ${size}`)
   .join(' ')}
+
+--record appends the figures to bench/history.tsv; --slides only says what that file shows to be worse.
 `;
 
 try {
@@ -73,6 +77,8 @@ async function main(): Promise<number> {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
+      slides: { type: 'boolean', default: false },
       'cpu-prof': { type: 'string' },
       revocations: { type: 'string', default: String(SIZES.revocations) },
       tokens: { type: 'string', default: String(SIZES.tokens) },
@@ -83,6 +89,10 @@ async function main(): Promise<number> {
   });
   if (values.help) {
     process.stdout.write(USAGE);
+    return 0;
+  }
+  if (values.slides) {
+    process.stdout.write(slidesSoFar());
     return 0;
   }
   findH2load();
@@ -100,6 +110,10 @@ async function main(): Promise<number> {
   const results: Result[] = [];
   for (const row of chosen(positionals)) results.push(await measureAndReport(row, plan));
   process.stdout.write(values.json ? `${JSON.stringify(results, null, 2)}\n` : table(results));
+  if (values.record) {
+    record(results);
+    process.stderr.write(slidesSoFar());
+  }
   return 0;
 }
 
