@@ -6,7 +6,7 @@ import { createAccount, signIn, startService } from '../service/service.ts';
 export const introspectToken: Row = {
   name: 'IntrospectToken',
   about: 'SessionService/IntrospectToken of one token, trusted caller, against a bare echo',
-  target: 0.8,
+  target: 0.95,
   async prepare(cleanups, { profileDirectory }) {
     const service = await startService(cleanups, {
       dataDir: cleanups.directory(),

@@ -6,7 +6,7 @@ import { startOnPostgres } from '../service/replica.ts';
 export const verifyApiKey: Row = {
   name: 'VerifyApiKey',
   about: 'ApiKeyService/VerifyApiKey of one key, trusted caller, against a bare echo',
-  target: 0.7,
+  target: 1,
   async prepare(cleanups, options) {
     const service = await startOnPostgres(cleanups, options);
     const [secret = ''] = await insertKeys(service, 1);
