@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { between } from './between.ts';
 import { findH2load } from './load/h2load.ts';
 import { record, slidesSoFar } from './report/history-file.ts';
 import { measure, type Plan, type Result } from './report/measure.ts';
@@ -16,8 +17,10 @@ import { listUsers } from './rows/list-users.ts';
 import { login } from './rows/login.ts';
 import { memory } from './rows/memory.ts';
 import { refreshToken } from './rows/refresh-token.ts';
+import { residentMemoryRow } from './rows/resident-memory.ts';
 import { revocationLatency } from './rows/revocation-latency.ts';
 import { signUp } from './rows/sign-up.ts';
+import { start } from './rows/start.ts';
 import { verifyApiKey } from './rows/verify-api-key.ts';
 import { verifyApiKeyMany } from './rows/verify-api-key-many.ts';
 
@@ -37,7 +40,14 @@ const ROWS: readonly Row[] = [
 ];
 
 /** Rows that take minutes. They are measured only if they are named. */
-const NAMED_ROWS: readonly Row[] = [revocationLatency, memory, floods, growth];
+const NAMED_ROWS: readonly Row[] = [
+  revocationLatency,
+  start,
+  memory,
+  residentMemoryRow,
+  floods,
+  growth,
+];
 
 const SIZES: Sizes = {
   revocations: 300,
@@ -127,12 +137,6 @@ function chosen(names: readonly string[]): readonly Row[] {
 
 function list(rows: readonly Row[]): string {
   return rows.map(({ name, about }) => `  ${name.padEnd(24)}${about}`).join('\n');
-}
-
-function between(min: number, max: number, name: string, text: string): number {
-  const number = Number(text);
-  if (Number.isInteger(number) && number >= min && number <= max) return number;
-  throw new Error(`--${name} must be a whole number from ${min} to ${max}`);
 }
 
 /** Measures a row. Progress goes to standard error, so standard output has only the results. */

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { framedRequest, introspections } from '../load/distinct-tokens.ts';
+import { introspection } from '../load/introspection.ts';
+import { Mint } from '../load/mint.ts';
+import type { Figure, FigureRow } from '../report/row.ts';
+import type { Cleanups } from '../service/cleanups.ts';
+import { type PostgresService, startOnPostgres } from '../service/replica.ts';
+import { residentMemory } from '../service/resident-memory.ts';
+import { createAccount, startService } from '../service/service.ts';
+import { signIns } from './login.ts';
+
+const SETTLE_MS = 5000;
+const LOAD_SECONDS = 8;
+const QUIET_MS = 60_000;
+const PROMISED_IDLE_MIB = 150;
+const PROMISED_LOADED_MIB = 350;
+
+/** Measures the resident memory of a service that is started as `npm start` does, garbage included. */
+export const residentMemoryRow: FigureRow = {
+  name: 'ResidentMemory',
+  about:
+    'resident memory, garbage included: idle, after token checks and sign-ins, after a minute of quiet; and with the embedded database',
+  async figures(cleanups, _options) {
+    const embedded = await embeddedFigures(cleanups);
+    const service = await startOnPostgres(cleanups, {});
+    await sleep(SETTLE_MS);
+    const idle = residentMemory(service.pid);
+    await load(cleanups, service);
+    const loaded = residentMemory(service.pid);
+    await sleep(QUIET_MS);
+    const quiet = residentMemory(service.pid);
+    const unit = 'MiB';
+    return [
+      { name: 'idle', value: idle, unit, atMost: PROMISED_IDLE_MIB },
+      { name: 'after the load', value: loaded, unit, atMost: PROMISED_LOADED_MIB },
+      { name: 'after a minute of quiet', value: quiet, unit },
+      ...embedded,
+    ];
+  },
+};
+
+/** Checks one token, then a new one at each call, then signs people in. */
+async function load(cleanups: Cleanups, service: PostgresService): Promise<void> {
+  const mint = await Mint.of(service);
+  const [oneToken] = await introspection(cleanups, service, { token: await mint.token() });
+  await oneToken.perSecond(LOAD_SECONDS);
+  const send = await introspections(service, mint);
+  const end = performance.now() + LOAD_SECONDS * 1000;
+  await send(() => (performance.now() < end ? mint.token().then(framedRequest) : undefined));
+  const people = await signIns(service.grpcAddress);
+  await people.perSecond(LOAD_SECONDS);
+}
+
+async function embeddedFigures(cleanups: Cleanups): Promise<Figure[]> {
+  const service = await startService(cleanups, { dataDir: cleanups.directory() });
+  await sleep(SETTLE_MS);
+  const idle = residentMemory(service.pid);
+  await createAccount(service);
+  const used = residentMemory(service.pid);
+  await service.stop();
+  const unit = 'MiB';
+  return [
+    { name: 'embedded database, idle', value: idle, unit },
+    { name: 'embedded database, after a sign-up', value: used, unit },
+  ];
+}
