@@ -23,3 +23,14 @@ export function residentMemory(pid: number): number {
   const kib = execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' });
   return Number(kib) / 1024;
 }
+
+/** The resident memory (MiB) of all processes of a group, whose id is that of its first one. */
+export function groupMemory(pgid: number): number {
+  const all = execFileSync('ps', ['-A', '-o', 'pgid=,rss='], { encoding: 'utf8' });
+  let kib = 0;
+  for (const line of all.split('\n')) {
+    const [group, rss] = line.trim().split(/\s+/).map(Number);
+    if (group === pgid) kib += rss ?? 0;
+  }
+  return kib / 1024;
+}
