@@ -1,5 +1,4 @@
 import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { framed } from './grpc-framing.ts';
 import {
   ACK,
@@ -11,6 +10,7 @@ import {
   PREFACE,
   windowUpdate,
 } from './http2-frames.ts';
+import { pacedLatencies } from './paced.ts';
 
 const CONNECTIONS = 16;
 
@@ -19,39 +19,23 @@ export type Target = { door: 'gRPC' | 'JSON'; address: string; path: string; req
 
 type Door = { send(done: () => void): void; close(): void };
 
-/**
- * Sends a call `perSecond` times a second for some seconds, whether or not earlier ones have been
- * answered, so that no slow answer hides behind a call that was not made. Returns how long each answer
- * took (ms) from the sending of its call.
- */
+/** Sends calls over a few connections at a steady pace. Returns how long each answer took (ms). */
 export async function openLoop(
   target: Target,
-  { perSecond, seconds }: { perSecond: number; seconds: number },
+  rate: { perSecond: number; seconds: number },
 ): Promise<number[]> {
   const open = target.door === 'gRPC' ? grpcDoor : jsonDoor;
   const failed = Promise.withResolvers<never>();
   const doors = Array.from({ length: CONNECTIONS }, () => open(target, failed.reject));
-  const latencies: number[] = [];
-  const answers: Promise<void>[] = [];
-  const startedAt = performance.now();
+  let turn = 0;
+  const call = () => {
+    const answered = Promise.withResolvers<void>();
+    doors[turn % CONNECTIONS]?.send(answered.resolve);
+    turn += 1;
+    return answered.promise;
+  };
   try {
-    for (let turn = 0; turn < perSecond * seconds; ) {
-      const due = startedAt + (turn * 1000) / perSecond;
-      if (performance.now() < due) {
-        await sleep(1);
-        continue;
-      }
-      const answered = Promise.withResolvers<void>();
-      const sentAt = performance.now();
-      doors[turn % CONNECTIONS]?.send(() => {
-        latencies.push(performance.now() - sentAt);
-        answered.resolve();
-      });
-      answers.push(answered.promise);
-      turn += 1;
-    }
-    await Promise.race([Promise.all(answers), failed.promise]);
-    return latencies;
+    return await Promise.race([pacedLatencies(call, rate), failed.promise]);
   } finally {
     for (const door of doors) door.close();
   }

@@ -49,7 +49,7 @@ export async function runSql<Row extends pg.QueryResultRow>(
 }
 
 function migrate(databaseUrl: string): void {
-  const { status, stderr } = spawnSync(process.execPath, ['src/main.ts', 'migrate'], {
+  const { status, stderr } = spawnSync(process.execPath, ['dist/src/main.js', 'migrate'], {
     env: { PATH: process.env['PATH'], ...databaseEnvironment(databaseUrl) },
     encoding: 'utf8',
   });

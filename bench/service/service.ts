@@ -40,7 +40,7 @@ export async function startService(
 ): Promise<RunningService> {
   const profile =
     profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
-  const args = ['--max-semi-space-size=16', ...nodeArgs, ...profile, 'src/main.ts', 'serve'];
+  const args = ['--max-semi-space-size=16', ...nodeArgs, ...profile, 'dist/src/main.js', 'serve'];
   const child = cleanups.process(process.execPath, args, {
     env: {
       PATH: process.env['PATH'],
