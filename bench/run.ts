@@ -11,6 +11,7 @@ import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';
 import { introspectTokenBearer } from './rows/introspect-token-bearer.ts';
 import { introspectTokenInStorm } from './rows/introspect-token-in-storm.ts';
+import { introspectTokenJson } from './rows/introspect-token-json.ts';
 import { introspectTokenMany } from './rows/introspect-token-many.ts';
 import { latency } from './rows/latency.ts';
 import { listUsers } from './rows/list-users.ts';
@@ -22,16 +23,19 @@ import { revocationLatency } from './rows/revocation-latency.ts';
 import { signUp } from './rows/sign-up.ts';
 import { start } from './rows/start.ts';
 import { verifyApiKey } from './rows/verify-api-key.ts';
+import { verifyApiKeyJson } from './rows/verify-api-key-json.ts';
 import { verifyApiKeyMany } from './rows/verify-api-key-many.ts';
 
 const ROWS: readonly Row[] = [
   auditOverhead,
   introspectToken,
   introspectTokenBearer,
+  introspectTokenJson,
   introspectTokenMany,
   introspectTokenInStorm,
   listUsers,
   verifyApiKey,
+  verifyApiKeyJson,
   verifyApiKeyMany,
   login,
   signUp,

@@ -6,6 +6,8 @@ import type { Cleanups } from '../service/cleanups.ts';
 import { framed, PREFIX_BYTES } from './grpc-framing.ts';
 
 const WIDTH = { connections: 8, streams: 16 };
+/** HTTP/1.1 has one call on each connection. */
+const WIDTH_HTTP1 = { connections: 50, streams: 1 };
 const WARM_UP_SECONDS = 2;
 /** How long h2load may take beyond the measured time. */
 const GRACE_SECONDS = 15;
@@ -21,6 +23,22 @@ export type GrpcLoad = {
   responseBytes: number;
   /** The number of connections, and of concurrent calls on each. */
   width?: { connections: number; streams: number };
+};
+
+export type JsonLoad = Pick<GrpcLoad, 'address' | 'path'> & {
+  request: string;
+  /** The length of each answer's body, within a few bytes. */
+  responseBytes: number;
+};
+
+/** One request that is repeated. */
+type Repeated = {
+  url: string;
+  body: Uint8Array | string;
+  headers: Readonly<Record<string, string>>;
+  answerBytes: number;
+  width: { connections: number; streams: number };
+  options: readonly string[];
 };
 
 /** Returns the path of h2load. Throws an error that says how to install it. */
@@ -46,18 +64,46 @@ export function findH2load(): string {
  * errors: h2load does not see `grpc-status`, but an error has no message.
  */
 export function grpcLoad(cleanups: Cleanups, load: GrpcLoad): (seconds: number) => Promise<number> {
-  const body = join(cleanups.directory(), 'body');
-  writeFileSync(body, framed(load.request));
-  const { connections, streams } = load.width ?? WIDTH;
-  const headers = { 'content-type': 'application/grpc', te: 'trailers', ...load.headers };
+  return repeated(cleanups, {
+    url: `http://${load.address}${load.path}`,
+    body: framed(load.request),
+    headers: { 'content-type': 'application/grpc', te: 'trailers', ...load.headers },
+    answerBytes: PREFIX_BYTES + load.responseBytes,
+    width: load.width ?? WIDTH,
+    options: [],
+  });
+}
+
+/** The same for a request in JSON over HTTP/1.1: one at a time on each of 50 connections. */
+export function jsonLoad(cleanups: Cleanups, load: JsonLoad): (seconds: number) => Promise<number> {
+  return repeated(cleanups, {
+    url: `http://${load.address}${load.path}`,
+    body: load.request,
+    headers: { 'content-type': 'application/json' },
+    answerBytes: load.responseBytes,
+    width: WIDTH_HTTP1,
+    options: ['--h1'],
+  });
+}
+
+function repeated(
+  cleanups: Cleanups,
+  { url, body, headers, answerBytes, width, options }: Repeated,
+): (seconds: number) => Promise<number> {
+  const file = join(cleanups.directory(), 'body');
+  writeFileSync(file, body);
+  const { connections, streams } = width;
   const fixed = [
-    ...['-c', String(connections), '-m', String(streams), '-d', body],
+    ...options,
+    ...['-c', String(connections), '-m', String(streams), '-d', file],
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
   ];
   const send = async (seconds: number) => {
-    const args = [...fixed, '-D', String(seconds), `http://${load.address}${load.path}`];
-    const report = await run(args, (seconds + GRACE_SECONDS) * 1000);
-    return readReport(report, PREFIX_BYTES + load.responseBytes, connections * streams);
+    const report = await run(
+      [...fixed, '-D', String(seconds), url],
+      (seconds + GRACE_SECONDS) * 1000,
+    );
+    return readReport(report, answerBytes, connections * streams);
   };
   return async (seconds) => {
     // Not h2load's own warm-up: it counts the bytes of that, but not its calls.
