@@ -28,6 +28,8 @@ export type Counter = {
 /** A known caller that holds memory, with all of its connections. */
 export type Holder = {
   readonly name: string;
+  /** Whether it is the network of an address. */
+  readonly isNetwork: boolean;
   readonly connections: Set<Connection>;
   bytes: number;
 };

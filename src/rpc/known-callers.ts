@@ -18,11 +18,11 @@ export class KnownCallers {
   /** Notes who calls on a connection; `subject` is empty if only the address is known. */
   know(connection: Connection, subject: string): void {
     const { holder, peer } = connection;
-    if (holder?.name === subject) return;
-    const name = holder || subject === '' ? `network ${networkOf(peer)}` : subject;
-    if (holder?.name === name) return;
+    if (holder?.isNetwork || holder?.name === subject) return;
+    const isNetwork = holder !== undefined || subject === '';
+    const name = isNetwork ? `network ${networkOf(peer)}` : subject;
     this.leave(connection);
-    const next = this.#holders.get(name) ?? { name, connections: new Set(), bytes: 0 };
+    const next = this.#holders.get(name) ?? { name, isNetwork, connections: new Set(), bytes: 0 };
     this.#holders.set(name, next);
     next.connections.add(connection);
     connection.holder = next;
