@@ -6,12 +6,12 @@ import { answerBytes } from '../messages/kept-answer.ts';
 import { parseRequest } from '../messages/parse-request.ts';
 import type { Service } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
-import { composeUnary, type UnarySpec } from './compose-unary.ts';
+import { composeUnary, type UnarySpec } from '../unary/compose-unary.ts';
+import { type Carrier, UnaryCall } from '../unary/unary-call.ts';
 import { carriedBy, headersOf, metadataOf } from './metadata.ts';
 import { failed } from './status.ts';
 import type { Raw } from './stream-answers.ts';
 import { streamHandler } from './streams.ts';
-import { type Carrier, UnaryCall } from './unary-call.ts';
 
 /**
  * Serves a Connect service implementation by grpc-js, behind the interceptors. Messages pass through
@@ -68,6 +68,7 @@ function unaryHandler(spec: UnarySpec, serving: Serving): grpc.handleUnaryCall<R
 
 function carrier(rpc: grpc.ServerUnaryCall<Raw, Raw>): Carrier {
   return {
+    protocolName: 'grpc',
     path: rpc.getPath(),
     deadline: Number(rpc.getDeadline()),
     headers: headersOf(rpc.metadata),

@@ -2,9 +2,6 @@ import type { OutgoingHttpHeaders } from 'node:http2';
 import * as grpc from '@grpc/grpc-js';
 import type { Call } from '../call.ts';
 
-/** What a method sends in addition to its messages. */
-export type Sent = { readonly header: Headers | undefined; readonly trailer: Headers | undefined };
-
 /** Metadata of an answer. Binary values are sent without padding, which grpc-js does not do. */
 class AnswerMetadata extends grpc.Metadata {
   /** grpc-js sends a copy. */

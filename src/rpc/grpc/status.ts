@@ -8,7 +8,8 @@ import type { Call } from '../call.ts';
 import { toConnectError } from '../errors.ts';
 import { logCall } from '../interceptors/logging.ts';
 import { encode } from '../messages/kept-answer.ts';
-import { add, metadataOf, type Sent } from './metadata.ts';
+import type { Sent } from '../unary/unary-call.ts';
+import { add, metadataOf } from './metadata.ts';
 
 /**
  * The status for anything thrown, with what the method had set to be sent. Logs the calls that fail

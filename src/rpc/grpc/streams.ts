@@ -14,7 +14,7 @@ import { MAX_DEADLINE_MS } from '../limits.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
 import { parseRequest } from '../messages/parse-request.ts';
 import type { Serving } from '../serving.ts';
-import type { UnarySpec } from './compose-unary.ts';
+import type { UnarySpec } from '../unary/compose-unary.ts';
 import { connectionKey } from './connection-key.ts';
 import { carriedBy, headersOf, metadataOf } from './metadata.ts';
 import { failed } from './status.ts';

@@ -1,10 +1,9 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { createMethodImplSpec } from '@connectrpc/connect';
 import { grpcTimeout } from '../deadlines.ts';
 import { deadlineExceeded } from '../failures.ts';
 import { Overdue } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
-import { composeUnary } from './compose-unary.ts';
+import { unaryMethods } from '../unary/unary-methods.ts';
 import { type UnaryMethod, UnaryStream } from './unary-stream.ts';
 
 const PLAIN_TYPES = new Set(['application/grpc', 'application/grpc+proto']);
@@ -22,14 +21,8 @@ export class UnaryFastPath {
     const incomplete = new Overdue<UnaryStream>(serving.limits.bodyTimeoutMs, (late) =>
       late.fail(deadlineExceeded()),
     );
-    for (const { descriptor, implementation } of serving.services) {
-      for (const method of descriptor.methods) {
-        const spec = createMethodImplSpec(method, implementation[method.localName] as never);
-        if (spec.kind !== 'unary') continue;
-        const invoke = composeUnary(spec, serving.interceptors);
-        const path = `/${descriptor.typeName}/${method.name}`;
-        this.#methods.set(path, { spec, invoke, serving, incomplete });
-      }
+    for (const method of unaryMethods(serving)) {
+      this.#methods.set(method.path, { ...method, serving, incomplete });
     }
   }
 

@@ -9,19 +9,17 @@ import { parseRequest } from '../messages/parse-request.ts';
 import type { Overdue, Place } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
+import { type Carrier, type Sent, UnaryCall } from '../unary/unary-call.ts';
+import type { ServedMethod } from '../unary/unary-methods.ts';
 import { ANSWER, answerStatus } from './answers.ts';
-import type { composeUnary, UnarySpec } from './compose-unary.ts';
 import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
-import { fieldsOf, type Sent } from './metadata.ts';
+import { fieldsOf } from './metadata.ts';
 import { failed } from './status.ts';
-import { type Carrier, UnaryCall } from './unary-call.ts';
 
 const OK = { 'grpc-status': '0' };
 
 /** A method on the fast path, with all that its calls share. */
-export type UnaryMethod = {
-  readonly spec: UnarySpec;
-  readonly invoke: ReturnType<typeof composeUnary>;
+export type UnaryMethod = ServedMethod & {
   readonly serving: Serving;
   /** Those whose request is not complete. */
   readonly incomplete: Overdue<UnaryStream>;
@@ -29,6 +27,7 @@ export type UnaryMethod = {
 
 /** One unary call on its HTTP/2 stream: one message in, one out. */
 export class UnaryStream implements Carrier {
+  readonly protocolName = 'grpc';
   readonly deadline: number;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;

@@ -2,10 +2,13 @@ import type { DescMethodUnary, Message } from '@bufbuild/protobuf';
 import type { ContextValues, HandlerContext, UnaryRequest } from '@connectrpc/connect';
 import { callOf } from '../call.ts';
 import { callerGone } from '../failures.ts';
-import type { Sent } from './metadata.ts';
+
+/** What a method sends in addition to its messages. */
+export type Sent = { readonly header: Headers | undefined; readonly trailer: Headers | undefined };
 
 /** What a unary call arrived by, with what is known there. */
 export type Carrier = {
+  readonly protocolName: 'grpc' | 'connect';
   /** `/package.Service/Method` */
   readonly path: string;
   /** When its caller will give up, in milliseconds since 1970; `Infinity` for never. */
@@ -18,13 +21,12 @@ export type Carrier = {
 const OVER = new DOMException('the call is over', 'AbortError');
 
 /**
- * One unary call by gRPC, as interceptors and the method see it. Most calls need neither their headers
+ * One unary call, as interceptors and the method see it. Most calls need neither their headers
  * nor a signal, which are therefore made on demand: to make them for each call, and to collect them
  * later, costs more than a token check.
  */
 export class UnaryCall implements UnaryRequest, HandlerContext {
   readonly stream = false;
-  readonly protocolName = 'grpc';
   readonly requestMethod = 'POST';
   readonly method: DescMethodUnary;
   readonly message: Message;
@@ -41,6 +43,10 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     this.message = message;
     this.values = values;
     this.#carrier = carrier;
+  }
+
+  get protocolName(): string {
+    return this.#carrier.protocolName;
   }
 
   get service() {
