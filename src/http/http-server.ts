@@ -1,4 +1,9 @@
-import { createServer as createHttp1Server, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer as createHttp1Server,
+  IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import {
   createServer as createHttp2Server,
   createSecureServer,
@@ -19,7 +24,7 @@ import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
 import type { RefuseHeaders } from '../rpc/large-headers.ts';
 import type { Limits } from '../rpc/limits.ts';
-import { guardHttp1, http1Settings, parseWhatIsRead } from './http1-guard.ts';
+import { Http1Answer, Http1Guard, http1Settings, parseWhatIsRead } from './http1-guard.ts';
 import { answerUnreadable } from './unreadable-http1.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
@@ -53,13 +58,18 @@ export class HttpServer {
     this.#limits = limits;
     this.#memory = memory;
     this.#refuse = refuse;
+    const guard = new Http1Guard(limits, memory);
     const onRequest: HttpHandler = (req, res) => {
-      const isServed = 'stream' in req || guardHttp1(req, res as ServerResponse, limits, memory);
-      if (isServed) handler(req, res);
+      if ('stream' in req || guard.admit(req, res as ServerResponse)) handler(req, res);
     };
     if (certificates) {
       const tls = () => tlsOptions(certificates);
-      const options = { ...http2Options(limits), ...tls(), allowHTTP1: true };
+      const options = {
+        ...http2Options(limits),
+        ...tls(),
+        allowHTTP1: true,
+        Http1ServerResponse: Http1Answer,
+      };
       const server = Object.assign(createSecureServer(options, onRequest), http1Settings(limits));
       this.#listening = server;
       // Its type lacks `closeIdleConnections`, which it has.
@@ -71,7 +81,10 @@ export class HttpServer {
         if (socket.alpnProtocol !== 'h2') parseWhatIsRead(socket);
       });
     } else {
-      const http1 = Object.assign(createHttp1Server(onRequest), http1Settings(limits));
+      const http1 = Object.assign(
+        createHttp1Server({ IncomingMessage, ServerResponse: Http1Answer }, onRequest),
+        http1Settings(limits),
+      );
       answerUnreadable(http1, limits);
       this.#http1 = http1;
       this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));

@@ -1,13 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../rpc/caller-connection.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
-import type { NodeResponse } from '../rpc/connect/node-request.ts';
 import { LINGER_MS, type Limits } from '../rpc/limits.ts';
+import { Overdue } from '../rpc/overdue.ts';
 import { keepHold } from '../rpc/stream-holds.ts';
 import { noteAnswer, refuseManyHeaders } from './unreadable-http1.ts';
 
 const KEEP_ALIVE_MS = 75_000;
+/** Requests that are answered sooner than this get no timer that watches for silence. */
+const YOUNG_MS = 1000;
 
 /** Set as properties, since a TLS server does not take them as options. */
 export function http1Settings(limits: Limits) {
@@ -20,8 +22,6 @@ export function http1Settings(limits: Limits) {
   };
 }
 
-const connections = new WeakMap<Socket, Connection>();
-
 /**
  * Makes Node parse TLS data as any other reader of the socket would receive it. By default Node parses
  * it below the socket, where a pause has no effect: if a request arrived while the previous answer was
@@ -31,37 +31,18 @@ export function parseWhatIsRead(socket: Socket): void {
   socket.on('data', () => {});
 }
 
-/** Connections that end with an answer that has begun. */
-const ending = new WeakSet<Socket>();
+/** A connection, and whether it ends with an answer that has begun. */
+type Guarded = { readonly connection: Connection; readonly drop: () => void; isEnding: boolean };
 
-/**
- * Closes what Node would leave open as long as the caller likes (W02), and keeps a connection only if
- * the next request can follow. Returns whether the request is to be served.
- */
-export function guardHttp1(
-  req: IncomingMessage,
-  res: ServerResponse,
-  limits: Limits,
-  memory: CallerMemory,
-): boolean {
-  const { socket } = req;
-  if (ending.has(socket)) return false;
-  noteAnswer(socket, res);
-  countRequest(req, res, memory);
-  // A write after the caller has gone: without a listener its error would end the process.
-  res.on('error', () => {});
-  // The next request on this connection sets it again.
-  socket.setTimeout(limits.streamIdleMs);
-  res.once('prefinish', () => socket.setTimeout(limits.maxUntakenMs));
-  const writeHead = res.writeHead;
-  res.writeHead = (...args: unknown[]) => {
-    if (isIncomplete(req)) endWith(req, res);
-    return Reflect.apply(writeHead, res, args);
-  };
-  // Larger ones node refuses by itself.
-  const isRefused = req.rawHeaders.length / 2 > limits.maxHeaders;
-  if (isRefused) refuseManyHeaders(res, limits);
-  return !isRefused;
+/** A property of the socket: a `WeakMap` would cost every request more. */
+const GUARDED = Symbol('guarded');
+
+/** An answer that ends its connection if its request is refused before it has arrived in full. */
+export class Http1Answer extends ServerResponse<IncomingMessage> {
+  override writeHead(...args: [statusCode: number]): this {
+    if (isIncomplete(this.req)) endWith(this.req, this);
+    return super.writeHead(...args);
+  }
 }
 
 /** Whether some of the body has not come. A request without one is complete a moment after its headers. */
@@ -75,8 +56,8 @@ function isIncomplete({ complete, headers }: IncomingMessage): boolean {
  * way would meet a reset, and the caller might lose the answer, so the rest is read for a moment.
  */
 function endWith(req: IncomingMessage, res: ServerResponse): void {
-  const { socket } = req;
-  ending.add(socket);
+  const socket = req.socket as Socket & { [GUARDED]?: Guarded };
+  if (socket[GUARDED]) socket[GUARDED].isEnding = true;
   res.setHeader('connection', 'close');
   socket.destroySoon = () => {
     socket.end();
@@ -86,26 +67,70 @@ function endWith(req: IncomingMessage, res: ServerResponse): void {
   };
 }
 
-/** Counts what a request holds until its answer has been taken (W15). */
-function countRequest(req: IncomingMessage, res: NodeResponse, memory: CallerMemory): void {
-  const { socket, rawHeaders } = req;
-  const drop = () => void socket.destroy();
-  const connection =
-    connections.get(socket) ??
-    memory.connect(socket.remoteAddress ?? '', {
-      close: drop,
-      pause: () => undefined,
-    });
-  if (!connections.has(socket)) {
-    connections.set(socket, connection);
-    socket.once('close', () => memory.disconnect(connection));
+/**
+ * Closes what Node would leave open as long as the caller likes (W02), and keeps a connection only if
+ * the next request can follow.
+ */
+export class Http1Guard {
+  readonly #limits: Limits;
+  readonly #memory: CallerMemory;
+  readonly #young: Overdue<ServerResponse>;
+
+  constructor(limits: Limits, memory: CallerMemory) {
+    this.#limits = limits;
+    this.#memory = memory;
+    this.#young = new Overdue(YOUNG_MS, (res) => this.#watch(res));
   }
-  const headerBytes = rawHeaders.reduce((sum, text) => sum + text.length, 0);
-  const hold = memory.open(connection, headerBytes, drop);
-  connection.streams += 1;
-  keepHold(req, hold);
-  res.once('close', () => {
-    connection.streams -= 1;
-    hold.release();
-  });
+
+  /** Begins to watch a request. Returns whether it is to be served. */
+  admit(req: IncomingMessage, res: ServerResponse): boolean {
+    const guarded = this.#guarded(req.socket);
+    if (guarded.isEnding) return false;
+    noteAnswer(req.socket, res);
+    this.#count(guarded, req, res);
+    // A write after the caller has gone: without a listener its error would end the process.
+    res.on('error', ignore);
+    // Larger ones node refuses by itself.
+    const isRefused = req.rawHeaders.length / 2 > this.#limits.maxHeaders;
+    if (isRefused) refuseManyHeaders(res, this.#limits);
+    return !isRefused;
+  }
+
+  #guarded(socket: Socket & { [GUARDED]?: Guarded }): Guarded {
+    const known = socket[GUARDED];
+    if (known) return known;
+    const drop = () => void socket.destroy();
+    const reins = { close: drop, pause: () => undefined };
+    const connection = this.#memory.connect(socket.remoteAddress ?? '', reins);
+    socket.once('close', () => this.#memory.disconnect(connection));
+    const guarded = { connection, drop, isEnding: false };
+    socket[GUARDED] = guarded;
+    return guarded;
+  }
+
+  /** Counts what a request holds until its answer has been taken (W15). */
+  #count({ connection, drop }: Guarded, req: IncomingMessage, res: ServerResponse): void {
+    let headerBytes = 0;
+    for (const text of req.rawHeaders) headerBytes += text.length;
+    const hold = this.#memory.open(connection, headerBytes, drop);
+    const place = this.#young.add(res);
+    connection.streams += 1;
+    keepHold(req, hold);
+    res.on('close', () => {
+      connection.streams -= 1;
+      hold.release();
+      this.#young.remove(place);
+    });
+  }
+
+  /** The next request on the connection ends this. */
+  #watch(res: ServerResponse): void {
+    const { socket } = res.req;
+    const { streamIdleMs, maxUntakenMs } = this.#limits;
+    const isWritten = res.writableEnded && res.socket !== null;
+    socket.setTimeout(isWritten ? maxUntakenMs : streamIdleMs);
+    if (!isWritten) res.once('prefinish', () => socket.setTimeout(maxUntakenMs));
+  }
 }
+
+function ignore(): void {}

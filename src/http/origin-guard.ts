@@ -18,9 +18,15 @@ export function originGuard({
 }: OriginSettings): (req: NodeRequest, res: NodeResponse) => boolean {
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
   const origins = new Set(corsOrigins);
+  /** Most requests name the same host as the one before. */
+  let served = '';
   return (req, res) => {
-    if (!isAuthority(authorityOf(req))) return refused(res, 400);
-    if (hosts.size > 0 && !hosts.has(hostOf(req))) return refused(res, 421);
+    const authority = authorityOf(req);
+    if (authority !== served) {
+      if (!isAuthority(authority)) return refused(res, 400);
+      if (hosts.size > 0 && !hosts.has(hostOf(req))) return refused(res, 421);
+      served = authority;
+    }
     // Even if the answer names no origin: a cache must not serve it to an origin that may call.
     if (origins.size > 0) res.setHeader('vary', 'origin');
     const origin = req.headers.origin;

@@ -15,13 +15,15 @@ const STATUSES: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** The latest answer on each connection. */
-const answers = new WeakMap<Duplex, NodeResponse>();
+/** The latest answer on a connection, as a property: a `WeakMap` would cost every request more. */
+const ANSWER = Symbol('answer');
+type Answering = Duplex & { [ANSWER]?: NodeResponse };
+
 const refused = new WeakSet<Duplex>();
 
 /** Remembers an answer, so that nothing is written in the middle of it. */
 export function noteAnswer(socket: Duplex, answer: NodeResponse): void {
-  answers.set(socket, answer);
+  (socket as Answering)[ANSWER] = answer;
 }
 
 /**
@@ -34,7 +36,7 @@ export function answerUnreadable(server: EventEmitter, limits: Limits): void {
     if (refused.has(socket)) return;
     refused.add(socket);
     const status = statusOf(code);
-    const answer = answers.get(socket);
+    const answer = (socket as Answering)[ANSWER];
     const isAnswering = answer?.headersSent && !answer.writableFinished;
     if (!status || !socket.writable || isAnswering) return void socket.destroy();
     if (status !== 431) return void socket.end(head(status), () => socket.destroy());

@@ -81,7 +81,8 @@ describe('HTTP/1.1 on the HTTP listener', () => {
       '\r\n\r\n\r\n\r\nX',
     ]) {
       const answer = await say(request);
-      assert.match(answer, /^$|^HTTP\/1\.1 4\d\d /, request);
+      // Half a request may be told that its time is over.
+      assert.match(answer, /^$|^HTTP\/1\.1 (?:4\d\d|504) /, request);
     }
   });
 
