@@ -5,11 +5,17 @@ import type { Principal } from '../../sessions/principal.ts';
 /** How many: an answer with its bytes takes three times the memory of its principal. */
 const KEPT = 16_384;
 
-const bytes = new WeakMap<Message, Buffer>();
+/** The forms of an answer that have been asked for. */
+type Forms = { binary?: Buffer };
 
-/** Encodes an answer once that a method returns many times. The message must not change afterwards. */
-export function keepAnswer<T extends Message>(schema: DescMessage, message: T): T {
-  bytes.set(message, encode(schema, message));
+const kept = new WeakMap<Message, Forms>();
+
+/**
+ * Encodes an answer once that a method returns many times, in each form that callers ask for. The
+ * message must not change afterwards.
+ */
+export function keepAnswer<T extends Message>(message: T): T {
+  kept.set(message, {});
   return message;
 }
 
@@ -18,22 +24,24 @@ export function keepAnswer<T extends Message>(schema: DescMessage, message: T): 
  * until something about the principal does. Keeps the answers that were used last.
  */
 export function keepAnswers<T extends Message>(
-  schema: DescMessage,
   make: (principal: Principal) => T,
 ): (principal: Principal) => T {
-  const kept = lruCache<Principal, T>(KEPT);
+  const answers = lruCache<Principal, T>(KEPT);
   return (principal) => {
-    const known = kept.get(principal);
+    const known = answers.get(principal);
     if (known) return known;
-    const message = keepAnswer(schema, make(principal));
-    kept.set(principal, message);
+    const message = keepAnswer(make(principal));
+    answers.set(principal, message);
     return message;
   };
 }
 
 /** The bytes of an answer, encoded now unless they are kept. */
 export function answerBytes(schema: DescMessage, message: Message): Buffer {
-  return bytes.get(message) ?? encode(schema, message);
+  const forms = kept.get(message);
+  if (!forms) return encode(schema, message);
+  forms.binary ??= encode(schema, message);
+  return forms.binary;
 }
 
 /** The binary form of a message, as a `Buffer` over the same memory. */

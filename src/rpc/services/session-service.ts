@@ -74,10 +74,7 @@ const REASONS = {
   PERMISSION_MISSING: IntrospectionReason.PERMISSION_MISSING,
 } as const;
 
-const INACTIVE = keepAnswer(
-  IntrospectTokenResponseSchema,
-  create(IntrospectTokenResponseSchema, { reason: REASONS.INACTIVE }),
-);
+const INACTIVE = keepAnswer(create(IntrospectTokenResponseSchema, { reason: REASONS.INACTIVE }));
 
 function introspectionMessage(introspection: Introspection): IntrospectTokenResponse {
   if (introspection.active) return activeAnswer(introspection.principal);
@@ -88,7 +85,7 @@ function introspectionMessage(introspection: Introspection): IntrospectTokenResp
 }
 
 /** What is said of a token that suffices. */
-const activeAnswer = keepAnswers(IntrospectTokenResponseSchema, (principal) => {
+const activeAnswer = keepAnswers((principal) => {
   const message = principalAnswer(principal);
   message.active = true;
   return message;
