@@ -317,7 +317,7 @@ function buildHttp(
   const { log } = platform;
   const { keys, tokens, mailbox } = nouns;
   const guard = originGuard(config);
-  const rpc = connectListener(serving);
+  const rpc = connectListener(serving, config);
   const discovery = discoveryEndpoint(tokens.issuer, publicUrl);
   const paths: [string, Endpoint][] = [
     ['/.well-known/jwks.json', jwksEndpoint(keys)],

@@ -270,7 +270,7 @@ export const settings = {
   COUNTERSIGN_UNARY_FAST_PATH: withDefault(
     onOff,
     'on',
-    'Whether plain unary gRPC calls bypass grpc-js, which saves a third of a token check. `off` serves every call by grpc-js, with the same answers.',
+    "Whether plain unary calls bypass grpc-js and Connect's handlers, which saves most of a token check. `off` serves every call by them, with the same answers.",
   ),
   COUNTERSIGN_ARGON2_MEMORY_KIB: withDefault(
     wholeNumber(7168, 4_194_304),

@@ -2,6 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Connection } from '../rpc/caller-connection.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
+import { hasWholeBody } from '../rpc/door/whole-body.ts';
 import { LINGER_MS, type Limits } from '../rpc/limits.ts';
 import { Overdue } from '../rpc/overdue.ts';
 import { keepHold } from '../rpc/stream-holds.ts';
@@ -46,8 +47,10 @@ export class Http1Answer extends ServerResponse<IncomingMessage> {
 }
 
 /** Whether some of the body has not come. A request without one is complete a moment after its headers. */
-function isIncomplete({ complete, headers }: IncomingMessage): boolean {
-  return !complete && ('content-length' in headers || 'transfer-encoding' in headers);
+function isIncomplete(req: IncomingMessage): boolean {
+  const { complete, headers } = req;
+  const hasBody = 'content-length' in headers || 'transfer-encoding' in headers;
+  return !complete && hasBody && !hasWholeBody(req);
 }
 
 /**

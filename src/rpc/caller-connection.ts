@@ -118,6 +118,11 @@ export class Hold {
     this.refuse = refuse;
   }
 
+  /** The address of its connection. */
+  get peer(): string {
+    return this.#connection.peer;
+  }
+
   add(bytes: number): void {
     this.#bytes += bytes;
     if (this.#state !== 'counts') return;

@@ -2,15 +2,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../harness/prepared.ts';
 
-const OF_GRPC = ['PROTOCOL_GRPC'];
+const FAST = ['PROTOCOL_GRPC', 'PROTOCOL_CONNECT'];
 const OTHERS = ['PROTOCOL_CONNECT', 'PROTOCOL_GRPC_WEB'];
 
 /** Writes a file with those features of the conformance suite that the service has. */
-export function featuresFile(grpcAlone: boolean): string {
+export function featuresFile(withGrpcWeb: boolean): string {
   const config = {
     features: {
       versions: ['HTTP_VERSION_1', 'HTTP_VERSION_2'],
-      protocols: grpcAlone ? OF_GRPC : [...OF_GRPC, ...OTHERS],
+      protocols: withGrpcWeb ? [...FAST, 'PROTOCOL_GRPC_WEB'] : FAST,
       codecs: ['CODEC_PROTO', 'CODEC_JSON'],
       compressions: ['IDENTITY', 'GZIP', 'BR', 'DEFLATE'].map((name) => `COMPRESSION_${name}`),
       supports_h2c: true,

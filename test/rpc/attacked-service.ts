@@ -41,13 +41,13 @@ export class AttackedService {
   }
 
   /** Attacks it, and holds it to its memory. */
-  async withstands(flood: Flood, fastPath: 'on' | 'off'): Promise<void> {
+  async withstands(flood: Flood): Promise<void> {
     const keep = (raw: RawHttp2) => {
       this.#open.push(raw);
       return raw;
     };
     await flood.attack({
-      ways: waysOf(this.#service as Child, fastPath),
+      ways: waysOf(this.#service as Child),
       connect: async (address) => keep(await RawHttp2.to(address)),
       connectDeaf: async (address) => keep(await RawHttp2.toDeaf(address)),
     });

@@ -55,8 +55,7 @@ describeBothPaths('callers who know the protocol too well', ({ env, fastPath, pr
         maxStreams: 200,
       },
     });
-    addresses = [service.app.grpcAddress];
-    if (fastPath === 'on') addresses.push(service.app.httpAddress);
+    addresses = [service.app.grpcAddress, service.app.httpAddress];
   });
 
   afterEach(async () => {

@@ -32,7 +32,7 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const FLOOD = 5000;
 const GROWTH_BYTES = 100 * 1024 * 1024;
 
-describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols }) => {
+describeBothPaths('the wire, to hostile callers', ({ env, protocols }) => {
   let service: Child;
   let addresses: string[];
   let restingBytes: number;
@@ -47,8 +47,7 @@ describeBothPaths('the wire, to hostile callers', ({ env, fastPath, protocols })
       ...env,
     });
     atEnd(() => service.end());
-    addresses = [service.grpcAddress];
-    if (fastPath === 'on') addresses.push(service.httpAddress);
+    addresses = [service.grpcAddress, service.httpAddress];
     for (let round = 0; round < 20; round += 1) await serves();
     restingBytes = residentBytes(service);
   });
@@ -210,7 +209,7 @@ function quietSession(address: string): ClientHttp2Session {
   return session;
 }
 
-describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
+describeBothPaths('the limits of the listeners', ({ env }) => {
   const LIMIT_MS = 400;
   let service: Service;
   let addresses: string[];
@@ -220,8 +219,7 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
       env,
       limits: { bodyTimeoutMs: LIMIT_MS, headersTimeoutMs: LIMIT_MS, streamIdleMs: LIMIT_MS * 2 },
     });
-    addresses = [service.app.grpcAddress];
-    if (fastPath === 'on') addresses.push(service.app.httpAddress);
+    addresses = [service.app.grpcAddress, service.app.httpAddress];
   });
 
   it('W02 are announced: concurrent streams, and the size of headers', async () => {
@@ -241,7 +239,6 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
       [service.app.httpAddress, JSON_TYPE],
       [service.app.httpAddress, { 'content-type': 'application/grpc-web+proto' }],
     ] as const) {
-      if (!addresses.includes(address)) continue;
       for (const half of [undefined, Buffer.from([0, 0, 0])]) {
         const session = quietSession(address);
         const stream = session.request({ ':method': 'POST', ':path': METHOD, ...headers });
@@ -285,8 +282,6 @@ describeBothPaths('the limits of the listeners', ({ env, fastPath }) => {
       session.destroy();
     }
   });
-
-  if (fastPath === 'off') return;
 
   it('W02 end an HTTP/1.1 connection whose request does not arrive', async () => {
     const head = `POST ${METHOD} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n`;

@@ -6,6 +6,7 @@ import * as grpc from '@grpc/grpc-js';
 import { createLog } from '../../src/platform/log.ts';
 import { CallFactory } from '../../src/rpc/call.ts';
 import { CallerMemory } from '../../src/rpc/caller-memory.ts';
+import { UnaryFastPath as ConnectFastPath } from '../../src/rpc/connect/unary-fast-path.ts';
 import { addConnectService } from '../../src/rpc/grpc/adapter.ts';
 import { beginCalls } from '../../src/rpc/grpc/begin-call.ts';
 import {
@@ -198,14 +199,21 @@ describe('calls of an unknown form', () => {
 });
 
 describe('the fast path', () => {
-  for (const setting of ['on', 'off'] as const) {
-    it(`serves plain unary calls if and only if it is on: ${setting}`, async () => {
-      const take = mock.method(UnaryFastPath.prototype, 'take');
+  for (const [setting, protocol, path] of [
+    ['on', 'grpc', UnaryFastPath],
+    ['off', 'grpc', UnaryFastPath],
+    ['on', 'connect', ConnectFastPath],
+    ['off', 'connect', ConnectFastPath],
+  ] as const) {
+    it(`serves plain unary calls if and only if it is on: ${setting}, ${protocol}`, async () => {
+      const paths: { prototype: { take: (...args: never[]) => boolean } } = path;
+      const take = mock.method(paths.prototype, 'take');
       const service = await startService({
         services: [new Echo().service],
         env: { COUNTERSIGN_UNARY_FAST_PATH: setting },
       });
-      assert.equal((await service.client(EchoService).unary({ text: 'well' })).text, 'well');
+      const client = service.client(EchoService, protocol);
+      assert.equal((await client.unary({ text: 'well' })).text, 'well');
       const taken = take.mock.calls.map(({ result }) => result);
       assert.deepEqual(taken, setting === 'on' ? [true] : []);
       take.mock.restore();

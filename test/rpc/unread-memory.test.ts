@@ -8,6 +8,6 @@ describeBothPaths('memory held by answers that nobody reads', ({ env, fastPath }
 
   for (const flood of ANSWERS) {
     if (fastPath === 'off' && flood.isSameByAllPaths) continue;
-    it(`W15 is bounded if ${flood.title}`, () => attacked.withstands(flood, fastPath));
+    it(`W15 is bounded if ${flood.title}`, () => attacked.withstands(flood));
   }
 });

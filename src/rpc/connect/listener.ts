@@ -14,6 +14,8 @@ import { holdOf } from '../stream-holds.ts';
 import { completed, errorAnswer, isRpc } from './errors.ts';
 import { universalRequest, writeAnswer } from './node-bridge.ts';
 import type { NodeRequest, NodeResponse } from './node-request.ts';
+import { UnaryFastPath } from './unary-fast-path.ts';
+import type { JsonOptions } from './unary-format.ts';
 
 /** What a Connect call costs (bytes) in addition to what any stream costs. Measured. */
 const CONNECT_BYTES = 10 * 1024;
@@ -27,9 +29,15 @@ const RPC_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
  */
 export function connectListener(
   serving: Serving,
+  { unaryFastPath }: { unaryFastPath: boolean },
 ): (req: NodeRequest, res: NodeResponse) => boolean {
-  const handlers = new Map(handlersOf(serving).map((each) => [each.requestPath, each]));
+  const jsonOptions = jsonOptionsOf(serving);
+  const fastPath = unaryFastPath ? new UnaryFastPath(serving, jsonOptions) : undefined;
+  const handlers = new Map(
+    handlersOf(serving, jsonOptions).map((each) => [each.requestPath, each]),
+  );
   return (req, res) => {
+    if (fastPath?.take(req, res)) return true;
     const path = (req.url ?? '').split('?', 1)[0] ?? '';
     const handler = handlers.get(path);
     if (!handler && !isUnknownCall(req, path)) return false;
@@ -51,16 +59,21 @@ export function connectListener(
   };
 }
 
-function handlersOf({ services, interceptors, limits }: Serving): UniversalHandler[] {
+function jsonOptionsOf({ services }: Serving): JsonOptions {
+  // For messages within `Any`.
+  const registry = createRegistry(...services.map(({ descriptor }) => descriptor.file));
+  return { ignoreUnknownFields: false, registry };
+}
+
+function handlersOf(
+  { services, interceptors, limits }: Serving,
+  jsonOptions: JsonOptions,
+): UniversalHandler[] {
   const router = createConnectRouter({
     grpc: false,
     interceptors,
     readMaxBytes: limits.maxMessageBytes,
-    jsonOptions: {
-      ignoreUnknownFields: false,
-      // For messages within `Any`.
-      registry: createRegistry(...services.map(({ descriptor }) => descriptor.file)),
-    },
+    jsonOptions,
     acceptCompression: [compressionGzip, compressionBrotli],
     // Not compressed: answers hold tokens next to text that callers chose (BREACH).
     compressMinBytes: 0xffffffff,

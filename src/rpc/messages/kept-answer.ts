@@ -1,4 +1,10 @@
-import { type DescMessage, type Message, toBinary } from '@bufbuild/protobuf';
+import {
+  type DescMessage,
+  type JsonWriteOptions,
+  type Message,
+  toBinary,
+  toJsonString,
+} from '@bufbuild/protobuf';
 import { lruCache } from '../../platform/lru-cache.ts';
 import type { Principal } from '../../sessions/principal.ts';
 
@@ -6,7 +12,7 @@ import type { Principal } from '../../sessions/principal.ts';
 const KEPT = 16_384;
 
 /** The forms of an answer that have been asked for. */
-type Forms = { binary?: Buffer };
+type Forms = { binary?: Buffer; json?: string };
 
 const kept = new WeakMap<Message, Forms>();
 
@@ -42,6 +48,18 @@ export function answerBytes(schema: DescMessage, message: Message): Buffer {
   if (!forms) return encode(schema, message);
   forms.binary ??= encode(schema, message);
   return forms.binary;
+}
+
+/** An answer in JSON, encoded now unless it is kept. */
+export function answerJson(
+  schema: DescMessage,
+  message: Message,
+  options: Partial<JsonWriteOptions>,
+): string {
+  const forms = kept.get(message);
+  if (!forms) return toJsonString(schema, message, options);
+  forms.json ??= toJsonString(schema, message, options);
+  return forms.json;
 }
 
 /** The binary form of a message, as a `Buffer` over the same memory. */

@@ -15,6 +15,8 @@ export type Carrier = {
   readonly deadline: number;
   /** The headers of the request. */
   readonly headers: Headers;
+  /** Asked when work begins to listen: from then on, `abandon` is called when the caller goes away. */
+  watch?(call: UnaryCall): void;
 };
 
 /** Made once: without a reason, each signal would make an exception of its own. */
@@ -89,6 +91,7 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
     if (!this.#abort) {
       this.#abort = new AbortController();
       if (this.#ended) this.#abort.abort(this.#ended.reason);
+      else this.#carrier.watch?.(this);
     }
     return this.#abort.signal;
   }

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { DATA, END_STREAM, frame, SETTINGS } from '../frames.ts';
-import { type Flood, METHOD, NO_WINDOW, REFLECTION, strange, WATCH } from './flood.ts';
+import { BY_GRPC_JS, type Flood, METHOD, NO_WINDOW, REFLECTION, strange, WATCH } from './flood.ts';
 
 type Spread = { connections: number; streams: number };
 
@@ -19,7 +19,7 @@ export const ANSWERS: readonly Flood[] = SPREADS.flatMap((spread) => {
   const unread = (title: string, path: string, way: number): Flood => ({
     title: `${title} ${where}`,
     attack: asks(path, spread, way),
-    isSameByAllPaths: path !== METHOD || way > 0,
+    isSameByAllPaths: path !== METHOD || way === BY_GRPC_JS,
   });
   return [
     ...[0, 1, 2].map((way) =>

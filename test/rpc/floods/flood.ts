@@ -7,6 +7,9 @@ export const WATCH = '/grpc.health.v1.Health/Watch';
 /** A window of no bytes for every stream, as the payload of a SETTINGS frame. */
 export const NO_WINDOW = Buffer.from([0, 4, 0, 0, 0, 0]);
 
+/** The place among the ways of the one that the fast path never takes. */
+export const BY_GRPC_JS = 1;
+
 /** An address, and the content type that decides how it serves a unary call. */
 export type Way = readonly [address: string, contentType: string];
 
@@ -33,15 +36,17 @@ export function strange(contentType: string): Record<string, string> {
   return { 'content-type': contentType, authorization: 'Bearer nonsense' };
 }
 
-/** The ways that a unary call can be served, or the one that differs if the fast path is off. */
-export function waysOf(
-  { grpcAddress, httpAddress }: { grpcAddress: string; httpAddress: string },
-  fastPath: 'on' | 'off' = 'on',
-): Way[] {
-  const ways: Way[] = [
+/** The ways that a unary call can be served, most of which depend on the fast path. */
+export function waysOf({
+  grpcAddress,
+  httpAddress,
+}: {
+  grpcAddress: string;
+  httpAddress: string;
+}): Way[] {
+  return [
     [grpcAddress, 'application/grpc'],
     [grpcAddress, 'application/grpc+json'],
     [httpAddress, 'application/json'],
   ];
-  return fastPath === 'on' ? ways : ways.slice(0, 1);
 }
