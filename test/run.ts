@@ -21,8 +21,6 @@ const MASTER_KEY = Buffer.alloc(32, 7).toString('base64');
 const HOUR_MS = 3_600_000;
 
 const isLong = process.argv.includes('--long');
-/** Files that one process runs, at most: it loads and compiles the service once for all of them. */
-const BATCH = isLong ? 1 : 22;
 /** Processes at once: tests that wait leave room for others. What is long has the machine for itself. */
 const CONCURRENCY = isLong ? 1 : availableParallelism() + 2;
 const named = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
@@ -65,11 +63,12 @@ try {
       COUNTERSIGN_TEST_LONG: isLong ? '1' : '',
       NODE_COMPILE_CACHE: join(process.cwd(), 'node_modules/.cache/node-compile-cache'),
     },
-    ended: ({ output }: BatchResult) => process.stdout.write(output),
+    print: (text: string) => process.stdout.write(text),
+    ...(isLong ? { filesPerProcess: 1 } : {}),
   };
   const others = files.filter((file) => file !== LOG_SEARCH);
-  results.push(...(await runFiles(batchesOf(others), options)));
-  if (files.includes(LOG_SEARCH)) results.push(...(await runFiles([[LOG_SEARCH]], options)));
+  results.push(...(await runFiles(others, options)));
+  if (files.includes(LOG_SEARCH)) results.push(...(await runFiles([LOG_SEARCH], options)));
   await admin(servers[0].url, `drop database if exists ${template} with (force)`);
 } finally {
   for (const server of servers) await server.stop();
@@ -90,16 +89,6 @@ process.stdout.write(
   `\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
 );
 process.exit(failed > 0 || passed === 0 ? 1 : 0);
-
-/**
- * Dealt out like cards, so that the slow files of one folder go to different processes, and as many to
- * each of the processes that run at once: none is the last for long.
- */
-function batchesOf(paths: readonly string[]): string[][] {
-  const rounds = Math.ceil(paths.length / (BATCH * CONCURRENCY));
-  const count = Math.min(paths.length, rounds * CONCURRENCY);
-  return Array.from({ length: count }, (_, i) => paths.filter((_, j) => j % count === i));
-}
 
 async function createTemplate(url: string, name: string): Promise<void> {
   await admin(url, `create database ${name}`);

@@ -9,6 +9,8 @@ type Event = {
 
 /** What the runner hears of the tests of a process. */
 export type Report =
+  /** The process is ready for another file, or will be when the current one has ended. */
+  | { event: 'next' }
   /** Where the process is: in a file, and in a test of it unless that is empty. */
   | { event: 'at'; file: string; test: string }
   /** The results of tests, in the order in which they ran; files are suites of depth 0. */
@@ -17,6 +19,8 @@ export type Report =
   | { event: 'file ends'; file: string; passed: boolean };
 
 const RUNNER_FD = 3;
+/** Where the runner answers. */
+export const FILES_FD = 4;
 
 /** Writes a JSON line to the file descriptor that the runner opened. */
 export function tell(report: Report): void {

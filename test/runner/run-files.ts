@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { killLeftovers, killTree, type Watchman } from './processes.ts';
-import type { Report } from './reporter.ts';
+import { FILES_FD, type Report } from './reporter.ts';
 
 export type FileResult = { file: string; passed: number; failed: number; skipped: number };
 
@@ -20,28 +20,28 @@ export type RunOptions = {
   limitMs: number;
   /** Processes at once. */
   concurrency: number;
+  /** Files that one process runs, at most. */
+  filesPerProcess?: number;
   watchman: Watchman;
   /** Ends the run: everything running is killed, and nothing more is started. */
   signal?: AbortSignal;
   env?: Record<string, string>;
-  ended?: (result: BatchResult) => void;
+  /** Gets what the processes write, each time that one of them is done with a file. */
+  print?: (text: string) => void;
 };
 
-/** Runs each batch of files in its own process, some at once, in the given order. */
+/** Runs files in some processes at once, in the given order. Each process takes the next when it is free. */
 export async function runFiles(
-  batches: readonly (readonly string[])[],
+  files: readonly string[],
   options: RunOptions,
 ): Promise<BatchResult[]> {
   const results: BatchResult[] = [];
-  const queue = [...batches];
+  const queue = [...files];
   const worker = async () => {
-    for (let files = queue.shift(); files !== undefined; files = queue.shift()) {
-      if (options.signal?.aborted) return;
-      const batch = new Batch(files, options);
-      const result = await batch.run();
-      results.push(result);
-      options.ended?.(result);
-      if (batch.unrun.length > 0) queue.unshift(batch.unrun);
+    while (queue.length > 0 && !options.signal?.aborted) {
+      const batch = new Batch(queue, options);
+      results.push(await batch.run());
+      queue.unshift(...batch.unrun);
     }
   };
   await Promise.all(Array.from({ length: options.concurrency }, worker));
@@ -49,21 +49,27 @@ export async function runFiles(
 }
 
 class Batch {
-  readonly #files: readonly string[];
+  readonly #queue: string[];
   readonly #options: RunOptions;
+  /** Those that it has been given. */
+  readonly #files: string[] = [];
+  /** Taken at once, so that no process is started for nothing. */
+  #first: string | undefined;
   /** Of the files that have ended, and of the one to blame where the process ended before them. */
   readonly #results = new Map<string, FileResult>();
   /** What is reported of now, which may be behind where the process is. */
   #reported: FileResult | undefined;
   #at: { file: string; test: string };
   #output = '';
+  #printed = 0;
   #timer: NodeJS.Timeout | undefined;
   #isLate = false;
 
-  constructor(files: readonly string[], options: RunOptions) {
-    this.#files = files;
+  constructor(queue: string[], options: RunOptions) {
+    this.#queue = queue;
     this.#options = options;
-    this.#at = { file: files[0] ?? '', test: '' };
+    this.#first = queue.shift();
+    this.#at = { file: this.#first ?? '', test: '' };
   }
 
   /** The files of which nothing is known although the process has ended. */
@@ -83,11 +89,10 @@ class Batch {
         `--test-reporter=${join(import.meta.dirname, 'reporter.ts')}`,
         '--test-reporter-destination=stdout',
         join(import.meta.dirname, 'batch.ts'),
-        ...this.#files,
       ],
       {
         detached: true,
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
         env: { ...process.env, FORCE_COLOR: process.stdout.isTTY ? '1' : '0', ...env },
       },
     );
@@ -104,8 +109,15 @@ class Batch {
       killTree(pid);
     };
     this.#timer = setTimeout(late, limitMs);
+    const answers = child.stdio[FILES_FD] as Writable;
+    // The process may be gone.
+    answers.on('error', () => {});
     const lines = createInterface({ input: child.stdio[3] as Readable });
-    lines.on('line', (line) => this.#hear(JSON.parse(line), late));
+    lines.on('line', (line) => {
+      const report: Report = JSON.parse(line);
+      if (report.event === 'next') answers.write(`${this.#next(late)}\n`);
+      else this.#hear(report, late);
+    });
     const interrupt = () => killTree(pid);
     signal?.addEventListener('abort', interrupt);
     const closed = once(child, 'close');
@@ -118,6 +130,7 @@ class Batch {
     clearTimeout(this.#timer);
     for (const stream of child.stdio) stream?.destroy();
     this.#judge(code ?? killedBy, left);
+    this.#print();
     return {
       files: [...this.#results.values()],
       ms: performance.now() - began,
@@ -125,7 +138,27 @@ class Batch {
     };
   }
 
-  #hear(report: Report, late: () => void): void {
+  /** The file that the process is to run next, which has its own time; empty if there is none. */
+  #next(late: () => void): string {
+    this.#print();
+    const { limitMs, filesPerProcess = Number.POSITIVE_INFINITY, signal } = this.#options;
+    const isOver = signal?.aborted || this.#files.length >= filesPerProcess;
+    const file = this.#first ?? (isOver ? undefined : this.#queue.shift());
+    this.#first = undefined;
+    if (file === undefined) return '';
+    this.#files.push(file);
+    this.#at = { file, test: '' };
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(late, limitMs);
+    return file;
+  }
+
+  #print(): void {
+    this.#options.print?.(this.#output.slice(this.#printed));
+    this.#printed = this.#output.length;
+  }
+
+  #hear(report: Exclude<Report, { event: 'next' }>, late: () => void): void {
     if (report.event === 'at') {
       if (report.file !== this.#at.file) {
         clearTimeout(this.#timer);

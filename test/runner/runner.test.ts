@@ -5,18 +5,22 @@ import { basename, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { eventually } from '../harness/eventually.ts';
 import { Watchman } from './processes.ts';
-import { type BatchResult, type FileResult, runFiles } from './run-files.ts';
+import { type BatchResult, type FileResult, type RunOptions, runFiles } from './run-files.ts';
 
 const LIMIT_MS = 4000;
 
 /**
- * Runs planted files, in one process, as `npm test` runs ours, except that each may take four seconds.
+ * Runs planted files, by default in one process, as `npm test` runs ours, except that each may take four
+ * seconds.
  */
-async function runPlanted(names: string[], signal?: AbortSignal): Promise<BatchResult[]> {
+async function runPlanted(
+  names: string[],
+  options: Partial<RunOptions> = {},
+): Promise<BatchResult[]> {
   const watchman = new Watchman();
   const files = names.map((name) => `test/runner/fixtures/${name}.ts`);
-  const options = { limitMs: LIMIT_MS, concurrency: 1, watchman, ...(signal && { signal }) };
-  return runFiles([files], options).finally(() => watchman.stop());
+  const all = { limitMs: LIMIT_MS, concurrency: 1, watchman, ...options };
+  return runFiles(files, all).finally(() => watchman.stop());
 }
 
 async function runOne(name: string): Promise<BatchResult & { counts: number[] }> {
@@ -94,8 +98,32 @@ describe('The runner', () => {
     assert.deepEqual(others?.files.map(counts), [[1, 0, 0]]);
   });
 
+  it('gives each process the next file when it is done with one, and prints what it wrote', async () => {
+    let printed = '';
+    const print = (text: string) => {
+      printed += text;
+    };
+    const names = ['waits-for-ever', 'fails', 'passes', 'fails-too'];
+    const results = await runPlanted(names, { concurrency: 2, print });
+    assert.deepEqual(
+      results.map(({ files }) => files.map(({ file }) => basename(file, '.ts'))),
+      [['fails', 'passes', 'fails-too'], ['waits-for-ever']],
+    );
+    for (const { output } of results)
+      assert.ok(printed.includes(output.trim().split('\n')[0] ?? '-'));
+    const alone = await runPlanted(['passes', 'passes'], { filesPerProcess: 1 });
+    assert.deepEqual(
+      alone.map(({ files }) => files.flatMap(counts)),
+      [
+        [1, 0, 0],
+        [1, 0, 0],
+      ],
+    );
+  });
+
   it('ends everything that is running when it is interrupted, and starts nothing more', async () => {
-    const results = await runPlanted(['computes-for-ever', 'passes'], AbortSignal.timeout(500));
+    const signal = AbortSignal.timeout(500);
+    const results = await runPlanted(['computes-for-ever', 'passes'], { signal });
     assert.equal(results.length, 1);
     assert.ok((results[0]?.ms ?? 0) < LIMIT_MS);
   });
