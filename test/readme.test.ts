@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { spawnService } from './child.ts';
 import { atEnd } from './harness/at-end.ts';
 import { embeddedDirectory } from './harness/embedded-database.ts';
+import { temporaryDirectory } from './harness/prepared.ts';
 
 describe('the README', () => {
   it('has a walk that works as it is printed, line by line', async () => {
@@ -18,6 +20,10 @@ describe('the README', () => {
     const { status, stdout, stderr } = spawnSync('bash', ['-euo', 'pipefail', '-c', script], {
       encoding: 'utf8',
       timeout: 120_000,
+      env: {
+        ...process.env,
+        PATH: [withNpx(), 'node_modules/.bin', process.env['PATH']].join(':'),
+      },
     });
     assert.equal(status, 0, stderr);
     const [before = '', after = ''] = stdout.split('"keys"');
@@ -41,3 +47,10 @@ describe('the README', () => {
     }
   });
 });
+
+/** A directory with an `npx` that runs what is installed here, without the second that npm takes to begin. */
+function withNpx(): string {
+  const directory = temporaryDirectory();
+  writeFileSync(join(directory, 'npx'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 });
+  return directory;
+}
