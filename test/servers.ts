@@ -26,6 +26,9 @@ const CARELESS = [
   'max_wal_senders=0',
   'max_wal_size=4GB',
   'checkpoint_timeout=1h',
+  // New databases share blocks with their template, or are copied by the kernel.
+  'file_copy_method=clone',
+  'scram_iterations=1',
 ].flatMap((setting) => ['-c', setting]);
 
 /** The PostgreSQL of TEST_DATABASE_URL, or one of our own from the binaries in node_modules. */
@@ -41,7 +44,7 @@ export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Serv
     password: PASSWORD,
     persistent: false,
     createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--locale=C'],
+    initdbFlags: ['--encoding=UTF8', '--locale=C', '--set=scram_iterations=1'],
     // Nothing that tests write outlives the run: durability is tested against the embedded database
     // and kill -9 of our own process, which this setting does not touch. Benchmarks pay for it.
     postgresFlags: [
