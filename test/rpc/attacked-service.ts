@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { type Child, type Environment, spawnService } from '../child.ts';
 import { atEnd } from '../harness/at-end.ts';
@@ -11,6 +12,7 @@ import { type Flood, waysOf } from './floods/flood.ts';
 import { RawHttp2 } from './frames.ts';
 
 const GROWTH_BYTES = 100 * 1024 * 1024;
+const PAUSE_MS = 50;
 
 /** A separate service for each test, as a process, so that only its callers make it grow. */
 export class AttackedService {
@@ -71,12 +73,18 @@ export class AttackedService {
     }
   }
 
-  /** Calls all the time, until `stop`, which fails if one of the calls did. */
+  /**
+   * Calls again and again until `stop`, which fails if one of the calls did. It leaves the processor to
+   * the attack in between.
+   */
   #keepServing() {
     let isOver = false;
     const calls = (async () => {
       let served = 0;
-      for (; !isOver; served += 1) await this.#serves();
+      for (; !isOver; served += 1) {
+        await this.#serves();
+        await sleep(PAUSE_MS);
+      }
       return served;
     })();
     calls.catch(() => {});
