@@ -22,7 +22,7 @@ const HOUR_MS = 3_600_000;
 
 const isLong = process.argv.includes('--long');
 /** Processes at once: tests that wait leave room for others. What is long has the machine for itself. */
-const CONCURRENCY = isLong ? 1 : availableParallelism() + 2;
+const CONCURRENCY = isLong ? 1 : availableParallelism() + 3;
 const named = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 const patterns = named.map((name) => (name.endsWith('.ts') ? name : `${name}/**/*.test.ts`));
 const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts')
