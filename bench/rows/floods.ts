@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWERS } from '../../test/rpc/floods/answers.ts';
 import { type Flood, waysOf } from '../../test/rpc/floods/flood.ts';
-import { REQUESTS } from '../../test/rpc/floods/requests.ts';
+import { BEGUN, REQUESTS } from '../../test/rpc/floods/requests.ts';
 import { RawHttp2 } from '../../test/rpc/frames.ts';
 import { Progress } from '../report/progress.ts';
 import type { Figure, FigureRow } from '../report/row.ts';
@@ -10,7 +10,7 @@ import { startDatabase } from '../service/databases.ts';
 import { startReplica } from '../service/replica.ts';
 import { residentMemory } from '../service/resident-memory.ts';
 
-const ALL = [...REQUESTS, ...ANSWERS];
+const ALL = [...BEGUN, ...REQUESTS, ...ANSWERS];
 const PROMISED_BYTES = 100e6;
 /** From the service's start until its memory at rest is read, and from a flood's end to the last reading. */
 const SETTLE_MS = 1000;

@@ -16,8 +16,8 @@ import { type Flood, METHOD, NO_WINDOW, REFLECTION, strange, type Target } from 
 const LONG_PREFIX = Buffer.from([0, 0, 0, 0xff, 0xff]);
 const CANCEL = Buffer.from([0, 0, 0, 8]);
 
-/** Requests that the service has to wait for. */
-export const REQUESTS: readonly Flood[] = [
+/** Requests of which only the headers come. */
+export const BEGUN: readonly Flood[] = [
   begun('requests are begun and not sent', 4, { streams: 4000 }),
   begun('requests are begun on many connections', 60, {}),
   begun('two bytes of headers stand for kilobytes', 12, { uses: 2 }),
@@ -26,6 +26,10 @@ export const REQUESTS: readonly Flood[] = [
     uses: 15,
     isDeaf: true,
   }),
+];
+
+/** Requests that arrive in small pieces, hold a great deal, or are given up. */
+export const REQUESTS: readonly Flood[] = [
   { title: 'a body arrives a byte at a time', attack: sendByBytes },
   thousands(METHOD),
   thousands(REFLECTION),
