@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { readSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { createRequire, flushCompileCache } from 'node:module';
 import { resolve } from 'node:path';
 import { after, afterEach, before, beforeEach, describe } from 'node:test';
 import { cleanUp } from '../harness/at-end.ts';
@@ -29,7 +29,11 @@ function runNext(): void {
       // Not imported: whatever is declared after an `await` belongs to no suite (see fewer-hooks.ts).
       require(resolve(file));
     } finally {
-      after(() => outside.runInAsyncScope(runNext));
+      after(() => {
+        // Not at the end of the process: what tests start now compiles less.
+        flushCompileCache();
+        outside.runInAsyncScope(runNext);
+      });
     }
   });
 }
