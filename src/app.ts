@@ -90,6 +90,8 @@ export type Overrides = {
   /** Further services, behind the same interceptors. */
   services?: readonly Service[];
   limits?: Partial<Limits>;
+  /** One that several services in a process share, which ends with the process. */
+  strength?: PasswordStrength;
 };
 
 export type App = {
@@ -120,7 +122,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const { http, httpPort, onRequest } = await listenHttp(config, edge);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
-  const nouns = buildNouns(config, platform, publicUrl);
+  const strength = overrides.strength ?? new PasswordStrength();
+  const nouns = buildNouns(config, platform, publicUrl, strength);
   const parts = { config, platform, nouns, publicUrl };
   // Callers learn to go elsewhere first, and streams end a little later.
   const draining = new AbortController();
@@ -163,7 +166,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await nouns.auditQueue.flush();
       await nouns.keyUsage.flush();
       nouns.mail?.close();
-      await nouns.strength.close();
+      if (!overrides.strength) await strength.close();
       certificates?.close();
       platform.hints.close();
       platform.redis?.disconnect();
@@ -205,7 +208,12 @@ async function listenHttp(config: Config, edge: HttpEdge) {
 type Nouns = ReturnType<typeof buildNouns>;
 type Parts = { config: Config; platform: Platform; nouns: Nouns; publicUrl: string };
 
-function buildNouns(config: Config, platform: Platform, publicUrl: string) {
+function buildNouns(
+  config: Config,
+  platform: Platform,
+  publicUrl: string,
+  strength: PasswordStrength,
+) {
   const { clock, databaseClock, log, sql, keyring, redis, hints, jobs } = platform;
   // Code that follows tables and keeps memories has no caller, and uses the database directly.
   const follower = { database: sql, clock, log, keyring, hints };
@@ -219,7 +227,6 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
   const keyLimits = new KeyLimits(redis);
   const outbox = new Outbox(jobs, keyring);
   const passwords = new PasswordHasher(config.argon2, log);
-  const strength = new PasswordStrength();
   const passwordPolicy = buildPasswordPolicy(config, log, strength);
   const keyLookups = new KeyLookups(config.rateLimits);
   const following = { ...follower, roles, revocations, apiKeyMemory };
@@ -238,7 +245,6 @@ function buildNouns(config: Config, platform: Platform, publicUrl: string) {
     auditTrail: new AuditTrail(follower),
     verifying: new Set<symbol>(),
     passwords,
-    strength,
     passwordPolicy,
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
