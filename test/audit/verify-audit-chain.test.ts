@@ -4,19 +4,16 @@ import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, Code } from '@connectrpc/connect';
 import pg from 'pg';
-import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import {
   AuditChainFlaw,
   type AuditEvent,
   AuditOutcome,
   AuditService,
 } from '../../gen/countersign/v1/audit_service_pb.ts';
-import { spawnService } from '../child.ts';
-import { clients } from '../harness/clients.ts';
 import { runCommand } from '../harness/command.ts';
 import { createDatabase, sql } from '../harness/database.ts';
 import { embeddedDirectory } from '../harness/embedded-database.ts';
-import { accountOf, PASSWORD, signedIn } from '../harness/people.ts';
+import { accountOf, PASSWORD, signedIn, signIn } from '../harness/people.ts';
 import { MASTER_KEY } from '../harness/prepared.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -295,24 +292,20 @@ describe('countersign audit verify', () => {
   it('E01 checks the trail of the embedded database too', async () => {
     const env = {
       COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
-      COUNTERSIGN_ARGON2_MEMORY_KIB: '7168',
       COUNTERSIGN_REQUIRE_VERIFIED_EMAIL: 'false',
     };
-    const child = await spawnService(env);
-    const { auth } = clients(child);
+    const own = await startService({ env: { ...env, DATABASE_URL: '', SMTP_URL: '' } });
     const email = 'embedded@example.com';
-    await auth.signUp({ email, password: PASSWORD });
-    const { outcome } = await auth.login({ email, password: PASSWORD });
-    assert.equal(outcome.case, 'tokens');
-    const accessToken = outcome.case === 'tokens' ? outcome.value.accessToken : '';
-    const account = clients(child).client(AccountService, 'grpc', accessToken);
+    await own.auth.signUp({ email, password: PASSWORD });
+    const account = accountOf(own, await signIn(own, email));
     await account.updateMe({ user: { displayName: 'Ada' } });
     // It looks twice a second.
     await sleep(1500);
     await account.deleteMe({});
     await sleep(1500);
-    await child.end();
-    const { code, text } = await runCommand(['audit', 'verify'], env);
+    await own.app.stop();
+    const key = { COUNTERSIGN_MASTER_KEY: MASTER_KEY };
+    const { code, text } = await runCommand(['audit', 'verify'], { ...env, ...key });
     assert.equal(code, 0, text);
     assert.match(text, /intact: 5 events/);
   });
