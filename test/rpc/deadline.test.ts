@@ -81,7 +81,7 @@ describeBothPaths('a deadline', ({ env, protocols, dialects }) => {
         const client = service.client(EchoService, protocol);
         const refused = await refusal(
           (async () => {
-            const stream = client.serverStream({ endless: true, count: 3 }, { timeoutMs: 400 });
+            const stream = client.serverStream({ endless: true, count: 3 }, { timeoutMs: 1500 });
             for await (const _ of stream) got += 1;
           })(),
         );
