@@ -27,6 +27,8 @@ const TOO_MANY = 'too many passwords are waiting to be judged; try again later';
 const MAX_MS = 10_000;
 /** The dictionaries take 40 MB. Without a limit, garbage would take a hundred more. */
 const MAX_HEAP_MB = 96;
+/** After this time without a question the thread ends and gives back its 90 MB. */
+const IDLE_MS = 30_000;
 /** The program runs from its sources and in compiled form. */
 const WORKER = import.meta.url.endsWith('.ts')
   ? './password-strength-worker.ts'
@@ -39,7 +41,18 @@ const WORKER = import.meta.url.endsWith('.ts')
  */
 export class PasswordStrength {
   readonly #lane = new FairLane(MAX_WAITING, TOO_MANY);
+  readonly #idleMs: number;
   #worker: Worker | undefined;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor({ idleMs = IDLE_MS } = {}) {
+    this.#idleMs = idleMs;
+  }
+
+  /** Whether the thread is there, with its dictionaries. */
+  get isLoaded(): boolean {
+    return this.#worker !== undefined;
+  }
 
   /**
    * Takes a normalised password and normalised words. Throws `OVERLOADED` if too many wait, and
@@ -55,12 +68,14 @@ export class PasswordStrength {
 
   /** Ends the thread. Any later question starts another. */
   async close(): Promise<void> {
+    clearTimeout(this.#idle);
     const worker = this.#worker;
     this.#worker = undefined;
     await worker?.terminate();
   }
 
   async #ask(question: StrengthQuestion): Promise<Strength> {
+    clearTimeout(this.#idle);
     this.#worker ??= start();
     const worker = this.#worker;
     const timeout = AbortSignal.timeout(MAX_MS);
@@ -79,6 +94,7 @@ export class PasswordStrength {
     } finally {
       worker.off('exit', onExit);
       worker.unref();
+      this.#idle = setTimeout(() => void this.close(), this.#idleMs).unref();
     }
   }
 }

@@ -4,6 +4,7 @@ import { Code } from '@connectrpc/connect';
 import { PasswordPolicy } from '../../src/passwords/password-policy.ts';
 import { PasswordStrength } from '../../src/passwords/password-strength.ts';
 import { Failure } from '../../src/platform/failure.ts';
+import { eventually } from '../harness/eventually.ts';
 import { newEmail, signIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -70,6 +71,15 @@ describe('The password policy', () => {
       assert.match((await objection(password)) ?? '', /contains the address of the account/);
     });
   }
+
+  it('gives back the memory of the dictionaries when nobody asks, and loads them again', async () => {
+    const strength = new PasswordStrength({ idleMs: 1 });
+    const judge = () => strength.judge('quartz lamp river', [], from('192.0.2.1'));
+    const first = await judge();
+    await eventually(() => !strength.isLoaded);
+    assert.deepEqual(await judge(), first);
+    await strength.close();
+  });
 
   it("accepts the account's own words as part of a longer password", async () => {
     assert.equal(await objection('oberhuber paints seven kettles'), undefined);
