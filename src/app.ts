@@ -222,7 +222,7 @@ function buildNouns(
   const keys = new KeySet(sql, keyring, hints);
   const revocations = new RevocationFeed({ ...config, ...follower, databaseClock, keys });
   const roles = new RoleBook(follower);
-  const apiKeyMemory = new ApiKeyMemory({ ...follower, revocations });
+  const apiKeyMemory = new ApiKeyMemory({ ...config, ...follower, revocations });
   const keyUsage = new KeyUsage(sql, log);
   const keyLimits = new KeyLimits(redis);
   const outbox = new Outbox(jobs, keyring);
@@ -249,7 +249,7 @@ function buildNouns(
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
-    verifier: new AccessTokenVerifier({ clock, keys, tokens, revocations, roles }),
+    verifier: new AccessTokenVerifier({ ...following, ...config, keys, tokens }),
     apiKeyMemory,
     keyUsage,
     apiKeyVerifier: new ApiKeyVerifier(judges),

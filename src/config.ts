@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
 import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
 
 type Setting<S extends z.ZodType = z.ZodType> = {
@@ -201,6 +202,11 @@ export const settings = {
     '64',
     'MiB that stay free on the disk of the embedded database: with less, writes are refused.',
   ),
+  COUNTERSIGN_MEMORY: withDefault(
+    wholeNumber(200, 1_000_000),
+    '350',
+    'MiB of resident memory that a replica stays within, the embedded database (80) and what callers are sending not counted. The sizes of its caches follow: at 350 it remembers 32,768 access tokens and as many API keys.',
+  ),
   COUNTERSIGN_ACCESS_TOKEN_TTL: withDefault(duration, '10m', 'How long an access token is valid.'),
   COUNTERSIGN_REFRESH_TOKEN_TTL: withDefault(
     duration,
@@ -354,6 +360,7 @@ export type Config = Readonly<{
   audience: string | undefined;
   dataDir: string;
   embeddedMinFreeBytes: number;
+  caches: CacheSizes;
   accessTokenTtlMs: number;
   sessionTtlMs: number;
   sessionIdleTtlMs: number;
@@ -494,6 +501,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     audience: v.COUNTERSIGN_AUDIENCE ?? issuer,
     dataDir: v.COUNTERSIGN_DATA_DIR,
     embeddedMinFreeBytes: v.COUNTERSIGN_EMBEDDED_MIN_FREE * 1024 * 1024,
+    caches: cacheSizes(v.COUNTERSIGN_MEMORY),
     accessTokenTtlMs: v.COUNTERSIGN_ACCESS_TOKEN_TTL,
     sessionTtlMs: v.COUNTERSIGN_REFRESH_TOKEN_TTL,
     sessionIdleTtlMs: v.COUNTERSIGN_SESSION_IDLE_TTL,

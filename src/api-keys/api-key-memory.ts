@@ -1,3 +1,5 @@
+import type { LRUCache } from 'lru-cache';
+import type { CacheSizes } from '../platform/cache-sizes.ts';
 import { FollowedTable } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
 import { lruCache } from '../platform/lru-cache.ts';
@@ -8,7 +10,6 @@ import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import { apiKeyChecksIn } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
-const KNOWN_KEYS = 100_000;
 /** How many secrets that belong to no key are remembered, and for how long (ms). */
 const UNKNOWN_SECRETS = 10_000;
 const UNKNOWN_MS = 2000;
@@ -26,24 +27,28 @@ export class ApiKeyMemory extends FollowedTable {
   readonly followers = new Set<() => void>();
   readonly #database: SqlDatabase;
   readonly #revocations: Pick<RevocationFeed, 'followers'>;
-  readonly #secrets = lruCache<string, KnownSecret>(2 * KNOWN_KEYS);
+  readonly #secrets: LRUCache<string, KnownSecret>;
   /** A key that is evicted is no longer followed, and so no longer trusted. */
-  readonly #keys = lruCache<string, KnownKey>(KNOWN_KEYS, {
-    dispose: (key) => {
-      key.stale = true;
-    },
-  });
+  readonly #keys: LRUCache<string, KnownKey>;
   #place: TablePlace | undefined;
   /** Includes wrong secrets of existing keys: asking twice does not reveal which ids exist (A02). */
   readonly #unknown = lruCache<string, true>(UNKNOWN_SECRETS, { ttl: UNKNOWN_MS });
 
   constructor(parts: {
+    caches: Pick<CacheSizes, 'apiKeys'>;
     database: SqlDatabase;
     log: Log;
     hints: Hints;
     revocations: Pick<RevocationFeed, 'followers'>;
   }) {
     super('api-keys', parts);
+    const { apiKeys } = parts.caches;
+    this.#secrets = lruCache(2 * apiKeys);
+    this.#keys = lruCache(apiKeys, {
+      dispose: (key: KnownKey) => {
+        key.stale = true;
+      },
+    });
     this.#database = parts.database;
     this.#revocations = parts.revocations;
   }

@@ -81,8 +81,9 @@ function isUuidOrNone(...[keyId, values]: [string, { 'service-account'?: string 
 type Deps = ReturnType<typeof depsOf>;
 
 function depsOf(on: OnDatabase) {
-  const { sql: database, log, hints, revocations } = on;
-  return { ...on, apiKeyMemory: new ApiKeyMemory({ database, log, hints, revocations }) };
+  const { config, sql: database, log, hints, revocations } = on;
+  const { caches } = config;
+  return { ...on, apiKeyMemory: new ApiKeyMemory({ caches, database, log, hints, revocations }) };
 }
 
 async function ownerOf({ database }: Deps, values: Values): Promise<KeyOwner> {

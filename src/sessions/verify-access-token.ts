@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
+import type { LRUCache } from 'lru-cache';
 import type { RoleBook } from '../access/role-book.ts';
+import type { CacheSizes } from '../platform/cache-sizes.ts';
 import type { Clock } from '../platform/clock.ts';
 import { Failure } from '../platform/failure.ts';
 import { lruCache } from '../platform/lru-cache.ts';
@@ -10,13 +12,12 @@ import type { Principal } from './principal.ts';
 import { isSeconds, parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
 
-/** At 2 to 3 KB each. */
-const CACHED_TOKENS = 32_768;
 const CLOCK_TOLERANCE_SECONDS = 5;
 /** A JWS in compact form, RFC 7515 section 3.1. */
 const COMPACT_JWS = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 type VerifierParts = {
+  caches: Pick<CacheSizes, 'tokens'>;
   clock: Clock;
   keys: Pick<KeySet, 'find' | 'has'>;
   tokens: { issuer: string };
@@ -33,10 +34,11 @@ type Known = { principal: Principal; version: number };
  */
 export class AccessTokenVerifier {
   readonly #parts: VerifierParts;
-  readonly #known = lruCache<string, Known>(CACHED_TOKENS);
+  readonly #known: LRUCache<string, Known>;
 
   constructor(parts: VerifierParts) {
     this.#parts = parts;
+    this.#known = lruCache(parts.caches.tokens);
   }
 
   /**

@@ -27,6 +27,17 @@ describe('configuration', () => {
     assert.deepEqual(config.trustedCallers, ['127.0.0.0/8', '::1']);
   });
 
+  it('sizes the caches by COUNTERSIGN_MEMORY, and never leaves them empty', () => {
+    const caches = (mib: string) => readConfig({ COUNTERSIGN_MEMORY: mib }, noFiles).caches;
+    assert.deepEqual(readConfig({}, noFiles).caches, caches('350'));
+    assert.equal(caches('450').tokens, 2 * caches('350').tokens);
+    assert.equal(caches('1250').apiKeys, 10 * caches('350').apiKeys);
+    assert.ok(caches('200').answers > 1000);
+    assert.deepEqual(problems({ COUNTERSIGN_MEMORY: '64' }), [
+      'COUNTERSIGN_MEMORY is not between 200 and 1000000',
+    ]);
+  });
+
   it('trusts no caller by their address unless the database is embedded', () => {
     const config = readConfig(
       { DATABASE_URL: 'postgres://db/x', COUNTERSIGN_MASTER_KEY: KEY },

@@ -42,6 +42,7 @@ describe('The access token, by its form alone', () => {
     await roles.look();
     atEnd(() => database.close());
     verifier = new AccessTokenVerifier({
+      caches: { tokens: 10 },
       clock,
       tokens: { issuer: 'https://issuer.test' },
       revocations,

@@ -8,9 +8,6 @@ import {
 import { lruCache } from '../../platform/lru-cache.ts';
 import type { Principal } from '../../sessions/principal.ts';
 
-/** How many: an answer with its bytes takes three times the memory of its principal. */
-const KEPT = 16_384;
-
 /** The forms of an answer that have been asked for. */
 type Forms = { binary?: Buffer; json?: string };
 
@@ -27,12 +24,13 @@ export function keepAnswer<T extends Message>(message: T): T {
 
 /**
  * Makes and encodes the answer about a valid credential once for each principal: it does not change
- * until something about the principal does. Keeps the answers that were used last.
+ * until something about the principal does. Keeps the `max` answers that were used last.
  */
 export function keepAnswers<T extends Message>(
+  max: number,
   make: (principal: Principal) => T,
 ): (principal: Principal) => T {
-  const answers = lruCache<Principal, T>(KEPT);
+  const answers = lruCache<Principal, T>(max);
   return (principal) => {
     const known = answers.get(principal);
     if (known) return known;

@@ -31,14 +31,17 @@ import { principalMessage } from '../messages/principal-message.ts';
 import type { Dependencies } from './dependencies.ts';
 
 export function apiKeyService(deps: Dependencies): ServiceImpl<typeof ApiKeyService> {
-  const { apiKeyVerifier } = deps;
+  const { apiKeyVerifier, caches } = deps;
+  const validAnswer = keepAnswers(caches.answers, validMessage);
   const verify = async (request: VerifyApiKeyRequest, context: HandlerContext) => {
     const { requestId } = callOf(context.values);
     const { secret, requiredScopes, cost, ipAddress } = request;
     // The caller answers for the address that it names.
     const from = { ipAddress, addressIsCertain: true, requestId };
     const query = { secret, requiredScopes, cost, ...from };
-    return verdictMessage(await apiKeyVerifier.verify(query));
+    const verdict = await apiKeyVerifier.verify(query);
+    const isPlain = verdict.valid && !verdict.limit;
+    return isPlain ? validAnswer(verdict.principal) : verdictMessage(verdict);
   };
   return {
     async createApiKey(request, context) {
@@ -120,7 +123,6 @@ const REASONS = {
 
 function verdictMessage(verdict: KeyVerdict): VerifyApiKeyResponse {
   const { principal, limit } = verdict;
-  if (verdict.valid && !limit) return validAnswer(verdict.principal);
   const message = principal ? principalAnswer(principal) : create(VerifyApiKeyResponseSchema);
   if (verdict.valid) message.valid = true;
   else message.reason = REASONS[verdict.reason];
@@ -128,11 +130,11 @@ function verdictMessage(verdict: KeyVerdict): VerifyApiKeyResponse {
 }
 
 /** What is said of a key without a limit. */
-const validAnswer = keepAnswers((principal) => {
+function validMessage(principal: Principal): VerifyApiKeyResponse {
   const message = principalAnswer(principal);
   message.valid = true;
   return message;
-});
+}
 
 function principalAnswer(principal: Principal): VerifyApiKeyResponse {
   const expires = Number.isFinite(principal.expiresAt);

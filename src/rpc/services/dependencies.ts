@@ -7,6 +7,7 @@ import type { RelyingParty } from '../../passkeys/relying-party.ts';
 import type { NewPasswords } from '../../passwords/new-passwords.ts';
 import type { PasswordHasher } from '../../passwords/password-hasher.ts';
 import type { PasswordPolicy } from '../../passwords/password-policy.ts';
+import type { CacheSizes } from '../../platform/cache-sizes.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Keyring } from '../../platform/crypto.ts';
 import type { Log } from '../../platform/log.ts';
@@ -25,6 +26,7 @@ import type { Limits } from '../limits.ts';
  * pass the whole on, and each use case takes the few it names.
  */
 export type Dependencies = {
+  caches: CacheSizes;
   clock: Clock;
   log: Log;
   keyring: Keyring;

@@ -24,9 +24,14 @@ import type { Dependencies } from './dependencies.ts';
 import { watchRevocations } from './watch-revocations.ts';
 
 export function sessionService(deps: Dependencies): ServiceImpl<typeof SessionService> {
-  const { verifier } = deps;
-  const introspect = async (request: IntrospectTokenRequest) =>
-    introspectionMessage(await introspectToken(verifier, request));
+  const { verifier, caches } = deps;
+  const activeAnswer = keepAnswers(caches.answers, activeMessage);
+  const introspect = async (request: IntrospectTokenRequest) => {
+    const introspection = await introspectToken(verifier, request);
+    return introspection.active
+      ? activeAnswer(introspection.principal)
+      : inactiveMessage(introspection);
+  };
   return {
     async listSessions(request, context) {
       const caller = callerOf(context);
@@ -76,8 +81,9 @@ const REASONS = {
 
 const INACTIVE = keepAnswer(create(IntrospectTokenResponseSchema, { reason: REASONS.INACTIVE }));
 
-function introspectionMessage(introspection: Introspection): IntrospectTokenResponse {
-  if (introspection.active) return activeAnswer(introspection.principal);
+function inactiveMessage(
+  introspection: Exclude<Introspection, { active: true }>,
+): IntrospectTokenResponse {
   if (introspection.reason === 'INACTIVE') return INACTIVE;
   const message = principalAnswer(introspection.principal);
   message.reason = REASONS[introspection.reason];
@@ -85,11 +91,11 @@ function introspectionMessage(introspection: Introspection): IntrospectTokenResp
 }
 
 /** What is said of a token that suffices. */
-const activeAnswer = keepAnswers((principal) => {
+function activeMessage(principal: Principal): IntrospectTokenResponse {
   const message = principalAnswer(principal);
   message.active = true;
   return message;
-});
+}
 
 function principalAnswer(principal: Principal): IntrospectTokenResponse {
   const expiresAt = timestampFromMs(principal.expiresAt * 1000);
