@@ -1,5 +1,4 @@
 import { existsSync, globSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { build } from 'esbuild';
 
 /**
  * Makes `dist/`: the program with its libraries in a few files, since node takes a second and a half to
@@ -13,6 +12,8 @@ const ifChanged = process.argv.includes('--if-changed');
 if (!ifChanged || isStale()) {
   // A service that was started from here may still have a file to load.
   if (!ifChanged) rmSync('dist', { recursive: true, force: true });
+  // Only now: a checkout without the packages for development can start what has been built.
+  const { build } = await import('esbuild');
   await build({
     entryPoints: [
       'src/main.ts',
