@@ -232,7 +232,10 @@ describe('RefreshToken, many at once, when the connection breaks', () => {
       return Number(row?.count);
     };
     await eventually(
-      async () => (await count("from pg_stat_activity where wait_event_type = 'Lock'")) > 0,
+      async () =>
+        (await count(
+          "from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )) > 0,
     );
     proxy.down();
     const reasons = new Set((await Promise.all(calls)).map(({ reason }) => reason));
