@@ -30,7 +30,7 @@ const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts')
   .filter((file) => !isLong || readFileSync(file, 'utf8').includes('/harness/scale.ts'));
 
 /** Of one file. Files that are named may have been told to do everything a thousand times. */
-const LIMIT_MS = isLong ? 3 * HOUR_MS : named.length > 0 ? HOUR_MS : 180_000;
+const LIMIT_MS = isLong ? 3 * HOUR_MS : named.length > 0 ? HOUR_MS : 240_000;
 
 // What tests start as a process of its own is the program that people run.
 const bundle = ['deploy/bundle.ts', '--if-changed'];

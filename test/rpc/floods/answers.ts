@@ -4,17 +4,15 @@ import { BY_GRPC_JS, type Flood, METHOD, NO_WINDOW, REFLECTION, strange, WATCH }
 
 type Spread = { connections: number; streams: number };
 
-/** On many connections as well as on one: neither is a way around the other's limit. */
-const SPREADS: readonly Spread[] = [
-  { connections: 1, streams: 12_000 },
-  { connections: 60, streams: 200 },
-];
-
 /** Asks for a file, whose answer is long: `file_containing_symbol`. */
 const ABOUT_ADMINS = request(4, 'countersign.v1.AdminService');
 
-/** Answers that nobody takes. */
-export const ANSWERS: readonly Flood[] = SPREADS.flatMap((spread) => {
+/** Answers that nobody takes, on one connection. */
+export const ANSWERS_ON_ONE = answersOn({ connections: 1, streams: 12_000 });
+/** The same on many: neither is a way around the other's limit. */
+export const ANSWERS_ON_MANY = answersOn({ connections: 60, streams: 200 });
+
+function answersOn(spread: Spread): readonly Flood[] {
   const where = `(${spread.connections} × ${spread.streams})`;
   const unread = (title: string, path: string, way: number): Flood => ({
     title: `${title} ${where}`,
@@ -28,7 +26,7 @@ export const ANSWERS: readonly Flood[] = SPREADS.flatMap((spread) => {
     unread('streams ask for descriptors and take none', REFLECTION, 0),
     unread('streams watch health', WATCH, 0),
   ];
-});
+}
 
 function asks(path: string, { connections, streams }: Spread, way: number): Flood['attack'] {
   return async ({ ways, connect }) => {
