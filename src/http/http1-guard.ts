@@ -88,9 +88,9 @@ export class Http1Guard {
   /** Begins to watch a request. Returns whether it is to be served. */
   admit(req: IncomingMessage, res: ServerResponse): boolean {
     const guarded = this.#guarded(req.socket);
+    this.#count(guarded, req, res);
     if (guarded.isEnding) return false;
     noteAnswer(req.socket, res);
-    this.#count(guarded, req, res);
     // A write after the caller has gone: without a listener its error would end the process.
     res.on('error', ignore);
     // Larger ones node refuses by itself.
