@@ -10,11 +10,11 @@ import { UnaryFastPath as ConnectFastPath } from '../../src/rpc/connect/unary-fa
 import { addConnectService } from '../../src/rpc/grpc/adapter.ts';
 import { beginCalls } from '../../src/rpc/grpc/begin-call.ts';
 import {
-  checkMessages,
   http2ServerOptions,
   http2Servers,
   knowsSessions,
   methodHandlers,
+  readMessages,
   replaceDecoder,
   streamCounter,
 } from '../../src/rpc/grpc/node-internals.ts';
@@ -94,7 +94,7 @@ describe('the internals of grpc-js and node:http2', () => {
       for (const [name, find] of Object.entries(ACCESSORS))
         assert.equal(find(odd), undefined, name);
       assert.equal(
-        checkMessages({ decompressMessage: value } as never, () => undefined),
+        readMessages({ decompressMessage: value } as never, () => undefined),
         false,
       );
       const decoder = { write: () => [] };

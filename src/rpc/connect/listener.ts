@@ -1,7 +1,6 @@
 import { createRegistry } from '@bufbuild/protobuf';
 import { Code, ConnectError, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
-import { compressionBrotli, compressionGzip } from '@connectrpc/connect-node';
 import { type CallLog, errorFields } from '../../platform/log.ts';
 import type { Call } from '../call.ts';
 import { limitConnectDeadline } from '../deadlines.ts';
@@ -11,6 +10,8 @@ import { headerText } from '../headers.ts';
 import { logCall } from '../interceptors/logging.ts';
 import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
+import { unzippedBytes } from '../unzip.ts';
+import { COMPRESSIONS } from './compressions.ts';
 import { completed, errorAnswer, isRpc } from './errors.ts';
 import { universalRequest, writeAnswer } from './node-bridge.ts';
 import type { NodeRequest, NodeResponse } from './node-request.ts';
@@ -43,7 +44,8 @@ export function connectListener(
     if (!handler && !isUnknownCall(req, path)) return false;
     const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);
     call.hold = holdOf('stream' in req ? req.stream : req);
-    call.hold?.add(CONNECT_BYTES);
+    const encoding = req.headers['content-encoding'] ?? header(req, 'grpc-encoding');
+    call.hold?.add(CONNECT_BYTES + unzippedBytes(encoding, serving.limits));
     res.setHeader('x-request-id', call.requestId);
     const answered = handler
       ? answer(handler, serving, call, req, res)
@@ -74,7 +76,7 @@ function handlersOf(
     interceptors,
     readMaxBytes: limits.maxMessageBytes,
     jsonOptions,
-    acceptCompression: [compressionGzip, compressionBrotli],
+    acceptCompression: COMPRESSIONS,
     // Not compressed: answers hold tokens next to text that callers chose (BREACH).
     compressMinBytes: 0xffffffff,
   });

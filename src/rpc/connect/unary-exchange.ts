@@ -1,6 +1,5 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
-import { compressionGzip } from '@connectrpc/connect-node';
 import type { Failure } from '../../platform/failure.ts';
 import { errorFields } from '../../platform/log.ts';
 import { type Call, contextOf } from '../call.ts';
@@ -15,6 +14,7 @@ import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
 import { type Carrier, UnaryCall } from '../unary/unary-call.ts';
 import type { ServedMethod } from '../unary/unary-methods.ts';
+import { unzip, unzippedBytes } from '../unzip.ts';
 import type { NodeRequest, NodeResponse } from './node-request.ts';
 import type { Format } from './unary-format.ts';
 
@@ -47,6 +47,7 @@ export class UnaryExchange implements Carrier, BodyTaker {
     const named = headers['connect-timeout-ms'];
     const namedMs = named === undefined ? undefined : Number(named);
     call.hold = hold;
+    hold?.add(unzippedBytes(headers['content-encoding'], method.serving.limits));
     call.timeLimitMs = timeLimit(false, namedMs);
     this.deadline = namedMs === undefined ? Infinity : Date.now() + namedMs;
     this.#call = call;
@@ -82,9 +83,7 @@ export class UnaryExchange implements Carrier, BodyTaker {
   async #serve(body: Buffer): Promise<void> {
     const { spec, invoke } = this.#method;
     try {
-      const bytes =
-        this.#req.headers['content-encoding'] === 'gzip' ? await this.#unzip(body) : body;
-      const message = this.#format.read(spec.method, bytes);
+      const message = this.#format.read(spec.method, this.#unzipped(body));
       this.#unary = new UnaryCall(spec.method, message, contextOf(this.#call), this);
       const answer = await invoke(this.#unary);
       this.#answer(200, this.#format.type, this.#format.write(spec.method, answer.message));
@@ -103,9 +102,10 @@ export class UnaryExchange implements Carrier, BodyTaker {
     this.#res.destroy();
   }
 
-  async #unzip(body: Buffer): Promise<Buffer> {
-    const { maxMessageBytes } = this.#method.serving.limits;
-    return Buffer.from(await compressionGzip.decompress(body, maxMessageBytes));
+  #unzipped(body: Buffer): Buffer {
+    const isZipped = this.#req.headers['content-encoding'] === 'gzip' && body.length > 0;
+    if (!isZipped) return body;
+    return unzip('gzip', body, this.#method.serving.limits.maxMessageBytes);
   }
 
   /** Answers with the error for anything thrown. */

@@ -82,20 +82,22 @@ export function isInnermostCall(call: grpc.ServerInterceptingCallInterface): cal
   return isStream && member(call, 'metadata') instanceof grpc.Metadata;
 }
 
-type Status = Parameters<grpc.ServerInterceptingCallInterface['sendStatus']>[0];
-type Check = (message: Buffer, encoding: string) => Status | undefined;
+type Read = (message: Buffer, encoding: string) => Buffer | undefined;
 
 /**
- * Makes a call of grpc-js show each message to `check` before it is read, with its prefix and its
- * compression. A status that `check` returns ends the call. Returns whether that is possible.
+ * Makes a call of grpc-js read each message by `read`, which gets it with its prefix and its
+ * compression; those for which it returns nothing are left to grpc-js. A status that it throws ends the
+ * call. Returns whether that is possible.
  */
-export function checkMessages(rpc: InnermostCall, check: Check): boolean {
+export function readMessages(rpc: InnermostCall, read: Read): boolean {
   const decompress = member(rpc, 'decompressMessage');
   if (typeof decompress !== 'function') return false;
-  return Reflect.set(rpc, 'decompressMessage', (message: Buffer, encoding: string) => {
-    const refusal = check(message, encoding);
-    return refusal ? Promise.reject(refusal) : decompress.call(rpc, message, encoding);
-  });
+  return Reflect.set(
+    rpc,
+    'decompressMessage',
+    async (message: Buffer, encoding: string) =>
+      read(message, encoding) ?? decompress.call(rpc, message, encoding),
+  );
 }
 
 type Decoder = { write(piece: Buffer): Buffer[] };
