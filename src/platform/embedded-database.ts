@@ -1,11 +1,10 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { PGliteInterface } from '@electric-sql/pglite';
 import { type DatabaseOptions, databaseDirectory, type Engine } from './database-engine.ts';
 import { lockDirectory } from './directory-lock.ts';
+import { VERSION_FILE, writeEmptyDatabase } from './empty-database.ts';
 import { errorFields } from './log.ts';
 
 const FREE_SPACE_CHECK_MS = 1000;
@@ -26,11 +25,10 @@ export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
   const { PGlite } = await import('@electric-sql/pglite');
   const { pg_trgm } = await import('@electric-sql/pglite/contrib/pg_trgm');
   const { PgliteDriver } = await import('@mikro-orm/pglite');
-  const isNew = !existsSync(join(directory, 'PG_VERSION'));
+  if (!existsSync(join(directory, VERSION_FILE))) await writeEmptyDatabase(directory);
   const pglite = await PGlite.create(directory, {
     extensions: { pg_trgm },
     startParams: [...PGlite.defaultStartParams, ...SETTINGS],
-    ...(isNew ? { loadDataDir: await emptyDatabase() } : {}),
   });
   const guard = guardFreeSpace(directory, pglite, options);
   return {
@@ -47,13 +45,6 @@ export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
       unlock();
     },
   };
-}
-
-/** What `initdb` makes: to run it takes two seconds, and memory that is never given back. */
-async function emptyDatabase(): Promise<Blob> {
-  const { dataDir } = await import('@electric-sql/pglite-prepopulatedfs');
-  const archive = await promisify(gunzip)(await (await dataDir()).arrayBuffer());
-  return new Blob([archive], { type: 'application/x-tar' });
 }
 
 /** Makes new transactions read-only while the disk has too little room for writes to be safe. */

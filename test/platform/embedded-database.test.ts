@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { rmSync, statfsSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
-import { spawnService } from '../child.ts';
+import { runProcess, spawnService } from '../child.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { clients } from '../harness/clients.ts';
 import { embeddedDirectory } from '../harness/embedded-database.ts';
@@ -38,6 +38,19 @@ describe('the embedded default', () => {
     for (const file of ['master.key', 'mailbox.ndjson']) {
       assert.equal(statSync(join(dataDir, file)).mode & 0o777, 0o600, file);
     }
+  });
+
+  it('W05 starts again after a first start that ended before the database was complete', async () => {
+    const dataDir = temporaryDirectory();
+    const env = { ...QUICK, COUNTERSIGN_DATA_DIR: dataDir };
+    // Ends the first start at this file, as a crash would.
+    const obstacle = join(dataDir, 'postgres', 'postgresql.conf');
+    mkdirSync(obstacle, { recursive: true, mode: 0o700 });
+    const { code, text } = await runProcess(['migrate'], env);
+    assert.equal(code, 1, text);
+    rmSync(obstacle, { recursive: true });
+    const retried = await runProcess(['migrate'], env);
+    assert.equal(retried.code, 0, retried.text);
   });
 
   it('W14 refuses writes while the disk is nearly full, keeps reading, and recovers', async (t) => {
