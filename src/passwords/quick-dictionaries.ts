@@ -20,9 +20,10 @@ type Matcher = {
 
 /**
  * Makes zxcvbn look up only those parts of a password in its dictionaries that may be there, with the
- * same result. By itself it looks up every part in every dictionary, six times over, which is two thirds
- * of an estimate: a hash that grows with the part, and a bit for each word's hash, rule nearly all of
- * them out without making a string of the part.
+ * same result, except that `constructor`, a name that every object has, is no word. By itself it looks up
+ * every part in every dictionary, six times over, which is two thirds of an estimate: a hash that grows
+ * with the part, and a bit for each word's hash, rule nearly all of them out without making a string of
+ * the part.
  *
  * The matchers for reversed words, substitutions and sequences of words use the same method.
  */
@@ -38,11 +39,15 @@ export function lookUpQuickly(zxcvbn: ZxcvbnFactory): void {
     if (lower.length !== question.password.length) return slowly.call(this, question);
     const known = this.getRangedDictionaries(question.userInputsOptions);
     const own = filterOf([question.userInputsOptions?.rankedDictionary ?? {}], 10);
-    const longest = Math.max(0, ...Object.values(known.rankedDictionariesMaxWordSize));
-    const dictionaries = Object.entries(known.rankedDictionaries);
+    const limits = known.rankedDictionariesMaxWordSize;
+    const longest = Math.max(0, ...Object.values(limits));
+    const dictionaries = Object.entries(known.rankedDictionaries).map(
+      ([name, words]) => [name, words, limits[name] ?? 0] as const,
+    );
     const matches: object[] = [];
     for (let i = 0; i < lower.length; i += 1) {
-      const end = Math.min(lower.length, i + longest);
+      // As zxcvbn does: a whole password of one more may be an own word, which grew in lower case (İ).
+      const end = Math.min(lower.length, i === 0 ? longest + 1 : i + longest);
       for (let j = i, hash = 0; j < end; j += 1) {
         hash = next(hash, lower.charCodeAt(j));
         if (!has(filter, hash) && !has(own, hash)) continue;
@@ -55,12 +60,14 @@ export function lookUpQuickly(zxcvbn: ZxcvbnFactory): void {
 
 function addMatches(
   matches: object[],
-  dictionaries: [name: string, words: Record<string, number>][],
+  dictionaries: (readonly [name: string, words: Record<string, number>, longest: number])[],
   password: string,
   { i, j, lower }: { i: number; j: number; lower: string },
 ): void {
   const matchedWord = lower.slice(i, j + 1);
-  for (const [dictionaryName, words] of dictionaries) {
+  const isWhole = matchedWord.length === lower.length;
+  for (const [dictionaryName, words, longest] of dictionaries) {
+    if (!isWhole && matchedWord.length > longest) continue;
     if (!Object.hasOwn(words, matchedWord)) continue;
     matches.push({
       pattern: 'dictionary',

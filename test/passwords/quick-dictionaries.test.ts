@@ -12,6 +12,9 @@ const PIECES =
 const OWN_WORDS = ['maxi.oberhuber@example.com', 'oberhuber', 'maxi'];
 const SAMPLES = 300;
 
+/** Longer in lower case than zxcvbn takes them to be. */
+const GROWING = ['\u0130zqvxk', '\u0130vxqzjkwpfhcmbtrlgdnsyvkqzwxjpfmbhc'];
+
 describe('Looking words up quickly', () => {
   it('changes no estimate', () => {
     const options = {
@@ -21,9 +24,13 @@ describe('Looking words up quickly', () => {
       l33tMaxSubstitutions: 8,
     };
     const [slow, quick] = [new ZxcvbnFactory(options), new ZxcvbnFactory(options)];
-    const passwords = samples();
+    const growing = GROWING.map((word) => word.toLowerCase());
+    const passwords = [...samples(), ...growing, ...growing.map((word) => `7${word}9`)];
     const estimates = (zxcvbn: ZxcvbnFactory) =>
-      passwords.map((password) => ({ ...zxcvbn.check(password, OWN_WORDS), calcTime: 0 }));
+      passwords.map((password) => ({
+        ...zxcvbn.check(password, [...OWN_WORDS, ...GROWING]),
+        calcTime: 0,
+      }));
     const expected = estimates(slow);
     lookUpQuickly(quick);
     assert.deepEqual(estimates(quick), expected);
