@@ -1,4 +1,16 @@
-import { existsSync, globSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import type { OutputFile } from 'esbuild';
 
 /**
  * Makes `dist/`: the program with its libraries in a few files, since node takes a second and a half to
@@ -10,11 +22,12 @@ const SOURCES = ['src/**', 'gen/**', 'migrations/**', 'package-lock.json', 'depl
 
 const ifChanged = process.argv.includes('--if-changed');
 if (!ifChanged || isStale()) {
+  const startedAt = new Date();
   // A service that was started from here may still have a file to load.
   if (!ifChanged) rmSync('dist', { recursive: true, force: true });
   // Only now: a checkout without the packages for development can start what has been built.
   const { build } = await import('esbuild');
-  await build({
+  const { outputFiles } = await build({
     entryPoints: [
       'src/main.ts',
       'src/health-check.ts',
@@ -37,7 +50,21 @@ if (!ifChanged || isStale()) {
     sourcemap: 'external',
     sourcesContent: false,
     logLevel: 'warning',
+    write: false,
   });
+  // The entry says that the bundle is complete, and how new its sources are.
+  const isEntry = ({ path }: OutputFile) => path.endsWith(`/${OUT}/main.js`);
+  for (const file of outputFiles.filter((file) => !isEntry(file))) write(file, startedAt);
+  for (const file of outputFiles.filter(isEntry)) write(file, startedAt);
+}
+
+/** Puts a complete file in its place: another start may be reading, or writing, the one that is there. */
+function write({ path, contents, text }: OutputFile, madeAt: Date): void {
+  const unfinished = `${path}.${process.pid}`;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(unfinished, contents, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+  utimesSync(unfinished, madeAt, madeAt);
+  renameSync(unfinished, path);
 }
 
 function isStale(): boolean {

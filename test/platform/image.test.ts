@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
@@ -28,6 +36,16 @@ describe('the image', () => {
     for (const [, path = ''] of dockerfile.matchAll(/^COPY (?!--)(\S+)/gm)) accessSync(path);
     for (const [, path = ''] of dockerfile.matchAll(/"(dist\/[\w./-]+)"/g)) accessSync(path);
     assert.match(dockerfile, /^USER node$/m);
+  });
+
+  it('has its entry last, so that a build that was interrupted is made again', () => {
+    const files = readdirSync('dist/src').map((name) => ({
+      name,
+      writtenAt: statSync(join('dist/src', name)).ctimeMs,
+    }));
+    const entry = files.find(({ name }) => name === 'main.js');
+    const later = files.filter(({ writtenAt }) => writtenAt > (entry?.writtenAt ?? 0));
+    assert.deepEqual(later, []);
   });
 
   it('serves from dist as an unprivileged user, and its health check says when it is ready', async (t) => {
