@@ -21,7 +21,7 @@ export const LIMITS = {
   /** The memory that node:http2 may take for one connection. */
   maxSessionMemoryMib: 64,
   /** The memory that all strangers together may hold while the service waits for them. */
-  maxHeldBytes: 24 * 1024 * 1024,
+  maxHeldBytes: 16 * 1024 * 1024,
   /** The same, for connections on which someone has shown a credential, or is trusted. */
   maxKnownHeldBytes: 256 * 1024 * 1024,
   /** The part of that which one principal may hold, or one address (IPv6: /64) for several. */
