@@ -106,7 +106,7 @@ function jsonDoor({ address, path, request }: Target, fail: (error: Error) => vo
   };
 }
 
-/** Where the first answer ends; 0 if it is not complete. */
+/** Returns the length of the first answer; 0 if it is not complete. */
 function endOfAnswer(text: string, fail: (error: Error) => void): number {
   const head = text.indexOf('\r\n\r\n');
   if (head < 0) return 0;

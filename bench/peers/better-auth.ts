@@ -1,6 +1,7 @@
 import type { Http1Request } from '../load/http1.ts';
 import type { Contestant } from '../report/row.ts';
 import type { Cleanups } from '../service/cleanups.ts';
+import { emptyDatabase } from '../service/databases.ts';
 import { PASSWORD } from '../service/passwords.ts';
 import {
   askJson,
@@ -10,7 +11,7 @@ import {
   singleCheck,
   varied,
 } from './http-contestants.ts';
-import { emptyDatabase, installedVersion, type Peer, startScript } from './peer.ts';
+import { installedVersion, type Peer, startScript } from './peer.ts';
 import { CROWD, loginEmail, newEmail, PEOPLE, SIGN_IN_CROWD } from './people.ts';
 
 /** Starts better-auth on a database of its own on the server. */

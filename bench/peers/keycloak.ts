@@ -1,6 +1,7 @@
 import type { Http1Request } from '../load/http1.ts';
 import type { Contestant } from '../report/row.ts';
 import type { Cleanups } from '../service/cleanups.ts';
+import { emptyDatabase } from '../service/databases.ts';
 import { PASSWORD } from '../service/passwords.ts';
 import {
   askJson,
@@ -12,7 +13,7 @@ import {
 } from './http-contestants.ts';
 import { BENCH_CLIENT, type Realm } from './keycloak-realm.ts';
 import { startKeycloakServer } from './keycloak-server.ts';
-import { emptyDatabase, type Peer } from './peer.ts';
+import type { Peer } from './peer.ts';
 import { CROWD, loginEmail, PEOPLE, SIGN_IN_CROWD } from './people.ts';
 
 type Tokens = { access_token: string; refresh_token: string };

@@ -1,7 +1,8 @@
 import type { Http1Request } from '../load/http1.ts';
 import type { Cleanups } from '../service/cleanups.ts';
+import { emptyDatabase } from '../service/databases.ts';
 import { askJson, postForm, type Repeated, repeated, singleCheck } from './http-contestants.ts';
-import { emptyDatabase, installedVersion, type Peer, startScript } from './peer.ts';
+import { installedVersion, type Peer, startScript } from './peer.ts';
 
 const CLIENT = { id: 'bench', secret: 'secret-of-the-bench' };
 const CREDENTIALS = { grant_type: 'client_credentials' };

@@ -4,7 +4,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Contestant } from '../report/row.ts';
 import { type Cleanups, waitForOutput } from '../service/cleanups.ts';
-import { runSql } from '../service/databases.ts';
 import { residentMemory } from '../service/resident-memory.ts';
 
 /** What is compared. */
@@ -72,18 +71,4 @@ export async function startScript(
   });
   const [, address = ''] = await waitForOutput(child, /ready on (\S+)\n/, START_TIMEOUT_MS);
   return { address, memory: () => residentMemory(child.pid ?? 0) };
-}
-
-/** Creates an empty database on the server. Returns its URL. */
-export async function emptyDatabase(
-  cleanups: Cleanups,
-  serverUrl: string,
-  name: string,
-): Promise<string> {
-  const unique = `countersign_bench_${process.pid}_${name}`;
-  await runSql(serverUrl, `create database ${unique}`);
-  cleanups.add(() => runSql(serverUrl, `drop database ${unique} with (force)`));
-  const url = new URL(serverUrl);
-  url.pathname = `/${unique}`;
-  return url.href;
 }

@@ -24,12 +24,22 @@ export async function createDatabase(
   serverUrl: string,
   name: string,
 ): Promise<string> {
+  const url = await emptyDatabase(cleanups, serverUrl, name);
+  migrate(url);
+  return url;
+}
+
+/** Creates an empty database on the server. Returns its URL. */
+export async function emptyDatabase(
+  cleanups: Cleanups,
+  serverUrl: string,
+  name: string,
+): Promise<string> {
   const unique = `countersign_bench_${process.pid}_${name}`;
   await runSql(serverUrl, `create database ${unique}`);
   cleanups.add(() => runSql(serverUrl, `drop database ${unique} with (force)`));
   const url = new URL(serverUrl);
   url.pathname = `/${unique}`;
-  migrate(url.href);
   return url.href;
 }
 

@@ -18,7 +18,7 @@ export async function query<Row>(
 /** A statement that the server parses and plans once for each connection; its name is unique. */
 export type Prepared = { name: string; text: string };
 
-/** SQLSTATEs of a statement that has to be prepared anew: a pooler between us changes servers. */
+/** SQLSTATEs of a statement that this server has not prepared: a pooler may have changed servers. */
 const NOT_PREPARED = new Set(['26000', '42P05', '0A000']);
 
 /** Runs a prepared statement outside any transaction. The embedded database does not prepare it. */

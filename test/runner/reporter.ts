@@ -19,7 +19,7 @@ export type Report =
   | { event: 'file ends'; file: string; passed: boolean };
 
 const RUNNER_FD = 3;
-/** Where the runner answers. */
+/** The address at which the runner answers. */
 export const FILES_FD = 4;
 
 /** Writes a JSON line to the file descriptor that the runner opened. */

@@ -127,7 +127,7 @@ describe('Questions that go together', () => {
     }
   });
 
-  it('are prepared anew where the server has forgotten the statement', async () => {
+  it('still run if the server has forgotten the statement', async () => {
     const one = await open(url, { COUNTERSIGN_DB_POOL_MAX: '1' });
     const doubled = () => one.read((em) => queryPrepared(em, DOUBLE, [[21]]));
     assert.deepEqual(await doubled(), [{ doubled: 42 }]);
