@@ -1,12 +1,10 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { RoleBook } from '../access/role-book.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Failure } from '../platform/failure.ts';
 import { invalidField } from '../platform/invalid-field.ts';
-import { ACCESS_TOKEN_TYPE, CLIENT_ID, MAX_TOKEN_BYTES } from '../sessions/access-token.ts';
-import type { Principal } from '../sessions/principal.ts';
-import { signJws } from '../sessions/sign-jws.ts';
+import { MAX_TOKEN_BYTES } from '../sessions/access-token.ts';
+import { issueDerivedToken } from '../sessions/derived-token.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 import { keyFailure } from './key-failure.ts';
@@ -14,12 +12,6 @@ import type { ApiKeyVerifier } from './verify-api-key.ts';
 
 /** Up to this length (characters) of the audience, a token that is too long has too many scopes. */
 const LONG_AUDIENCE = 500;
-
-type IssuingNeeds = {
-  clock: Clock;
-  keys: KeySet;
-  tokens: { issuer: string; accessTokenTtlMs: number };
-};
 
 export type ExchangeApiKey = {
   secret: string;
@@ -62,40 +54,11 @@ export async function exchangeApiKey(
     );
   }
   const { principal } = verdict;
-  return issue(needs, principal, audience, scopes.length > 0 ? scopes : principal.scopes);
-}
-
-async function issue(
-  { clock, keys, tokens }: IssuingNeeds,
-  principal: Principal,
-  audience: string,
-  scopes: readonly string[],
-): Promise<ExchangedToken> {
-  const now = clock.now().getTime();
-  const expiresAt = Math.floor(
-    Math.min((now + tokens.accessTokenTtlMs) / 1000, principal.expiresAt),
-  );
-  const { id, algorithm, key } = await keys.signingKey();
-  const header = { typ: ACCESS_TOKEN_TYPE, alg: algorithm, kid: id };
-  const claims = {
-    iss: tokens.issuer,
-    sub: principal.subject,
-    sub_type: principal.type,
-    aud: audience,
-    jti: uuidv7(),
-    iat: Math.floor(now / 1000),
-    exp: expiresAt,
-    client_id: CLIENT_ID,
-    scope: scopes.join(' '),
-    api_key_id: principal.apiKeyId,
-    roles: principal.roles,
-    owner_roles: principal.ownerRoles,
-    token_version: principal.tokenVersion,
-    email_verified: principal.emailVerified,
-  };
-  const accessToken = await signJws(header, claims, key);
-  if (accessToken.length > MAX_TOKEN_BYTES) throw tooLong(audience);
-  return { accessToken, expiresAt: new Date(expiresAt * 1000), scopes };
+  const granted = scopes.length > 0 ? scopes : principal.scopes;
+  const wanted = { audience, scopes: granted, ttlMs: needs.tokens.accessTokenTtlMs };
+  const token = await issueDerivedToken(needs, principal, wanted);
+  if (token.accessToken.length > MAX_TOKEN_BYTES) throw tooLong(audience);
+  return { ...token, scopes: granted };
 }
 
 /** Names the field that makes a token too long: an audience is rarely longer than a URL. */

@@ -49,6 +49,32 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
   });
 }
 
+/**
+ * The claims about a principal in a token that its credential is exchanged for: the same subject, session
+ * or API key, so that what revokes the credential revokes the token. `principalOf` reads them.
+ */
+export function claimsOf(principal: Principal, scopes: readonly string[]): Claims {
+  const { subject, apiKeyId, roles, tokenVersion, emailVerified } = principal;
+  const claims = {
+    sub: subject,
+    scope: scopes.join(' '),
+    roles,
+    token_version: tokenVersion,
+    email_verified: emailVerified,
+  };
+  if (apiKeyId !== '') {
+    const { type, ownerRoles } = principal;
+    return { ...claims, sub_type: type, api_key_id: apiKeyId, owner_roles: ownerRoles };
+  }
+  const { sessionId, amr, authTime } = principal;
+  return { ...claims, sid: sessionId, amr, acr: acrOf(amr), auth_time: authTime };
+}
+
+/** The level of assurance that the factors of a sign-in amount to. */
+export function acrOf(amr: readonly string[]): 'aal1' | 'aal2' {
+  return amr.includes('mfa') ? 'aal2' : 'aal1';
+}
+
 type Origin = Pick<
   Principal,
   'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'ownerRoles' | 'amr' | 'authTime'

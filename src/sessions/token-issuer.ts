@@ -13,6 +13,7 @@ import { formatRefreshToken, type RefreshSecret } from './refresh-secret.ts';
 import { type SessionOwner, sessionsIn } from './session.repository.ts';
 import type { RefreshedSession } from './session-refresh.repository.ts';
 import { signJws } from './sign-jws.ts';
+import { acrOf } from './token-claims.ts';
 
 /** Names in tokens, and how long tokens and sessions last (ms). */
 export type TokenSettings = {
@@ -135,7 +136,7 @@ export class TokenIssuer {
       roles: grant.roles,
       token_version: grant.tokenVersion,
       amr: grant.amr,
-      acr: grant.amr.includes('mfa') ? 'aal2' : 'aal1',
+      acr: acrOf(grant.amr),
       auth_time: Math.floor(grant.authTime.getTime() / 1000),
       email_verified: grant.emailVerified,
     };

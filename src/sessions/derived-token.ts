@@ -1,0 +1,33 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Clock } from '../platform/clock.ts';
+import type { KeySet } from '../signing-keys/key-set.ts';
+import { ACCESS_TOKEN_TYPE, CLIENT_ID } from './access-token.ts';
+import type { Principal } from './principal.ts';
+import { signJws } from './sign-jws.ts';
+import { claimsOf } from './token-claims.ts';
+import type { AccessToken } from './token-issuer.ts';
+
+/**
+ * Signs an access token for a principal that another credential has proved, for one audience, with the
+ * scopes given. It lasts `ttlMs`, and no longer than that credential.
+ */
+export async function issueDerivedToken(
+  needs: { clock: Clock; keys: Pick<KeySet, 'signingKey'>; tokens: { issuer: string } },
+  principal: Principal,
+  { audience, scopes, ttlMs }: { audience: string; scopes: readonly string[]; ttlMs: number },
+): Promise<AccessToken> {
+  const now = needs.clock.now().getTime();
+  const exp = Math.floor(Math.min((now + ttlMs) / 1000, principal.expiresAt));
+  const { id, algorithm, key } = await needs.keys.signingKey();
+  const header = { typ: ACCESS_TOKEN_TYPE, alg: algorithm, kid: id };
+  const claims = {
+    iss: needs.tokens.issuer,
+    aud: audience,
+    jti: uuidv7(),
+    iat: Math.floor(now / 1000),
+    exp,
+    client_id: CLIENT_ID,
+    ...claimsOf(principal, scopes),
+  };
+  return { accessToken: await signJws(header, claims, key), expiresAt: new Date(exp * 1000) };
+}
