@@ -27,6 +27,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/config.ts'],
   ['src/http'],
   ['src/rpc'],
+  ['src/mesh'],
   ['src/transfer'],
   ['src/users'],
   ['src/service-accounts'],

@@ -6,6 +6,7 @@ import { ApiKeyService } from '../gen/countersign/v1/api_key_service_pb.ts';
 import { AuditService } from '../gen/countersign/v1/audit_service_pb.ts';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
+import { Authorization } from '../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import { RoleBook } from './access/role-book.ts';
 import { ApiKeyMemory } from './api-keys/api-key-memory.ts';
 import { KeyLimits } from './api-keys/key-limits.ts';
@@ -26,6 +27,8 @@ import { discoveryEndpoint, jwksEndpoint } from './http/well-known.ts';
 import { type MailTransport, smtpTransport } from './mail/deliver.ts';
 import { Mailbox } from './mail/mailbox.ts';
 import { Outbox } from './mail/outbox.ts';
+import { InternalTokens } from './mesh/internal-tokens.ts';
+import { Rules } from './mesh/rule.ts';
 import { relyingParty } from './passkeys/relying-party.ts';
 import { BreachedPasswords } from './passwords/breached-passwords.ts';
 import { NewPasswords } from './passwords/new-passwords.ts';
@@ -65,6 +68,7 @@ import { adminService } from './rpc/services/admin-service.ts';
 import { apiKeyService } from './rpc/services/api-key-service.ts';
 import { auditService } from './rpc/services/audit-service.ts';
 import { authService } from './rpc/services/auth-service.ts';
+import { AUTHORIZATION_TERMS, authorizationService } from './rpc/services/authorization-service.ts';
 import type { Dependencies } from './rpc/services/dependencies.ts';
 import { type Service, service } from './rpc/services/service.ts';
 import { sessionService } from './rpc/services/session-service.ts';
@@ -77,8 +81,8 @@ import { Database } from './unit-of-work/database.ts';
 import { Errands } from './unit-of-work/errands.ts';
 
 const READINESS_MS = 1000;
-/** Long enough for load balancers that ask for health once a second. */
-const DRAIN_NOTICE_MS = 1000;
+/** Long enough for load balancers that ask for health once a second, and take a moment to act. */
+const DRAIN_NOTICE_MS = 1500;
 
 /** Everything that a test, or a program that embeds the service, may replace. */
 export type Overrides = {
@@ -231,6 +235,8 @@ function buildNouns(
   const keyLookups = new KeyLookups(config.rateLimits);
   const following = { ...follower, roles, revocations, apiKeyMemory };
   const judges = { ...following, keyLimits, keyLookups, keyUsage };
+  const verifier = new AccessTokenVerifier({ ...following, ...config, keys, tokens });
+  const apiKeyVerifier = new ApiKeyVerifier(judges);
   return {
     ...buildMail(config, clock),
     tokens,
@@ -249,10 +255,13 @@ function buildNouns(
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
-    verifier: new AccessTokenVerifier({ ...following, ...config, keys, tokens }),
+    verifiers: { verifier, apiKeyVerifier, audience: tokens.audience },
+    verifier,
+    rules: new Rules(tokens.audience, config.exchangeAudiences),
+    internalTokens: new InternalTokens({ ...following, ...config, keys, tokens }),
     apiKeyMemory,
     keyUsage,
-    apiKeyVerifier: new ApiKeyVerifier(judges),
+    apiKeyVerifier,
   };
 }
 
@@ -280,16 +289,18 @@ function buildServing(
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
-  const { verifier, apiKeyVerifier, tokens, revocations, roles, apiKeyMemory } = nouns;
-  const verifiers = { verifier, apiKeyVerifier, audience: tokens.audience };
+  const { revocations, roles, apiKeyMemory } = nouns;
+  const { verifiers } = nouns;
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
   return {
+    deps,
     services: [
       service(AccountService, accountService(deps)),
       service(AdminService, adminService(deps)),
       service(ApiKeyService, apiKeyService(deps)),
       service(AuditService, auditService(deps)),
       service(AuthService, authService(deps)),
+      service(Authorization, authorizationService(deps), AUTHORIZATION_TERMS),
       service(SessionService, sessionService(deps)),
       ...others,
     ],
@@ -317,7 +328,7 @@ function buildServing(
 
 function buildHttp(
   { config, platform, nouns, publicUrl }: Parts,
-  serving: Serving,
+  serving: ReturnType<typeof buildServing>,
   look: () => Promise<Readiness>,
 ): HttpHandler {
   const { log } = platform;

@@ -243,12 +243,22 @@ export const settings = {
   COUNTERSIGN_TRUSTED_CALLERS: setting(
     networks.optional(),
     'embedded: loopback; otherwise none',
-    'Networks whose callers may introspect tokens and verify API keys without a credential (CIDRs, by comma).',
+    'Networks whose callers may introspect tokens, verify API keys and judge requests for a proxy without a credential (CIDRs, by comma).',
   ),
   COUNTERSIGN_TRUSTED_PROXIES: withDefault(
     networks,
     '',
     'Networks whose `X-Forwarded-For` and `Forwarded` are believed (CIDRs, by comma). If both are present and differ, or neither can be read, the caller has no address that opens anything.',
+  ),
+  COUNTERSIGN_EXCHANGE_AUDIENCES: withDefault(
+    list,
+    '',
+    'Audiences for which the rule of a route may exchange a credential (`exchange`, by comma).',
+  ),
+  COUNTERSIGN_MESH_SHADOW: withDefault(
+    onOff,
+    'off',
+    'Whether proxies let all requests through, and what would have been refused is only recorded.',
   ),
   COUNTERSIGN_ALLOWED_HOSTS: setting(
     list.optional(),
@@ -371,6 +381,8 @@ export type Config = Readonly<{
   mailFrom: string;
   trustedCallers: readonly string[];
   trustedProxies: readonly string[];
+  exchangeAudiences: readonly string[];
+  meshShadow: boolean;
   /** Empty: any. */
   allowedHosts: readonly string[];
   corsOrigins: readonly string[];
@@ -512,6 +524,8 @@ function assemble(v: Values, files: readonly string[]): Config {
     trustedCallers:
       v.COUNTERSIGN_TRUSTED_CALLERS ?? (v.DATABASE_URL === undefined ? ['127.0.0.0/8', '::1'] : []),
     trustedProxies: v.COUNTERSIGN_TRUSTED_PROXIES,
+    exchangeAudiences: v.COUNTERSIGN_EXCHANGE_AUDIENCES,
+    meshShadow: v.COUNTERSIGN_MESH_SHADOW,
     allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS ?? defaultHosts(v.DATABASE_URL, publicUrl),
     corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,
     passkeys: { rpId: v.COUNTERSIGN_PASSKEY_RP_ID, origins: v.COUNTERSIGN_PASSKEY_ORIGINS },

@@ -34,6 +34,7 @@ const FIELDS = [
   'protocol',
   'reason',
   'request_id',
+  'rule',
   'session_id',
   'signal',
   'stack',

@@ -21,11 +21,15 @@ import type { Hold } from './caller-connection.ts';
 /** What is known of one call, whichever listener it arrived at. The interceptors fill it in. */
 export type Call = Readonly<CallerAddress> & {
   readonly requestId: string;
+  /** The address of the connection, whatever forwarding headers say. */
+  readonly peerAddress: string;
   readonly traceId: string | undefined;
   readonly userAgent: string;
   readonly startedAt: number;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
+  /** Whether its caller asks for clients of its own. If it may not, its operator should know. */
+  asksForOthers: boolean;
   /** Whether it has reached the interceptors: if not, the listener completes and logs its answer. */
   intercepted: boolean;
   /** How long it may take, if its caller or the service limits it. */
@@ -114,16 +118,19 @@ export class CallFactory {
   /** `peer` is the address of the connection. */
   begin(header: ReadHeader, peer: string | undefined): Call {
     const requestId = header('x-request-id');
-    const { ipAddress, addressIsCertain, countedAs } = this.#addressOf(header, peer);
+    const peerAddress = plainAddress(peer ?? '');
+    const { ipAddress, addressIsCertain, countedAs } = this.#addressOf(header, peerAddress);
     return {
       requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
+      peerAddress,
       ipAddress,
       addressIsCertain,
       countedAs,
       userAgent: header('user-agent') ?? '',
       startedAt: performance.now(),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
+      asksForOthers: false,
       intercepted: false,
       timeLimitMs: undefined,
       answered: undefined,
@@ -133,8 +140,7 @@ export class CallFactory {
     };
   }
 
-  #addressOf(header: ReadHeader, peer: string | undefined): CallerAddress {
-    const connection = plainAddress(peer ?? '');
+  #addressOf(header: ReadHeader, connection: string): CallerAddress {
     const xForwardedFor = header('x-forwarded-for');
     const forwarded = header('forwarded');
     const isForwarded = xForwardedFor !== undefined || forwarded !== undefined;

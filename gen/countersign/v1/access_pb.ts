@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/access.proto.
  */
 export const file_countersign_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("Chtjb3VudGVyc2lnbi92MS9hY2Nlc3MucHJvdG8SDmNvdW50ZXJzaWduLnYxIogCCgpBY2Nlc3NSdWxlEhAKBnB1YmxpYxgBIAEoCEgAEhMKCXNpZ25lZF9pbhgCIAEoCEgAEhQKCnBlcm1pc3Npb24YAyABKAlIABIyCg9tYXhfc2lnbl9pbl9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLcmF0ZV9wb2xpY3kYBSABKA4yGi5jb3VudGVyc2lnbi52MS5SYXRlUG9saWN5EhcKD2FwaV9rZXlfYWxsb3dlZBgGIAEoCBIeChZ0cnVzdGVkX2NhbGxlcl9hbGxvd2VkGAcgASgIEhUKDW9yX3Blcm1pc3Npb24YCCABKAlCCAoGY2FsbGVyKnQKClJhdGVQb2xpY3kSGwoXUkFURV9QT0xJQ1lfVU5TUEVDSUZJRUQQABIbChdSQVRFX1BPTElDWV9DUkVERU5USUFMUxABEhQKEFJBVEVfUE9MSUNZX01BSUwQAhIWChJSQVRFX1BPTElDWV9UT0tFTlMQAzpUCgZhY2Nlc3MSHi5nb29nbGUucHJvdG9idWYuTWV0aG9kT3B0aW9ucxjHiwMgASgLMhouY291bnRlcnNpZ24udjEuQWNjZXNzUnVsZVIGYWNjZXNzYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Chtjb3VudGVyc2lnbi92MS9hY2Nlc3MucHJvdG8SDmNvdW50ZXJzaWduLnYxIqECCgpBY2Nlc3NSdWxlEhAKBnB1YmxpYxgBIAEoCEgAEhMKCXNpZ25lZF9pbhgCIAEoCEgAEhQKCnBlcm1pc3Npb24YAyABKAlIABIyCg9tYXhfc2lnbl9pbl9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLcmF0ZV9wb2xpY3kYBSABKA4yGi5jb3VudGVyc2lnbi52MS5SYXRlUG9saWN5EhcKD2FwaV9rZXlfYWxsb3dlZBgGIAEoCBIeChZ0cnVzdGVkX2NhbGxlcl9hbGxvd2VkGAcgASgIEhUKDW9yX3Blcm1pc3Npb24YCCABKAkSFwoPYXNrc19mb3Jfb3RoZXJzGAkgASgIQggKBmNhbGxlcip0CgpSYXRlUG9saWN5EhsKF1JBVEVfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGwoXUkFURV9QT0xJQ1lfQ1JFREVOVElBTFMQARIUChBSQVRFX1BPTElDWV9NQUlMEAISFgoSUkFURV9QT0xJQ1lfVE9LRU5TEAM6VAoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYx4sDIAEoCzIaLmNvdW50ZXJzaWduLnYxLkFjY2Vzc1J1bGVSBmFjY2Vzc2IGcHJvdG8z", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * What the server requires of a caller before a method runs. One interceptor reads it for every method
@@ -90,6 +90,15 @@ export type AccessRule = Message<"countersign.v1.AccessRule"> & {
    * @generated from field: string or_permission = 8;
    */
   orPermission: string;
+
+  /**
+   * Whether the caller asks on behalf of its own clients, as a proxy does. Then COUNTERSIGN_TRUSTED_CALLERS
+   * is compared with the address of the connection, whatever forwarding headers say, and a caller who may
+   * not ask is logged as a warning.
+   *
+   * @generated from field: bool asks_for_others = 9;
+   */
+  asksForOthers: boolean;
 };
 
 /**

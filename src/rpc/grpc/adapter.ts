@@ -3,8 +3,8 @@ import { createMethodImplSpec, type MethodImpl, type MethodImplSpec } from '@con
 import type * as grpc from '@grpc/grpc-js';
 import { contextOf } from '../call.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
-import { parseRequest } from '../messages/parse-request.ts';
-import type { Service } from '../services/service.ts';
+import { answerToUnreadable, requestOf } from '../messages/parse-request.ts';
+import { type Service, termsOf, type UnaryTerms } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { composeUnary, type UnarySpec } from '../unary/compose-unary.ts';
 import { type Carrier, UnaryCall } from '../unary/unary-call.ts';
@@ -32,23 +32,31 @@ export function addConnectService(server: grpc.Server, service: Service, serving
       requestSerialize: (bytes) => bytes,
       responseDeserialize: (bytes) => bytes,
     };
-    handlers[method.localName] = handler(spec, serving);
+    handlers[method.localName] = handler(spec, serving, termsOf(service, method));
   }
   server.addService(definition, handlers);
 }
 
-function handler(spec: MethodImplSpec, serving: Serving): grpc.UntypedHandleCall {
-  return spec.kind === 'unary' ? unaryHandler(spec, serving) : streamHandler(spec, serving);
+function handler(
+  spec: MethodImplSpec,
+  serving: Serving,
+  terms: UnaryTerms | undefined,
+): grpc.UntypedHandleCall {
+  return spec.kind === 'unary' ? unaryHandler(spec, serving, terms) : streamHandler(spec, serving);
 }
 
 /** Serves the unary calls that `UnaryFastPath` does not take: compressed ones, and odd ones. */
-function unaryHandler(spec: UnarySpec, serving: Serving): grpc.handleUnaryCall<Raw, Raw> {
+function unaryHandler(
+  spec: UnarySpec,
+  serving: Serving,
+  terms: UnaryTerms | undefined,
+): grpc.handleUnaryCall<Raw, Raw> {
   const invoke = composeUnary(spec, serving.interceptors);
   return async (rpc, done) => {
     const call = carriedBy(rpc.metadata);
     let unary: UnaryCall | undefined;
     try {
-      const message = parseRequest(spec.method.input, rpc.request);
+      const message = requestOf(spec.method.input, rpc.request, terms);
       unary = new UnaryCall(spec.method, message, contextOf(call), carrier(rpc));
       // grpc-js emits it at the end of every call.
       rpc.on('cancelled', () => unary?.abandon());
@@ -58,7 +66,10 @@ function unaryHandler(spec: UnarySpec, serving: Serving): grpc.handleUnaryCall<R
       if (header) rpc.sendMetadata(metadataOf(header));
       done(null, bytes, trailer && metadataOf(trailer));
     } catch (error) {
-      done(failed(spec.method, serving.log, call, error, unary?.sent));
+      const status = failed(spec.method, serving.log, call, error, unary?.sent);
+      const instead = answerToUnreadable(terms, error);
+      if (instead) done(null, answerBytes(spec.method.output, instead));
+      else done(status);
       unary?.end(error);
     } finally {
       unary?.end();

@@ -6,7 +6,10 @@ import { timeLimit } from '../deadlines.ts';
 import { toConnectError } from '../errors.ts';
 import { deadlineExceeded } from '../failures.ts';
 import { logCall } from '../interceptors/logging.ts';
+import type { Limits } from '../limits.ts';
+import { answerBytes } from '../messages/kept-answer.ts';
 import { Overdue } from '../overdue.ts';
+import { type Service, termsOf } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
 import { unzippedBytes } from '../unzip.ts';
@@ -33,9 +36,10 @@ type PartialStatus = Parameters<grpc.ServerInterceptingCallInterface['sendStatus
  * all errors have.
  */
 export function beginCalls(
-  { calls, log, limits }: Pick<Serving, 'calls' | 'log' | 'limits'>,
+  { services, calls, log, limits }: Pick<Serving, 'services' | 'calls' | 'log' | 'limits'>,
   unknown: UnknownInternals,
 ): grpc.ServerInterceptor {
+  const termsByPath = answeredTerms(services);
   const incomplete = new Overdue<InnermostCall>(limits.bodyTimeoutMs, (rpc) => {
     rpc.sendStatus({ code: grpc.status.DEADLINE_EXCEEDED, details: deadlineExceeded().message });
   });
@@ -52,7 +56,7 @@ export function beginCalls(
     nameRequest(rpc, call);
     call.hold?.add(unzippedBytes(header?.('grpc-encoding'), limits));
     readWithCare(rpc, limits.maxMessageBytes, unknown);
-    const decoder = decoderOf(rpc, call, limits.maxMessageBytes);
+    const decoder = decoderOf(rpc, call, termsByPath.get(method.path), limits);
     if (!replaceDecoder(rpc, decoder)) unknown.add('decoder');
     const refusal = oddHeader(rpc.stream);
     if (refusal) rpc.start = () => rpc.sendStatus(refusal);
@@ -62,15 +66,47 @@ export function beginCalls(
   };
 }
 
-function decoderOf(rpc: InnermostCall, call: Call, maxBytes: number): MessageDecoder {
-  return new MessageDecoder(maxBytes, call.hold, {
-    refuse: () => rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' }),
+function decoderOf(
+  rpc: InnermostCall,
+  call: Call,
+  terms: AnsweredTerms | undefined,
+  limits: Limits,
+): MessageDecoder {
+  return new MessageDecoder(terms?.maxMessageBytes ?? limits.maxMessageBytes, call.hold, {
+    refuse: () => {
+      if (terms) answerOnce(rpc, terms.answer);
+      else rpc.sendStatus({ code: grpc.status.RESOURCE_EXHAUSTED, details: 'too large' });
+    },
     giveBack: (rest) => {
       // grpc-js reads on when the message has been taken.
       rpc.stream.pause();
       rpc.stream.unshift(rest);
     },
   });
+}
+
+/** Terms with their answer in bytes. */
+type AnsweredTerms = { maxMessageBytes: number; answer: Buffer };
+
+/** The methods that have terms of their own, by path. */
+function answeredTerms(services: readonly Service[]): ReadonlyMap<string, AnsweredTerms> {
+  const found = new Map<string, AnsweredTerms>();
+  for (const each of services) {
+    for (const method of each.descriptor.methods) {
+      const terms = termsOf(each, method);
+      if (!terms) continue;
+      const answer = answerBytes(method.output, terms.answerToUnreadable);
+      const path = `/${each.descriptor.typeName}/${method.name}`;
+      found.set(path, { maxMessageBytes: terms.maxMessageBytes, answer });
+    }
+  }
+  return found;
+}
+
+/** Answers a call of grpc-js before its request has been read. */
+function answerOnce(rpc: InnermostCall, answer: Buffer): void {
+  rpc.sendMetadata(new grpc.Metadata());
+  rpc.sendMessage(answer, () => rpc.sendStatus({ code: grpc.status.OK, details: '' }));
 }
 
 /** Begins a call by the public interface of grpc-js alone. */

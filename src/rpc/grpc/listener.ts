@@ -8,6 +8,7 @@ import { errors } from '../interceptors/errors.ts';
 import { shutdown } from '../interceptors/shutdown.ts';
 import { type RefuseHeaders, refuseHeaders } from '../large-headers.ts';
 import type { Limits } from '../limits.ts';
+import type { Service } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
 import { answerStatus } from './answers.ts';
@@ -27,6 +28,11 @@ import { dispatchStreams } from './stream-dispatch.ts';
 import { UnaryFastPath } from './unary-fast-path.ts';
 import { UnknownInternals } from './unknown-internals.ts';
 import { answerUnknownMethods } from './unknown-methods.ts';
+
+function largestMessage(services: readonly Service[], { maxMessageBytes }: Limits): number {
+  const others = services.flatMap(({ terms = {} }) => Object.values(terms));
+  return Math.max(maxMessageBytes, ...others.map((each) => each.maxMessageBytes));
+}
 
 /** The gRPC listener: our services with health and reflection, on @grpc/grpc-js. */
 export class GrpcListener {
@@ -59,7 +65,7 @@ export class GrpcListener {
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
     this.#server = new grpc.Server({
-      ...serverOptions(limits),
+      ...serverOptions(limits, largestMessage(services, limits)),
       interceptors: [beginCalls(serving, this.#unknown)],
     });
     for (const service of services) addConnectService(this.#server, service, serving);

@@ -2,10 +2,10 @@ import * as grpc from '@grpc/grpc-js';
 import type { Certificates } from '../../platform/certificates.ts';
 import type { Limits } from '../limits.ts';
 
-/** What grpc-js itself lets us set. */
-export function serverOptions(limits: Limits): grpc.ServerOptions {
+/** What grpc-js itself lets us set; `maxMessageBytes` is what the method with the largest may take. */
+export function serverOptions(limits: Limits, maxMessageBytes: number): grpc.ServerOptions {
   return {
-    'grpc.max_receive_message_length': limits.maxMessageBytes,
+    'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_concurrent_streams': 2 * limits.maxStreams,
     'grpc-node.max_session_memory': limits.maxSessionMemoryMib,
     'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,

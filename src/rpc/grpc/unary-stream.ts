@@ -5,7 +5,7 @@ import { requestTooLarge, unreadableRequest } from '../failures.ts';
 import { GatheredBytes } from '../gathered-bytes.ts';
 import { headersFrom, headerText } from '../headers.ts';
 import { answerBytes } from '../messages/kept-answer.ts';
-import { parseRequest } from '../messages/parse-request.ts';
+import { answerToUnreadable, requestOf } from '../messages/parse-request.ts';
 import type { Overdue, Place } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
@@ -16,6 +16,7 @@ import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
 import { fieldsOf } from './metadata.ts';
 import { failed } from './status.ts';
 
+const NOTHING_SENT: Sent = { header: undefined, trailer: undefined };
 const OK = { 'grpc-status': '0' };
 
 /** A method on the fast path, with all that its calls share. */
@@ -67,10 +68,15 @@ export class UnaryStream implements Carrier {
     return headersFrom(this.#headers);
   }
 
+  get #maxMessageBytes(): number {
+    const { terms, serving } = this.#method;
+    return terms?.maxMessageBytes ?? serving.limits.maxMessageBytes;
+  }
+
   #take(chunk: Buffer): void {
     // The rest of a request that has been refused.
     if (this.#stream.headersSent) return;
-    const { maxMessageBytes } = this.#method.serving.limits;
+    const maxMessageBytes = this.#maxMessageBytes;
     const request = this.#request;
     const declared = declaredBytes(request.length === 0 ? chunk : request.bytes);
     const length = request.length + chunk.length - PREFIX_BYTES;
@@ -80,20 +86,20 @@ export class UnaryStream implements Carrier {
 
   /** The request has ended. One that its caller cancels also ends like this. */
   #complete(): void {
-    const { incomplete, serving } = this.#method;
+    const { incomplete } = this.#method;
     incomplete.remove(this.#place);
     if (this.#stream.aborted || this.#stream.headersSent) return;
     const request = this.#request.bytes;
     const message = onlyMessage(request);
     if (message) void this.#serve(message);
-    else if (declaredBytes(request) > serving.limits.maxMessageBytes) this.fail(requestTooLarge());
+    else if (declaredBytes(request) > this.#maxMessageBytes) this.fail(requestTooLarge());
     else this.fail(unreadableRequest());
   }
 
   async #serve(request: Buffer): Promise<void> {
-    const { spec, invoke } = this.#method;
+    const { spec, invoke, terms } = this.#method;
     try {
-      const message = parseRequest(spec.method.input, request);
+      const message = requestOf(spec.method.input, request, terms);
       this.#unary = new UnaryCall(spec.method, message, contextOf(this.#call), this);
       const answer = await invoke(this.#unary);
       this.#answer(answerBytes(spec.method.output, answer.message), this.#unary.sent);
@@ -124,6 +130,11 @@ export class UnaryStream implements Carrier {
     const sent = this.#unary?.sent;
     const status = failed(spec.method, serving.log, this.#call, thrown, sent);
     this.#unary?.end(thrown);
+    const instead = answerToUnreadable(this.#method.terms, thrown);
+    if (instead) {
+      this.#answer(answerBytes(spec.method.output, instead), NOTHING_SENT);
+      return;
+    }
     const stream = this.#stream;
     if (!stream.destroyed && !stream.headersSent) answerStatus(stream, status);
   }

@@ -41,6 +41,7 @@ export function access({
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
     const enter = () => {
+      call.asksForOthers = rule.asksForOthers;
       if (admit(rule, call, trusted, clock) || call.principal)
         call.hold?.know(call.principal?.subject ?? '');
       // A stream is open as long as its caller likes.
@@ -85,6 +86,8 @@ function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): b
 /** Nobody who presents a credential is trusted for their address: a bad credential stays bad. */
 function isTrusted(call: Call, trusted: Networks): boolean {
   if (call.principal || call.refusal) return false;
+  // A proxy's own calls may carry the forwarding headers that it adds to every request.
+  if (call.asksForOthers) return trusted.includes(call.peerAddress);
   return call.addressIsCertain && trusted.includes(call.ipAddress);
 }
 

@@ -36,6 +36,8 @@ async function* logged<T>(log: CallLog, call: Call, path: string, messages: Asyn
   }
 }
 
+const REFUSALS: ReadonlySet<Code> = new Set([Code.Unauthenticated, Code.PermissionDenied]);
+
 /** Writes the line of one call. Our own failures are errors, with their cause; refusals are not. */
 export function logCall(log: CallLog, call: Call, method: string, error: unknown): void {
   const durationMs = Math.round((performance.now() - call.startedAt) * 100) / 100;
@@ -72,6 +74,8 @@ export function logCall(log: CallLog, call: Call, method: string, error: unknown
     log.error({ ...fields, ...errorFields(failed.cause) }, 'call');
   } else if (failed.code === Code.Unavailable) {
     log.warn({ ...fields, ...errorFields(failed.cause), stack: undefined }, 'call');
+  } else if (call.asksForOthers && REFUSALS.has(failed.code)) {
+    log.warn(fields, 'the caller may not ask for others');
   } else {
     log.info(fields, 'call');
   }

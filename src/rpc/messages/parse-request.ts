@@ -1,11 +1,34 @@
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
+import { Failure } from '../../platform/failure.ts';
 import { unreadableRequest } from '../failures.ts';
+import type { UnaryTerms } from '../services/service.ts';
 
 /** Reads the bytes of a request as its message. Refuses bytes that are not one. */
 export function parseRequest(schema: DescMessage, bytes: Uint8Array): Message {
   try {
-    return fromBinary(schema, bytes);
+    // Nobody looks at fields that are not known here, and a proxy may send many.
+    return fromBinary(schema, bytes, { readUnknownFields: false });
   } catch (error) {
     throw unreadableRequest(error);
   }
+}
+
+/** The request of a unary call, or a function that reads it once its caller is known. */
+export function requestOf(
+  schema: DescMessage,
+  bytes: Uint8Array,
+  terms: UnaryTerms | undefined,
+): Message | (() => Message) {
+  return terms ? () => parseRequest(schema, bytes) : parseRequest(schema, bytes);
+}
+
+const UNREADABLE: ReadonlySet<string> = new Set(['REQUEST_TOO_LARGE', 'INVALID_REQUEST']);
+
+/** The answer to a request that is too large or can't be read, if that is not an error. */
+export function answerToUnreadable(
+  terms: UnaryTerms | undefined,
+  thrown: unknown,
+): Message | undefined {
+  const isUnreadable = thrown instanceof Failure && UNREADABLE.has(thrown.reason);
+  return isUnreadable ? terms?.answerToUnreadable : undefined;
 }

@@ -3,6 +3,8 @@ import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
 import type { ApiKeyVerifier } from '../../api-keys/verify-api-key.ts';
 import type { AuditQueue } from '../../audit/audit-queue.ts';
 import type { AuditTrail } from '../../audit/audit-trail.ts';
+import type { InternalTokens } from '../../mesh/internal-tokens.ts';
+import type { Rules } from '../../mesh/rule.ts';
 import type { RelyingParty } from '../../passkeys/relying-party.ts';
 import type { NewPasswords } from '../../passwords/new-passwords.ts';
 import type { PasswordHasher } from '../../passwords/password-hasher.ts';
@@ -52,6 +54,12 @@ export type Dependencies = {
   apiKeyMemory: ApiKeyMemory;
   apiKeyVerifier: ApiKeyVerifier;
   limits: Limits;
+  /** What the routes of proxies ask of requests. */
+  rules: Rules;
+  internalTokens: InternalTokens;
+  /** Whether everything that a proxy's rule refuses is let through. */
+  meshShadow: boolean;
+  trustedProxies: readonly string[];
   /** Whether signing in takes a verified address. */
   requireVerifiedEmail: boolean;
   signingAlg: SigningAlgorithm;

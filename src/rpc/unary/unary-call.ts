@@ -31,20 +31,33 @@ export class UnaryCall implements UnaryRequest, HandlerContext {
   readonly stream = false;
   readonly requestMethod = 'POST';
   readonly method: DescMethodUnary;
-  readonly message: Message;
   readonly values: ContextValues;
   readonly #carrier: Carrier;
+  #message: Message | undefined;
+  readonly #read: (() => Message) | undefined;
   #header: Headers | undefined;
   #responseHeader: Headers | undefined;
   #responseTrailer: Headers | undefined;
   #abort: AbortController | undefined;
   #ended: { reason: unknown } | undefined;
 
-  constructor(method: DescMethodUnary, message: Message, values: ContextValues, carrier: Carrier) {
+  /** `message` may be a function that reads it, which is called when somebody asks for it. */
+  constructor(
+    method: DescMethodUnary,
+    message: Message | (() => Message),
+    values: ContextValues,
+    carrier: Carrier,
+  ) {
     this.method = method;
-    this.message = message;
+    if (typeof message === 'function') this.#read = message;
+    else this.#message = message;
     this.values = values;
     this.#carrier = carrier;
+  }
+
+  get message(): Message {
+    this.#message ??= this.#read?.() as Message;
+    return this.#message;
   }
 
   get protocolName(): string {

@@ -1,4 +1,5 @@
 import { createMethodImplSpec } from '@connectrpc/connect';
+import { termsOf, type UnaryTerms } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { composeUnary, type UnarySpec } from './compose-unary.ts';
 
@@ -8,16 +9,18 @@ export type ServedMethod = {
   readonly path: string;
   readonly spec: UnarySpec;
   readonly invoke: ReturnType<typeof composeUnary>;
+  readonly terms: UnaryTerms | undefined;
 };
 
 /** All unary methods, behind their interceptors. */
 export function unaryMethods({ services, interceptors }: Serving): ServedMethod[] {
-  return services.flatMap(({ descriptor, implementation }) =>
-    descriptor.methods.flatMap((method) => {
-      const spec = createMethodImplSpec(method, implementation[method.localName] as never);
+  return services.flatMap((each) =>
+    each.descriptor.methods.flatMap((method) => {
+      const spec = createMethodImplSpec(method, each.implementation[method.localName] as never);
       if (spec.kind !== 'unary') return [];
-      const path = `/${descriptor.typeName}/${method.name}`;
-      return [{ path, spec, invoke: composeUnary(spec, interceptors) }];
+      const path = `/${each.descriptor.typeName}/${method.name}`;
+      const invoke = composeUnary(spec, interceptors);
+      return [{ path, spec, invoke, terms: termsOf(each, method) }];
     }),
   );
 }

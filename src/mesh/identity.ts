@@ -1,0 +1,44 @@
+import type { Principal } from '../sessions/principal.ts';
+
+/** The headers that name whom a request speaks for. Services behind a proxy believe them. */
+const IDENTITY_HEADERS = [
+  'x-countersign-subject',
+  'x-countersign-session',
+  'x-countersign-scopes',
+  'x-countersign-roles',
+] as const;
+
+export type Identity = Readonly<Record<(typeof IDENTITY_HEADERS)[number], string>>;
+
+/** A request that shadow mode lets through names nobody. */
+export const NOBODY: Identity = {
+  'x-countersign-subject': '',
+  'x-countersign-session': '',
+  'x-countersign-scopes': '',
+  'x-countersign-roles': '',
+};
+
+/** The credentials of clients, which go no further than the proxy. */
+export const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'] as const;
+
+/** All four, empty ones too: a client's own value must not take the place of one that is missing. */
+export function identityOf({ subject, sessionId, permissions, roles }: Principal): Identity {
+  return {
+    'x-countersign-subject': subject,
+    'x-countersign-session': sessionId,
+    // Those that the owner of the credential holds at this moment.
+    'x-countersign-scopes': permissions.join(' '),
+    'x-countersign-roles': roles.join(','),
+  };
+}
+
+const OURS: ReadonlySet<string> = new Set(IDENTITY_HEADERS);
+
+/**
+ * Whether a header of a client's has to be removed, since it reads like one of ours: CGI and its heirs
+ * turn `_`, `.` and `-` into the same character (M01). The four that are set are not removed.
+ */
+export function isForged(name: string): boolean {
+  const isOurs = /^x[-_.]countersign[-_.]/i.test(name);
+  return isOurs && !OURS.has(name.toLowerCase());
+}
