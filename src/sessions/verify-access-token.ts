@@ -54,7 +54,8 @@ export class AccessTokenVerifier {
     const known = this.#known.get(digest);
     if (known) return this.#current(known);
     return this.#verify(token).then((principal) => {
-      const fresh = { principal, version: -1 };
+      // Of several calls at once, all get the same principal, by which answers are kept.
+      const fresh = this.#known.get(digest) ?? { principal, version: -1 };
       this.#known.set(digest, fresh);
       return this.#current(fresh);
     });
