@@ -23,6 +23,7 @@ import { mailboxPages } from './http/mailbox-page.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
 import { tokenPages } from './http/token-pages.ts';
+import { verifyEndpoint } from './http/verify.ts';
 import { discoveryEndpoint, jwksEndpoint } from './http/well-known.ts';
 import { type MailTransport, smtpTransport } from './mail/deliver.ts';
 import { Mailbox } from './mail/mailbox.ts';
@@ -43,6 +44,7 @@ import { Jobs } from './platform/jobs.ts';
 import { createLog, errorFields, type Log } from './platform/log.ts';
 import { masterKeyIn } from './platform/master-key.ts';
 import { formatAddress } from './platform/net.ts';
+import { Networks } from './platform/networks.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
 import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
@@ -122,7 +124,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const { certificates } = platform;
   const calls = new CallFactory(config.trustedProxies);
   const refuse = refuseHeaders({ calls, log: platform.log, limits }, answerLargeHeaders);
-  const edge = { certificates, limits, memory, refuse };
+  const proxies = new Networks([...config.trustedCallers, ...config.trustedProxies]);
+  const edge = { certificates, limits, memory, refuse, proxies };
   const { http, httpPort, onRequest } = await listenHttp(config, edge);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
@@ -333,6 +336,8 @@ function buildHttp(
 ): HttpHandler {
   const { log } = platform;
   const { keys, tokens, mailbox } = nouns;
+  // Before the guard of origins: what a proxy asks for its clients has their hosts and origins.
+  const verify = verifyEndpoint({ ...config, ...nouns, serving, deps: serving.deps });
   const guard = originGuard(config);
   const rpc = connectListener(serving, config);
   const discovery = discoveryEndpoint(tokens.issuer, publicUrl);
@@ -349,6 +354,6 @@ function buildHttp(
     log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
   );
   return (req, res) => {
-    if (!guard(req, res) && !rpc(req, res)) endpoints(req, res);
+    if (!verify(req, res) && !guard(req, res) && !rpc(req, res)) endpoints(req, res);
   };
 }

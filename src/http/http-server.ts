@@ -19,6 +19,8 @@ import {
 } from 'node:net';
 import type { Certificates } from '../platform/certificates.ts';
 import type { Address } from '../platform/net.ts';
+import type { Networks } from '../platform/networks.ts';
+import { plainAddress } from '../rpc/caller-address.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
@@ -36,6 +38,8 @@ export type HttpEdge = {
   memory: CallerMemory;
   /** Answers by HTTP/2 what has headers over the limit. */
   refuse: RefuseHeaders;
+  /** The addresses of proxies, which ask about requests with large headers. */
+  proxies: Networks;
 };
 
 /** The first bytes of HTTP/2 with prior knowledge, RFC 9113 section 3.4. */
@@ -49,15 +53,18 @@ export class HttpServer {
   readonly #limits: Limits;
   readonly #memory: CallerMemory;
   readonly #refuse: RefuseHeaders;
+  readonly #proxies: Networks;
   readonly #listening: TcpServer;
   readonly #http1: Http1;
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  constructor(handler: HttpHandler, { certificates, limits, memory, refuse }: HttpEdge) {
+  constructor(handler: HttpHandler, edge: HttpEdge) {
+    const { certificates, limits, memory, refuse, proxies } = edge;
     this.#limits = limits;
     this.#memory = memory;
     this.#refuse = refuse;
+    this.#proxies = proxies;
     const guard = new Http1Guard(limits, memory);
     const onRequest: HttpHandler = (req, res) => {
       if ('stream' in req || guard.admit(req, res as ServerResponse)) handler(req, res);
@@ -77,6 +84,7 @@ export class HttpServer {
       certificates.onChange(() => server.setSecureContext(tls()));
       answerUnreadable(server, limits);
       this.#track(server);
+      server.prependListener('secureConnection', (socket) => this.#limitHeaders(server, socket));
       server.on('secureConnection', (socket) => {
         if (socket.alpnProtocol !== 'h2') parseWhatIsRead(socket);
       });
@@ -100,6 +108,7 @@ export class HttpServer {
     this.#track(http2);
     // It never listens itself; this event starts the timer that checks its connections' timeouts.
     http1.emit('listening');
+    const limitHeaders = (socket: Socket) => this.#limitHeaders(http1, socket);
     return createTcpServer((socket) => {
       // A caller who connects and sends nothing is not waited for.
       socket.setTimeout(this.#limits.headersTimeoutMs, () => socket.destroy());
@@ -115,10 +124,18 @@ export class HttpServer {
         socket.removeAllListeners('timeout');
         socket.pause();
         socket.unshift(start);
+        if (!isHttp2) limitHeaders(socket);
         (isHttp2 ? http2 : http1).emit('connection', socket);
         process.nextTick(() => socket.resume());
       });
     });
+  }
+
+  /** Node reads the limit of a connection from its server, when the connection begins. */
+  #limitHeaders(server: object, { remoteAddress = '' }: Socket): void {
+    const { maxHeaderBytes, maxProxiedHeaderBytes } = this.#limits;
+    const isProxy = this.#proxies.includes(plainAddress(remoteAddress));
+    Object.assign(server, { maxHeaderSize: isProxy ? maxProxiedHeaderBytes : maxHeaderBytes });
   }
 
   #track(server: Http2Server | Http2SecureServer): void {

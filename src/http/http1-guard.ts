@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isVerifyPath } from '../mesh/verify-settings.ts';
 import type { Connection } from '../rpc/caller-connection.ts';
 import type { CallerMemory } from '../rpc/caller-memory.ts';
 import { hasWholeBody } from '../rpc/door/whole-body.ts';
@@ -88,13 +89,16 @@ export class Http1Guard {
   /** Begins to watch a request. Returns whether it is to be served. */
   admit(req: IncomingMessage, res: ServerResponse): boolean {
     const guarded = this.#guarded(req.socket);
-    this.#count(guarded, req, res);
+    const headerBytes = this.#count(guarded, req, res);
     if (guarded.isEnding) return false;
     noteAnswer(req.socket, res);
     // A write after the caller has gone: without a listener its error would end the process.
     res.on('error', ignore);
     // Larger ones node refuses by itself.
-    const isRefused = req.rawHeaders.length / 2 > this.#limits.maxHeaders;
+    const { maxHeaders, maxHeaderBytes } = this.#limits;
+    // A proxy's connection may bring more, for its questions alone.
+    const isTooLarge = headerBytes > maxHeaderBytes && !isVerifyPath(req.url ?? '');
+    const isRefused = isTooLarge || req.rawHeaders.length / 2 > maxHeaders;
     if (isRefused) refuseManyHeaders(res, this.#limits);
     return !isRefused;
   }
@@ -111,8 +115,8 @@ export class Http1Guard {
     return guarded;
   }
 
-  /** Counts what a request holds until its answer has been taken (W15). */
-  #count({ connection, drop }: Guarded, req: IncomingMessage, res: ServerResponse): void {
+  /** Counts what a request holds until its answer has been taken (W15). Returns what its headers take. */
+  #count({ connection, drop }: Guarded, req: IncomingMessage, res: ServerResponse): number {
     let headerBytes = 0;
     for (const text of req.rawHeaders) headerBytes += text.length;
     const hold = this.#memory.open(connection, headerBytes, drop);
@@ -124,6 +128,7 @@ export class Http1Guard {
       hold.release();
       this.#young.remove(place);
     });
+    return headerBytes;
   }
 
   /** The next request on the connection ends this. */

@@ -74,7 +74,7 @@ export class Rules {
   }
 }
 
-const RULE_SETTINGS: ReadonlySet<string> = new Set([
+export const RULE_SETTINGS: ReadonlySet<string> = new Set([
   'required_scopes',
   'required_permissions',
   'audience',

@@ -13,6 +13,8 @@ export const LIMITS = {
   /** All headers of one call together. */
   maxHeaderBytes: 16 * 1024,
   maxHeaders: 100,
+  /** All headers of a client's request that one of our proxies asks about: they come with its cookies. */
+  maxProxiedHeaderBytes: 128 * 1024,
   /** Concurrent calls on one HTTP/2 connection: a gateway may have thousands on each. */
   maxStreams: 20_000,
   /** How many calls a connection may cancel at once, and how many each second after that. */
