@@ -6,7 +6,7 @@ import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-no
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
-} from '../../gen/health/v1/health_pb.ts';
+} from '../../gen/grpc/health/v1/health_pb.ts';
 import { LIMITS } from '../../src/rpc/limits.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { eventually } from '../harness/eventually.ts';

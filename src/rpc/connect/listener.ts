@@ -47,6 +47,7 @@ export function connectListener(
     const encoding = req.headers['content-encoding'] ?? header(req, 'grpc-encoding');
     call.hold?.add(CONNECT_BYTES + unzippedBytes(encoding, serving.limits));
     res.setHeader('x-request-id', call.requestId);
+    if (req.method === 'GET') res.setHeader('cache-control', 'no-store');
     const answered = handler
       ? answer(handler, serving, call, req, res)
       : writeAnswer(refuse(serving.log, call, req, path), res);

@@ -3,7 +3,7 @@ import {
   Health,
   type HealthCheckRequest,
   HealthCheckResponse_ServingStatus as Status,
-} from '../../../gen/health/v1/health_pb.ts';
+} from '../../../gen/grpc/health/v1/health_pb.ts';
 import { Failure } from '../../platform/failure.ts';
 import { shuttingDown } from '../failures.ts';
 import type { Limits } from '../limits.ts';

@@ -2,16 +2,16 @@ import type { DescFile } from '@bufbuild/protobuf';
 import { Code, type HandlerContext } from '@connectrpc/connect';
 import { file_countersign_v1_error_reason } from '../../../gen/countersign/v1/error_reason_pb.ts';
 import { file_google_rpc_error_details } from '../../../gen/google/rpc/error_details_pb.ts';
+import { file_grpc_health_v1_health } from '../../../gen/grpc/health/v1/health_pb.ts';
 import * as v1 from '../../../gen/grpc/reflection/v1/reflection_pb.ts';
 import * as v1alpha from '../../../gen/grpc/reflection/v1alpha/reflection_pb.ts';
-import { file_health_v1_health } from '../../../gen/health/v1/health_pb.ts';
 import { type Service, service } from '../services/service.ts';
 import { DescriptorIndex } from './descriptor-index.ts';
 import { inTurn } from './requests-in-turn.ts';
 
 /** No service imports these; clients need them for health checks, and to show the details of errors. */
 const FURTHER_FILES = [
-  file_health_v1_health,
+  file_grpc_health_v1_health,
   v1.file_grpc_reflection_v1_reflection,
   v1alpha.file_grpc_reflection_v1alpha_reflection,
   file_countersign_v1_error_reason,

@@ -4,7 +4,7 @@ import { AdminService } from '../../../gen/countersign/v1/admin_service_pb.ts';
 import { ApiKeyService } from '../../../gen/countersign/v1/api_key_service_pb.ts';
 import { AuthService } from '../../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../../gen/countersign/v1/session_service_pb.ts';
-import { Health } from '../../../gen/health/v1/health_pb.ts';
+import { Health } from '../../../gen/grpc/health/v1/health_pb.ts';
 import { pathOf } from '../wire.ts';
 import type { Random } from './random.ts';
 
