@@ -126,6 +126,7 @@ function generatedCode(): string[] {
   const problems = [
     ...command('buf', 'generate'),
     ...command('buf', 'generate', '--template', 'test/buf.gen.yaml'),
+    ...command('npm', 'run', '-s', 'gen:set'),
   ];
   const after = snapshot();
   if (before !== after) problems.push('gen/ was not up to date; it is now');

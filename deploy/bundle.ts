@@ -18,6 +18,8 @@ import type { OutputFile } from 'esbuild';
  */
 
 const OUT = 'dist/src';
+/** The schema with its comments, which reflection serves, and from which anyone can generate clients. */
+const SCHEMA = 'gen/countersign.binpb';
 const SOURCES = ['src/**', 'gen/**', 'migrations/**', 'package-lock.json', 'deploy/bundle.ts'];
 
 const ifChanged = process.argv.includes('--if-changed');
@@ -52,6 +54,7 @@ if (!ifChanged || isStale()) {
     logLevel: 'warning',
     write: false,
   });
+  write({ path: 'dist/countersign.binpb', contents: readFileSync(SCHEMA), text: '' }, startedAt);
   // The entry says that the bundle is complete, and how new its sources are.
   const isEntry = ({ path }: OutputFile) => path.endsWith(`/${OUT}/main.js`);
   for (const file of outputFiles.filter((file) => !isEntry(file))) write(file, startedAt);
@@ -59,7 +62,10 @@ if (!ifChanged || isStale()) {
 }
 
 /** Puts a complete file in its place: another start may be reading, or writing, the one that is there. */
-function write({ path, contents, text }: OutputFile, madeAt: Date): void {
+function write(
+  { path, contents, text }: Pick<OutputFile, 'path' | 'contents' | 'text'>,
+  madeAt: Date,
+): void {
   const unfinished = `${path}.${process.pid}`;
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(unfinished, contents, { mode: text.startsWith('#!') ? 0o755 : 0o644 });

@@ -52,6 +52,24 @@ describe('ServerReflectionInfo', () => {
     );
   }
 
+  it('serves what the schema says in its comments, and its own options', async () => {
+    const symbol = 'countersign.v1.SessionService';
+    const answer = await ask({ case: 'fileContainingSymbol', value: symbol });
+    assert.ok(answer.case === 'fileDescriptorResponse');
+    const [bytes = new Uint8Array()] = answer.value.fileDescriptorProto;
+    const {
+      name,
+      sourceCodeInfo,
+      service: services,
+    } = fromBinary(FileDescriptorProtoSchema, bytes);
+    assert.equal(name, 'countersign/v1/session_service.proto');
+    const comments = sourceCodeInfo?.location.map(({ leadingComments }) => leadingComments).join();
+    assert.match(comments ?? '', /SessionService lists and ends sessions/);
+    const options = services[0]?.method[0]?.options;
+    // The access rule, of which a general descriptor knows only the bytes.
+    assert.ok(options?.$unknown?.some(({ no }) => no === 50_631));
+  });
+
   it('lists every service', async () => {
     const answer = await ask({ case: 'listServices', value: '*' });
     assert.ok(answer.case === 'listServicesResponse');

@@ -1,5 +1,6 @@
 import { type DescEnum, type DescFile, type DescMessage, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import { commentedFiles } from './commented-files.ts';
 
 /** Finds files of descriptors, with all that they import, by what they declare. */
 export class DescriptorIndex {
@@ -9,6 +10,7 @@ export class DescriptorIndex {
   readonly #symbols = new Map<string, DescFile>();
   /** By the message that is extended, and the number of the field. */
   readonly #extensions = new Map<string, Map<number, DescFile>>();
+  #commented: ReadonlyMap<string, Uint8Array> | undefined;
   readonly #encoded = new Map<DescFile, Uint8Array>();
 
   constructor(files: readonly DescFile[]) {
@@ -84,7 +86,11 @@ export class DescriptorIndex {
   }
 
   #encode(file: DescFile): Uint8Array {
-    const bytes = this.#encoded.get(file) ?? toBinary(FileDescriptorProtoSchema, file.proto);
+    const known = this.#encoded.get(file);
+    if (known) return known;
+    this.#commented ??= commentedFiles();
+    const bytes =
+      this.#commented.get(file.proto.name) ?? toBinary(FileDescriptorProtoSchema, file.proto);
     this.#encoded.set(file, bytes);
     return bytes;
   }
