@@ -65,6 +65,7 @@ import { standing } from './rpc/interceptors/standing.ts';
 import { validation } from './rpc/interceptors/validation.ts';
 import { refuseHeaders } from './rpc/large-headers.ts';
 import { LIMITS, type Limits } from './rpc/limits.ts';
+import { reflection } from './rpc/reflection/reflection.ts';
 import { accountService } from './rpc/services/account-service.ts';
 import { adminService } from './rpc/services/admin-service.ts';
 import { apiKeyService } from './rpc/services/api-key-service.ts';
@@ -142,7 +143,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
 
   const background = new Background(parts, draining.signal);
   const look = () => readiness(background.checks());
-  onRequest(buildHttp(parts, serving, look));
+  onRequest(buildHttp(parts, serving, { look, grpcPort, stopping: stopping.signal }));
   const ready = background.bringUp().then(async () => {
     const showHealth = async () => grpc.setServing((await look()).status !== 'not ready');
     await showHealth();
@@ -332,21 +333,25 @@ function buildServing(
 function buildHttp(
   { config, platform, nouns, publicUrl }: Parts,
   serving: ReturnType<typeof buildServing>,
-  look: () => Promise<Readiness>,
+  of: { look: () => Promise<Readiness>; grpcPort: number; stopping: AbortSignal },
 ): HttpHandler {
   const { log } = platform;
   const { keys, tokens, mailbox } = nouns;
   // Before the guard of origins: what a proxy asks for its clients has their hosts and origins.
   const verify = verifyEndpoint({ ...config, ...nouns, serving, deps: serving.deps });
   const guard = originGuard(config);
-  const rpc = connectListener(serving, config);
+  const open = {
+    services: reflection(serving.services.map(({ descriptor }) => descriptor.file)),
+    interceptors: [errors, shutdown(of.stopping)],
+  };
+  const rpc = connectListener(serving, { ...config, open, grpcPort: of.grpcPort });
   const discovery = discoveryEndpoint(tokens.issuer, publicUrl);
   const paths: [string, Endpoint][] = [
     ['/.well-known/jwks.json', jwksEndpoint(keys)],
     ['/.well-known/openid-configuration', discovery],
     ['/.well-known/oauth-authorization-server', discovery],
     ['/healthz', healthzEndpoint],
-    ['/readyz', readyzEndpoint(look)],
+    ['/readyz', readyzEndpoint(of.look)],
     ...tokenPages,
   ];
   if (mailbox) paths.push(...mailboxPages(mailbox, config.mailbox === 'anyone'));

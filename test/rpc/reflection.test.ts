@@ -4,7 +4,8 @@ import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/p
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { type Client, Code, createClient } from '@connectrpc/connect';
 import { encodeEnvelope } from '@connectrpc/connect/protocol';
-import { createGrpcTransport } from '@connectrpc/connect-node';
+import { createConnectTransport, createGrpcTransport } from '@connectrpc/connect-node';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import {
   ServerReflection,
   ServerReflectionRequestSchema,
@@ -68,6 +69,30 @@ describe('ServerReflectionInfo', () => {
     const options = services[0]?.method[0]?.options;
     // The access rule, of which a general descriptor knows only the bytes.
     assert.ok(options?.$unknown?.some(({ no }) => no === 50_631));
+  });
+
+  it('answers on the HTTP listener too, by HTTP/2', async () => {
+    const baseUrl = `http://${service.app.httpAddress}`;
+    const transport = createConnectTransport({ baseUrl, httpVersion: '2' });
+    async function* one() {
+      yield { messageRequest: { case: 'listServices', value: '' } } as const;
+    }
+    const asked = createClient(ServerReflection, transport).serverReflectionInfo(one());
+    const [answer] = await Array.fromAsync(asked);
+    assert.ok(answer?.messageResponse.case === 'listServicesResponse');
+    const names = answer.messageResponse.value.service.map(({ name }) => name);
+    assert.ok(names.includes('envoy.service.auth.v3.Authorization'));
+  });
+
+  it('says to a caller by gRPC on the HTTP listener where gRPC is', async () => {
+    const baseUrl = `http://${service.app.httpAddress}`;
+    const asked = createClient(SessionService, createGrpcTransport({ baseUrl })).introspectToken(
+      {},
+    );
+    const { code, message } = await refusal(asked);
+    assert.equal(code, Code.Unimplemented);
+    const port = service.app.grpcAddress.split(':').at(-1);
+    assert.equal(message, `gRPC is served on port ${port}; this port serves Connect and gRPC-Web`);
   });
 
   it('lists every service', async () => {

@@ -1,3 +1,4 @@
+import type { Http2ServerResponse } from 'node:http2';
 import { createRegistry } from '@bufbuild/protobuf';
 import { Code, ConnectError, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
@@ -13,6 +14,7 @@ import { holdOf } from '../stream-holds.ts';
 import { unzippedBytes } from '../unzip.ts';
 import { COMPRESSIONS } from './compressions.ts';
 import { completed, errorAnswer, isRpc } from './errors.ts';
+import { answerGrpc, isGrpc } from './misdirected-grpc.ts';
 import { universalRequest, writeAnswer } from './node-bridge.ts';
 import type { NodeRequest, NodeResponse } from './node-request.ts';
 import { UnaryFastPath } from './unary-fast-path.ts';
@@ -24,22 +26,33 @@ const CONNECT_BYTES = 10 * 1024;
 /** The path of an RPC: `/package.Service/Method`. */
 const RPC_PATH = /^\/\w+(?:\.\w+)+\/\w+$/;
 
+export type ConnectOptions = {
+  unaryFastPath: boolean;
+  /** Services behind interceptors of their own, which anyone may call. */
+  open: Pick<Serving, 'services' | 'interceptors'>;
+  /** Where gRPC is served. */
+  grpcPort: number;
+};
+
 /**
  * Serves the Connect and gRPC-Web protocols to Node requests. The returned function answers a request
  * that is a call, and returns whether it is one.
  */
 export function connectListener(
   serving: Serving,
-  { unaryFastPath }: { unaryFastPath: boolean },
+  { unaryFastPath, open, grpcPort }: ConnectOptions,
 ): (req: NodeRequest, res: NodeResponse) => boolean {
   const jsonOptions = jsonOptionsOf(serving);
   const fastPath = unaryFastPath ? new UnaryFastPath(serving, jsonOptions) : undefined;
   const handlers = new Map(
-    handlersOf(serving, jsonOptions).map((each) => [each.requestPath, each]),
+    [serving, { ...serving, ...open }]
+      .flatMap((each) => handlersOf(each, jsonOptions))
+      .map((each) => [each.requestPath, each]),
   );
   return (req, res) => {
     if (fastPath?.take(req, res)) return true;
     const path = (req.url ?? '').split('?', 1)[0] ?? '';
+    if (isGrpc(req)) return answerGrpc(res as Http2ServerResponse, grpcPort);
     const handler = handlers.get(path);
     if (!handler && !isUnknownCall(req, path)) return false;
     const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);

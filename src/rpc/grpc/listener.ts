@@ -8,6 +8,7 @@ import { errors } from '../interceptors/errors.ts';
 import { shutdown } from '../interceptors/shutdown.ts';
 import { type RefuseHeaders, refuseHeaders } from '../large-headers.ts';
 import type { Limits } from '../limits.ts';
+import { reflection } from '../reflection/reflection.ts';
 import type { Service } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
@@ -21,7 +22,6 @@ import {
   methodHandlers,
   streamCounter,
 } from './node-internals.ts';
-import { reflection } from './reflection.ts';
 import { credentials, serverOptions } from './server-options.ts';
 import { statusOf } from './status.ts';
 import { dispatchStreams } from './stream-dispatch.ts';
