@@ -43,7 +43,13 @@ export function verifyEndpoint(parts: Parts): (req: NodeRequest, res: NodeRespon
 }
 
 /** The headers that decide, all values of each, as the proxy sent them. */
-type Raw = { authorization: string[]; apiKeys: string[]; callers: string[]; forged: string[] };
+type Raw = {
+  authorization: string[];
+  apiKeys: string[];
+  callers: string[];
+  uris: string[];
+  forged: string[];
+};
 
 class VerifyEndpoint {
   readonly #parts: Parts;
@@ -77,7 +83,6 @@ class VerifyEndpoint {
   async #judge(req: NodeRequest, call: Call): Promise<Answer> {
     const raw = rawHeaders(req);
     await this.#admit(call, raw.callers);
-    const forwardedUri = headerText(req.headers['x-forwarded-uri']);
     const { ipAddress, addressIsCertain, countedAs, requestId } = call;
     const outcome = await decideRequest(this.#parts.deps, {
       ipAddress,
@@ -86,7 +91,7 @@ class VerifyEndpoint {
       requestId,
       authorization: raw.authorization,
       apiKeys: raw.apiKeys,
-      settings: verifySettings(req.url ?? '', forwardedUri),
+      settings: verifySettings(req.url ?? '', raw.uris),
     });
     return outcome.allowed
       ? allowed(outcome.principal, outcome.token, raw.forged)
@@ -110,14 +115,23 @@ class VerifyEndpoint {
   }
 }
 
+/** What proxies call the URL of the client's request. */
+const CLIENT_URIS: ReadonlySet<string> = new Set([
+  'x-forwarded-uri',
+  'x-original-uri',
+  'x-original-url',
+  'x-envoy-original-path',
+]);
+
 function rawHeaders({ rawHeaders: fields }: NodeRequest): Raw {
-  const raw: Raw = { authorization: [], apiKeys: [], callers: [], forged: [] };
+  const raw: Raw = { authorization: [], apiKeys: [], callers: [], uris: [], forged: [] };
   for (let i = 0; i < fields.length; i += 2) {
     const name = (fields[i] ?? '').toLowerCase();
     const value = fields[i + 1] ?? '';
     if (name === 'authorization') raw.authorization.push(value);
     else if (name === 'x-api-key') raw.apiKeys.push(value);
     else if (name === 'x-countersign-caller') raw.callers.push(value);
+    else if (CLIENT_URIS.has(name)) raw.uris.push(value);
     else if (isForged(name)) raw.forged.push(name);
   }
   return raw;

@@ -19,6 +19,7 @@ export type Setting = readonly [name: string, value: string];
 
 /** How many different rules are remembered; a mesh has one for each kind of route. */
 const REMEMBERED = 1000;
+const MAX_REMEMBERED_LENGTH = 1024;
 const MAX_NAME = 256;
 
 /** Reads rules, and remembers them: every request of a route has the same one. */
@@ -43,7 +44,8 @@ export class Rules {
     const known = this.#known.get(name);
     if (known) return known;
     const rule = this.#read(settings);
-    this.#known.set(name, rule);
+    // What a client can add to it must not fill the memory.
+    if (name.length <= MAX_REMEMBERED_LENGTH) this.#known.set(name, rule);
     return rule;
   }
 

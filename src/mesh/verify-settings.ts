@@ -13,9 +13,9 @@ export function isVerifyPath(url: string): boolean {
  *
  * Some proxies append the path or the query of the client's request, if they are configured so. What a
  * client can add may only ask for more: an error, and so a refusal, if the URL has settings that loosen,
- * and anything in it can be the client's.
+ * and anything in it can be the client's. `clientUris` are what the proxy says about the client's URL.
  */
-export function verifySettings(url: string, forwardedUri: string | undefined): Setting[] | Error {
+export function verifySettings(url: string, clientUris: readonly string[]): Setting[] | Error {
   const [path = '', query = ''] = split(url);
   const settings = [...new URLSearchParams(query)];
   const loosening = settings.find(([name]) => LOOSENING.has(name));
@@ -23,7 +23,7 @@ export function verifySettings(url: string, forwardedUri: string | undefined): S
   const isClients =
     path !== '/verify' ||
     settings.some(([name]) => !RULE_SETTINGS.has(name)) ||
-    split(forwardedUri ?? '')[1] === query;
+    clientUris.some((uri) => split(uri)[1] === query);
   if (!isClients) return settings;
   return new Error(`${loosening[0]} stands where the proxy passes the client's path or query on`);
 }

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict';
 import { before, it } from 'node:test';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
+import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
+import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
 import { HeaderValueOption_HeaderAppendAction as Append } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import {
   Authorization,
   CheckRequestSchema,
 } from '../../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import { keysOf, newKey } from '../api-keys/keys.ts';
+import { eventually } from '../harness/eventually.ts';
 import { logLines } from '../harness/logs.ts';
-import { type Person, person, UNKNOWN_ID } from '../harness/people.ts';
+import { type Person, person, signIn, UNKNOWN_ID } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { describeBothPaths } from '../rpc/unary-paths.ts';
@@ -204,6 +207,32 @@ describeBothPaths('Check', ({ env }) => {
     assert.equal((await check(service, { headers: bearer(inside.accessToken), settings })).code, 0);
   });
 
+  it('S09 refuses on every replica what has been revoked, and a role that was taken away', async () => {
+    const { accessToken, sessionId } = await signIn(base, pat.email);
+    const headers = bearer(accessToken);
+    assert.equal((await check(service, { headers })).code, 0);
+    await base.client(SessionService, 'grpc', pat.accessToken).revokeSession({ sessionId });
+    await eventually(async () => (await check(service, { headers })).code === 16);
+
+    const helper = await person(base, 'user', 'support');
+    const settings = { required_permissions: 'users.read' };
+    const asked = { headers: bearer(helper.accessToken), settings };
+    assert.equal((await check(service, asked)).code, 0);
+    const admin = base.client(AdminService, 'grpc', pat.accessToken);
+    await admin.revokeRole({
+      holder: { case: 'userId', value: helper.userId },
+      role: 'support',
+    });
+    await eventually(async () => (await check(service, asked)).code !== 0);
+
+    const { secret, id } = await newKey(base, pat);
+    assert.equal((await check(service, { headers: { 'x-api-key': secret } })).code, 0);
+    await keysOf(base, pat).revokeApiKey({ apiKeyId: id });
+    await eventually(async () => {
+      return (await check(service, { headers: { 'x-api-key': secret } })).code === 16;
+    });
+  });
+
   it('M03 closes a route whose rule cannot be read, and says so in the log', async () => {
     const headers = bearer(pat.accessToken);
     const rules = [
@@ -288,6 +317,20 @@ describeBothPaths('Check', ({ env }) => {
     const { secret } = await newKey(base, pat, { scopes: ['tokens.introspect'] });
     const proxy = strict.client(Authorization, 'grpc', secret);
     assert.equal((await proxy.check(request)).status?.code, 0);
+  });
+
+  it('A07 is open by Connect to no address that a forwarding header makes uncertain', async () => {
+    const url = `http://${service.app.httpAddress}/envoy.service.auth.v3.Authorization/Check`;
+    const init = (headers: object) => ({
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: '{}',
+    });
+    assert.equal((await fetch(url, init({}))).status, 200);
+    assert.equal((await fetch(url, init({ 'x-forwarded-for': '203.0.113.7' }))).status, 401);
+    const stock = { headers: { 'x-envoy-internal': 'true', 'x-forwarded-for': '10.0.0.7' } };
+    const asked = service.client(Authorization).check(checkRequest({}), stock);
+    assert.equal((await asked).status?.code, 16);
   });
 
   it('reads no large request of a caller that it does not know', async () => {

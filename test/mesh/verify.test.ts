@@ -167,6 +167,8 @@ describe('/verify', () => {
       const { status } = await verify(service, path, { ...headers });
       assert.ok(status === 401 || status === 403, path);
     }
+    const original = { 'x-original-uri': '/orders?shadow=true' };
+    assert.equal((await verify(service, '/verify?shadow=true', original)).status, 403);
     const open = { 'x-forwarded-uri': '/orders?shadow=false' };
     assert.equal((await verify(service, '/verify?shadow=true', open)).status, 200);
   });

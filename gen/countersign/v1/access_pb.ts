@@ -92,9 +92,9 @@ export type AccessRule = Message<"countersign.v1.AccessRule"> & {
   orPermission: string;
 
   /**
-   * Whether the caller asks on behalf of its own clients, as a proxy does. Then COUNTERSIGN_TRUSTED_CALLERS
-   * is compared with the address of the connection, whatever forwarding headers say, and a caller who may
-   * not ask is logged as a warning.
+   * Whether the caller asks on behalf of its own clients, as a proxy does. Then, by gRPC,
+   * COUNTERSIGN_TRUSTED_CALLERS is compared with the address of the connection, whatever forwarding
+   * headers say, and a caller who may not ask is logged as a warning.
    *
    * @generated from field: bool asks_for_others = 9;
    */

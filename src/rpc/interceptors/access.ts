@@ -41,7 +41,9 @@ export function access({
     const rule = ruleOf(req.method);
     if (!rule) throw closed();
     const enter = () => {
-      call.asksForOthers = rule.asksForOthers;
+      // Proxies ask by gRPC. By HTTP, the public may come through a proxy that asks for nobody.
+      call.asksForOthers =
+        rule.asksForOthers && 'protocolName' in req && req.protocolName === 'grpc';
       if (admit(rule, call, trusted, clock) || call.principal)
         call.hold?.know(call.principal?.subject ?? '');
       // A stream is open as long as its caller likes.
