@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWERS_ON_MANY, ANSWERS_ON_ONE } from '../../test/rpc/floods/answers.ts';
+import { COMPRESSED } from '../../test/rpc/floods/compressed.ts';
 import { type Flood, waysOf } from '../../test/rpc/floods/flood.ts';
 import { BEGUN, REQUESTS } from '../../test/rpc/floods/requests.ts';
 import { RawHttp2 } from '../../test/rpc/frames.ts';
@@ -10,7 +11,7 @@ import { startDatabase } from '../service/databases.ts';
 import { startReplica } from '../service/replica.ts';
 import { residentMemory } from '../service/resident-memory.ts';
 
-const ALL = [...BEGUN, ...REQUESTS, ...ANSWERS_ON_ONE, ...ANSWERS_ON_MANY];
+const ALL = [...BEGUN, ...REQUESTS, ...COMPRESSED, ...ANSWERS_ON_ONE, ...ANSWERS_ON_MANY];
 const PROMISED_BYTES = 100e6;
 /** From the service's start until its memory at rest is read, and from a flood's end to the last reading. */
 const SETTLE_MS = 1000;

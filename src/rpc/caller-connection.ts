@@ -17,6 +17,8 @@ export type Reins = {
 export type Counter = {
   /** Adds bytes to what a connection holds, or subtracts them. */
   count(connection: Connection, bytes: number): void;
+  /** A stream's message takes that much now that it is decompressed, or will. */
+  unpacked(connection: Connection, hold: Hold, bytes: number): void;
   /** The answer of a stream is written. */
   answered(connection: Connection, hold: Hold): void;
   /** A caller on a connection is known: by its subject, or by its address, if that is empty. */
@@ -47,6 +49,8 @@ export class Connection {
   newest: Hold | undefined;
   /** What was opened in this turn of the event loop. Node gives none of it back before the turn is over. */
   turnBytes = 0;
+  /** What messages that were compressed take of this turn. */
+  turnUnpackedBytes = 0;
   #turnStreams = 0;
   #resume: (() => boolean) | undefined;
   #refusals = 0;
@@ -71,6 +75,7 @@ export class Connection {
   /** The turn is over. Returns whether nothing of it is left to do. */
   endTurn(): boolean {
     this.turnBytes = 0;
+    this.turnUnpackedBytes = 0;
     this.#turnStreams = 0;
     if (this.#resume && !this.#resume()) return false;
     this.#resume = undefined;
@@ -91,11 +96,15 @@ export class Connection {
   /** Refuses its newest stream, if it has one that counts. */
   shed(): boolean {
     const { newest } = this;
-    if (!newest) return false;
-    newest.release();
-    newest.refuse();
+    if (newest) this.drop(newest);
+    return newest !== undefined;
+  }
+
+  /** Refuses one of its streams. */
+  drop(hold: Hold): void {
+    hold.release();
+    hold.refuse();
     this.refused();
-    return true;
   }
 }
 
@@ -128,6 +137,12 @@ export class Hold {
     if (this.#state !== 'counts') return;
     this.#counter.count(this.#connection, bytes);
     if (bytes > 0) this.#counter.makeRoom();
+  }
+
+  /** A message of it takes that much (bytes) once it is decompressed. It may be refused for that at once. */
+  unpack(bytes: number): void {
+    this.add(bytes);
+    if (this.#state === 'counts') this.#counter.unpacked(this.#connection, this, bytes);
   }
 
   /**

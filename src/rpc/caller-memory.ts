@@ -8,6 +8,8 @@ const STREAM_BYTES = 8 * 1024;
 const USUAL_HEADER_BYTES = 1024;
 /** Headers are there as lists, objects and strings, several times. */
 const HEADER_COPIES = 16;
+/** A message that was compressed is there as bytes, as strings, and as what zlib leaves. Measured. */
+const UNPACKED_COPIES = 4;
 /** How many streams of a stranger are opened in a turn in which strangers open too many. */
 const FIRST_STREAMS = 4;
 /** How long an answer to someone who is known may be on its way before it counts as not read. */
@@ -43,6 +45,7 @@ export class CallerMemory implements Counter {
   });
   readonly #peers = new Map<string, Set<Connection>>();
   #turnBytes = 0;
+  #turnUnpackedBytes = 0;
   #busy: Connection[] = [];
   #turn: NodeJS.Immediate | undefined;
 
@@ -95,6 +98,20 @@ export class CallerMemory implements Counter {
     this.#turnBytes += bytes;
     if (this.#turnBytes <= this.#strangers.limitBytes) return;
     if (connection.turnBytes > FIRST_STREAMS * STREAM_BYTES) connection.shed();
+  }
+
+  /**
+   * Node keeps calls that have been answered until their turn is over, and their messages with them. So
+   * what strangers have decompressed in one turn is limited. The first message of each connection may
+   * have as much again, so that the others do not crowd it out.
+   */
+  unpacked(connection: Connection, hold: Hold, bytes: number): void {
+    if (connection.isKnown || bytes === 0) return;
+    const isFirst = connection.turnUnpackedBytes === 0;
+    connection.turnUnpackedBytes += bytes;
+    this.#turnUnpackedBytes += UNPACKED_COPIES * bytes;
+    const limitBytes = (isFirst ? 2 : 1) * this.#strangers.limitBytes;
+    if (this.#turnUnpackedBytes > limitBytes) connection.drop(hold);
   }
 
   /** An answer is written. It counts when its caller has had the time to take it. */
@@ -159,6 +176,7 @@ export class CallerMemory implements Counter {
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
       this.#turnBytes = 0;
+      this.#turnUnpackedBytes = 0;
       const stuck = this.#busy.filter((connection) => !connection.endTurn());
       this.#busy = [];
       if (stuck.length > 0) retry(stuck);

@@ -10,6 +10,9 @@ const OUTPUT_LEAST = 64;
 /** An empty gzip member. */
 const GZIP_LEAST = 20;
 
+/** What it takes to decompress any message, beside the message. */
+export const UNZIP_BYTES = 4 * 1024;
+
 /** The compressions that messages may have. */
 export type Zip = keyof typeof DECOMPRESS;
 

@@ -45,7 +45,7 @@ function handler(
   return spec.kind === 'unary' ? unaryHandler(spec, serving, terms) : streamHandler(spec, serving);
 }
 
-/** Serves the unary calls that `UnaryFastPath` does not take: compressed ones, and odd ones. */
+/** Serves the unary calls that `UnaryFastPath` does not take: those that are odd, or all. */
 function unaryHandler(
   spec: UnarySpec,
   serving: Serving,

@@ -1,7 +1,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { statusOf } from './status.ts';
 
-/** What grpc-js reads: it gets the calls that are compressed. */
+/** What both ways of serving a call can read. */
 export const ACCEPT_ENCODING = 'grpc-accept-encoding';
 export const ENCODINGS = 'identity,deflate,gzip';
 

@@ -12,7 +12,6 @@ import { Overdue } from '../overdue.ts';
 import { type Service, termsOf } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
-import { unzippedBytes } from '../unzip.ts';
 import { ACCEPT_ENCODING, ENCODINGS } from './answers.ts';
 import { guardRequest } from './guard-request.ts';
 import { MessageDecoder } from './message-decoder.ts';
@@ -54,7 +53,6 @@ export function beginCalls(
     if (method.requestStream || method.responseStream) call.hold?.add(STREAMING_BYTES);
     completeStatus(rpc, call, method.path, log);
     nameRequest(rpc, call);
-    call.hold?.add(unzippedBytes(header?.('grpc-encoding'), limits));
     readWithCare(rpc, limits.maxMessageBytes, unknown);
     const decoder = decoderOf(rpc, call, termsByPath.get(method.path), limits);
     if (!replaceDecoder(rpc, decoder)) unknown.add('decoder');

@@ -138,7 +138,7 @@ export class GrpcListener {
     const sockets = new Set<Socket>();
     this.#sockets = sockets;
     for (const http2 of servers) {
-      dispatchStreams(http2, this.#fastPath, countStream);
+      dispatchStreams(http2, this.#fastPath, countStream, this.#limits);
       guardHttp2(http2, this.#limits, this.#memory, this.#refuseHeaders);
       http2.maxConnections = this.#limits.maxConnections;
       http2.on('connection', (socket: Socket) => {

@@ -1,7 +1,7 @@
 import { ConnectError } from '@connectrpc/connect';
 import * as grpc from '@grpc/grpc-js';
-import { unzip } from '../unzip.ts';
-import { PREFIX_BYTES } from './framing.ts';
+import type { Zip } from '../unzip.ts';
+import { hasKnownFlags, unframed, zipOf } from './framing.ts';
 import { type InnermostCall, readMessages } from './node-internals.ts';
 import type { UnknownInternals } from './unknown-internals.ts';
 
@@ -9,7 +9,6 @@ const ODD = {
   code: grpc.status.INVALID_ARGUMENT,
   details: 'the prefix of a message has unknown or unexpected flags',
 };
-const COMPRESSED = 1;
 
 /**
  * Refuses messages whose prefix has flags that the protocol does not know, and those marked as
@@ -21,18 +20,18 @@ export function readWithCare(
   maxBytes: number,
   unknown: UnknownInternals,
 ): void {
-  const isRead = readMessages(rpc, (message, encoding) => {
-    const flags = message[0] ?? 0;
-    if (flags > COMPRESSED || (flags === COMPRESSED && encoding === 'identity')) throw ODD;
-    if (encoding !== 'gzip' && encoding !== 'deflate') return undefined;
-    return unzipped(encoding, message.subarray(PREFIX_BYTES), maxBytes);
+  const isRead = readMessages(rpc, (frame, encoding) => {
+    const zip = zipOf(encoding);
+    if (zip === undefined && encoding !== 'identity') return undefined;
+    if (!hasKnownFlags(frame, zip)) throw ODD;
+    return unzipped(frame, zip, maxBytes);
   });
   if (!isRead) unknown.add('messages');
 }
 
-function unzipped(encoding: 'gzip' | 'deflate', bytes: Buffer, maxBytes: number): Buffer {
+function unzipped(frame: Buffer, zip: Zip | undefined, maxBytes: number): Buffer {
   try {
-    return unzip(encoding, bytes, maxBytes);
+    return unframed(frame, zip, maxBytes);
   } catch (error) {
     const { code, rawMessage } = ConnectError.from(error);
     // The codes of Connect are those of gRPC.

@@ -4,15 +4,17 @@ import { deadlineExceeded } from '../failures.ts';
 import { Overdue } from '../overdue.ts';
 import type { Serving } from '../serving.ts';
 import { unaryMethods } from '../unary/unary-methods.ts';
+import { ENCODINGS } from './answers.ts';
 import { type UnaryMethod, UnaryStream } from './unary-stream.ts';
 
+const ENCODINGS_READ = new Set<unknown>([undefined, ...ENCODINGS.split(',')]);
 const PLAIN_TYPES = new Set(['application/grpc', 'application/grpc+proto']);
 
 /**
  * The one hot path: serves unary calls by gRPC on node:http2 itself. To grpc-js a call is a stream of
  * messages in both directions behind four layers of listeners, which costs as much as all the rest of
- * a token check. Calls that are not plain (compressed, another content type, an odd timeout) are left
- * to it. The protocol: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+ * a token check. Calls that are not plain (another content type, an unknown compression, an odd timeout)
+ * are left to it. The protocol: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
 export class UnaryFastPath {
   readonly #methods = new Map<string, UnaryMethod>();
@@ -40,7 +42,7 @@ function isPlain(headers: IncomingHttpHeaders): boolean {
   return (
     headers[':method'] === 'POST' &&
     PLAIN_TYPES.has(headers['content-type'] ?? '') &&
-    (headers['grpc-encoding'] ?? 'identity') === 'identity' &&
+    ENCODINGS_READ.has(headers['grpc-encoding']) &&
     (timeout === undefined || grpcTimeout(String(timeout)) !== undefined)
   );
 }

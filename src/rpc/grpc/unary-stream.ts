@@ -11,8 +11,9 @@ import type { Serving } from '../serving.ts';
 import { holdOf } from '../stream-holds.ts';
 import { type Carrier, type Sent, UnaryCall } from '../unary/unary-call.ts';
 import type { ServedMethod } from '../unary/unary-methods.ts';
+import { UNZIP_BYTES, type Zip } from '../unzip.ts';
 import { ANSWER, answerStatus } from './answers.ts';
-import { declaredBytes, framed, onlyMessage, PREFIX_BYTES } from './framing.ts';
+import { declaredBytes, framed, isOneMessage, PREFIX_BYTES, unframed, zipOf } from './framing.ts';
 import { fieldsOf } from './metadata.ts';
 import { failed } from './status.ts';
 
@@ -90,16 +91,18 @@ export class UnaryStream implements Carrier {
     incomplete.remove(this.#place);
     if (this.#stream.aborted || this.#stream.headersSent) return;
     const request = this.#request.bytes;
-    const message = onlyMessage(request);
-    if (message) void this.#serve(message);
+    const zip = zipOf(this.#headers['grpc-encoding']);
+    if (isOneMessage(request, zip)) void this.#serve(request, zip);
     else if (declaredBytes(request) > this.#maxMessageBytes) this.fail(requestTooLarge());
     else this.fail(unreadableRequest());
   }
 
-  async #serve(request: Buffer): Promise<void> {
+  async #serve(request: Buffer, zip: Zip | undefined): Promise<void> {
     const { spec, invoke, terms } = this.#method;
     try {
-      const message = requestOf(spec.method.input, request, terms);
+      const bytes = zip ? this.#unzipped(request, zip) : unframed(request);
+      if (!bytes) return;
+      const message = requestOf(spec.method.input, bytes, terms);
       this.#unary = new UnaryCall(spec.method, message, contextOf(this.#call), this);
       const answer = await invoke(this.#unary);
       this.#answer(answerBytes(spec.method.output, answer.message), this.#unary.sent);
@@ -108,6 +111,16 @@ export class UnaryStream implements Carrier {
     } finally {
       this.#unary?.end();
     }
+  }
+
+  /** Undefined if it is refused for the memory that it takes. */
+  #unzipped(request: Buffer, zip: Zip): Buffer | undefined {
+    const { hold } = this.#call;
+    hold?.unpack(UNZIP_BYTES);
+    if (this.#stream.closed) return undefined;
+    const message = unframed(request, zip, this.#method.serving.limits.maxMessageBytes);
+    hold?.unpack(message.length);
+    return this.#stream.closed ? undefined : message;
   }
 
   #answer(message: Buffer, { header, trailer }: Sent): void {

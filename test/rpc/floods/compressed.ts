@@ -1,48 +1,123 @@
-import { setImmediate as turn } from 'node:timers/promises';
-import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { DATA, END_STREAM, frame } from '../frames.ts';
-import { type Flood, METHOD, strange } from './flood.ts';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
+import {
+  callHeaders,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  frame,
+  HEADERS,
+  type RawHttp2,
+} from '../frames.ts';
+import { type Flood, METHOD, REFLECTION, strange } from './flood.ts';
 
+const HEALTH = '/grpc.health.v1.Health/Check';
+const REVOCATIONS = '/countersign.v1.SessionService/WatchRevocations';
+const IMPORT = '/countersign.v1.AdminService/ImportUsers';
 const TOKEN = 'x'.repeat(60_000);
 const JSON_TEXT = JSON.stringify({ token: TOKEN });
 /** Field 1, with a length of two bytes and more. */
 const BINARY = Buffer.concat([Buffer.from([0x0a, 0xe0, 0xd4, 0x03]), Buffer.from(TOKEN)]);
+/** The same field, with one byte. */
+const TINY = Buffer.from([0x0a, 0x01, 0x78]);
+
+/** What is sent on every stream, and on how many. */
+type Calls = {
+  type: string;
+  fields: Record<string, string>;
+  body: Buffer;
+  connections: number;
+  streams: number;
+  path?: string;
+  /** Whether the request never ends. */
+  isOpen?: boolean;
+  /** Whether each connection sends when the one before has sent. */
+  isPaced?: boolean;
+};
 
 /** Small requests that are large when they are decompressed, thousands at once. */
 export const COMPRESSED: readonly Flood[] = [
-  compressed('Connect calls by gzip', 'application/json', {
+  byHttp('Connect calls by gzip', {
+    type: 'application/json',
     fields: { 'content-encoding': 'gzip' },
     body: gzipSync(JSON_TEXT),
   }),
-  compressed('Connect calls by brotli', 'application/json', {
+  byHttp('Connect calls by brotli', {
+    type: 'application/json',
     fields: { 'content-encoding': 'br' },
     body: brotliCompressSync(JSON_TEXT),
   }),
-  compressed('gRPC-Web calls', 'application/grpc-web+proto', {
+  byHttp('gRPC-Web calls', {
+    type: 'application/grpc-web+proto',
     fields: { 'grpc-encoding': 'gzip' },
     body: prefixed(gzipSync(BINARY)),
   }),
+  byGrpc('gRPC calls by gzip', { body: gzipSync(BINARY) }),
+  byGrpc('gRPC calls by deflate', { encoding: 'deflate', body: deflateSync(BINARY) }),
+  byGrpc('tiny gRPC calls', { body: gzipSync(TINY) }),
+  byGrpc('gRPC calls that never end', { body: gzipSync(BINARY), isOpen: true }),
+  byGrpcJs('checks of health', HEALTH),
+  byGrpcJs('calls of reflection', REFLECTION),
+  byGrpcJs('streams of revocations', REVOCATIONS),
+  byGrpcJs('imports of users', IMPORT),
 ];
 
-function compressed(
-  calls: string,
-  contentType: string,
-  { fields, body }: { fields: Record<string, string>; body: Buffer },
-): Flood {
+function byHttp(calls: string, sent: Pick<Calls, 'type' | 'fields' | 'body'>): Flood {
   return {
     title: `${calls} are compressed, thousands at once`,
-    async attack({ ways, connect }) {
-      const [address = ''] = ways.at(-1) ?? [];
-      for (let connection = 0; connection < 10; connection += 1) {
-        const raw = await connect(address);
-        for (let stream = 1; stream < 400; stream += 2) {
-          raw.call(stream, METHOD, { ...strange(contentType), ...fields });
-          raw.write(frame(DATA, END_STREAM, stream, body));
-        }
-        await turn();
-      }
-    },
+    attack: ({ ways, connect }) =>
+      send(() => connect(ways.at(-1)?.[0] ?? ''), {
+        ...sent,
+        connections: 10,
+        streams: 200,
+        isPaced: true,
+      }),
   };
+}
+
+/** On so many connections that hardly any is closed for what it does. */
+function byGrpc(
+  calls: string,
+  {
+    encoding = 'gzip',
+    body,
+    ...rest
+  }: Pick<Calls, 'body' | 'path' | 'isOpen'> & { encoding?: string },
+): Flood {
+  const sent = {
+    ...rest,
+    type: 'application/grpc',
+    fields: { 'grpc-encoding': encoding },
+    body: prefixed(body),
+    connections: 80,
+    streams: 100,
+  };
+  return {
+    title: `${calls} are compressed, 8,000 at once`,
+    attack: ({ ways, connect }) => send(() => connect(ways[0]?.[0] ?? ''), sent),
+  };
+}
+
+/** What grpc-js always serves. */
+function byGrpcJs(calls: string, path: string): Flood {
+  return { ...byGrpc(calls, { path, body: gzipSync(BINARY) }), isSameByAllPaths: true };
+}
+
+async function send(connect: () => Promise<RawHttp2>, calls: Calls): Promise<void> {
+  const { path = METHOD, type, fields, body, connections, streams, isOpen, isPaced } = calls;
+  const block = callHeaders(path, { ...strange(type), ...fields });
+  const frames = Array.from({ length: streams }, (_, index) => [
+    frame(HEADERS, END_HEADERS, 2 * index + 1, block),
+    frame(DATA, isOpen ? 0 : END_STREAM, 2 * index + 1, body),
+  ]);
+  const all = Buffer.concat(frames.flat());
+  const open: RawHttp2[] = [];
+  for (let connection = 0; connection < connections; connection += 1) {
+    const raw = await connect();
+    open.push(raw);
+    if (isPaced) raw.write(all);
+  }
+  // On all of them at once: the service then finds thousands of calls in one turn.
+  if (!isPaced) for (const raw of open) raw.write(all);
 }
 
 /** A compressed message with the prefix that gRPC has. */
