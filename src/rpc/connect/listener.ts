@@ -5,6 +5,7 @@ import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/conn
 import { type CallLog, errorFields } from '../../platform/log.ts';
 import type { Call } from '../call.ts';
 import { limitConnectDeadline } from '../deadlines.ts';
+import { isClosed } from '../door/answer-once.ts';
 import { toConnectError } from '../errors.ts';
 import { unknownMethod } from '../failures.ts';
 import { headerText } from '../headers.ts';
@@ -58,7 +59,9 @@ export function connectListener(
     const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);
     call.hold = holdOf('stream' in req ? req.stream : req);
     const encoding = req.headers['content-encoding'] ?? header(req, 'grpc-encoding');
-    call.hold?.add(CONNECT_BYTES + unzippedBytes(encoding, serving.limits));
+    call.hold?.add(CONNECT_BYTES);
+    call.hold?.unpack(unzippedBytes(encoding, serving.limits));
+    if (isClosed(res)) return true;
     res.setHeader('x-request-id', call.requestId);
     if (req.method === 'GET') res.setHeader('cache-control', 'no-store');
     const answered = handler

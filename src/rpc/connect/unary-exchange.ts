@@ -47,7 +47,6 @@ export class UnaryExchange implements Carrier, BodyTaker {
     const named = headers['connect-timeout-ms'];
     const namedMs = named === undefined ? undefined : Number(named);
     call.hold = hold;
-    hold?.add(unzippedBytes(headers['content-encoding'], method.serving.limits));
     call.timeLimitMs = timeLimit(false, namedMs);
     this.deadline = namedMs === undefined ? Infinity : Date.now() + namedMs;
     this.#call = call;
@@ -69,6 +68,11 @@ export class UnaryExchange implements Carrier, BodyTaker {
   /** Reads the request, and answers it. */
   start(): void {
     const { hold, timeLimitMs } = this.#call;
+    hold?.unpack(
+      unzippedBytes(headerText(this.#req.headers['content-encoding']), this.#method.serving.limits),
+    );
+    // It may be refused for that.
+    if (isClosed(this.#res)) return;
     this.#method.bodies.read(this.#req, this, hold, timeLimitMs);
   }
 

@@ -1,4 +1,5 @@
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { Failure } from '../../platform/failure.ts';
 import { unreadableRequest } from '../failures.ts';
 import type { UnaryTerms } from '../services/service.ts';
@@ -22,6 +23,14 @@ export function requestOf(
   return terms ? () => parseRequest(schema, bytes) : parseRequest(schema, bytes);
 }
 
+/** The failures of compressed messages, which `unzip` throws. */
+const NOT_UNZIPPED: ReadonlySet<Code> = new Set([Code.ResourceExhausted, Code.InvalidArgument]);
+
+function isUnreadable(thrown: unknown): boolean {
+  if (thrown instanceof ConnectError) return NOT_UNZIPPED.has(thrown.code);
+  return thrown instanceof Failure && UNREADABLE.has(thrown.reason);
+}
+
 const UNREADABLE: ReadonlySet<string> = new Set(['REQUEST_TOO_LARGE', 'INVALID_REQUEST']);
 
 /** The answer to a request that is too large or can't be read, if that is not an error. */
@@ -29,6 +38,5 @@ export function answerToUnreadable(
   terms: UnaryTerms | undefined,
   thrown: unknown,
 ): Message | undefined {
-  const isUnreadable = thrown instanceof Failure && UNREADABLE.has(thrown.reason);
-  return isUnreadable ? terms?.answerToUnreadable : undefined;
+  return isUnreadable(thrown) ? terms?.answerToUnreadable : undefined;
 }

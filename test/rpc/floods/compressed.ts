@@ -30,9 +30,14 @@ type Calls = {
   path?: string;
   /** Whether the request never ends. */
   isOpen?: boolean;
-  /** Whether each connection sends when the one before has sent. */
-  isPaced?: boolean;
 };
+
+/** One of each kind: by Connect, by gRPC's fast path, and by grpc-js. */
+export const KINDS: readonly string[] = [
+  'Connect calls by gzip',
+  'gRPC calls by gzip',
+  'checks of health',
+];
 
 /** Small requests that are large when they are decompressed, thousands at once. */
 export const COMPRESSED: readonly Flood[] = [
@@ -67,9 +72,8 @@ function byHttp(calls: string, sent: Pick<Calls, 'type' | 'fields' | 'body'>): F
     attack: ({ ways, connect }) =>
       send(() => connect(ways.at(-1)?.[0] ?? ''), {
         ...sent,
-        connections: 10,
-        streams: 200,
-        isPaced: true,
+        connections: 40,
+        streams: 100,
       }),
   };
 }
@@ -103,7 +107,7 @@ function byGrpcJs(calls: string, path: string): Flood {
 }
 
 async function send(connect: () => Promise<RawHttp2>, calls: Calls): Promise<void> {
-  const { path = METHOD, type, fields, body, connections, streams, isOpen, isPaced } = calls;
+  const { path = METHOD, type, fields, body, connections, streams, isOpen } = calls;
   const block = callHeaders(path, { ...strange(type), ...fields });
   const frames = Array.from({ length: streams }, (_, index) => [
     frame(HEADERS, END_HEADERS, 2 * index + 1, block),
@@ -114,10 +118,9 @@ async function send(connect: () => Promise<RawHttp2>, calls: Calls): Promise<voi
   for (let connection = 0; connection < connections; connection += 1) {
     const raw = await connect();
     open.push(raw);
-    if (isPaced) raw.write(all);
   }
   // On all of them at once: the service then finds thousands of calls in one turn.
-  if (!isPaced) for (const raw of open) raw.write(all);
+  for (const raw of open) raw.write(all);
 }
 
 /** A compressed message with the prefix that gRPC has. */
