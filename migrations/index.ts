@@ -12,6 +12,7 @@ import { NoticesAndProofs } from './0010-notices-and-proofs.ts';
 import { MailBudgets } from './0011-mail-budgets.ts';
 import { NoticeBudgets } from './0012-notice-budgets.ts';
 import { SessionsAtOnce } from './0013-sessions-at-once.ts';
+import { ScopeUses } from './0014-scope-uses.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -31,4 +32,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000008', class: MailBudgets },
   { name: 'Migration20261122000009', class: NoticeBudgets },
   { name: 'Migration20261122000010', class: SessionsAtOnce },
+  { name: 'Migration20261122000011', class: ScopeUses },
 ];

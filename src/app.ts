@@ -30,6 +30,8 @@ import { Mailbox } from './mail/mailbox.ts';
 import { Outbox } from './mail/outbox.ts';
 import { InternalTokens } from './mesh/internal-tokens.ts';
 import { Rules } from './mesh/rule.ts';
+import { ScopeUse } from './mesh/scope-use.ts';
+import { ShadowDenials } from './mesh/shadow-denials.ts';
 import { relyingParty } from './passkeys/relying-party.ts';
 import { BreachedPasswords } from './passwords/breached-passwords.ts';
 import { NewPasswords } from './passwords/new-passwords.ts';
@@ -173,6 +175,8 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await background.stop();
       await nouns.auditQueue.flush();
       await nouns.keyUsage.flush();
+      await nouns.scopeUse.flush();
+      await nouns.shadowDenials.flush();
       nouns.mail?.close();
       if (!overrides.strength) await strength.close();
       certificates?.close();
@@ -266,6 +270,8 @@ function buildNouns(
     apiKeyMemory,
     keyUsage,
     apiKeyVerifier,
+    scopeUse: new ScopeUse(follower),
+    shadowDenials: new ShadowDenials(follower),
   };
 }
 
@@ -293,8 +299,7 @@ function buildServing(
   stopping: AbortSignal,
 ) {
   const { clock, log, redis } = platform;
-  const { revocations, roles, apiKeyMemory } = nouns;
-  const { verifiers } = nouns;
+  const { revocations, roles, apiKeyMemory, scopeUse, verifiers } = nouns;
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
   return {
     deps,
@@ -319,8 +324,9 @@ function buildServing(
         rateLimits: config.rateLimits ? rateLimits(redis) : noRateLimits,
         trustedCallers: config.trustedCallers,
         database: nouns.database,
+        scopeUse,
       }),
-      standing({ clock, verifiers, revocations, roles, apiKeyMemory, limits }),
+      standing({ clock, verifiers, revocations, roles, apiKeyMemory, limits, scopeUse }),
       validation,
     ],
     calls,

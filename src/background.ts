@@ -11,6 +11,8 @@ import type { Config } from './config.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { mailBudgetsIn } from './mail/mail-budget.repository.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
+import { scopeUsesIn } from './mesh/scope-use.repository.ts';
+import { shadowDenialsIn } from './mesh/shadow-denial.repository.ts';
 import { oneTimeTokensIn } from './one-time-tokens/one-time-token.repository.ts';
 import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
 import { operator } from './platform/caller.ts';
@@ -193,6 +195,9 @@ export class Background {
       () => sql.read((em) => sessionsIn(em).forgetExpired(limit)),
       () => sql.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),
       () => sql.read((em) => apiKeysIn(em).forgetOver(keyLimit)),
+      () => sql.read((em) => scopeUsesIn(em).forgetRevoked()),
+      () => sql.read((em) => scopeUsesIn(em).forgetOld(clock.now())),
+      () => sql.read((em) => shadowDenialsIn(em).forgetOver(clock.now())),
     ];
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));
   }

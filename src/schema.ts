@@ -9,6 +9,8 @@ import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Config } from './config.ts';
 import { MailBudget } from './mail/mail-budget.entity.ts';
 import { MAIL_QUEUE } from './mail/outbox.ts';
+import { ScopeUseRow } from './mesh/scope-use.entity.ts';
+import { ShadowDenial } from './mesh/shadow-denial.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { Passkey } from './passkeys/passkey.entity.ts';
 import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
@@ -43,10 +45,12 @@ const entities = [
   RecoveryCode,
   Revocation,
   Role,
+  ScopeUseRow,
   ServiceAccount,
   RevokedSigningKey,
   Session,
   SigningKey,
+  ShadowDenial,
   SignInLock,
   TotpCredential,
   UsedChallenge,

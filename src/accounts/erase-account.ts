@@ -5,6 +5,8 @@ import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { revokeKeys } from '../api-keys/revoke-keys.ts';
 import { erasePersonalData } from '../audit/erase-personal-data.ts';
 import { mayMail } from '../mail/mail-budget.ts';
+import { scopeUsesIn } from '../mesh/scope-use.repository.ts';
+import { shadowDenialsIn } from '../mesh/shadow-denial.repository.ts';
 import { OneTimeToken } from '../one-time-tokens/one-time-token.entity.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
 import { PasswordCredential } from '../passwords/password-credential.entity.ts';
@@ -57,6 +59,8 @@ export async function eraseAccount(
   await sessionsIn(tx.em).nativeUpdate({ account: id }, noDevice);
   const noUse = { displayName: '', allowedCidrs: [], lastUsedAddress: null };
   await apiKeysIn(tx.em).nativeUpdate({ account: id }, noUse);
+  await scopeUsesIn(tx.em).eraseOf(id);
+  await shadowDenialsIn(tx.em).eraseOf(id);
   await erasePersonalData(tx.em, id, tx.now);
 }
 

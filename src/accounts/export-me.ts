@@ -1,5 +1,7 @@
 import { readKeys } from '../api-keys/api-key-view.ts';
 import { AuditEvent } from '../audit/audit-event.entity.ts';
+import { scopeUsesIn } from '../mesh/scope-use.repository.ts';
+import { ShadowDenial } from '../mesh/shadow-denial.entity.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { EntityManager } from '../platform/sql.ts';
@@ -31,6 +33,7 @@ export async function exportMe(
       sessions: await sessionsOf(em, accountId),
       passkeys: await passkeysOf(em, accountId),
       api_keys: await keysOf(em, accountId, now),
+      shadow_denials: await denialsOf(em, accountId),
       audit_events: await eventsOf(em, accountId),
     };
     tx.audit({ type: 'account.exported', subject: accountId });
@@ -66,7 +69,23 @@ async function passkeysOf(em: EntityManager, account: string) {
 
 async function keysOf(em: EntityManager, ownerId: string, now: Date) {
   const keys = await readKeys(em, { ownerId, showRevoked: true, limit: ROWS, now });
-  return keys.map(({ owner: _, etag: __, ...key }) => inSnakeCase(key));
+  const days = await scopeUsesIn(em).ofKeys(keys.map(({ apiKeyId }) => apiKeyId));
+  const daysOf = Map.groupBy(days, ({ apiKeyId }) => apiKeyId);
+  return keys.map(({ owner: _, etag: __, ...key }) => ({
+    ...inSnakeCase(key),
+    scope_uses: daysOf.get(key.apiKeyId)?.map(({ apiKeyId: _, ...use }) => inSnakeCase(use)) ?? [],
+  }));
+}
+
+async function denialsOf(em: EntityManager, subject: string) {
+  const denials = await em.find(
+    ShadowDenial,
+    { subject },
+    { orderBy: { id: 'desc' }, limit: ROWS },
+  );
+  return denials.map(({ rule, reason, apiKeyId, count, firstAt, lastAt }) =>
+    inSnakeCase({ rule, reason, apiKeyId, count, firstAt, lastAt }),
+  );
 }
 
 /** Leaves out data about others: where an administrator was, and the reasons they noted. */

@@ -31,6 +31,8 @@ const ApiKeySchema = defineEntity({
     limitRequests: p.integer().nullable(),
     limitSeconds: p.integer().nullable(),
     createdAt: p.datetime().columnType('timestamptz'),
+    /** Since when it is noted which scopes the key uses. */
+    observedSince: p.datetime().columnType('timestamptz').defaultRaw('now()'),
     expiresAt: p.datetime().columnType('timestamptz').nullable().index('api_keys_expires_at'),
     revokedAt: p.datetime().columnType('timestamptz').nullable().index('api_keys_revoked_at'),
     lastUsedAt: p.datetime().columnType('timestamptz').nullable(),

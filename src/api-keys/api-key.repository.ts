@@ -41,8 +41,8 @@ export class ApiKeyRepository extends Repository<ApiKey> {
   async insertNew(key: NewKey): Promise<void> {
     await this.query(
       `insert into api_keys (id, account_id, service_account_id, display_name, scopes, secret_hash,
-         key_version, allowed_cidrs, limit_requests, limit_seconds, created_at, expires_at)
-       values ($1, $2, $3, $4, $5::text[], $6, $7, $8::text[], $9, $10, $11, $12)`,
+         key_version, allowed_cidrs, limit_requests, limit_seconds, created_at, observed_since, expires_at)
+       values ($1, $2, $3, $4, $5::text[], $6, $7, $8::text[], $9, $10, $11, $11, $12)`,
       [
         key.id,
         key.owner.type === 'user' ? key.owner.id : null,

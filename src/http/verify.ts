@@ -110,6 +110,7 @@ class VerifyEndpoint {
     const { peerAddress: ipAddress } = call;
     const own = { ...call, ipAddress, addressIsCertain: true, countedAs: ipAddress };
     call.principal = await authenticate(this.#parts.verifiers, own, credential);
+    this.#parts.deps.scopeUse.noteRequired(call.principal, [PERMISSION]);
     if (!call.principal.permissions.includes(PERMISSION)) throw mayNotAsk();
     call.hold?.know(call.principal.subject);
   }

@@ -1,4 +1,5 @@
 import { requireReach } from '../access/held-now.ts';
+import { scopeUsesIn } from '../mesh/scope-use.repository.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import { serviceAccountsIn } from './service-account.repository.ts';
@@ -22,6 +23,7 @@ export async function deleteServiceAccount(
     account.roles = [];
     account.updatedAt = tx.now;
     tx.audit({ type: 'service_account.deleted', subject: account.id, details: { roles } });
+    await scopeUsesIn(tx.em).eraseOf(account.id);
     await tx.revokeSubject(account.id, 'service_account_deleted');
   });
 }

@@ -147,5 +147,9 @@ const fill = `
     created_at, changed_at)
   select gen_random_uuid(), id, '', '{}', 'x', 1, '{}', now(), now() - interval '1 day' from accounts
   where display_name = '';
+  insert into scope_uses select id, 'users.read', '{}', '{}', current_date from api_keys
+  where display_name = '';
+  insert into shadow_denials select gen_random_uuid(), 'x', 'x', id::text, '', 1, now(), now()
+  from accounts where display_name = '';
   insert into revocations select gen_random_uuid(), 'session', n, 'logout', now() - n * interval '10 seconds',
     now() + interval '1 hour' from generate_series(1, 5000) n`;

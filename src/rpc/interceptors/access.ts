@@ -6,6 +6,7 @@ import {
   RatePolicy,
 } from '../../../gen/countersign/v1/access_pb.ts';
 import { provesSecondFactor } from '../../login/amr.ts';
+import type { ScopeUse } from '../../mesh/scope-use.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { Failure } from '../../platform/failure.ts';
 import { Networks } from '../../platform/networks.ts';
@@ -24,11 +25,13 @@ export function access({
   rateLimits,
   trustedCallers,
   database,
+  scopeUse,
 }: {
   clock: Clock;
   database: Database;
   rateLimits: RateLimits;
   trustedCallers: readonly string[];
+  scopeUse: ScopeUse;
 }): Interceptor {
   const rules = new Map<DescMethod, AccessRule | undefined>();
   const trusted = new Networks(trustedCallers);
@@ -44,7 +47,7 @@ export function access({
       // Proxies ask by gRPC. By HTTP, the public may come through a proxy that asks for nobody.
       call.asksForOthers =
         rule.asksForOthers && 'protocolName' in req && req.protocolName === 'grpc';
-      if (admit(rule, call, trusted, clock) || call.principal)
+      if (admit(rule, call, { trusted, clock, scopeUse }) || call.principal)
         call.hold?.know(call.principal?.subject ?? '');
       // A stream is open as long as its caller likes.
       else if (!req.stream) call.hold?.suspend();
@@ -61,8 +64,10 @@ export function accessRule(method: DescMethod): AccessRule | undefined {
   return hasOption(method, accessOption) ? getOption(method, accessOption) : undefined;
 }
 
+type AdmitParts = { trusted: Networks; clock: Clock; scopeUse: ScopeUse };
+
 /** Returns whether the caller is known by its address. */
-function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): boolean {
+function admit(rule: AccessRule, call: Call, parts: AdmitParts): boolean {
   switch (rule.caller.case) {
     case 'public':
       if (!rule.caller.value) throw closed();
@@ -71,13 +76,13 @@ function admit(rule: AccessRule, call: Call, trusted: Networks, clock: Clock): b
       return false;
     case 'signedIn':
       if (!rule.caller.value) throw closed();
-      requireRecentSignIn(rule, requireAccepted(rule, call), clock);
+      requireRecentSignIn(rule, requireAccepted(rule, call), parts.clock);
       return false;
     case 'permission': {
-      if (rule.trustedCallerAllowed && isTrusted(call, trusted)) return true;
+      if (rule.trustedCallerAllowed && isTrusted(call, parts.trusted)) return true;
       const principal = requireAccepted(rule, call);
-      requirePermission(principal, rule.caller.value, rule.orPermission);
-      requireRecentSignIn(rule, principal, clock);
+      requirePermission(principal, parts.scopeUse, rule.caller.value, rule.orPermission);
+      requireRecentSignIn(rule, principal, parts.clock);
       return false;
     }
     default:
@@ -110,13 +115,13 @@ export function requirePrincipal(call: Call): Principal {
  * Throws if the principal of a call that was admitted may no longer make it. How long ago the sign-in
  * was no longer matters: it was recent when the call began.
  */
-export function requireStill(method: DescMethod, call: Call): void {
+export function requireStill(method: DescMethod, call: Call, scopeUse: ScopeUse): void {
   const rule = accessRule(method);
   if (!rule) throw closed();
   if (rule.caller.case === 'public') return;
   const principal = requireAccepted(rule, call);
   if (rule.caller.case !== 'permission') return;
-  requirePermission(principal, rule.caller.value, rule.orPermission);
+  requirePermission(principal, scopeUse, rule.caller.value, rule.orPermission);
 }
 
 /** The same, for a credential of a kind that the method accepts. */
@@ -132,9 +137,17 @@ function isApiKey(principal: Principal | undefined): boolean {
   return principal !== undefined && principal.apiKeyId !== '';
 }
 
-function requirePermission(principal: Principal, permission: string, or: string): void {
+function requirePermission(
+  principal: Principal,
+  scopeUse: ScopeUse,
+  permission: string,
+  or: string,
+): void {
   const { permissions } = principal;
-  if (permissions.includes(permission) || (or !== '' && permissions.includes(or))) return;
+  const isOther = or !== '' && !permissions.includes(permission) && permissions.includes(or);
+  const used = isOther ? or : permission;
+  if (isApiKey(principal)) scopeUse.noteRequired(principal, [used]);
+  if (permissions.includes(used)) return;
   throw new Failure('denied', 'PERMISSION_DENIED', `the permission ${permission} is needed`, {
     metadata: { permission },
   });

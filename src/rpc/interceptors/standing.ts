@@ -1,6 +1,7 @@
 import type { Interceptor } from '@connectrpc/connect';
 import type { RoleBook } from '../../access/role-book.ts';
 import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
+import type { ScopeUse } from '../../mesh/scope-use.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { Failure } from '../../platform/failure.ts';
 import type { RevocationFeed } from '../../revocations/revocation-feed.ts';
@@ -18,6 +19,8 @@ type Parts = {
   apiKeyMemory: Pick<ApiKeyMemory, 'followers'>;
   /** How often (ms) every stream is judged, in addition to whenever there is news. */
   limits: { streamJudgedMs: number };
+  /** A stream that stays open keeps using the scope that it needs. */
+  scopeUse: ScopeUse;
 };
 
 /** A stream that a credential opened. */
@@ -43,7 +46,7 @@ export function standing(parts: Parts): Interceptor {
     const call = callOf(req.contextValues);
     const { principal, credential } = call;
     if (!req.stream || !principal || credential === undefined) return next(req);
-    const requires = () => requireStill(req.method, call);
+    const requires = () => requireStill(req.method, call, parts.scopeUse);
     const opened = streams.add({ call, credential, principal, requires });
     const over = () => opened.ending.signal.reason;
     const watch = new StreamWatch([{ signal: opened.ending.signal, reason: over }]);

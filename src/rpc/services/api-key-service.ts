@@ -31,7 +31,7 @@ import { principalMessage } from '../messages/principal-message.ts';
 import type { Dependencies } from './dependencies.ts';
 
 export function apiKeyService(deps: Dependencies): ServiceImpl<typeof ApiKeyService> {
-  const { apiKeyVerifier, caches } = deps;
+  const { apiKeyVerifier, caches, scopeUse } = deps;
   const validAnswer = keepAnswers(caches.answers, validMessage);
   const verify = async (request: VerifyApiKeyRequest, context: HandlerContext) => {
     const { requestId } = callOf(context.values);
@@ -40,6 +40,9 @@ export function apiKeyService(deps: Dependencies): ServiceImpl<typeof ApiKeyServ
     const from = { ipAddress, addressIsCertain: true, requestId };
     const query = { secret, requiredScopes, cost, ...from };
     const verdict = await apiKeyVerifier.verify(query);
+    if (verdict.principal && (verdict.valid || verdict.reason === 'SCOPE_MISSING')) {
+      scopeUse.noteRequired(verdict.principal, requiredScopes);
+    }
     const isPlain = verdict.valid && !verdict.limit;
     return isPlain ? validAnswer(verdict.principal) : verdictMessage(verdict);
   };

@@ -5,6 +5,8 @@ import type { AuditQueue } from '../../audit/audit-queue.ts';
 import type { AuditTrail } from '../../audit/audit-trail.ts';
 import type { InternalTokens } from '../../mesh/internal-tokens.ts';
 import type { Rules } from '../../mesh/rule.ts';
+import type { ScopeUse } from '../../mesh/scope-use.ts';
+import type { ShadowDenials } from '../../mesh/shadow-denials.ts';
 import type { RelyingParty } from '../../passkeys/relying-party.ts';
 import type { NewPasswords } from '../../passwords/new-passwords.ts';
 import type { PasswordHasher } from '../../passwords/password-hasher.ts';
@@ -53,6 +55,8 @@ export type Dependencies = {
   relyingParty: RelyingParty;
   apiKeyMemory: ApiKeyMemory;
   apiKeyVerifier: ApiKeyVerifier;
+  scopeUse: ScopeUse;
+  shadowDenials: ShadowDenials;
   limits: Limits;
   /** What the routes of proxies ask of requests. */
   rules: Rules;

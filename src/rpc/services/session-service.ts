@@ -24,10 +24,14 @@ import type { Dependencies } from './dependencies.ts';
 import { watchRevocations } from './watch-revocations.ts';
 
 export function sessionService(deps: Dependencies): ServiceImpl<typeof SessionService> {
-  const { verifier, caches } = deps;
+  const { verifier, caches, scopeUse } = deps;
   const activeAnswer = keepAnswers(caches.answers, activeMessage);
   const introspect = async (request: IntrospectTokenRequest) => {
     const introspection = await introspectToken(verifier, request);
+    if ('principal' in introspection) {
+      scopeUse.noteRequired(introspection.principal, request.requiredScopes);
+      scopeUse.noteRequired(introspection.principal, request.requiredPermissions);
+    }
     return introspection.active
       ? activeAnswer(introspection.principal)
       : inactiveMessage(introspection);

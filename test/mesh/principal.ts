@@ -1,0 +1,22 @@
+import type { Principal } from '../../src/sessions/principal.ts';
+
+/** A credential of a user, by key or without. */
+export const principal = (subject: string, apiKeyId = ''): Principal => ({
+  type: 'user',
+  subject,
+  sessionId: '',
+  apiKeyId,
+  tokenId: '',
+  keyId: '',
+  emailVerified: true,
+  roles: [],
+  ownerRoles: [],
+  tokenVersion: undefined,
+  scopes: [],
+  permissions: [],
+  amr: [],
+  audience: [],
+  authTime: 0,
+  issuedAt: 0,
+  expiresAt: 0,
+});
