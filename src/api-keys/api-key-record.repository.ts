@@ -46,6 +46,29 @@ type Row = {
   previousExpiresAt: string | null;
 };
 
+/** A working key whose use of scopes is observed. */
+export type ObservedKey = {
+  apiKeyId: string;
+  displayName: string;
+  owner: KeyOwner;
+  scopes: string[];
+  observedSince: Date;
+  lastUsedAt: Date | undefined;
+};
+
+type ObservedRow = Pick<
+  Row,
+  'id' | 'displayName' | 'ownerType' | 'ownerId' | 'scopes' | 'lastUsedAt'
+> & { observedSince: string };
+
+export type WhichObserved = {
+  id: string | null;
+  serviceAccountId: string | null;
+  before: string | undefined;
+  limit: number;
+  now: Date;
+};
+
 export type WhichKeys = {
   id?: string;
   ownerId?: string;
@@ -76,6 +99,31 @@ export class ApiKeyRecordRepository extends Repository<ApiKey> {
       [id, ownerId, before, showRevoked, limit],
     );
     return rows.map((row) => recordOf(row, now));
+  }
+
+  /** Lists keys that work, newest first. */
+  async listObserved(which: WhichObserved): Promise<ObservedKey[]> {
+    const { id, serviceAccountId, before = null, limit, now } = which;
+    const rows = await this.query<ObservedRow>(
+      `select k.id, k.display_name as "displayName", ${OWNER_TYPE} as "ownerType",
+         ${OWNER_ID} as "ownerId", k.scopes, k.observed_since as "observedSince",
+         k.last_used_at as "lastUsedAt"
+       from api_keys k left join service_accounts o on o.id = k.service_account_id
+       where k.revoked_at is null and (k.expires_at is null or k.expires_at > $1)
+         and (o.state is null or o.state <> 'deleted')
+         and ($2::uuid is null or k.id = $2) and ($3::uuid is null or k.service_account_id = $3)
+         and ($4::uuid is null or k.id < $4)
+       order by k.id desc limit $5`,
+      [now, id, serviceAccountId, before, limit],
+    );
+    return rows.map((row) => ({
+      apiKeyId: row.id,
+      displayName: row.displayName,
+      owner: { type: row.ownerType, id: row.ownerId },
+      scopes: row.scopes,
+      observedSince: timestamp(row.observedSince),
+      lastUsedAt: row.lastUsedAt === null ? undefined : timestamp(row.lastUsedAt),
+    }));
   }
 }
 

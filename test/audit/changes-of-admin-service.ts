@@ -250,6 +250,8 @@ export const changesOfAdminService: Changes<typeof AdminService> = {
       refused: [[(options) => support.admin.createServiceAccount(request, options)]],
     };
   },
+  listScopeUse: 'reads',
+  listShadowDenials: 'reads',
   getServiceAccount: 'reads',
   listServiceAccounts: 'reads',
   async deleteServiceAccount(service) {

@@ -2,6 +2,7 @@ import type { ServiceImpl } from '@connectrpc/connect';
 import type { AdminService } from '../../../gen/countersign/v1/admin_service_pb.ts';
 import type { Dependencies } from './dependencies.ts';
 import { roleMethods } from './role-methods.ts';
+import { scopeMethods } from './scope-methods.ts';
 import { serviceAccountMethods } from './service-account-methods.ts';
 import { signingKeyMethods } from './signing-key-methods.ts';
 import { transferMethods } from './transfer-methods.ts';
@@ -12,6 +13,7 @@ export function adminService(deps: Dependencies): ServiceImpl<typeof AdminServic
     ...userMethods(deps),
     ...roleMethods(deps),
     ...serviceAccountMethods(deps),
+    ...scopeMethods(deps),
     ...signingKeyMethods(deps),
     ...transferMethods(deps),
   };
