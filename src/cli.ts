@@ -4,6 +4,7 @@ import { API_KEYS_USAGE, apiKeysCommand } from './cli/apikeys.ts';
 import { AUDIT_USAGE, auditCommand } from './cli/audit.ts';
 import { EXIT, type Io, print } from './cli/io.ts';
 import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
+import { SCOPES_USAGE, scopesCommand } from './cli/scopes.ts';
 import { USERS_USAGE, usersCommand } from './cli/users.ts';
 import { type Config, ConfigError, readConfig, unknownVariables } from './config.ts';
 import { describeConfig, exampleEnvironment, settingsTable } from './config-text.ts';
@@ -17,7 +18,7 @@ const USAGE = `Usage: countersign COMMAND [--json]
   config    print the effective configuration, secrets masked
               --example   as an environment file with every default
               --table     as the table of the README
-${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${AUDIT_USAGE}
+${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}
 Everything is configured by environment variables: see the README or .env.example.
 `;
 
@@ -36,6 +37,7 @@ const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promi
   apikeys: apiKeysCommand,
   audit: auditCommand,
   keys: keysCommand,
+  scopes: scopesCommand,
   users: usersCommand,
 };
 
