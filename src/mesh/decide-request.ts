@@ -9,6 +9,8 @@ import {
 } from './judge-request.ts';
 import { type Presented, presentedBy } from './presented.ts';
 import type { Rule, Rules, Setting } from './rule.ts';
+import type { ScopeUse } from './scope-use.ts';
+import type { ShadowDenials } from './shadow-denials.ts';
 
 /** A request as it arrives: what the client sent, and how its route is configured. */
 export type ClientRequest = Omit<AskedRequest, 'presented' | 'rule'> & {
@@ -26,6 +28,8 @@ export type Outcome = { allowed: true; principal: Principal | undefined; token: 
 type Needs = Parameters<typeof judgeRequest>[0] & {
   log: Log;
   rules: Rules;
+  scopeUse: ScopeUse;
+  shadowDenials: ShadowDenials;
   /** Whether everything that would be refused is let through. */
   meshShadow: boolean;
 };
@@ -52,6 +56,11 @@ function asked(request: ClientRequest, presented: Presented, rule: Rule): AskedR
 }
 
 function settled(needs: Needs, request: ClientRequest, rule: Rule, decision: Decision): Outcome {
+  const { principal } = decision;
+  if (principal && (decision.allowed || NEEDING.has(decision.reason))) {
+    needs.scopeUse.noteRequired(principal, rule.requiredScopes);
+    needs.scopeUse.noteRequired(principal, rule.requiredPermissions);
+  }
   if (decision.allowed) return decision;
   return refused(needs, request, decision, rule.name, rule.isShadow);
 }
@@ -66,7 +75,7 @@ function unreadableRule(needs: Needs, request: ClientRequest, why: Error): Outco
 }
 
 function refused(
-  { log, meshShadow }: Needs,
+  { log, meshShadow, shadowDenials }: Needs,
   { requestId }: ClientRequest,
   refusal: Denial,
   rule: string,
@@ -86,8 +95,12 @@ function refused(
     passes ? 'request would be refused' : 'request refused',
   );
   if (!passes) return refusal;
+  shadowDenials.note({ rule, reason, principal });
   return { allowed: true, principal: NAMED.has(reason) ? principal : undefined, token: '' };
 }
+
+/** Refusals that say what a credential lacks, and so what the request needed. */
+const NEEDING: ReadonlySet<string> = new Set(['SCOPE_MISSING', 'PERMISSION_MISSING']);
 
 /** Refusals of a credential that is valid here: in shadow mode, the request passes under its name. */
 const NAMED: ReadonlySet<string> = new Set(['SCOPE_MISSING', 'PERMISSION_MISSING', 'RATE_LIMITED']);
