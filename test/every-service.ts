@@ -10,7 +10,10 @@ const require = createRequire(import.meta.url);
 
 /** Every method of every service of the contract, including those of future files. */
 export function everyMethod(): DescMethod[] {
-  const files = globSync('gen/countersign/v1/*_service_pb.ts').sort();
+  const files = globSync([
+    'gen/countersign/v1/*_service_pb.ts',
+    'gen/envoy/service/**/*_pb.ts',
+  ]).sort();
   const modules = files.map((file) => require(resolve(file)) as Record<string, unknown>);
   const services = modules.flatMap((module) => Object.values(module).filter(isService));
   return services.flatMap(({ methods }) => methods);

@@ -9,6 +9,7 @@ import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { AuditService } from '../../gen/countersign/v1/audit_service_pb.ts';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { Authorization } from '../../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import { everyMethod } from '../every-service.ts';
 import { sql } from '../harness/database.ts';
 import { errandsRun } from '../harness/errands.ts';
@@ -36,12 +37,15 @@ const changesOfAuditService: Changes<typeof AuditService> = {
   verifyAuditChain: 'reads',
 };
 
+const changesOfAuthorization: Changes<typeof Authorization> = { check: 'reads' };
+
 const TABLE = [
   [AccountService, changesOfAccountService],
   [AdminService, changesOfAdminService],
   [ApiKeyService, changesOfApiKeyService],
   [AuditService, changesOfAuditService],
   [AuthService, changesOfAuthService],
+  [Authorization, changesOfAuthorization],
   [SessionService, changesOfSessionService],
 ] as const;
 

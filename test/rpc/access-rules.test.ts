@@ -21,6 +21,8 @@ const methods = everyMethod();
 const FREE = new Set([
   'countersign.v1.IntrospectTokenRequest.token',
   'countersign.v1.VerifyApiKeyRequest.secret',
+  // A refusal of the call would be an error to the proxy (M02).
+  'envoy.service.auth.v3.CheckRequest.attributes',
 ]);
 
 function fieldsOf(message: DescMessage): DescField[] {
