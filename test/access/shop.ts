@@ -2,11 +2,13 @@ import { create } from '@bufbuild/protobuf';
 import { FieldMaskSchema } from '@bufbuild/protobuf/wkt';
 import { RoleSchema } from '../../gen/countersign/v1/role_pb.ts';
 import { type Administrator, adminClient, withRoles } from '../administrators.ts';
-import { type Service, startService } from '../harness/service.ts';
+import { type Service, type StartOptions, startService } from '../harness/service.ts';
 
 /** A service whose operator has a shop with its own permissions, and an administrator who holds them. */
-export async function startShop(): Promise<{ service: Service; boss: Administrator }> {
-  const service = await startService();
+export async function startShop(
+  options: StartOptions = {},
+): Promise<{ service: Service; boss: Administrator }> {
+  const service = await startService(options);
   const first = await withRoles(service, 'user', 'admin');
   for (const name of ['orders.read', 'orders.write']) {
     await first.admin.createPermission({ permission: { name, description: 'Of the shop.' } });
