@@ -21,6 +21,7 @@ type Kind = {
 
 const KINDS = {
   'Envoy by gRPC': envoy('envoy-grpc.yaml'),
+  'Envoy by HTTP': envoy('envoy-http.yaml'),
 } satisfies Record<string, Kind>;
 
 export type ProxyName = keyof typeof KINDS;
