@@ -22,9 +22,23 @@ type Kind = {
 const KINDS = {
   'Envoy by gRPC': envoy('envoy-grpc.yaml'),
   'Envoy by HTTP': envoy('envoy-http.yaml'),
+  nginx: {
+    program: 'nginx',
+    files: ['nginx.conf'],
+    args: (file) => ['-p', '.', '-c', file, '-e', 'stderr', '-g', NGINX],
+    adapt: (text) => text.replace(/^http \{$/m, `http {\n${NGINX_PLACES}`),
+  },
 } satisfies Record<string, Kind>;
 
 export type ProxyName = keyof typeof KINDS;
+
+const NGINX = 'daemon off; master_process off; pid nginx.pid;';
+const NGINX_PLACES = [
+  'access_log off;',
+  ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${name};`,
+  ),
+].join('\n');
 
 function envoy(file: string): Kind {
   const options = ['--disable-hot-restart', '--concurrency', '1', '--log-level', 'error'];
