@@ -28,6 +28,11 @@ const KINDS = {
     args: (file) => ['-p', '.', '-c', file, '-e', 'stderr', '-g', NGINX],
     adapt: (text) => text.replace(/^http \{$/m, `http {\n${NGINX_PLACES}`),
   },
+  Caddy: {
+    program: 'caddy',
+    files: ['Caddyfile'],
+    args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],
+  },
 } satisfies Record<string, Kind>;
 
 export type ProxyName = keyof typeof KINDS;
