@@ -33,6 +33,11 @@ const KINDS = {
     files: ['Caddyfile'],
     args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],
   },
+  HAProxy: {
+    program: 'haproxy',
+    files: ['haproxy.cfg', 'countersign.lua'],
+    args: (file) => ['-db', '-f', file],
+  },
 } satisfies Record<string, Kind>;
 
 export type ProxyName = keyof typeof KINDS;
