@@ -33,6 +33,11 @@ const KINDS = {
     files: ['Caddyfile'],
     args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],
   },
+  Traefik: {
+    program: 'traefik',
+    files: ['traefik.yaml', 'traefik-routes.yaml'],
+    args: (file) => [`--configFile=${file}`],
+  },
   HAProxy: {
     program: 'haproxy',
     files: ['haproxy.cfg', 'countersign.lua'],
