@@ -36,3 +36,5 @@ export const THIEF_ORDERS = scale('THIEF_ORDERS', 12, 120);
 export const EVERY_FLOOD = scale('EVERY_FLOOD', 0, 1) === 1;
 /** Whether each key is tried on each method, also on those that no key opens. */
 export const EVERY_KEY = scale('EVERY_KEY', 0, 1) === 1;
+/** Rolling restarts of two replicas behind a proxy that passes 250 requests a second. */
+export const ROLLING_RESTARTS = scale('ROLLING_RESTARTS', 0, 3);

@@ -11,7 +11,7 @@ import { startProxy } from './proxy.ts';
 import { bearer, type Exchange, exchange, portsOf, type Setting } from './setting.ts';
 
 /** A replica as a process of its own, which can be frozen. */
-function spawnReplica(
+export function spawnReplica(
   { service }: Setting,
   env: Record<string, string> = {},
 ): Promise<Child> {
