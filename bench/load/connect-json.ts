@@ -9,6 +9,7 @@ import type { Contestant } from '../report/row.ts';
 import { type Cleanups, waitForOutput } from '../service/cleanups.ts';
 import type { RunningService } from '../service/service.ts';
 import { jsonLoad } from './h2load.ts';
+import { pathOf } from './question.ts';
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -19,7 +20,7 @@ export async function connectJson<M extends DescMethodUnary>(
   method: M,
   message: MessageInitShape<M['input']>,
 ): Promise<[Contestant, Contestant]> {
-  const path = `/${method.parent.typeName}/${method.name}`;
+  const path = pathOf(method);
   const request = toJsonString(method.input, create(method.input, message));
   const { host } = new URL(publicUrl);
   const answer = await post(`http://${host}${path}`, request);
@@ -39,7 +40,8 @@ export async function connectJson<M extends DescMethodUnary>(
   return [contestant('the service', host), contestant('a bare node:http echo', echo)];
 }
 
-async function startJsonEcho(cleanups: Cleanups, answer: string): Promise<string> {
+/** Starts a bare server that answers every request with the same JSON. Returns its address. */
+export async function startJsonEcho(cleanups: Cleanups, answer: string): Promise<string> {
   const args = ['bench/load/json-echo.ts', answer];
   const child = cleanups.process(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const [, address = ''] = await waitForOutput(child, /ready on (\S+)\n/, START_TIMEOUT_MS);

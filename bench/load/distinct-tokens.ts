@@ -1,10 +1,9 @@
-import assert from 'node:assert/strict';
 import { toBinary } from '@bufbuild/protobuf';
-import { IntrospectTokenResponseSchema } from '../../gen/countersign/v1/session_service_pb.ts';
 import type { PostgresService } from '../service/replica.ts';
 import { framed } from './grpc-framing.ts';
-import { ask, INTROSPECTION_PATH, introspectionRequest } from './introspection.ts';
+import { introspection } from './introspection.ts';
 import type { Mint } from './mint.ts';
+import { ask, pathOf, questionBytes } from './question.ts';
 import { sendVaried, type VariedLoad } from './varied-load.ts';
 
 /** Sends introspections, whose requests `next` returns, and returns how many were answered. */
@@ -14,7 +13,7 @@ export type SendIntrospections = (
 
 /** Returns the request about a token, as gRPC sends it. */
 export function framedRequest(token: string): Buffer {
-  return framed(introspectionRequest(token));
+  return framed(questionBytes(introspection(token)));
 }
 
 /** Returns a client of the service that asks about one token of the mint after another. */
@@ -22,9 +21,10 @@ export async function introspections(
   { grpcAddress: address }: PostgresService,
   mint: Mint,
 ): Promise<SendIntrospections> {
-  const answer = await ask(address, { token: await mint.token() });
-  assert.ok(answer.active, 'the service does not accept the minted tokens');
+  const question = introspection(await mint.token());
+  const answer = await ask(address, question);
+  const path = pathOf(question.method);
   // All answers about valid tokens have the same length: only ids and times differ.
-  const responseBytes = toBinary(IntrospectTokenResponseSchema, answer).byteLength;
-  return (next) => sendVaried({ address, path: INTROSPECTION_PATH, next, responseBytes });
+  const responseBytes = toBinary(question.method.output, answer).byteLength;
+  return (next) => sendVaried({ address, path, next, responseBytes });
 }

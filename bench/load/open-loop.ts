@@ -14,8 +14,10 @@ import { pacedLatencies } from './paced.ts';
 
 const CONNECTIONS = 16;
 
-/** `address` is `127.0.0.1:50051`, `path` `/countersign.v1.SessionService/IntrospectToken`. */
-export type Target = { door: 'gRPC' | 'JSON'; address: string; path: string; request: Uint8Array };
+/** A message of a method by gRPC, or a whole request by HTTP/1.1. `address` is `127.0.0.1:50051`. */
+export type Target =
+  | { door: 'gRPC'; address: string; path: string; request: Uint8Array }
+  | { door: 'HTTP/1.1'; address: string; request: Uint8Array };
 
 type Door = { send(done: () => void): void; close(): void };
 
@@ -24,9 +26,10 @@ export async function openLoop(
   target: Target,
   rate: { perSecond: number; seconds: number },
 ): Promise<number[]> {
-  const open = target.door === 'gRPC' ? grpcDoor : jsonDoor;
   const failed = Promise.withResolvers<never>();
-  const doors = Array.from({ length: CONNECTIONS }, () => open(target, failed.reject));
+  const open = () =>
+    target.door === 'gRPC' ? grpcDoor(target, failed.reject) : http1Door(target, failed.reject);
+  const doors = Array.from({ length: CONNECTIONS }, open);
   let turn = 0;
   const call = () => {
     const answered = Promise.withResolvers<void>();
@@ -49,7 +52,10 @@ function socketTo(address: string, fail: (error: Error) => void): Socket {
 }
 
 /** Handles only the frames that it needs: see `varied-load.ts`. */
-function grpcDoor({ address, path, request }: Target, fail: (error: Error) => void): Door {
+function grpcDoor(
+  { address, path, request }: Extract<Target, { door: 'gRPC' }>,
+  fail: (error: Error) => void,
+): Door {
   const socket = socketTo(address, fail);
   const headers = new CallHeaders(address, path);
   const body = framed(request);
@@ -81,13 +87,8 @@ function grpcDoor({ address, path, request }: Target, fail: (error: Error) => vo
 }
 
 /** Requests of a connection follow each other without waiting; the server answers in their order. */
-function jsonDoor({ address, path, request }: Target, fail: (error: Error) => void): Door {
+function http1Door({ address, request }: Target, fail: (error: Error) => void): Door {
   const socket = socketTo(address, fail);
-  const head = `POST ${path} HTTP/1.1\r\nhost: ${address}\r\ncontent-type: application/json\r\n`;
-  const call = Buffer.concat([
-    Buffer.from(`${head}content-length: ${request.byteLength}\r\n\r\n`),
-    request,
-  ]);
   const waiting: (() => void)[] = [];
   let text = '';
   socket.on('data', (chunk: Buffer) => {
@@ -100,7 +101,7 @@ function jsonDoor({ address, path, request }: Target, fail: (error: Error) => vo
   return {
     send(done) {
       waiting.push(done);
-      socket.write(call);
+      socket.write(request);
     },
     close: () => socket.destroy(),
   };

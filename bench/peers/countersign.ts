@@ -8,6 +8,7 @@ import {
   ExchangeApiKeyResponseSchema,
 } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { againstEcho } from '../load/against-echo.ts';
 import { grpcLoad } from '../load/h2load.ts';
 import type { Http1Answer } from '../load/http1.ts';
 import { introspection } from '../load/introspection.ts';
@@ -35,8 +36,8 @@ export async function startCountersign(cleanups: Cleanups, serverUrl: string): P
   const people = await signUpPeople(service.grpcAddress);
   const { accessToken: token } = await people.signIn();
   const [secret = ''] = await insertKeys(service, 1);
-  const [checkByGrpc] = await introspection(cleanups, service, { token });
-  const [keyByGrpc] = await verification(cleanups, service, secret);
+  const [checkByGrpc] = await againstEcho(cleanups, service, introspection(token));
+  const [keyByGrpc] = await againstEcho(cleanups, service, verification(secret));
   const json = (path: string, value: unknown, expected: string): Repeated => ({
     name: JSON_NAME,
     address,

@@ -1,3 +1,4 @@
+import { againstEcho } from '../load/against-echo.ts';
 import { introspection } from '../load/introspection.ts';
 import type { Row } from '../report/row.ts';
 import { createAccount, makeAdmin, signIn, startService } from '../service/service.ts';
@@ -15,6 +16,6 @@ export const introspectTokenBearer: Row = {
     await first.stop();
     await makeAdmin(dataDir);
     const service = await startService(cleanups, { dataDir, profileDirectory });
-    return introspection(cleanups, service, { token, bearer: await signIn(service) });
+    return againstEcho(cleanups, service, introspection(token, await signIn(service)));
   },
 };

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { againstEcho } from '../load/against-echo.ts';
 import { introspection } from '../load/introspection.ts';
 import { signUpPeople } from '../load/people.ts';
 import type { Row } from '../report/row.ts';
@@ -24,7 +25,7 @@ export const introspectTokenInStorm: Row = {
     const service = await startOnPostgres(cleanups, options);
     const people = await signUpPeople(service.grpcAddress);
     const { accessToken: token } = await people.signIn();
-    const [idle] = await introspection(cleanups, service, { token });
+    const [idle] = await againstEcho(cleanups, service, introspection(token));
     const inStorm = {
       ...idle,
       name: 'during sign-ins',

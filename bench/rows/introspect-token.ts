@@ -1,3 +1,4 @@
+import { againstEcho } from '../load/against-echo.ts';
 import { introspection } from '../load/introspection.ts';
 import type { Row } from '../report/row.ts';
 import { createAccount, signIn, startService } from '../service/service.ts';
@@ -13,6 +14,6 @@ export const introspectToken: Row = {
       profileDirectory,
     });
     await createAccount(service);
-    return introspection(cleanups, service, { token: await signIn(service) });
+    return againstEcho(cleanups, service, introspection(await signIn(service)));
   },
 };

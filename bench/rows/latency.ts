@@ -2,19 +2,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toBinary } from '@bufbuild/protobuf';
-import { IntrospectTokenResponseSchema } from '../../gen/countersign/v1/session_service_pb.ts';
-import { ask, INTROSPECTION_PATH, introspectionRequest, startEcho } from '../load/introspection.ts';
+import { startEcho } from '../load/against-echo.ts';
+import { startJsonEcho } from '../load/connect-json.ts';
+import { requestBytes } from '../load/http1.ts';
+import { introspection } from '../load/introspection.ts';
 import { openLoop, type Target } from '../load/open-loop.ts';
 import { signUpPeople } from '../load/people.ts';
+import { ask, pathOf, questionBytes } from '../load/question.ts';
 import type { Figure, FigureRow } from '../report/row.ts';
 import { median, percentile } from '../report/statistics.ts';
-import { type Cleanups, waitForOutput } from '../service/cleanups.ts';
+import type { Cleanups } from '../service/cleanups.ts';
 import { startOnPostgres } from '../service/replica.ts';
 
 const PER_SECOND = 500;
 const WARM_UP_SECONDS = 4;
 const TARGET = 3;
-const START_TIMEOUT_MS = 30_000;
 const REPORT_TIMEOUT_MS = 5000;
 
 /** Pauses while calls come steadily, far below what the service can take. */
@@ -32,7 +34,7 @@ export const latency: FigureRow = {
     const people = await signUpPeople(service.grpcAddress);
     const { accessToken: token } = await people.signIn();
     const figures: Figure[] = [];
-    for (const pair of await targets(cleanups, service, token)) {
+    for (const { door, pair } of await targets(cleanups, service, token)) {
       for (const target of pair) await measured(target, WARM_UP_SECONDS);
       await readPauses(service.pid, pauses);
       const p99s = { ours: [] as number[], bare: [] as number[] };
@@ -40,7 +42,7 @@ export const latency: FigureRow = {
         p99s.ours.push(percentile(await measured(pair[0], seconds), 0.99));
         p99s.bare.push(percentile(await measured(pair[1], seconds), 0.99));
       }
-      figures.push(...figuresOf(pair[0].door, p99s, await readPauses(service.pid, pauses)));
+      figures.push(...figuresOf(door, p99s, await readPauses(service.pid, pauses)));
     }
     return figures;
   },
@@ -71,31 +73,36 @@ async function targets(
   cleanups: Cleanups,
   { grpcAddress, publicUrl }: { grpcAddress: string; publicUrl: string },
   token: string,
-): Promise<[ours: Target, bare: Target][]> {
-  const path = INTROSPECTION_PATH;
-  const answer = await ask(grpcAddress, { token });
-  const bytes = toBinary(IntrospectTokenResponseSchema, answer);
-  const grpc = { door: 'gRPC' as const, path, request: introspectionRequest(token) };
+): Promise<{ door: string; pair: [ours: Target, bare: Target] }[]> {
+  const question = introspection(token);
+  const { method } = question;
+  const path = pathOf(method);
+  const answer = toBinary(method.output, await ask(grpcAddress, question));
+  const grpcEcho = await startEcho(cleanups, method, answer);
+  const grpc = { door: 'gRPC' as const, path, request: questionBytes(question) };
   const body = JSON.stringify({ token });
   const headers = { 'content-type': 'application/json' };
   const response = await fetch(`${publicUrl}${path}`, { method: 'POST', headers, body });
   if (!response.ok) throw new Error(`the service answers ${response.status}`);
-  const json = { door: 'JSON' as const, path, request: Buffer.from(body) };
-  const echo = cleanups.process(
-    process.execPath,
-    ['bench/load/json-echo.ts', await response.text()],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const [, jsonEcho = ''] = await waitForOutput(echo, /ready on (\S+)\n/, START_TIMEOUT_MS);
+  const jsonEcho = await startJsonEcho(cleanups, await response.text());
+  const request = requestBytes({ method: 'POST', path, headers, body });
+  const json = { door: 'HTTP/1.1' as const, request };
+  const { host } = new URL(publicUrl);
   return [
-    [
-      { ...grpc, address: grpcAddress },
-      { ...grpc, address: await startEcho(cleanups, 'introspectToken', bytes) },
-    ],
-    [
-      { ...json, address: new URL(publicUrl).host },
-      { ...json, address: jsonEcho },
-    ],
+    {
+      door: 'gRPC',
+      pair: [
+        { ...grpc, address: grpcAddress },
+        { ...grpc, address: grpcEcho },
+      ],
+    },
+    {
+      door: 'JSON',
+      pair: [
+        { ...json, address: host },
+        { ...json, address: jsonEcho },
+      ],
+    },
   ];
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { againstEcho } from '../load/against-echo.ts';
 import { framedRequest, introspections } from '../load/distinct-tokens.ts';
 import { introspection } from '../load/introspection.ts';
 import { Mint } from '../load/mint.ts';
@@ -43,7 +44,7 @@ export const residentMemoryRow: FigureRow = {
 async function load(cleanups: Cleanups, service: PostgresService): Promise<void> {
   const mint = await Mint.of(service);
   const send = await introspections(service, mint);
-  const [oneToken] = await introspection(cleanups, service, { token: await mint.token() });
+  const [oneToken] = await againstEcho(cleanups, service, introspection(await mint.token()));
   const people = await signIns(service.grpcAddress);
   await people.perSecond(LOAD_SECONDS);
   await oneToken.perSecond(LOAD_SECONDS);

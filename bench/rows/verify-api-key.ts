@@ -1,3 +1,4 @@
+import { againstEcho } from '../load/against-echo.ts';
 import { insertKeys, verification } from '../load/verification.ts';
 import type { Row } from '../report/row.ts';
 import { startOnPostgres } from '../service/replica.ts';
@@ -10,6 +11,6 @@ export const verifyApiKey: Row = {
   async prepare(cleanups, options) {
     const service = await startOnPostgres(cleanups, options);
     const [secret = ''] = await insertKeys(service, 1);
-    return verification(cleanups, service, secret);
+    return againstEcho(cleanups, service, verification(secret));
   },
 };
