@@ -6,6 +6,9 @@ import { measure, type Plan, type Result } from './report/measure.ts';
 import type { Row, Sizes } from './report/row.ts';
 import { perSecond, table } from './report/table.ts';
 import { auditOverhead } from './rows/audit-overhead.ts';
+import { checkToken } from './rows/check.ts';
+import { checkApiKey } from './rows/check-api-key.ts';
+import { checkMany } from './rows/check-many.ts';
 import { floods } from './rows/floods.ts';
 import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';
@@ -22,12 +25,17 @@ import { residentMemoryRow } from './rows/resident-memory.ts';
 import { revocationLatency } from './rows/revocation-latency.ts';
 import { signUp } from './rows/sign-up.ts';
 import { start } from './rows/start.ts';
+import { verify } from './rows/verify.ts';
 import { verifyApiKey } from './rows/verify-api-key.ts';
 import { verifyApiKeyJson } from './rows/verify-api-key-json.ts';
 import { verifyApiKeyMany } from './rows/verify-api-key-many.ts';
 
 const ROWS: readonly Row[] = [
   auditOverhead,
+  checkToken,
+  checkApiKey,
+  checkMany,
+  verify,
   introspectToken,
   introspectTokenBearer,
   introspectTokenJson,

@@ -31,10 +31,13 @@ export type JsonLoad = Pick<GrpcLoad, 'address' | 'path'> & {
   responseBytes: number;
 };
 
+/** A request by HTTP/1.1 without a body, whose answers have none either. */
+export type GetLoad = Pick<GrpcLoad, 'address' | 'path'> & Required<Pick<GrpcLoad, 'headers'>>;
+
 /** One request that is repeated. */
 type Repeated = {
   url: string;
-  body: Uint8Array | string;
+  body: Uint8Array | string | undefined;
   headers: Readonly<Record<string, string>>;
   answerBytes: number;
   width: { connections: number; streams: number };
@@ -86,16 +89,27 @@ export function jsonLoad(cleanups: Cleanups, load: JsonLoad): (seconds: number) 
   });
 }
 
+/** The same for a GET. What has failed shows by its status. */
+export function getLoad(cleanups: Cleanups, load: GetLoad): (seconds: number) => Promise<number> {
+  return repeated(cleanups, {
+    url: `http://${load.address}${load.path}`,
+    body: undefined,
+    headers: load.headers,
+    answerBytes: 0,
+    width: WIDTH_HTTP1,
+    options: ['--h1'],
+  });
+}
+
 function repeated(
   cleanups: Cleanups,
   { url, body, headers, answerBytes, width, options }: Repeated,
 ): (seconds: number) => Promise<number> {
-  const file = join(cleanups.directory(), 'body');
-  writeFileSync(file, body);
   const { connections, streams } = width;
   const fixed = [
     ...options,
-    ...['-c', String(connections), '-m', String(streams), '-d', file],
+    ...['-c', String(connections), '-m', String(streams)],
+    ...(body === undefined ? [] : ['-d', fileWith(cleanups, body)]),
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
   ];
   const send = async (seconds: number) => {
@@ -110,6 +124,12 @@ function repeated(
     await send(WARM_UP_SECONDS);
     return send(seconds);
   };
+}
+
+function fileWith(cleanups: Cleanups, body: Uint8Array | string): string {
+  const file = join(cleanups.directory(), 'body');
+  writeFileSync(file, body);
+  return file;
 }
 
 async function run(args: readonly string[], timeoutMs: number): Promise<string> {
@@ -131,10 +151,10 @@ function readReport(report: string, answerBytes: number, concurrent: number): nu
   const answered = number(report, /codes: (\d+) 2xx/);
   const failed = number(report, /(\d+) failed/);
   if (answered === 0 || failed > 0) throw new Error(`calls failed:\n${report}`);
-  const messages = number(report, /\((\d+)\) data/) / answerBytes;
+  const bytes = number(report, /\((\d+)\) data/);
   // When the time is up, h2load may have seen only the headers of the concurrent answers.
-  if (Math.abs(answered - messages) > concurrent) {
-    throw new Error(`${answered} answers had ${Math.round(messages)} messages:\n${report}`);
+  if (Math.abs(answered * answerBytes - bytes) > concurrent * answerBytes) {
+    throw new Error(`${answered} answers had ${bytes} bytes, not ${answerBytes} each:\n${report}`);
   }
   return number(report, /, ([\d.]+) req\/s/);
 }

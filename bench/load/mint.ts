@@ -11,6 +11,8 @@ import { ISSUER } from '../service/service.ts';
 /** The lifetime of a minted token, and of the session that it names: longer than any run. */
 const LIFE_MS = 2 * 3_600_000;
 
+type Owner = { sessionId: string; accountId: string; roles: string[]; scopes: string[] };
+
 /** Issues access tokens as a service does, with its key and its code, but without a sign-in. */
 export class Mint {
   readonly #key: VerificationKey;
@@ -35,13 +37,27 @@ export class Mint {
   }
 
   /** Issues a token for a session and its owner; by default for random ones, which no database has. */
-  async token(sessionId: string = randomUUID(), accountId: string = randomUUID()): Promise<string> {
+  token(sessionId: string = randomUUID(), accountId: string = randomUUID()): Promise<string> {
+    return this.#issue({ sessionId, accountId, roles: ['user'], scopes: [] });
+  }
+
+  /** Issues a token with some scopes, for a random session of a random administrator. */
+  administratorsToken(): Promise<string> {
+    return this.#issue({
+      sessionId: randomUUID(),
+      accountId: randomUUID(),
+      roles: ['user', 'admin'],
+      scopes: ['users.read', 'audit.read'],
+    });
+  }
+
+  async #issue({ sessionId, accountId, roles, scopes }: Owner): Promise<string> {
     const now = new Date();
     const issuer = new TokenIssuer({
       clock: { now: () => now },
       keyring: benchKeyring(),
       keys: { signingKey: async () => this.#key },
-      roles: { requireRecent: async () => {}, permissionsOf: () => [] },
+      roles: { requireRecent: async () => {}, permissionsOf: () => scopes },
       tokens: {
         issuer: ISSUER,
         audience: ISSUER,
@@ -54,7 +70,7 @@ export class Mint {
       sessionId,
       accountId,
       tokenVersion: 0,
-      roles: ['user'],
+      roles,
       emailVerified: true,
       amr: ['pwd'],
       authTime: now,
