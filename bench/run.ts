@@ -9,6 +9,7 @@ import { auditOverhead } from './rows/audit-overhead.ts';
 import { checkToken } from './rows/check.ts';
 import { checkApiKey } from './rows/check-api-key.ts';
 import { checkMany } from './rows/check-many.ts';
+import { envoyLatency } from './rows/envoy-latency.ts';
 import { floods } from './rows/floods.ts';
 import { growth } from './rows/growth.ts';
 import { introspectToken } from './rows/introspect-token.ts';
@@ -51,8 +52,9 @@ const ROWS: readonly Row[] = [
   latency,
 ];
 
-/** Rows that take minutes. They are measured only if they are named. */
+/** Rows that take minutes, or a program that few have. They are measured only if they are named. */
 const NAMED_ROWS: readonly Row[] = [
+  envoyLatency,
   revocationLatency,
   start,
   memory,
@@ -73,7 +75,7 @@ const USAGE = `Usage: npm run bench -- [ROW…] [--rounds 5] [--seconds 5] [--js
 
 ${list(ROWS)}
 
-Only when named, since they take minutes:
+Only when named, since they take minutes or another program:
 ${list(NAMED_ROWS)}
 
 Their sizes: ${Object.entries(SIZES)
