@@ -1,3 +1,4 @@
+import { lruCache } from '../platform/lru-cache.ts';
 import { RULE_SETTINGS, type Setting } from './rule.ts';
 
 /** Settings that let something through, or hand something out. The others only ask for more. */
@@ -8,24 +9,57 @@ export function isVerifyPath(url: string): boolean {
   return /^\/verify(?:[/?]|$)/.test(url);
 }
 
-/**
- * The settings of a rule in the URL that a proxy asks by.
- *
- * Some proxies append the path or the query of the client's request, if they are configured so. What a
- * client can add may only ask for more: an error, and so a refusal, if the URL has settings that loosen,
- * and anything in it can be the client's. `clientUris` are what the proxy says about the client's URL.
- */
-export function verifySettings(url: string, clientUris: readonly string[]): Setting[] | Error {
+/** What the URL that a proxy asks by says. */
+type Asked = {
+  settings: readonly Setting[];
+  query: string;
+  /** The first setting that loosens, if there is one. */
+  loosening: string | undefined;
+  /** Whether it has more than the proxy's own configuration would. */
+  isExtended: boolean;
+};
+
+/** How many different URLs are remembered; a mesh has one for each kind of route. */
+const REMEMBERED = 1000;
+const MAX_REMEMBERED_LENGTH = 1024;
+
+/** Reads the settings of a rule in the URL that a proxy asks by, and remembers them. */
+export class VerifySettings {
+  readonly #known = lruCache<string, Asked>(REMEMBERED);
+
+  /**
+   * Some proxies append the path or the query of the client's request, if they are configured so. What a
+   * client can add may only ask for more: an error, and so a refusal, if the URL has settings that
+   * loosen, and anything in it can be the client's. `clientUris` are what the proxy says about the
+   * client's URL.
+   */
+  read(url: string, clientUris: readonly string[]): readonly Setting[] | Error {
+    const { settings, query, loosening, isExtended } = this.#asked(url);
+    if (loosening === undefined) return settings;
+    const isClients = isExtended || clientUris.some((uri) => split(uri)[1] === query);
+    if (!isClients) return settings;
+    return new Error(`${loosening} stands where the proxy passes the client's path or query on`);
+  }
+
+  #asked(url: string): Asked {
+    const known = this.#known.get(url);
+    if (known) return known;
+    const asked = askedBy(url);
+    // What a client can add to it must not fill the memory.
+    if (url.length <= MAX_REMEMBERED_LENGTH) this.#known.set(url, asked);
+    return asked;
+  }
+}
+
+function askedBy(url: string): Asked {
   const [path = '', query = ''] = split(url);
   const settings = [...new URLSearchParams(query)];
-  const loosening = settings.find(([name]) => LOOSENING.has(name));
-  if (!loosening) return settings;
-  const isClients =
-    path !== '/verify' ||
-    settings.some(([name]) => !RULE_SETTINGS.has(name)) ||
-    clientUris.some((uri) => split(uri)[1] === query);
-  if (!isClients) return settings;
-  return new Error(`${loosening[0]} stands where the proxy passes the client's path or query on`);
+  return {
+    settings,
+    query,
+    loosening: settings.find(([name]) => LOOSENING.has(name))?.[0],
+    isExtended: path !== '/verify' || settings.some(([name]) => !RULE_SETTINGS.has(name)),
+  };
 }
 
 function split(url: string): [path: string, query: string | undefined] {
