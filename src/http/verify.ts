@@ -1,24 +1,20 @@
-import type { OutgoingHttpHeaders } from 'node:http';
-import type { LRUCache } from 'lru-cache';
 import { decideRequest, type Outcome } from '../mesh/decide-request.ts';
-import { denialAnswer } from '../mesh/denial-answer.ts';
-import { CREDENTIAL_HEADERS, identityOf, isForged, NOBODY } from '../mesh/identity.ts';
-import type { Denial } from '../mesh/judge-request.ts';
+import { isForged } from '../mesh/identity.ts';
 import { isVerifyPath, VerifySettings } from '../mesh/verify-settings.ts';
+import { EndOfTurn } from '../platform/end-of-turn.ts';
 import { Failure } from '../platform/failure.ts';
-import { lruCache } from '../platform/lru-cache.ts';
 import { Networks } from '../platform/networks.ts';
 import type { Call } from '../rpc/call.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 import { answerOnce } from '../rpc/door/answer-once.ts';
 import { toConnectError } from '../rpc/errors.ts';
 import { headerText } from '../rpc/headers.ts';
-import { authenticate, isRefusal, type Verifiers } from '../rpc/interceptors/authentication.ts';
+import { authenticate, type Verifiers } from '../rpc/interceptors/authentication.ts';
 import { logCall } from '../rpc/interceptors/logging.ts';
 import type { Dependencies } from '../rpc/services/dependencies.ts';
 import type { Serving } from '../rpc/serving.ts';
 import { holdOf } from '../rpc/stream-holds.ts';
-import type { Principal } from '../sessions/principal.ts';
+import { AllowedAnswers, type Answer, denied, failure } from './verify-answers.ts';
 
 const NAME = 'verify';
 const PERMISSION = 'tokens.introspect';
@@ -57,6 +53,7 @@ class VerifyEndpoint {
   readonly #parts: Parts;
   readonly #trusted: Networks;
   readonly #settings = new VerifySettings();
+  readonly #endOfTurn = new EndOfTurn();
   readonly #answers: AllowedAnswers;
 
   constructor(parts: Parts) {
@@ -73,19 +70,29 @@ class VerifyEndpoint {
     const call = calls.begin((name) => headerText(headers[name]), peer);
     call.hold = hold;
     call.asksForOthers = true;
-    try {
-      const answer = await this.#judge(req, call);
-      logCall(log, call, NAME, undefined);
-      send(res, call, answer);
-    } catch (error) {
+    const failed = (error: unknown) => {
       logCall(log, call, NAME, toConnectError(error, call.requestId));
-      send(res, call, failure(error));
-    } finally {
+      return failure(error);
+    };
+    const answer = await this.#answerTo(req, call).catch(failed);
+    // Answers that are written one after another wake a proxy once, which costs more than a decision.
+    this.#endOfTurn.do(() => {
+      try {
+        send(res, call, answer);
+      } catch (error) {
+        send(res, call, failed(error));
+      }
       hold?.answered();
-    }
+    });
   }
 
-  /** For most requests it needs no promise: each takes as long as a tenth of the decision. */
+  async #answerTo(req: NodeRequest, call: Call): Promise<Answer> {
+    const answer = await this.#judge(req, call);
+    logCall(this.#parts.serving.log, call, NAME, undefined);
+    return answer;
+  }
+
+  /** A known token of a trusted proxy is judged without a promise. */
   #judge(req: NodeRequest, call: Call): Answer | Promise<Answer> {
     const raw = rawHeaders(req);
     const admitted = this.#admit(call, raw.callers);
@@ -160,66 +167,6 @@ function mayNotAsk(): Failure {
     'PERMISSION_DENIED',
     `the caller may not ask for others; it needs ${PERMISSION} by x-countersign-caller, or an address in COUNTERSIGN_TRUSTED_CALLERS`,
   );
-}
-
-type Answer = { status: number; fields: Readonly<OutgoingHttpHeaders>; body: string };
-type Allowed = { principal: Principal | undefined; token: string };
-
-/** The answers for requests that may pass, each made once for its principal. */
-class AllowedAnswers {
-  readonly #kept: LRUCache<Principal, { token: string; answer: Answer }>;
-
-  constructor(max: number) {
-    this.#kept = lruCache(max);
-  }
-
-  /** `forged` names headers of the client's that read like ours. */
-  answer({ principal, token }: Allowed, forged: readonly string[]): Answer {
-    if (!principal || forged.length > 0) return allowed(principal, token, forged);
-    const known = this.#kept.get(principal);
-    if (known?.token === token) return known.answer;
-    const answer = allowed(principal, token, forged);
-    this.#kept.set(principal, { token, answer });
-    return answer;
-  }
-}
-
-function allowed(
-  principal: Principal | undefined,
-  token: string,
-  forged: readonly string[],
-): Answer {
-  const fields: OutgoingHttpHeaders = { ...(principal ? identityOf(principal) : NOBODY) };
-  if (token !== '') fields['authorization'] = `Bearer ${token}`;
-  // Envoy removes these from the request after it has set others; the rest of the proxies don't read it.
-  fields[REMOVED] = [
-    ...CREDENTIAL_HEADERS.filter((name) => token === '' || name !== 'authorization'),
-    'x-countersign-caller',
-    ...forged,
-  ].join(',');
-  return { status: 200, fields, body: '' };
-}
-
-const REMOVED = 'x-envoy-auth-headers-to-remove';
-
-function denied(denial: Denial): Answer {
-  const { status, headers, body } = denialAnswer(denial);
-  return { status, fields: { ...headers }, body: `${body}\n` };
-}
-
-/** Our failure is never taken for a bad credential (M02): 503. A caller who may not ask gets 403. */
-function failure(error: unknown): Answer {
-  const isRefused = isRefusal(error);
-  return {
-    status: isRefused ? 403 : 503,
-    fields: {
-      'content-type': 'text/plain; charset=us-ascii',
-      ...(isRefused ? {} : { 'retry-after': '1' }),
-    },
-    body: isRefused
-      ? 'this proxy may not ask whether requests may pass\n'
-      : 'whether the request may pass cannot be told right now; try again in a moment\n',
-  };
 }
 
 function send(res: NodeResponse, call: Call, { status, fields, body }: Answer): void {
