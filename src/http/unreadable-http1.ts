@@ -74,7 +74,7 @@ function tooLarge(limits: Limits): Buffer {
 /** Answers a request that node has read, and that has more headers than a call may have. */
 export function refuseManyHeaders(res: ServerResponse, limits: Limits): void {
   const { headers, body } = refusalOf(limits);
-  res.writeHead(431, headers).end(body);
+  res.writeHead(431, { ...headers, Connection: 'close' }).end(body);
 }
 
 function head(status: number, headers: Record<string, string> = {}): string {

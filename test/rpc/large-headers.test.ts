@@ -17,6 +17,8 @@ import { encode, pathOf } from './wire.ts';
 
 const { unary, serverStream } = EchoService.method;
 const SIZES_KIB = [17, 40, 70];
+/** The connections of proxies may bring more, for what they ask. */
+const NO_PROXY = { COUNTERSIGN_TRUSTED_CALLERS: '192.0.2.1' };
 const OVER_HTTP2 = ['grpc', 'connect http/2'] as const;
 /** A stream of one message that goes on for as long as it may. */
 const BEGUN = { count: 1, size: 10, endless: true };
@@ -31,7 +33,7 @@ describeBothPaths('metadata over 16 KiB', ({ env, fastPath, dialects }) => {
 
   before(async () => {
     echo = new Echo();
-    service = await startService({ services: [echo.service], env });
+    service = await startService({ services: [echo.service], env: { ...env, ...NO_PROXY } });
   });
 
   for (const kib of SIZES_KIB) {
@@ -118,6 +120,15 @@ describeBothPaths('metadata over 16 KiB', ({ env, fastPath, dialects }) => {
     assert.ok(ended);
     assert.equal(text.match(/HTTP\/1\.1/g)?.length, 1, text);
     assert.match(text, /^HTTP\/1\.1 431 [\s\S]*\r\nX-Request-Id: [\s\S]*16384 bytes/);
+  });
+
+  it('W02 is refused over HTTP/1.1 once by a proxy too, which may send more to /verify', async () => {
+    const proxied = await startService({ services: [echo.service] });
+    const more = Buffer.from(requestHead(large(40)).repeat(3));
+    const { text, closed: ended } = await exchange(proxied.app.httpAddress, [more, more], 5000);
+    assert.ok(ended);
+    assert.equal(text.match(/HTTP\/1\.1/g)?.length, 1, text);
+    assert.match(text, /^HTTP\/1\.1 431 [\s\S]*16384 bytes/);
   });
 
   it('W02 is not answered in the middle of another answer on its connection', async () => {
