@@ -109,7 +109,8 @@ export class HttpServer {
     // It never listens itself; this event starts the timer that checks its connections' timeouts.
     http1.emit('listening');
     const limitHeaders = (socket: Socket) => this.#limitHeaders(http1, socket);
-    return createTcpServer((socket) => {
+    // As node's own servers do: what is written is sent.
+    return createTcpServer({ noDelay: true }, (socket) => {
       // A caller who connects and sends nothing is not waited for.
       socket.setTimeout(this.#limits.headersTimeoutMs, () => socket.destroy());
       socket.on('error', () => socket.destroy());

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol-connect';
+import type { EndOfTurn } from '../../platform/end-of-turn.ts';
 import type { Failure } from '../../platform/failure.ts';
 import { errorFields } from '../../platform/log.ts';
 import { type Call, contextOf } from '../call.ts';
@@ -22,6 +23,7 @@ import type { Format } from './unary-format.ts';
 export type UnaryDoor = ServedMethod & {
   readonly serving: Serving;
   readonly bodies: WholeBodies;
+  readonly endOfTurn: EndOfTurn;
 };
 
 /** One unary call by Connect: a request and its answer. */
@@ -135,7 +137,14 @@ export class UnaryExchange implements Carrier, BodyTaker {
     if (header) addFields(fields, header);
     if (metadata) addFields(fields, metadata);
     if (trailer) addFields(fields, trailer, 'trailer-');
-    answerOnce(this.#res, { status, fields, body });
+    // A write wakes a caller that has nothing else to do, which costs more than a token check.
+    this.#method.endOfTurn.do(() => {
+      try {
+        answerOnce(this.#res, { status, fields, body });
+      } catch (error) {
+        this.#lose(error);
+      }
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { EndOfTurn } from '../../platform/end-of-turn.ts';
 import { WholeBodies } from '../door/whole-body.ts';
 import type { Serving } from '../serving.ts';
 import { unaryMethods } from '../unary/unary-methods.ts';
@@ -21,9 +22,10 @@ export class UnaryFastPath {
 
   constructor(serving: Serving, jsonOptions: JsonOptions) {
     const bodies = new WholeBodies(serving.limits);
+    const endOfTurn = new EndOfTurn();
     this.#formats = formats(jsonOptions);
     for (const method of unaryMethods(serving)) {
-      this.#methods.set(method.path, { ...method, serving, bodies });
+      this.#methods.set(method.path, { ...method, serving, bodies, endOfTurn });
     }
   }
 
