@@ -14,6 +14,9 @@ import { RawHttp2 } from './frames.ts';
 const GROWTH_BYTES = 100 * 1024 * 1024;
 const PAUSE_MS = 50;
 
+/** How long the memory of what is over may stay, with the connections still open. */
+const SETTLES_MS = 10_000;
+
 /** A separate service for each test, as a process, so that only its callers make it grow. */
 export class AttackedService {
   #service: Child | undefined;
@@ -61,8 +64,11 @@ export class AttackedService {
     await eventually(() => this.#open.every(({ closed, hasSent }) => closed || hasSent));
     await this.#serves();
     await this.#good?.stop();
-    const grown = this.#residentBytes() - this.#restingBytes;
-    assert.ok(grown < GROWTH_BYTES, `grew by ${Math.round(grown / 1e6)} MB`);
+    const grown = () => this.#residentBytes() - this.#restingBytes;
+    // On a busy machine garbage waits longer to be collected than it is held.
+    await eventually(() => grown() < GROWTH_BYTES, SETTLES_MS).catch(() => {
+      assert.fail(`grew by ${Math.round(grown() / 1e6)} MB`);
+    });
   }
 
   async #serves(): Promise<void> {
