@@ -32,7 +32,7 @@ export const FUZZ_SEED = scale('FUZZ_SEED', 1, Date.now() % 1_000_000);
 export const CONFORMANCE_RUNS = scale('CONFORMANCE_RUNS', 0, 1);
 /** Orders in which a thief takes an account over, of 120. */
 export const THIEF_ORDERS = scale('THIEF_ORDERS', 12, 120);
-/** Whether all floods of compressed requests come, or one of each kind. */
+/** Whether all floods come, with the fast path off too, or one of each kind. */
 export const EVERY_FLOOD = scale('EVERY_FLOOD', 0, 1) === 1;
 /** Whether each key is tried on each method, also on those that no key opens. */
 export const EVERY_KEY = scale('EVERY_KEY', 0, 1) === 1;
