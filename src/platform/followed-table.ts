@@ -59,8 +59,13 @@ export abstract class FollowedTable {
     return this.#isOlderThan(STALE_AFTER_MS);
   }
 
+  /** How long ago the last look began (ms). */
+  get lookedAgoMs(): number {
+    return performance.now() - this.#lookedAt;
+  }
+
   #isOlderThan(ms: number): boolean {
-    return performance.now() - this.#lookedAt > ms;
+    return this.lookedAgoMs > ms;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Caller } from '../platform/caller.ts';
-import type { Clock } from '../platform/clock.ts';
+import { addMs, type Clock } from '../platform/clock.ts';
 import { OVERLAP_MS } from '../platform/followed-table.ts';
 import { NewsReader } from '../platform/news.ts';
 import { formatCursor, parseCursor } from './revocation-cursor.ts';
@@ -22,7 +22,7 @@ export type WatchParts = {
   clock: Clock;
   revocations: Pick<
     RevocationFeed,
-    'log' | 'listeners' | 'isStale' | 'lookedAtMicros' | 'keptMs' | 'lookAfresh'
+    'log' | 'listeners' | 'isStale' | 'lookedAtMicros' | 'lookedAgoMs' | 'keptMs' | 'lookAfresh'
   >;
   limits: WatchLimits;
 };
@@ -30,7 +30,7 @@ export type WatchParts = {
 /** What a reader receives. `cursor` is its place afterwards; empty: the beginning. */
 export type WatchEvent =
   | { type: 'revocation'; cursor: string; revocation: SeenRevocation }
-  | { type: 'checkpoint'; cursor: string; caughtUp: boolean }
+  | { type: 'checkpoint'; cursor: string; caughtUp: boolean; asOf: Date }
   | { type: 'resync'; cursor: '' };
 
 /** One reader's place in the log of revocations. */
@@ -107,14 +107,15 @@ export class RevocationWatcher {
 
   /** Undefined also while this replica does not follow the table, so that its readers notice. */
   #nextCheckpoint(): WatchEvent | undefined {
-    const { revocations, limits } = this.#parts;
+    const { clock, revocations, limits } = this.#parts;
     const now = performance.now();
     if ((this.#caughtUp && now < this.#checkpointAt) || revocations.isStale) return undefined;
     const caughtUp = !this.#caughtUp;
     this.#caughtUp = true;
     this.#checkpointAt = now + limits.checkpointMs;
     this.#cursor = Math.max(this.#cursor, revocations.lookedAtMicros);
-    return { type: 'checkpoint', cursor: formatCursor(this.#cursor), caughtUp };
+    const asOf = addMs(clock.now(), -revocations.lookedAgoMs);
+    return { type: 'checkpoint', cursor: formatCursor(this.#cursor), caughtUp, asOf };
   }
 
   /** Resolves when there may be an event to send, or when the reader has gone. */

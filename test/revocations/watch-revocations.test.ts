@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
+import { timestampDate } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
 import { Redis } from 'ioredis';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
@@ -11,6 +12,7 @@ import { createAccount, person, signedIn, signIn } from '../harness/people.ts';
 import { REDIS_URL } from '../harness/prepared.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
+import { TestClock } from '../harness/test-clock.ts';
 import { Reader, reader, revoke } from './revocation-readers.ts';
 
 /** A part of the Redis server for this file alone, to be flushed. */
@@ -30,6 +32,22 @@ describe('WatchRevocations', () => {
   before(async () => {
     service = await startService({ env: { REDIS_URL: OWN_REDIS }, limits });
     replica = await startReplica(service, { limits });
+  });
+
+  it('S15 says with each checkpoint up to which moment of its own clock a reader has been told', async () => {
+    const clock = new TestClock();
+    const ahead = await startService({ limits, clock });
+    clock.advance(5 * 60_000);
+    const startedAt = clock.now();
+    const each = await reader(ahead);
+    await eventually(() => each.count('checkpoint') > 2);
+    const told = each.told.flatMap(({ event }) =>
+      event.case === 'checkpoint' && event.value.asOf ? [timestampDate(event.value.asOf)] : [],
+    );
+    assert.equal(told.length, each.count('checkpoint'));
+    for (const asOf of told) assert.ok(asOf <= clock.now());
+    // A reader is told what was looked up after it came; dates are in whole milliseconds.
+    assert.ok(Number(told[0]) >= Number(startedAt) - 1);
   });
 
   for (const protocol of PROTOCOLS) {

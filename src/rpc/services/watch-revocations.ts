@@ -32,10 +32,14 @@ function answer(event: WatchEvent): Response {
     case 'revocation':
       return { cursor, event: { case: 'revocation', value: messageOf(event.revocation) } };
     case 'checkpoint':
-      return { cursor, event: { case: 'checkpoint', value: { caughtUp: event.caughtUp } } };
+      return { cursor, event: { case: 'checkpoint', value: checkpoint(event) } };
     case 'resync':
       return { cursor, event: { case: 'resync', value: {} } };
   }
+}
+
+function checkpoint({ caughtUp, asOf }: Extract<WatchEvent, { type: 'checkpoint' }>) {
+  return { caughtUp, asOf: timestampFromDate(asOf) };
 }
 
 /** Made once for all watchers. */
