@@ -126,6 +126,7 @@ function generatedCode(): string[] {
   const problems = [
     ...command('buf', 'generate'),
     ...command('buf', 'generate', '--template', 'test/buf.gen.yaml'),
+    ...command('buf', 'generate', '--template', 'packages/verifier/buf.gen.yaml'),
     ...command('npm', 'run', '-s', 'gen:set'),
   ];
   const after = snapshot();
@@ -134,9 +135,13 @@ function generatedCode(): string[] {
 }
 
 function snapshot(): string {
-  return spawnSync('sh', ['-c', 'find gen test/gen -type f | sort | xargs sha256sum'], {
-    encoding: 'utf8',
-  }).stdout;
+  return spawnSync(
+    'sh',
+    ['-c', 'find gen test/gen packages/verifier/gen -type f | sort | xargs sha256sum'],
+    {
+      encoding: 'utf8',
+    },
+  ).stdout;
 }
 
 function configurationDocs(): string[] {

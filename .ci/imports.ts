@@ -51,14 +51,7 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** Who may import what is generated, or a transport. */
 const TRANSPORTS = /^(@connectrpc\/|@grpc\/|@bufbuild\/|node:http2?$|node:https$)|(^|\/)gen\//;
-const MAY_TRANSPORT = [
-  'src/rpc',
-  'src/http',
-  'src/mesh',
-  'src/verifier',
-  'src/app.ts',
-  'src/health-check.ts',
-];
+const MAY_TRANSPORT = ['src/rpc', 'src/http', 'src/mesh', 'src/app.ts', 'src/health-check.ts'];
 
 /** The only files that touch `process`: what is run. */
 const MAY_TOUCH_PROCESS = ['src/main.ts', 'src/process.ts', 'src/health-check.ts'];
@@ -71,7 +64,17 @@ export function violations(root: string): string[] {
   const files = globSync(['src/**/*.ts', 'migrations/**/*.ts'], { cwd: root }).sort();
   const texts = new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
   const against = [...texts].flatMap(([file, text]) => violationsIn(file, text));
-  return [...against, ...circles(texts)];
+  const packaged = globSync('packages/*/src/**/*.ts', { cwd: root }).sort();
+  const outside = packaged.flatMap((file) => leaving(file, readFileSync(join(root, file), 'utf8')));
+  return [...against, ...outside, ...circles(texts)];
+}
+
+/** What a package imports from outside itself: it is installed without the service. */
+function leaving(file: string, text: string): string[] {
+  const home = `${file.split('/').slice(0, 2).join('/')}/`;
+  return localImports(file, text)
+    .filter((target) => !target.startsWith(home))
+    .map((target) => `${file}: imports ${target}, which is outside its package`);
 }
 
 /** The circles of imports, types included: each once, as the way around it. */
@@ -104,9 +107,13 @@ function violationsIn(file: string, text: string): string[] {
     if (TRANSPORTS.test(specifier) && !within(MAY_TRANSPORT, file)) {
       found.push(`${file}: imports ${specifier}, which only rpc/ and http/ may`);
     }
+    if (specifier.startsWith('@countersign/'))
+      found.push(`${file}: imports ${specifier}, which is for other people's services`);
     if (!specifier.startsWith('.')) continue;
     const target = normalize(join(dirname(file), specifier));
     if (target.startsWith('gen/')) continue;
+    if (target.startsWith('packages/'))
+      found.push(`${file}: imports ${target}, which is for other people's services`);
     if (layer(target) < layer(file))
       found.push(`${file}: imports ${target}, which stands above it`);
   }

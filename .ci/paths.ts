@@ -2,13 +2,18 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 
 /** What is read: whole documents, and the comments of everything else. */
-const DOCUMENTS = ['*.md', 'docs/**/*.md', 'bench/*.md', 'deploy/*.md'];
+const DOCUMENTS = ['*.md', 'docs/**/*.md', 'bench/*.md', 'deploy/*.md', 'packages/*/*.md'];
 const SOURCES = [
   '{src,test,bench,migrations,.ci,scripts}/**/*.ts',
+  'packages/*/src/**/*.ts',
   '{proto,test/proto,third_party}/**/*.proto',
 ];
 /** What may be named: every file of ours. */
-const FILES = ['*', '.*', '{src,test,bench,migrations,.ci,proto,third_party,gen,docs,deploy}/**/*'];
+const FILES = [
+  '*',
+  '.*',
+  '{src,test,bench,migrations,.ci,proto,third_party,gen,docs,deploy,packages}/**/*',
+];
 
 /** Names files on purpose that don't exist. */
 const PLANTED = '.ci/planted.ts';
@@ -17,7 +22,7 @@ const COMMENT = /\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g;
 const LINK = /\]\(([^)\s#]+)[^)\s]*\)/g;
 /** A path from the root: `src/app.ts`, `docs/decisions`. A pattern such as `src/<noun>` is none. */
 const ROOTED =
-  /(?<![\w./@*<>-])(?:src|test|docs|proto|migrations|bench|deploy|gen|third_party|\.ci)\/[\w./<>*{}-]*/g;
+  /(?<![\w./@*<>-])(?:src|test|docs|proto|migrations|bench|deploy|gen|third_party|packages|\.ci)\/[\w./<>*{}-]*/g;
 /** A file named alone, or by the end of its path. */
 const QUOTED = /`([\w-][\w./-]*\.(?:ts|proto|md))`/g;
 

@@ -1,0 +1,6 @@
+export { type Rule, type Rules, requirePermission } from './access.ts';
+export { type Reason, VerifierError } from './errors.ts';
+export type { VerifierEvents } from './events.ts';
+export type { Credential, VerifierOptions, WhileStale } from './options.ts';
+export type { Principal } from './principal.ts';
+export { createVerifier, type Presented, type Verifier } from './verifier.ts';

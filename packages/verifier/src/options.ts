@@ -1,0 +1,105 @@
+import type { Transport } from '@connectrpc/connect';
+
+import { createTransport } from '@connectrpc/connect/protocol-connect';
+import { fetchClient } from './fetch-client.ts';
+import type { Clock } from './service-clock.ts';
+
+/** A value, or where to get it each time: secrets rotate. */
+export type Credential = string | (() => string | Promise<string>);
+
+/** What a verifier does while it has not heard from the service for longer than its bound. */
+export type WhileStale =
+  /** Answers UNAVAILABLE, which says nothing about the credential. */
+  | 'refuse'
+  /** Asks the service about each token (`IntrospectToken`), and answers UNAVAILABLE if that fails. */
+  | 'ask'
+  /** Goes by what it heard last, for `acceptForMs`, then refuses. Revoked tokens may pass meanwhile. */
+  | 'accept';
+
+export type VerifierOptions = {
+  /** What tokens must have as `iss`: COUNTERSIGN_ISSUER. */
+  readonly issuer: string;
+  /** What tokens must have in `aud`: the name of your service. */
+  readonly audience: string;
+  /** The HTTP listener of Countersign, such as `http://countersign:8080`. */
+  readonly baseUrl?: string;
+  /** How to call Countersign, in place of `baseUrl`: such as `createGrpcTransport` of connect-node. */
+  readonly transport?: Transport;
+  /** The address of the key set. By default `/.well-known/jwks.json` of `baseUrl`, else by discovery. */
+  readonly jwksUrl?: string;
+  /**
+   * The verifier's own credential: an API key or access token with the permission `tokens.introspect`.
+   * Without it, it must call from a network in COUNTERSIGN_TRUSTED_CALLERS.
+   */
+  readonly credential?: Credential;
+  /** Default: `refuse`. */
+  readonly whileStale?: WhileStale;
+  /** The bound: what was revoked longer ago than this is never accepted (ms). Default: 15 seconds. */
+  readonly staleAfterMs?: number;
+  /** For `accept`: how long after the service was last heard (ms). Required then. */
+  readonly acceptForMs?: number;
+  /** How many distinct tokens are remembered. Default: 10,000. */
+  readonly maxTokens?: number;
+  /** How many revocations are held. With more in force it goes by `whileStale`. Default: a million. */
+  readonly maxRevocations?: number;
+  /**
+   * How long an API key is remembered (ms): changes of a key other than its revocation are noticed this
+   * late. 0: not at all. Default: 1 second.
+   */
+  readonly rememberApiKeyMs?: number;
+  /** How long a question to the service may take (ms). Default: 2 seconds. */
+  readonly askTimeoutMs?: number;
+  /** For proxies and tests. */
+  readonly fetch?: typeof fetch;
+  /** For tests. */
+  readonly clock?: Clock;
+};
+
+/** Less than two checkpoints, and each network hiccup would be an outage. */
+const LEAST_STALE_MS = 6000;
+
+/** Throws for options that contradict each other, or leave out what is needed. */
+export function requireUsable(options: VerifierOptions): void {
+  const { issuer, audience, baseUrl, transport, whileStale, staleAfterMs, acceptForMs } = options;
+  if (!issuer) throw new Error('`issuer` is missing: what tokens have as `iss`');
+  if (!audience) throw new Error('`audience` is missing: what tokens must have in `aud`');
+  if (!baseUrl === !transport) throw new Error('give either `baseUrl` or `transport`');
+  if (staleAfterMs !== undefined && !(staleAfterMs >= LEAST_STALE_MS)) {
+    throw new Error('`staleAfterMs` must be at least 6000: the service is heard every 5 seconds');
+  }
+  if (whileStale === 'accept' && !((acceptForMs ?? 0) > (staleAfterMs ?? 0))) {
+    throw new Error('`accept` needs `acceptForMs`, longer than `staleAfterMs`');
+  }
+}
+
+/** Calls Countersign by the Connect protocol and `fetch`, which need no further package. */
+export function transportOf(options: VerifierOptions): Transport {
+  const { baseUrl, transport } = options;
+  if (transport) return transport;
+  return createTransport({
+    baseUrl: baseUrl ?? '',
+    httpClient: fetchClient(options.fetch ?? fetch),
+    useBinaryFormat: true,
+    interceptors: [],
+    acceptCompression: [],
+    sendCompression: null,
+    compressMinBytes: 1024,
+    readMaxBytes: 1024 * 1024,
+    writeMaxBytes: 1024 * 1024,
+  });
+}
+
+/** The headers with which a credential is presented. */
+export async function headersOf(
+  credential: Credential | undefined,
+): Promise<Record<string, string>> {
+  const value = typeof credential === 'function' ? await credential() : credential;
+  if (!value) return {};
+  return value.startsWith('csk_') ? { 'x-api-key': value } : { authorization: `Bearer ${value}` };
+}
+
+/** The address of the key set, or the issuer that names it. */
+export function keySourceOf({ jwksUrl, baseUrl, issuer }: VerifierOptions) {
+  if (jwksUrl) return { jwksUrl };
+  return baseUrl ? { jwksUrl: `${baseUrl.replace(/\/$/, '')}/.well-known/jwks.json` } : { issuer };
+}

@@ -1,0 +1,37 @@
+/**
+ * The user or service account that a credential speaks for, and what the credential allows. Times are in
+ * seconds since 1970.
+ */
+export type Principal = {
+  readonly type: 'user' | 'service_account';
+  /** The id of the user or service account: a UUID, the token's `sub`. */
+  readonly subject: string;
+  /** Empty without a session: an API key, or a token that one was exchanged for. */
+  readonly sessionId: string;
+  /** The API key that the credential is, or was exchanged for. Empty for a sign-in. */
+  readonly apiKeyId: string;
+  /** The token's `jti`. Empty for an API key, and for what the service was asked about. */
+  readonly tokenId: string;
+  /** The `kid` of the key that signed the token; empty as `tokenId` is. */
+  readonly keyId: string;
+  readonly emailVerified: boolean;
+  /** None for an API key, which may do what its scopes say and nothing else. */
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  readonly scopes: readonly string[];
+  /** How the user signed in, in the terms of RFC 8176. */
+  readonly amr: readonly string[];
+  readonly audience: readonly string[];
+  /** When the user last signed in; 0 if nobody did. */
+  readonly authTime: number;
+  readonly issuedAt: number;
+  /** `Infinity` for an API key that does not expire. */
+  readonly expiresAt: number;
+  /** Goes up when something is taken from the subject; undefined if unknown. */
+  readonly tokenVersion: number | undefined;
+};
+
+/** Whether it is an API key, or a token that one was exchanged for. */
+export function isApiKey(principal: Principal): boolean {
+  return principal.apiKeyId !== '';
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { before, describe, it } from 'node:test';
+import { atFileEnd } from '../harness/at-end.ts';
+
+const PACKAGE = 'packages/verifier';
+const BIN = resolve('node_modules/.bin');
+
+const PROGRAM = `
+import { VerifierError, requirePermission, type Principal } from '@countersign/verifier';
+
+const nobody: Principal = {
+  type: 'user', subject: '', sessionId: '', apiKeyId: '', tokenId: '', keyId: '',
+  emailVerified: false, roles: [], permissions: [], scopes: [], amr: [], audience: [],
+  authTime: 0, issuedAt: 0, expiresAt: 0, tokenVersion: undefined,
+};
+try {
+  requirePermission(nobody, 'orders.read');
+} catch (error) {
+  if (error instanceof VerifierError) process.stdout.write(error.reason);
+}
+`;
+
+/** An empty project with the packed package in it, and those packages that it says it needs. */
+let project: string;
+
+before(() => {
+  project = mkdtempSync(join(tmpdir(), 'countersign-package-'));
+  atFileEnd(() => rmSync(project, { recursive: true }));
+  run('npm', ['pack', '--silent', '--pack-destination', project], PACKAGE);
+  const { name, version, dependencies } = JSON.parse(
+    readFileSync(join(PACKAGE, 'package.json'), 'utf8'),
+  );
+  // As npm would, from what is here: a test needs no network.
+  const installed = join(project, 'node_modules', name);
+  mkdirSync(installed, { recursive: true });
+  const tarball = join(project, `countersign-verifier-${version}.tgz`);
+  run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed], project);
+  for (const dependency of Object.keys(dependencies)) {
+    const link = join(project, 'node_modules', dependency);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(resolve('node_modules', dependency), link);
+  }
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module' }));
+});
+
+function run(program: string, args: string[], cwd: string): string {
+  const env = { ...process.env, PATH: `${BIN}:${process.env['PATH']}` };
+  return execFileSync(program, args, { cwd, env, encoding: 'utf8', stdio: 'pipe' });
+}
+
+describe('The package', () => {
+  it('runs in an empty project with nothing but what it asks for', () => {
+    writeFileSync(join(project, 'program.ts'), PROGRAM);
+    assert.equal(run(process.execPath, ['program.ts'], project), 'PERMISSION_DENIED');
+  });
+
+  it('brings its types', () => {
+    writeFileSync(join(project, 'program.ts'), PROGRAM);
+    symlinkSync(resolve('node_modules/@types'), join(project, 'node_modules/@types'));
+    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--types', 'node'];
+    run('tsc', [...options, 'program.ts'], project);
+  });
+
+  it('brings the access rule for other protos, and nothing of the service', () => {
+    const installed = join(project, 'node_modules/@countersign/verifier');
+    const files = run('find', ['.', '-type', 'f'], installed).trim().split('\n');
+    assert.ok(files.includes('./proto/countersign/v1/access.proto'));
+    assert.ok(files.includes('./README.md'));
+    assert.ok(files.includes('./LICENSE'));
+    const others = files.filter((file) => !/^\.\/(dist\/(src|gen)|proto)\//.test(file));
+    assert.deepEqual(others.sort(), ['./LICENSE', './README.md', './package.json']);
+  });
+});
