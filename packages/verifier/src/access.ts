@@ -61,7 +61,7 @@ function isDescriptor(service: DescService | GrpcService): service is DescServic
 }
 
 /** The path of a method on the wire. */
-function pathOf(method: DescMethod): string {
+export function pathOf(method: DescMethod): string {
   return `/${method.parent.typeName}/${method.name}`;
 }
 
@@ -140,7 +140,7 @@ export function admit(rule: Rule, caller: Caller, nowSeconds: number): Principal
  * The same for a call that was admitted before: how long ago the sign-in was no longer matters, since it
  * was recent when the call began.
  */
-function requireStill(rule: Rule, { principal, refusal }: Caller): Principal | undefined {
+export function requireStill(rule: Rule, { principal, refusal }: Caller): Principal | undefined {
   if ('public' in rule) return principal;
   if (!principal) throw refusal ?? missing();
   if (isApiKey(principal) && !rule.apiKeyAllowed) {

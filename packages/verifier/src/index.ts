@@ -3,4 +3,5 @@ export { type Reason, VerifierError } from './errors.ts';
 export type { VerifierEvents } from './events.ts';
 export type { Credential, VerifierOptions, WhileStale } from './options.ts';
 export type { Principal } from './principal.ts';
-export { createVerifier, type Presented, type Verifier } from './verifier.ts';
+export type { Presented } from './streams.ts';
+export { createVerifier, type Verifier } from './verifier.ts';

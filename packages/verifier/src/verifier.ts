@@ -1,9 +1,12 @@
 import { hash } from 'node:crypto';
 import type { Revocation } from '../gen/countersign/v1/session_service_pb.ts';
+import { admit, type Rule } from './access.ts';
 import { ApiKeys, type Verdict } from './api-keys.ts';
+import { identify } from './credential.ts';
 import { unavailable, VerifierError } from './errors.ts';
 import { Events, type VerifierEvents } from './events.ts';
 import { RevocationFeed } from './feed.ts';
+import { addressOf, type HttpRequest, headersOf } from './http-request.ts';
 import { KeySet } from './key-set.ts';
 import { Memory, Shared } from './memory.ts';
 import {
@@ -16,6 +19,7 @@ import {
 import type { Principal } from './principal.ts';
 import { CountersignService } from './service.ts';
 import { type Clock, MACHINE_CLOCK, ServiceClock } from './service-clock.ts';
+import { OpenStreams, type Presented } from './streams.ts';
 import {
   expiredToken,
   invalidToken,
@@ -40,11 +44,10 @@ type Settings = VerifierOptions & Omit<typeof DEFAULTS, 'whileStale'> & { whileS
 
 /** A new verifier waits this long for what is in force before it goes by `whileStale` (ms). */
 const PATIENCE_MS = 1000;
+/** Between two questions about the API key of an open stream (ms). */
+const LEAST_RECHECK_MS = 1000;
 
-/** Who presents a credential, as far as that matters: keys may be limited to networks. */
-export type Presented = { readonly ipAddress?: string | undefined };
-
-export type Follower = (revocation: Revocation | undefined) => void;
+const ANY_CREDENTIAL: Rule = { signedIn: true, apiKeyAllowed: true };
 
 /** Verifies credentials, and follows what is revoked until it is closed. */
 export class Verifier {
@@ -58,8 +61,9 @@ export class Verifier {
   readonly #apiKeys: ApiKeys;
   readonly #known: Memory<Principal>;
   readonly #verifying = new Shared<Principal>();
-  readonly #followers = new Set<Follower>();
   readonly #timer: NodeJS.Timeout;
+  /** The open streams of your servers; the interceptors keep them. */
+  readonly streams: OpenStreams;
   readonly #patientUntil: number;
 
   constructor(given: VerifierOptions) {
@@ -99,6 +103,14 @@ export class Verifier {
       feed: this.#feed,
       audience,
       rememberMs: options.rememberApiKeyMs,
+    });
+    this.streams = new OpenStreams({
+      objection: (principal) => this.objection(principal),
+      identify: (credential, presented) => this.identify(credential, presented),
+      clock,
+      asks: options.whileStale === 'ask',
+      askEveryMs: staleAfterMs,
+      recheckMs: Math.max(options.rememberApiKeyMs, LEAST_RECHECK_MS),
     });
     this.#timer = setInterval(() => this.#tick(), TICK_MS).unref();
     void this.#renewKeys();
@@ -148,7 +160,7 @@ export class Verifier {
   close(): void {
     clearInterval(this.#timer);
     this.#feed.close();
-    this.#followers.clear();
+    this.streams.close();
   }
 
   /**
@@ -161,6 +173,27 @@ export class Verifier {
   verify(credential: string, presented: Presented = {}): Principal | Promise<Principal> {
     const verdict = this.identify(credential, presented);
     return 'then' in verdict ? verdict.then(({ principal }) => principal) : verdict.principal;
+  }
+
+  /**
+   * Returns who makes an HTTP request, by its `authorization` or `x-api-key`: of a fetch-style handler or of
+   * node's. By default any access token or API key will do; `rule` says what else is needed, and whether
+   * nobody will do too. Throws a `VerifierError`, whose `httpStatus` and `httpHeaders` are the answer.
+   */
+  async authenticate(
+    request: HttpRequest,
+    options: Presented & { readonly rule: Rule & { readonly public: true } },
+  ): Promise<Principal | undefined>;
+  async authenticate(
+    request: HttpRequest,
+    options?: Presented & { readonly rule?: Rule },
+  ): Promise<Principal>;
+  async authenticate(
+    request: HttpRequest,
+    { rule = ANY_CREDENTIAL, ipAddress = addressOf(request) }: Presented & { rule?: Rule } = {},
+  ): Promise<Principal | undefined> {
+    const { verdict, refusal } = await identify(this, headersOf(request), { ipAddress });
+    return admit(rule, { principal: verdict?.principal, refusal }, this.nowSeconds);
   }
 
   /** The same, with what the interceptors need to know of an API key. */
@@ -179,11 +212,6 @@ export class Verifier {
     if (this.#feed.covers(principal)) return revokedToken();
     if (principal.keyId !== '' && !this.#keys.has(principal.keyId)) return invalidToken();
     return this.#goesByMemory ? undefined : notHeard();
-  }
-
-  /** Calls a follower with each revocation, and with nothing every quarter of a second. */
-  follow(follower: Follower): void {
-    this.#followers.add(follower);
   }
 
   #verifyToken(token: string): Principal | Promise<Principal> {
@@ -254,7 +282,7 @@ export class Verifier {
   #tick(): void {
     this.#feed.tick();
     if (this.#keys.isDue) void this.#renewKeys();
-    for (const follower of this.#followers) follower(undefined);
+    this.streams.tick();
   }
 
   async #renewKeys(): Promise<void> {
@@ -265,7 +293,7 @@ export class Verifier {
     const { target } = revocation;
     if (target.case === 'signingKeyId') this.#keys.drop(target.value);
     if (target.case === 'subject' || target.case === 'apiKeyId') this.#apiKeys.forget();
-    for (const follower of this.#followers) follower(revocation);
+    this.streams.hear(revocation);
   };
 }
 

@@ -1,0 +1,135 @@
+import type { Revocation } from '../gen/countersign/v1/session_service_pb.ts';
+import type { Verdict } from './api-keys.ts';
+import { unavailable, VerifierError } from './errors.ts';
+import type { Principal } from './principal.ts';
+import type { Clock } from './service-clock.ts';
+
+/** At most this often are all streams judged, however much is revoked at once (ms). */
+const LEAST_GAP_MS = 50;
+/** And at least this often, for the end of a token (ms). */
+const LONGEST_GAP_MS = 500;
+
+/** Who presents a credential, as far as that matters: keys may be limited to networks. */
+export type Presented = { readonly ipAddress?: string | undefined };
+
+/** A stream that a credential opened. */
+export type OpenStream = {
+  readonly credential: string;
+  readonly presented: Presented;
+  readonly verdict: Verdict;
+  /** Throws if the principal may no longer open it. */
+  readonly requires: (principal: Principal) => void;
+  /** Ends it, whatever its handler does. */
+  readonly end: (error: VerifierError) => void;
+};
+
+type Held = OpenStream & { verdict: Verdict; askedAt: number; isAsking: boolean };
+
+type Parts = {
+  readonly objection: (principal: Principal) => VerifierError | undefined;
+  readonly identify: (credential: string, presented: Presented) => Verdict | Promise<Verdict>;
+  readonly clock: Clock;
+  /** Whether to ask the service while revocations are not heard, and how often (ms). */
+  readonly asks: boolean;
+  readonly askEveryMs: number;
+  /** How often to ask about an API key, whose changes revocations don't tell (ms). */
+  readonly recheckMs: number;
+};
+
+/** Ends streams whose credential no longer opens them. */
+export class OpenStreams {
+  readonly #parts: Parts;
+  readonly #held = new Set<Held>();
+  /** Of whom something was taken since the streams were judged last. */
+  readonly #subjects = new Set<string>();
+  #judgedAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Ends a stream when its credential does. Returns what to call when it has ended by itself. */
+  add(stream: OpenStream): () => void {
+    const held: Held = { ...stream, askedAt: this.#parts.clock.monotonic(), isAsking: false };
+    this.#held.add(held);
+    return () => this.#held.delete(held);
+  }
+
+  /** Something was revoked: of many revocations at once, the streams are judged by all. */
+  hear({ target }: Revocation): void {
+    if (target.case === 'subject') this.#subjects.add(target.value.subject);
+    const sinceMs = performance.now() - this.#judgedAt;
+    this.#timer ??= setTimeout(() => this.#judgeAll(), Math.max(0, LEAST_GAP_MS - sinceMs)).unref();
+  }
+
+  tick(): void {
+    if (performance.now() - this.#judgedAt >= LONGEST_GAP_MS) this.#judgeAll();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#held.clear();
+  }
+
+  #judgeAll(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#judgedAt = performance.now();
+    for (const held of this.#held) this.#judge(held);
+    this.#subjects.clear();
+  }
+
+  #judge(held: Held): void {
+    const { objection: objectionTo, clock, asks, askEveryMs } = this.#parts;
+    const { isLimited, principal } = held.verdict;
+    const objection = objectionTo(principal);
+    if (!objection) {
+      if (this.#isDoubtful(held)) void this.#askAgain(held);
+      return;
+    }
+    // Asking about a key with a limit counts as a use of it.
+    const maySettle = !objection.isRefusal && !isLimited && (asks || isKey(held));
+    if (!maySettle) this.#end(held, objection);
+    else if (clock.monotonic() - held.askedAt >= askEveryMs) void this.#askAgain(held);
+  }
+
+  /** Whether what is known here says too little about the credential. */
+  #isDoubtful({ credential, verdict, askedAt }: Held): boolean {
+    const { principal, isLimited } = verdict;
+    // The service was asked about a token: by what is heard again it can be judged here.
+    if (!credential.startsWith('csk_')) return principal.keyId === '';
+    if (isLimited) return false;
+    const isDue = this.#parts.clock.monotonic() - askedAt >= this.#parts.recheckMs;
+    return isDue || this.#subjects.has(principal.subject);
+  }
+
+  async #askAgain(held: Held): Promise<void> {
+    if (held.isAsking) return;
+    held.isAsking = true;
+    held.askedAt = this.#parts.clock.monotonic();
+    try {
+      held.verdict = await this.#parts.identify(held.credential, held.presented);
+      held.requires(held.verdict.principal);
+    } catch (error) {
+      const failure = error instanceof VerifierError ? error : unavailable('not judged', error);
+      if (failure.isRefusal) this.#end(held, failure);
+      // An outage ends a stream only if nothing else confirms its credential.
+      else if (this.#parts.objection(held.verdict.principal)) this.#end(held, failure);
+    } finally {
+      held.isAsking = false;
+    }
+  }
+
+  #end(held: Held, error: VerifierError): void {
+    if (this.#held.delete(held)) held.end(error);
+  }
+}
+
+function isKey({ credential }: OpenStream): boolean {
+  return credential.startsWith('csk_');
+}
