@@ -10,18 +10,28 @@ const PACKAGE = 'packages/verifier';
 const BIN = resolve('node_modules/.bin');
 
 const PROGRAM = `
-import { VerifierError, requirePermission, type Principal } from '@countersign/verifier';
+import { requirePermission, type Principal, VerifierError } from '@countersign/verifier';
+import { serverInterceptor } from '@countersign/verifier/connect';
+import { createTestIssuer } from '@countersign/verifier/testing';
 
-const nobody: Principal = {
-  type: 'user', subject: '', sessionId: '', apiKeyId: '', tokenId: '', keyId: '',
-  emailVerified: false, roles: [], permissions: [], scopes: [], amr: [], audience: [],
-  authTime: 0, issuedAt: 0, expiresAt: 0, tokenVersion: undefined,
-};
+const issuer = createTestIssuer();
+const verifier = issuer.createVerifier();
+serverInterceptor(verifier, { services: [] });
+const token = await issuer.token({ permissions: ['orders.read'] });
+const principal: Principal = await verifier.verify(token);
+requirePermission(principal, 'orders.read');
+await issuer.revoke({ sessionId: principal.sessionId });
 try {
-  requirePermission(nobody, 'orders.read');
+  await verifier.verify(token);
 } catch (error) {
   if (error instanceof VerifierError) process.stdout.write(error.reason);
 }
+issuer.close();
+`;
+/** With an optional package beside it. */
+const WITH_GRPC = `
+import { serverInterceptor } from '@countersign/verifier/grpc-js';
+process.stdout.write(typeof serverInterceptor);
 `;
 
 /** An empty project with the packed package in it, and those packages that it says it needs. */
@@ -39,13 +49,15 @@ before(() => {
   mkdirSync(installed, { recursive: true });
   const tarball = join(project, `countersign-verifier-${version}.tgz`);
   run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed], project);
-  for (const dependency of Object.keys(dependencies)) {
-    const link = join(project, 'node_modules', dependency);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(resolve('node_modules', dependency), link);
-  }
+  for (const dependency of Object.keys(dependencies)) install(dependency);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module' }));
 });
+
+function install(dependency: string): void {
+  const link = join(project, 'node_modules', dependency);
+  mkdirSync(dirname(link), { recursive: true });
+  symlinkSync(resolve('node_modules', dependency), link);
+}
 
 function run(program: string, args: string[], cwd: string): string {
   const env = { ...process.env, PATH: `${BIN}:${process.env['PATH']}` };
@@ -55,14 +67,18 @@ function run(program: string, args: string[], cwd: string): string {
 describe('The package', () => {
   it('runs in an empty project with nothing but what it asks for', () => {
     writeFileSync(join(project, 'program.ts'), PROGRAM);
-    assert.equal(run(process.execPath, ['program.ts'], project), 'PERMISSION_DENIED');
+    assert.equal(run(process.execPath, ['program.ts'], project), 'TOKEN_REVOKED');
+    writeFileSync(join(project, 'grpc.ts'), WITH_GRPC);
+    assert.throws(() => run(process.execPath, ['grpc.ts'], project), /@grpc\/grpc-js/);
+    install('@grpc/grpc-js');
+    assert.equal(run(process.execPath, ['grpc.ts'], project), 'function');
   });
 
   it('brings its types', () => {
     writeFileSync(join(project, 'program.ts'), PROGRAM);
-    symlinkSync(resolve('node_modules/@types'), join(project, 'node_modules/@types'));
+    install('@types/node');
     const options = ['--noEmit', '--strict', '--module', 'nodenext', '--types', 'node'];
-    run('tsc', [...options, 'program.ts'], project);
+    run('tsc', [...options, '--target', 'es2024', 'program.ts', 'grpc.ts'], project);
   });
 
   it('brings the access rule for other protos, and nothing of the service', () => {

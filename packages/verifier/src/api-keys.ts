@@ -117,10 +117,14 @@ function invalidKey(): VerifierError {
 
 /** Whether a secret has the checksum of one: what is mistyped or made up costs the service nothing. */
 function isLikeASecret(text: string): boolean {
-  if (!FORM.test(text)) return false;
+  return FORM.test(text) && text.endsWith(checksumOf(text.slice(0, 58)));
+}
+
+/** The CRC-32 of a secret's other characters, in six digits of base 62. */
+export function checksumOf(text: string): string {
   let checksum = '';
-  for (let rest = crc32(text.slice(0, 58)); checksum.length < 6; rest = Math.floor(rest / 62)) {
+  for (let rest = crc32(text); checksum.length < 6; rest = Math.floor(rest / 62)) {
     checksum = DIGITS.charAt(rest % 62) + checksum;
   }
-  return text.endsWith(checksum);
+  return checksum;
 }

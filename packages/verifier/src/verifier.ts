@@ -122,6 +122,11 @@ export class Verifier {
     return this.#feed.staleForMs === Number.POSITIVE_INFINITY ? 'starting' : 'stale';
   }
 
+  /** The moment, by the service's clock (ms since 1970), up to which it has heard every revocation. */
+  get heardUpToMs(): number {
+    return this.#serviceClock.nowMs() - this.#feed.staleForMs;
+  }
+
   /** How many tokens and revocations it holds. */
   get sizes(): { readonly tokens: number; readonly revocations: number } {
     return { tokens: this.#known.size, revocations: this.#feed.size };
