@@ -33,6 +33,7 @@ import { atEnd } from '../harness/at-end.ts';
 
 /** A server of somebody else's, and its clients. */
 export type Shop = {
+  url: string;
   client(headers?: Record<string, string>): Client<typeof ShopService>;
   /** How many streams a handler was told to stop. */
   stopped: () => number;
@@ -97,7 +98,7 @@ export async function connectShop(
     const transport = { baseUrl, httpVersion: '1.1', interceptors: bearing(headers) } as const;
     return createClient(ShopService, createConnectTransport(transport));
   };
-  return { client, stopped: () => stopped, open: () => verifier.streams.size };
+  return { url: baseUrl, client, stopped: () => stopped, open: () => verifier.streams.size };
 }
 
 /** Served by grpc-js. */
@@ -149,7 +150,7 @@ export async function grpcShop(
       ShopService,
       createGrpcTransport({ baseUrl, sessionManager, interceptors: bearing(headers) }),
     );
-  return { client, stopped: () => stopped, open: () => verifier.streams.size };
+  return { url: baseUrl, client, stopped: () => stopped, open: () => verifier.streams.size };
 }
 
 /** The service as grpc-js takes it, by the generated messages. */

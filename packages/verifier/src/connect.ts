@@ -15,6 +15,8 @@ import { messagesUntil, StreamEnd } from './stream-end.ts';
 import type { OpenStream } from './streams.ts';
 import type { Verifier } from './verifier.ts';
 
+export { clientInterceptor } from './connect-client.ts';
+
 type Request = UnaryRequest | StreamRequest;
 
 export type ConnectServerOptions = GateOptions & {

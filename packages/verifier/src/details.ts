@@ -1,5 +1,6 @@
 import { ConnectError } from '@connectrpc/connect';
 import {
+  type ErrorInfo,
   ErrorInfoSchema,
   RequestInfoSchema,
   RetryInfoSchema,
@@ -36,4 +37,9 @@ const REQUEST_ID = /^[\w.:+/=-]{1,128}$/;
 /** The id that a request came with, or a new one. */
 export function requestIdOf(header: string | null | undefined): string {
   return header && REQUEST_ID.test(header) ? header : crypto.randomUUID();
+}
+
+/** Whether an error says that the credential of the call has expired. */
+export function saysExpired(infos: readonly ErrorInfo[]): boolean {
+  return infos.some(({ domain, reason }) => domain === 'countersign' && reason === 'TOKEN_EXPIRED');
 }

@@ -16,6 +16,8 @@ import { plainAddress } from './http-request.ts';
 import type { Principal } from './principal.ts';
 import type { Verifier } from './verifier.ts';
 
+export { clientInterceptor } from './grpc-client.ts';
+
 export type GrpcServerOptions = GateOptions & {
   /** The address that a call comes from, for API keys that are limited to networks. Default: the peer's. */
   readonly clientAddress?: (metadata: Metadata, peer: string | undefined) => string | undefined;

@@ -4,4 +4,13 @@ export type { VerifierEvents } from './events.ts';
 export type { Credential, VerifierOptions, WhileStale } from './options.ts';
 export type { Principal } from './principal.ts';
 export type { Presented } from './streams.ts';
+export {
+  createTokenSource,
+  type KeyExchange,
+  type RefreshedSession,
+  type TokenPair,
+  type TokenSource,
+  type TokenSourceOptions,
+  type Tokens,
+} from './token-source.ts';
 export { createVerifier, type Verifier } from './verifier.ts';

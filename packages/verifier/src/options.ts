@@ -16,15 +16,21 @@ export type WhileStale =
   /** Goes by what it heard last, for `acceptForMs`, then refuses. Revoked tokens may pass meanwhile. */
   | 'accept';
 
-export type VerifierOptions = {
-  /** What tokens must have as `iss`: COUNTERSIGN_ISSUER. */
-  readonly issuer: string;
-  /** What tokens must have in `aud`: the name of your service. */
-  readonly audience: string;
+/** Where Countersign is. */
+export type ServiceAddress = {
   /** The HTTP listener of Countersign, such as `http://countersign:8080`. */
   readonly baseUrl?: string;
   /** How to call Countersign, in place of `baseUrl`: such as `createGrpcTransport` of connect-node. */
   readonly transport?: Transport;
+  /** For proxies and tests. */
+  readonly fetch?: typeof fetch;
+};
+
+export type VerifierOptions = ServiceAddress & {
+  /** What tokens must have as `iss`: COUNTERSIGN_ISSUER. */
+  readonly issuer: string;
+  /** What tokens must have in `aud`: the name of your service. */
+  readonly audience: string;
   /** The address of the key set. By default `/.well-known/jwks.json` of `baseUrl`, else by discovery. */
   readonly jwksUrl?: string;
   /**
@@ -49,8 +55,6 @@ export type VerifierOptions = {
   readonly rememberApiKeyMs?: number;
   /** How long a question to the service may take (ms). Default: 2 seconds. */
   readonly askTimeoutMs?: number;
-  /** For proxies and tests. */
-  readonly fetch?: typeof fetch;
   /** For tests. */
   readonly clock?: Clock;
 };
@@ -60,10 +64,9 @@ const LEAST_STALE_MS = 6000;
 
 /** Throws for options that contradict each other, or leave out what is needed. */
 export function requireUsable(options: VerifierOptions): void {
-  const { issuer, audience, baseUrl, transport, whileStale, staleAfterMs, acceptForMs } = options;
+  const { issuer, audience, whileStale, staleAfterMs, acceptForMs } = options;
   if (!issuer) throw new Error('`issuer` is missing: what tokens have as `iss`');
   if (!audience) throw new Error('`audience` is missing: what tokens must have in `aud`');
-  if (!baseUrl === !transport) throw new Error('give either `baseUrl` or `transport`');
   if (staleAfterMs !== undefined && !(staleAfterMs >= LEAST_STALE_MS)) {
     throw new Error('`staleAfterMs` must be at least 6000: the service is heard every 5 seconds');
   }
@@ -73,8 +76,9 @@ export function requireUsable(options: VerifierOptions): void {
 }
 
 /** Calls Countersign by the Connect protocol and `fetch`, which need no further package. */
-export function transportOf(options: VerifierOptions): Transport {
+export function transportOf(options: ServiceAddress): Transport {
   const { baseUrl, transport } = options;
+  if (!baseUrl === !transport) throw new Error('give either `baseUrl` or `transport`');
   if (transport) return transport;
   return createTransport({
     baseUrl: baseUrl ?? '',
