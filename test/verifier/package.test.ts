@@ -34,6 +34,15 @@ import { serverInterceptor } from '@countersign/verifier/grpc-js';
 process.stdout.write(typeof serverInterceptor);
 `;
 
+const TYPES =
+  '--noEmit --strict --module nodenext --target es2024 --types node --allowImportingTsExtensions'.split(
+    ' ',
+  );
+
+/** The files that the README shows, each with its name. */
+const FILES = /```\w+ (\S+)\n(.*?)```/gs;
+const readme = () => readFileSync(join(PACKAGE, 'README.md'), 'utf8');
+
 /** An empty project with the packed package in it, and those packages that it says it needs. */
 let project: string;
 
@@ -77,8 +86,18 @@ describe('The package', () => {
   it('brings its types', () => {
     writeFileSync(join(project, 'program.ts'), PROGRAM);
     install('@types/node');
-    const options = ['--noEmit', '--strict', '--module', 'nodenext', '--types', 'node'];
-    run('tsc', [...options, '--target', 'es2024', 'program.ts', 'grpc.ts'], project);
+    run('tsc', [...TYPES, 'program.ts', 'grpc.ts'], project);
+  });
+
+  it('does as its README says', () => {
+    for (const [, file = '', text = ''] of readme().matchAll(FILES)) {
+      mkdirSync(join(project, dirname(file)), { recursive: true });
+      writeFileSync(join(project, file), text);
+    }
+    install('@connectrpc/connect-node');
+    run('buf', ['generate'], project);
+    run('tsc', [...TYPES, 'main.ts', 'server.test.ts'], project);
+    run(process.execPath, ['--test', '--test-force-exit', 'server.test.ts'], project);
   });
 
   it('brings the access rule for other protos, and nothing of the service', () => {

@@ -18,7 +18,7 @@ const RENEW_MS = 300_000;
 /** A key that is no longer published must not be trusted for longer: see `Revocation.expires_at`. */
 const MAX_AGE_MS = 20 * 60_000;
 /** Between two questions that an unknown `kid` leads to: anyone can make one up. */
-const COOLDOWN_MS = 10_000;
+export const COOLDOWN_MS = 10_000;
 /** The same shortly after a key was revoked, when another begins to sign at once. */
 const SHORT_COOLDOWN_MS = 1000;
 const SHORT_FOR_MS = 30_000;

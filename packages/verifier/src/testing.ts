@@ -10,6 +10,7 @@ import {
   type JWK,
 } from 'jose';
 import { checksumOf } from './api-keys.ts';
+import { COOLDOWN_MS } from './key-set.ts';
 import type { VerifierOptions } from './options.ts';
 import { TestFeed, type TestTarget } from './testing-feed.ts';
 import { routesOf, type TestKey } from './testing-service.ts';
@@ -52,6 +53,7 @@ export class TestIssuer {
   readonly #apiKeys = new Map<string, TestKey>();
   readonly #published: JWK[] = [];
   #signing: { readonly key: CryptoKey; readonly id: string } | undefined;
+  #first: Promise<void> | undefined;
   #passedMs = 0;
   #staleAfterMs = 15_000;
   #isAway = false;
@@ -127,8 +129,23 @@ export class TestIssuer {
     await this.#heard();
   }
 
-  /** Signs with another key from now on. The last one stays valid. */
+  /**
+   * Signs with another key from now on. The last one stays valid. Time passes until verifiers that have just
+   * read the key set read it again.
+   */
   async rotateKey(): Promise<void> {
+    await this.#firstKey();
+    await this.#addKey();
+    await this.advance(COOLDOWN_MS);
+  }
+
+  /** Made once, whoever needs it first. */
+  #firstKey(): Promise<void> {
+    this.#first ??= this.#addKey();
+    return this.#first;
+  }
+
+  async #addKey(): Promise<void> {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
     const jwk = await exportJWK(publicKey);
     const id = await calculateJwkThumbprint(jwk);
@@ -167,7 +184,7 @@ export class TestIssuer {
   }
 
   async #sign(claims: object): Promise<string> {
-    if (!this.#signing) await this.rotateKey();
+    await this.#firstKey();
     const { key, id } = this.#signing ?? {};
     if (!key || !id) throw new Error('there is no key');
     return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
@@ -177,7 +194,7 @@ export class TestIssuer {
 
   async #keySet(): Promise<Response> {
     if (this.#isAway) throw new TypeError('the issuer is away');
-    if (!this.#signing) await this.rotateKey();
+    await this.#firstKey();
     return Response.json({ keys: this.#published });
   }
 
