@@ -2,7 +2,7 @@ import { lruCache } from '../platform/lru-cache.ts';
 
 /** What a route asks of a request, by the configuration of its proxy. */
 export type Rule = {
-  /** What was configured, for logs and reports; cut to a bounded length. */
+  /** Its settings alone, for logs and reports; cut to a bounded length. */
   readonly name: string;
   readonly requiredScopes: readonly string[];
   readonly requiredPermissions: readonly string[];
@@ -21,6 +21,8 @@ export type Setting = readonly [name: string, value: string];
 const REMEMBERED = 1000;
 const MAX_REMEMBERED_LENGTH = 1024;
 const MAX_NAME = 256;
+/** How long the settings of a rule may be together. Whatever they name can come back in a refusal. */
+const MAX_SETTINGS_LENGTH = 4096;
 
 /** Reads rules, and remembers them: every request of a route has the same one. */
 export class Rules {
@@ -56,7 +58,9 @@ export class Rules {
     if (unreadable) return new Error(unreadable);
     const audiences = values('audience');
     return Object.freeze({
+      // What else a proxy passes on may be the query of its client, secrets among it (W09).
       name: settings
+        .filter(([key]) => RULE_SETTINGS.has(key))
         .map(([key, value]) => `${key}=${value}`)
         .sort()
         .join('&')
@@ -86,14 +90,20 @@ export const RULE_SETTINGS: ReadonlySet<string> = new Set([
 
 /** Why the settings can't be read as a rule. Settings that are not about rules are another program's. */
 function unreadableSetting(settings: readonly Setting[]): string | undefined {
+  let length = 0;
   for (const [name, value] of settings) {
     if (!RULE_SETTINGS.has(name)) {
       if (/^require/i.test(name) || RULE_SETTINGS.has(name.trim().toLowerCase())) {
         return `there is no setting ${name.slice(0, MAX_NAME)}`;
       }
-    } else if (listed(value).length === 0) {
-      return `${name} is empty`;
-    } else if (name === 'shadow' && value !== 'true' && value !== 'false') {
+      continue;
+    }
+    length += value.length;
+    if (length > MAX_SETTINGS_LENGTH) {
+      return `the settings are longer than ${MAX_SETTINGS_LENGTH} characters`;
+    }
+    if (listed(value).length === 0) return `${name} is empty`;
+    if (name === 'shadow' && value !== 'true' && value !== 'false') {
       return 'shadow is neither true nor false';
     }
   }

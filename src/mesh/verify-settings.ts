@@ -1,8 +1,11 @@
 import { lruCache } from '../platform/lru-cache.ts';
 import { RULE_SETTINGS, type Setting } from './rule.ts';
 
-/** Settings that let something through, or hand something out. The others only ask for more. */
-const LOOSENING: ReadonlySet<string> = new Set(['shadow', 'exchange']);
+/**
+ * Settings that let something through or hand something out, or, as `audience`, take the place of a
+ * default. The others only ask for more.
+ */
+const LOOSENING: ReadonlySet<string> = new Set(['shadow', 'exchange', 'audience']);
 
 /** `/verify` and everything below it. */
 export function isVerifyPath(url: string): boolean {
@@ -12,9 +15,8 @@ export function isVerifyPath(url: string): boolean {
 /** What the URL that a proxy asks by says. */
 type Asked = {
   settings: readonly Setting[];
-  query: string;
-  /** The first setting that loosens, if there is one. */
-  loosening: string | undefined;
+  /** Those of them that loosen. */
+  loosening: readonly Setting[];
   /** Whether it has more than the proxy's own configuration would. */
   isExtended: boolean;
 };
@@ -34,11 +36,12 @@ export class VerifySettings {
    * client's URL.
    */
   read(url: string, clientUris: readonly string[]): readonly Setting[] | Error {
-    const { settings, query, loosening, isExtended } = this.#asked(url);
-    if (loosening === undefined) return settings;
-    const isClients = isExtended || clientUris.some((uri) => split(uri)[1] === query);
+    const { settings, loosening, isExtended } = this.#asked(url);
+    const [first] = loosening;
+    if (!first) return settings;
+    const isClients = isExtended || clientUris.some((uri) => hasAny(uri, loosening));
     if (!isClients) return settings;
-    return new Error(`${loosening} stands where the proxy passes the client's path or query on`);
+    return new Error(`${first[0]} stands where the proxy passes the client's path or query on`);
   }
 
   #asked(url: string): Asked {
@@ -56,10 +59,15 @@ function askedBy(url: string): Asked {
   const settings = [...new URLSearchParams(query)];
   return {
     settings,
-    query,
-    loosening: settings.find(([name]) => LOOSENING.has(name))?.[0],
+    loosening: settings.filter(([name]) => LOOSENING.has(name)),
     isExtended: path !== '/verify' || settings.some(([name]) => !RULE_SETTINGS.has(name)),
   };
+}
+
+/** Whether the URI has one of the settings itself, however it is written and whatever is around it. */
+function hasAny(uri: string, settings: readonly Setting[]): boolean {
+  const own = new URLSearchParams(split(uri)[1]);
+  return settings.some(([name, value]) => own.getAll(name).includes(value));
 }
 
 function split(url: string): [path: string, query: string | undefined] {

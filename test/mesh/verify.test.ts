@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import { before, describe, it } from 'node:test';
-import { newKey } from '../api-keys/keys.ts';
+import { keysOf, newKey } from '../api-keys/keys.ts';
 import { logLines } from '../harness/logs.ts';
 import { type Person, person, UNKNOWN_ID } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
@@ -162,6 +162,12 @@ describe('/verify', () => {
         { 'x-forwarded-uri': '/?exchange=https://orders.test' },
       ],
       ['/verify?shadow=true&shadow=false', {}],
+      [
+        '/verify?required_scopes=users.read&shadow=true',
+        { 'x-forwarded-uri': '/orders?shadow=true' },
+      ],
+      ['/verify?%73hadow=true', { 'x-forwarded-uri': '/orders?shadow=true' }],
+      ['/verify?shadow=true', { 'x-forwarded-uri': '/orders?page=2&%73hadow=tru%65' }],
     ] as const;
     for (const [path, headers] of loosening) {
       const { status } = await verify(service, path, { ...headers });
@@ -171,6 +177,40 @@ describe('/verify', () => {
     assert.equal((await verify(service, '/verify?shadow=true', original)).status, 403);
     const open = { 'x-forwarded-uri': '/orders?shadow=false' };
     assert.equal((await verify(service, '/verify?shadow=true', open)).status, 200);
+  });
+
+  it('M01 lets no client name the audience of its own token', async () => {
+    const { secret } = await newKey(service, pat, { scopes: ['users.read'] });
+    const audience = 'https://orders.test';
+    const { accessToken } = await keysOf(service, pat).exchangeApiKey({ secret, audience });
+    const of = (path: string, headers = {}) =>
+      verify(service, path, { ...bearer(accessToken), ...headers });
+    const query = `audience=${audience}`;
+    assert.equal((await of(`/verify?${query}`)).status, 200);
+    assert.equal((await of('/verify/orders')).status, 401);
+    assert.equal((await of(`/verify/orders?${query}`)).status, 403);
+    assert.equal((await of(`/verify?page=2&${query}`)).status, 403);
+    const uri = { 'x-forwarded-uri': `/orders?${query}` };
+    assert.equal((await of(`/verify?${query}`, uri)).status, 403);
+  });
+
+  it('M02 answers scopes without end in few bytes, which every proxy takes', async () => {
+    const { secret } = await newKey(service, pat, { scopes: ['users.read'] });
+    const scopes = Array.from({ length: 20_000 }, (_, i) => i.toString(36)).join(',');
+    const path = `/verify/orders?required_scopes=${scopes}`;
+    const { status, headers } = await verify(service, path, bearer(secret));
+    assert.equal(status, 403);
+    assert.ok(JSON.stringify(headers).length < 1024);
+  });
+
+  it("W09 logs the rule, and nothing else of the client's query", async () => {
+    const path = '/verify/orders?required_scopes=users.read&code=abcdefgh';
+    const lines = await logLines(async () => {
+      assert.equal((await verify(service, path, {})).status, 401);
+    });
+    const { rule } = lines.find(({ msg }) => msg === 'request refused') ?? {};
+    assert.equal(rule, 'required_scopes=users.read');
+    assert.ok(!JSON.stringify(lines).includes('abcdefgh'));
   });
 
   it('judges a request with 60 KB of cookies, from its proxy alone', async () => {
