@@ -3,6 +3,7 @@ import type { LRUCache } from 'lru-cache';
 import { denialAnswer } from '../mesh/denial-answer.ts';
 import { CREDENTIAL_HEADERS, identityOf, NOBODY } from '../mesh/identity.ts';
 import type { Denial } from '../mesh/judge-request.ts';
+import { Failure } from '../platform/failure.ts';
 import { lruCache } from '../platform/lru-cache.ts';
 import { isRefusal } from '../rpc/interceptors/authentication.ts';
 import type { Principal } from '../sessions/principal.ts';
@@ -54,17 +55,25 @@ export function denied(denial: Denial): Answer {
   return { status, fields: { ...headers }, body: `${body}\n` };
 }
 
-/** Our failure is never taken for a bad credential (M02): 503. A caller who may not ask gets 403. */
+/**
+ * Our failure is never taken for a bad credential (M02): 503. A caller who may not ask gets 403, and one
+ * over its limit 429, since `x-countersign-caller` may be the client's.
+ */
 export function failure(error: unknown): Answer {
-  const isRefused = isRefusal(error);
+  const type = { 'content-type': 'text/plain; charset=us-ascii' };
+  if (isRefusal(error)) {
+    return {
+      status: 403,
+      fields: type,
+      body: 'this proxy may not ask whether requests may pass\n',
+    };
+  }
+  const isLimited = error instanceof Failure && error.reason === 'RATE_LIMITED';
   return {
-    status: isRefused ? 403 : 503,
-    fields: {
-      'content-type': 'text/plain; charset=us-ascii',
-      ...(isRefused ? {} : { 'retry-after': '1' }),
-    },
-    body: isRefused
-      ? 'this proxy may not ask whether requests may pass\n'
+    status: isLimited ? 429 : 503,
+    fields: { ...type, 'retry-after': '1' },
+    body: isLimited
+      ? 'this proxy asks too often; wait and try again\n'
       : 'whether the request may pass cannot be told right now; try again in a moment\n',
   };
 }

@@ -255,6 +255,18 @@ describe('/verify', () => {
     assert.equal((await verify(strict, '/verify', caller)).status, 200);
   });
 
+  it("M02 answers a caller's used-up limit with a refusal: the header may be the client's", async () => {
+    const { secret } = await newKey(service, pat, {
+      scopes: ['tokens.introspect'],
+      rateLimit: { requests: 1, per: { seconds: 3600n } },
+    });
+    const headers = { ...bearer(pat.accessToken), 'x-countersign-caller': `Bearer ${secret}` };
+    assert.equal((await verify(service, '/verify', headers)).status, 200);
+    const limited = await verify(service, '/verify', headers);
+    assert.equal(limited.status, 429);
+    assert.equal(limited.headers['x-countersign-subject'], undefined);
+  });
+
   it('is no other path', async () => {
     for (const path of ['/verifyer', '/Verify', '/verify%2f', '//verify']) {
       assert.equal((await verify(service, path, bearer(pat.accessToken))).status, 404, path);
