@@ -112,6 +112,7 @@ class VerifyEndpoint {
       requestId,
       authorization: raw.authorization,
       apiKeys: raw.apiKeys,
+      forged: raw.forged,
       settings: this.#settings.read(req.url ?? '', raw.uris),
     });
     return outcome instanceof Promise ? outcome.then(answer) : answer(outcome);

@@ -1,5 +1,6 @@
 import type { Log } from '../platform/log.ts';
 import type { Principal } from '../sessions/principal.ts';
+import { areTooMany } from './identity.ts';
 import {
   type AskedRequest,
   type Decision,
@@ -18,6 +19,8 @@ export type ClientRequest = Omit<AskedRequest, 'presented' | 'rule'> & {
   authorization: readonly string[];
   /** All values of `x-api-key`. */
   apiKeys: readonly string[];
+  /** The names of headers that read like ours. */
+  forged: readonly string[];
   /** An error if they can't be read. */
   settings: readonly Setting[] | Error;
 };
@@ -41,6 +44,8 @@ type Needs = Parameters<typeof judgeRequest>[0] & {
  */
 export function decideRequest(needs: Needs, request: ClientRequest): Outcome | Promise<Outcome> {
   const { settings } = request;
+  // In shadow mode too: what could not be removed would pass for ours.
+  if (areTooMany(request.forged)) return unremovable(needs, request);
   const rule = settings instanceof Error ? settings : needs.rules.read(settings);
   if (rule instanceof Error) return unreadableRule(needs, request, rule);
   const presented = presentedBy(request.authorization, request.apiKeys);
@@ -63,6 +68,11 @@ function settled(needs: Needs, request: ClientRequest, rule: Rule, decision: Dec
   }
   if (decision.allowed) return decision;
   return refused(needs, request, decision, rule.name, rule.isShadow);
+}
+
+function unremovable({ log }: Needs, { requestId }: ClientRequest): Outcome {
+  log.info({ component: 'mesh', request_id: requestId }, 'too many forged headers');
+  return denial('REQUEST_UNREADABLE');
 }
 
 function unreadableRule(needs: Needs, request: ClientRequest, why: Error): Outcome {

@@ -36,9 +36,20 @@ const OURS: ReadonlySet<string> = new Set(IDENTITY_HEADERS);
 
 /**
  * Whether a header of a client's has to be removed, since it reads like one of ours: CGI and its heirs
- * turn `_`, `.` and `-` into the same character (M01). The four that are set are not removed.
+ * turn `_`, `.` and `-` into the same character, and some all others that are no letters or digits
+ * (M01). The four that are set are not removed.
  */
 export function isForged(name: string): boolean {
-  const isOurs = /^x[-_.]countersign[-_.]/i.test(name);
+  const isOurs = /^[^a-z\d]*x[^a-z\d]+countersign[^a-z\d]/i.test(name);
   return isOurs && !OURS.has(name.toLowerCase());
+}
+
+/** How long the names of forged headers may be together: an answer repeats them. */
+const MAX_FORGED_LENGTH = 2048;
+
+/** Whether there are more forged headers than a proxy could be told to remove. */
+export function areTooMany(forged: readonly string[]): boolean {
+  let length = 0;
+  for (const name of forged) length += name.length;
+  return length > MAX_FORGED_LENGTH;
 }

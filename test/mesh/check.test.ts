@@ -167,6 +167,8 @@ describeBothPaths('Check', ({ env }) => {
       'x.countersign.roles',
       'x-countersign-admin',
       'x-countersign-caller',
+      'x!countersign!subject',
+      '_x--countersign~roles',
     ];
     const headers = {
       ...bearer(pat.accessToken),
@@ -178,6 +180,17 @@ describeBothPaths('Check', ({ env }) => {
     assert.equal(set['x-countersign-subject'], pat.userId);
     for (const name of forged) assert.ok(removed.includes(name), name);
     assert.ok(!removed.includes('x-countersign-subject'));
+  });
+
+  it('M02 refuses more forged names than a proxy could be told of, in shadow mode too', async () => {
+    const names = Array.from({ length: 60 }, (_, i) => `x_countersign_${'a'.repeat(40)}${i}`);
+    const headers = Object.fromEntries(names.map((name) => [name, '']));
+    const settings = { shadow: 'true' };
+    const many = await check(service, { headers, settings });
+    assert.deepEqual([many.code, many.status, many.removed], [7, 403, []]);
+    const few = Object.fromEntries(names.slice(0, 30).map((name) => [name, '']));
+    const passed = await check(service, { headers: few, settings });
+    assert.deepEqual([passed.code, passed.removed.length], [0, 33]);
   });
 
   it('asks for permissions, which an account may lack although its token is for us', async () => {

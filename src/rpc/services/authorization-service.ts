@@ -46,6 +46,7 @@ export function authorizationService(deps: Dependencies): ServiceImpl<typeof Aut
         ...addressOf(request, headers, proxies),
         authorization: headers.authorization,
         apiKeys: headers.apiKeys,
+        forged: headers.forged,
         settings: settingsOf(request),
         requestId: callOf(context.values).requestId,
       });
