@@ -7,6 +7,7 @@ import type { Hints } from '../platform/redis-hints.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { TablePlace } from '../platform/table-place.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
+import type { Principal } from '../sessions/principal.ts';
 import { apiKeyChecksIn } from './api-key-check.repository.ts';
 import type { KnownKey } from './known-key.ts';
 
@@ -15,7 +16,12 @@ const UNKNOWN_SECRETS = 10_000;
 const UNKNOWN_MS = 2000;
 
 /** A secret that was verified: its key, and until when (ms) the secret works. */
-export type KnownSecret = { key: KnownKey; untilMs: number };
+export type KnownSecret = {
+  key: KnownKey;
+  untilMs: number;
+  /** The principal of the secret while it ends before the key, and the key's own that it follows from. */
+  ending?: { of: Principal; principal: Principal };
+};
 
 /**
  * The keys that this replica knows, by digests of their secrets. It asks the table which keys have

@@ -87,8 +87,9 @@ export class SecretFinder {
     }
     if (untilMs === Number.POSITIVE_INFINITY) this.#renewHash(secret, row);
     const key = apiKeyMemory.inVersion(row.id, row.version) ?? new KnownKey(row);
-    apiKeyMemory.set(digest, { key, untilMs });
-    return { key, untilMs };
+    const known = { key, untilMs };
+    apiKeyMemory.set(digest, known);
+    return known;
   }
 
   /** Hashes a secret again that was hashed under an older master key (S11). */

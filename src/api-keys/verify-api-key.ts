@@ -71,10 +71,11 @@ export class ApiKeyVerifier {
       .then((found) => (found ? this.#judge(found, query) : refusedKey('UNKNOWN_KEY')));
   }
 
-  #judge({ key, untilMs }: KnownSecret, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
+  #judge(known: KnownSecret, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
+    const { key, untilMs } = known;
     const { clock, revocations, roles, keyLimits, keyUsage } = this.#parts;
     const nowMs = clock.now().getTime();
-    const principal = endingAt(key.principal(roles), untilMs);
+    const principal = principalOf(known, key.principal(roles));
     if (key.row.revokedAt || revocations.covers(principal)) return refusedKey('REVOKED');
     if (key.expiresAtMs <= nowMs || untilMs <= nowMs) return refusedKey('EXPIRED');
     if (!key.isActive) return refusedKey('OWNER_INACTIVE');
@@ -97,8 +98,15 @@ export class ApiKeyVerifier {
   }
 }
 
-/** The principal of a secret that works until then: a rotation may end it before its key. */
-function endingAt(principal: Principal, untilMs: number): Principal {
-  const expiresAt = Math.floor(untilMs / 1000);
-  return expiresAt < principal.expiresAt ? { ...principal, expiresAt } : principal;
+/**
+ * The principal of a secret, which a rotation may end before its key. It stays the same object until any
+ * of that changes, since answers and tokens are kept by it.
+ */
+function principalOf(known: KnownSecret, ofKey: Principal): Principal {
+  const expiresAt = Math.floor(known.untilMs / 1000);
+  if (expiresAt >= ofKey.expiresAt) return ofKey;
+  if (known.ending?.of !== ofKey) {
+    known.ending = { of: ofKey, principal: Object.freeze({ ...ofKey, expiresAt }) };
+  }
+  return known.ending.principal;
 }

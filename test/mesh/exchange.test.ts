@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
-import { newKey } from '../api-keys/keys.ts';
+import { keysOf, newKey } from '../api-keys/keys.ts';
 import { type Person, person, signIn } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { bearer, check } from './asking.ts';
@@ -93,6 +93,16 @@ describe('The exchange of a credential at the edge', () => {
       Array.from({ length: 32 }, () => exchanged(service, someone.accessToken)),
     );
     assert.equal(new Set(tokens).size, 1);
+  });
+
+  it('keeps a token for a secret that a rotation is going to end', async () => {
+    const { secret, id } = await newKey(service, pat, { scopes: ['users.read'] });
+    await keysOf(service, pat).rotateApiKey({ apiKeyId: id, overlap: { seconds: 600n } });
+    const token = await exchanged(service, secret);
+    assert.equal(await exchanged(service, secret), token);
+    service.clock.advance(400_000);
+    const { exp = 0 } = decodeJwt(await exchanged(service, secret));
+    assert.ok(exp * 1000 <= service.clock.now().getTime() + 200_000);
   });
 
   it('makes no token that outlives its credential', async () => {
