@@ -314,6 +314,15 @@ describeBothPaths('Check', ({ env }) => {
     }
   });
 
+  it('M02 refuses a request whose proxy passes a large header of its client on with its own call', async () => {
+    const client = service.client(Authorization);
+    const request = checkRequest({ headers: bearer(pat.accessToken) });
+    const asked = (bytes: number) =>
+      client.check(request, { headers: { tracestate: `a=${'x'.repeat(bytes)}` } });
+    assert.equal((await asked(12_000)).status?.code, 0);
+    for (const bytes of [17_000, 60_000]) assert.equal((await asked(bytes)).status?.code, 7);
+  });
+
   it('A07 asks its caller for the permission, and warns of one without it', async () => {
     const strict = await startReplica(base, {
       env: { ...env, COUNTERSIGN_TRUSTED_CALLERS: '192.0.2.1' },

@@ -87,7 +87,7 @@ function decoderOf(
 type AnsweredTerms = { maxMessageBytes: number; answer: Buffer };
 
 /** The methods that have terms of their own, by path. */
-function answeredTerms(services: readonly Service[]): ReadonlyMap<string, AnsweredTerms> {
+export function answeredTerms(services: readonly Service[]): ReadonlyMap<string, AnsweredTerms> {
   const found = new Map<string, AnsweredTerms>();
   for (const each of services) {
     for (const method of each.descriptor.methods) {

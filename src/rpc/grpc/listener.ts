@@ -12,8 +12,8 @@ import { reflection } from '../reflection/reflection.ts';
 import type { Service } from '../services/service.ts';
 import type { Serving } from '../serving.ts';
 import { addConnectService } from './adapter.ts';
-import { answerStatus } from './answers.ts';
-import { beginCalls } from './begin-call.ts';
+import { answerMessage, answerStatus } from './answers.ts';
+import { answeredTerms, beginCalls } from './begin-call.ts';
 import { HealthService } from './health.ts';
 import {
   http2ServerOptions,
@@ -59,9 +59,13 @@ export class GrpcListener {
     this.#certificates = certificates;
     this.#limits = limits;
     this.#memory = memory;
-    this.#refuseHeaders = refuseHeaders(serving, (stream, _, error, call) =>
-      answerStatus(stream, statusOf(error, call)),
-    );
+    const terms = answeredTerms(services);
+    this.#refuseHeaders = refuseHeaders(serving, (stream, headers, error, call) => {
+      // A proxy that traces requests may pass a header of its client's on.
+      const { answer } = terms.get(headers[':path'] ?? '') ?? {};
+      if (answer) answerMessage(stream, answer, { 'x-request-id': call.requestId });
+      else answerStatus(stream, statusOf(error, call));
+    });
     this.#fastPath = unaryFastPath ? new UnaryFastPath(serving) : undefined;
     this.#unknown = new UnknownInternals(log);
     this.#server = new grpc.Server({

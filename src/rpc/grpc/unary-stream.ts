@@ -12,13 +12,12 @@ import { holdOf } from '../stream-holds.ts';
 import { type Carrier, type Sent, UnaryCall } from '../unary/unary-call.ts';
 import type { ServedMethod } from '../unary/unary-methods.ts';
 import { UNZIP_BYTES, type Zip } from '../unzip.ts';
-import { ANSWER, answerStatus } from './answers.ts';
-import { declaredBytes, framed, isOneMessage, PREFIX_BYTES, unframed, zipOf } from './framing.ts';
+import { answerMessage, answerStatus } from './answers.ts';
+import { declaredBytes, isOneMessage, PREFIX_BYTES, unframed, zipOf } from './framing.ts';
 import { fieldsOf } from './metadata.ts';
 import { failed } from './status.ts';
 
 const NOTHING_SENT: Sent = { header: undefined, trailer: undefined };
-const OK = { 'grpc-status': '0' };
 
 /** A method on the fast path, with all that its calls share. */
 export type UnaryMethod = ServedMethod & {
@@ -126,14 +125,9 @@ export class UnaryStream implements Carrier {
   #answer(message: Buffer, { header, trailer }: Sent): void {
     const stream = this.#stream;
     if (stream.destroyed || stream.headersSent) return;
-    const headers = { ...ANSWER, 'x-request-id': this.#call.requestId };
-    stream.respond(header ? { ...headers, ...fieldsOf(header) } : headers, {
-      waitForTrailers: true,
-    });
-    stream.on('wantTrailers', () => {
-      stream.sendTrailers(trailer ? { ...fieldsOf(trailer), ...OK } : OK);
-    });
-    stream.end(framed(message));
+    const own = { 'x-request-id': this.#call.requestId };
+    const all = header ? { ...own, ...fieldsOf(header) } : own;
+    answerMessage(stream, message, all, trailer && fieldsOf(trailer));
   }
 
   /** Answers with the status for anything thrown. */
