@@ -88,12 +88,15 @@ export const RULE_SETTINGS: ReadonlySet<string> = new Set([
   'shadow',
 ]);
 
+/** What nobody means but one of the settings: mistyped, it would leave a route open. */
+const LIKE_A_SETTING = /^require|re?q.*(scope|permission)|^\W*(scopes|permissions)\W*$/i;
+
 /** Why the settings can't be read as a rule. Settings that are not about rules are another program's. */
 function unreadableSetting(settings: readonly Setting[]): string | undefined {
   let length = 0;
   for (const [name, value] of settings) {
     if (!RULE_SETTINGS.has(name)) {
-      if (/^require/i.test(name) || RULE_SETTINGS.has(name.trim().toLowerCase())) {
+      if (LIKE_A_SETTING.test(name) || RULE_SETTINGS.has(name.trim().toLowerCase())) {
         return `there is no setting ${name.slice(0, MAX_NAME)}`;
       }
       continue;
