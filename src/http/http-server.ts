@@ -27,7 +27,7 @@ import { guardHttp2, http2Options } from '../rpc/http2-guard.ts';
 import type { RefuseHeaders } from '../rpc/large-headers.ts';
 import type { Limits } from '../rpc/limits.ts';
 import { Http1Answer, Http1Guard, http1Settings, parseWhatIsRead } from './http1-guard.ts';
-import { answerUnreadable } from './unreadable-http1.ts';
+import { answerUnreadable, refuseConnect } from './unreadable-http1.ts';
 
 export type HttpHandler = (req: NodeRequest, res: NodeResponse) => void;
 
@@ -83,6 +83,7 @@ export class HttpServer {
       this.#http1 = server as object as Http1;
       certificates.onChange(() => server.setSecureContext(tls()));
       answerUnreadable(server, limits);
+      refuseConnect(server);
       this.#track(server);
       server.prependListener('secureConnection', (socket) => this.#limitHeaders(server, socket));
       server.on('secureConnection', (socket) => {
@@ -94,6 +95,7 @@ export class HttpServer {
         http1Settings(limits),
       );
       answerUnreadable(http1, limits);
+      refuseConnect(http1);
       this.#http1 = http1;
       this.#listening = this.#plain(http1, createHttp2Server(http2Options(limits), onRequest));
     }

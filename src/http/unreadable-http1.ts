@@ -46,6 +46,17 @@ export function answerUnreadable(server: EventEmitter, limits: Limits): void {
   });
 }
 
+/**
+ * Answers CONNECT, for which node would close the connection: to a proxy that asks with its client's
+ * method, that is an outage (M02).
+ */
+export function refuseConnect(server: EventEmitter): void {
+  server.on('connect', (_request: unknown, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(head(405, { Allow: 'GET, POST' }), () => socket.destroy());
+  });
+}
+
 /** Undefined if the connection itself has failed, or the TLS handshake on it. */
 function statusOf(code: string): number | undefined {
   return STATUSES[code] ?? (code.startsWith('HPE_') ? 400 : undefined);

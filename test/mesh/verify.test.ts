@@ -122,6 +122,17 @@ describe('/verify', () => {
     assert.match(text, /^HTTP\/1\.1 200 OK\r\n/);
   });
 
+  it('M02 answers CONNECT with a refusal, and does not hang up', async () => {
+    for (const target of ['/verify', 'shop.example:443']) {
+      const [host = '', port = ''] = service.app.httpAddress.split(':');
+      const socket = connect(Number(port), host);
+      socket.write(`CONNECT ${target} HTTP/1.1\r\nhost: shop.example\r\n\r\n`);
+      let text = '';
+      for await (const piece of socket.setEncoding('utf8')) text += piece;
+      assert.match(text, /^HTTP\/1\.1 405 /);
+    }
+  });
+
   it('asks for what every one of its rules names', async () => {
     const { secret } = await newKey(service, pat, { scopes: ['users.read', 'audit.read'] });
     const of = (query: string) => verify(service, `/verify?${query}`, bearer(secret));
