@@ -71,11 +71,14 @@ export class InternalTokens {
   }
 
   async #renew(principal: Principal, audience: string, kept: Kept): Promise<string> {
-    const { clock, keys, roles, apiKeyMemory } = this.#parts;
+    const { clock, roles, apiKeyMemory } = this.#parts;
     await Promise.all([roles.requireRecent(), apiKeyMemory.requireRecent()]);
-    const { id: keyId } = await keys.signingKey();
     const wanted = { audience, scopes: principal.permissions, ttlMs: TTL_MS };
-    const { accessToken, expiresAt } = await issueDerivedToken(this.#parts, principal, wanted);
+    const { accessToken, expiresAt, keyId } = await issueDerivedToken(
+      this.#parts,
+      principal,
+      wanted,
+    );
     const token = accessToken.length > MAX_TOKEN_BYTES ? '' : accessToken;
     const renewAtMs = (clock.now().getTime() + expiresAt.getTime()) / 2;
     kept.issued = { token, keyId, renewAtMs };

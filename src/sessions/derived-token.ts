@@ -9,13 +9,13 @@ import type { AccessToken } from './token-issuer.ts';
 
 /**
  * Signs an access token for a principal that another credential has proved, for one audience, with the
- * scopes given. It lasts `ttlMs`, and no longer than that credential.
+ * scopes given. It lasts `ttlMs`, and no longer than that credential. `keyId` names the key that signed it.
  */
 export async function issueDerivedToken(
   needs: { clock: Clock; keys: Pick<KeySet, 'signingKey'>; tokens: { issuer: string } },
   principal: Principal,
   { audience, scopes, ttlMs }: { audience: string; scopes: readonly string[]; ttlMs: number },
-): Promise<AccessToken> {
+): Promise<AccessToken & { keyId: string }> {
   const now = needs.clock.now().getTime();
   const exp = Math.floor(Math.min((now + ttlMs) / 1000, principal.expiresAt));
   const { id, algorithm, key } = await needs.keys.signingKey();
@@ -29,5 +29,6 @@ export async function issueDerivedToken(
     client_id: CLIENT_ID,
     ...claimsOf(principal, scopes),
   };
-  return { accessToken: await signJws(header, claims, key), expiresAt: new Date(exp * 1000) };
+  const accessToken = await signJws(header, claims, key);
+  return { accessToken, expiresAt: new Date(exp * 1000), keyId: id };
 }
