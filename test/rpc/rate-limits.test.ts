@@ -46,6 +46,9 @@ describe('a rate limit', () => {
       const { refused, got } = await observe(service, dialect, { method, from });
       const waitMs = refused?.retryAfterMs ?? 0;
       assert.ok(waitMs > 0 && waitMs <= 60_000, `${dialect} ${waitMs}`);
+      if (dialect === 'grpc') {
+        assert.equal(got.header.get('grpc-retry-pushback-ms'), String(waitMs));
+      }
       if (!dialect.startsWith('connect')) continue;
       assert.equal(got.status, 429);
       assert.equal(got.header.get('retry-after'), String(Math.ceil(waitMs / 1000)));
