@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http2 from 'node:http2';
 import { before, describe, it } from 'node:test';
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
@@ -93,6 +95,19 @@ describe('ServerReflectionInfo', () => {
     assert.equal(code, Code.Unimplemented);
     const port = service.app.grpcAddress.split(':').at(-1);
     assert.equal(message, `gRPC is served on port ${port}; this port serves Connect and gRPC-Web`);
+  });
+
+  it('says so in headers that end the stream, as all clients of gRPC need it', async () => {
+    const session = http2.connect(`http://${service.app.httpAddress}`);
+    atEnd(() => session.destroy());
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/countersign.v1.SessionService/WatchRevocations',
+      'content-type': 'application/grpc',
+    });
+    const [headers, flags] = await once(stream, 'response');
+    assert.equal(headers['grpc-status'], String(Code.Unimplemented));
+    assert.ok(flags & http2.constants.NGHTTP2_FLAG_END_STREAM);
   });
 
   it('lists every service', async () => {

@@ -9,14 +9,18 @@ export function isGrpc(req: NodeRequest): boolean {
   return 'stream' in req && type !== undefined && /^application\/grpc(?:\+|;|$)/.test(type);
 }
 
-/** Answers a call by gRPC with a status that says where gRPC is served. */
+/**
+ * Answers a call by gRPC with a status that says where gRPC is served. The headers end the stream: after
+ * them, Go, Java and Python take not even an empty frame, and don't show the message.
+ */
 export function answerGrpc(res: Http2ServerResponse, grpcPort: number): true {
   const text = `gRPC is served on port ${grpcPort}; this port serves Connect and gRPC-Web`;
-  res.writeHead(200, {
+  const headers = {
+    ':status': 200,
     'content-type': 'application/grpc',
     'grpc-status': String(UNIMPLEMENTED),
     'grpc-message': text,
-  });
-  res.end();
+  };
+  res.stream.respond(headers, { endStream: true });
   return true;
 }
