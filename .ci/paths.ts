@@ -2,7 +2,14 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, normalize } from 'node:path';
 
 /** What is read: whole documents, and the comments of everything else. */
-const DOCUMENTS = ['*.md', 'docs/**/*.md', 'bench/*.md', 'deploy/*.md', 'packages/*/*.md'];
+const DOCUMENTS = [
+  '*.md',
+  'docs/**/*.md',
+  'bench/*.md',
+  'deploy/*.md',
+  'packages/*/*.md',
+  'examples/*/*.md',
+];
 const SOURCES = [
   '{src,test,bench,migrations,.ci,scripts}/**/*.ts',
   'packages/*/src/**/*.ts',
@@ -12,7 +19,7 @@ const SOURCES = [
 const FILES = [
   '*',
   '.*',
-  '{src,test,bench,migrations,.ci,proto,third_party,gen,docs,deploy,packages}/**/*',
+  '{src,test,bench,migrations,.ci,proto,third_party,gen,docs,deploy,packages,examples}/**/*',
 ];
 
 /** Names files on purpose that don't exist. */
@@ -22,7 +29,7 @@ const COMMENT = /\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g;
 const LINK = /\]\(([^)\s#]+)[^)\s]*\)/g;
 /** A path from the root: `src/app.ts`, `docs/decisions`. A pattern such as `src/<noun>` is none. */
 const ROOTED =
-  /(?<![\w./@*<>-])(?:src|test|docs|proto|migrations|bench|deploy|gen|third_party|packages|\.ci)\/[\w./<>*{}-]*/g;
+  /(?<![\w./@*<>-])(?:src|test|docs|proto|migrations|bench|deploy|gen|third_party|packages|examples|\.ci)\/[\w./<>*{}-]*/g;
 /** A file named alone, or by the end of its path. */
 const QUOTED = /`([\w-][\w./-]*\.(?:ts|proto|md))`/g;
 
