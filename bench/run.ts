@@ -26,6 +26,9 @@ import { residentMemoryRow } from './rows/resident-memory.ts';
 import { revocationLatency } from './rows/revocation-latency.ts';
 import { signUp } from './rows/sign-up.ts';
 import { start } from './rows/start.ts';
+import { verifierInterceptor } from './rows/verifier-interceptor.ts';
+import { verifierMemory } from './rows/verifier-memory.ts';
+import { verifierStreams } from './rows/verifier-streams.ts';
 import { verify } from './rows/verify.ts';
 import { verifyApiKey } from './rows/verify-api-key.ts';
 import { verifyApiKeyJson } from './rows/verify-api-key-json.ts';
@@ -49,6 +52,7 @@ const ROWS: readonly Row[] = [
   login,
   signUp,
   refreshToken,
+  verifierInterceptor,
   latency,
 ];
 
@@ -59,6 +63,8 @@ const NAMED_ROWS: readonly Row[] = [
   start,
   memory,
   residentMemoryRow,
+  verifierStreams,
+  verifierMemory,
   floods,
   growth,
 ];

@@ -76,14 +76,26 @@ export class CallHeaders {
     ]);
   }
 
-  next(stream: number): Buffer {
+  next(stream: number, authorization?: string): Buffer {
     const block = this.#isFirst ? this.#first : CallHeaders.#LATER;
     this.#isFirst = false;
-    return frame(FRAME.headers, END_HEADERS, stream, block);
+    if (authorization === undefined) return frame(FRAME.headers, END_HEADERS, stream, block);
+    const whole = Buffer.concat([block, AUTHORIZATION, literal(authorization)]);
+    return frame(FRAME.headers, END_HEADERS, stream, whole);
   }
 }
 
+/** By its index in the static table, 23, and for no table: each call has its own. */
+const AUTHORIZATION = Buffer.from([0x0f, 23 - 0x0f]);
+/** The longest length that fits into the first byte. */
+const SHORT = 126;
+
 function literal(text: string): Buffer {
-  if (text.length > 126) throw new Error(`${text} is too long`);
-  return Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
+  const length = [];
+  let rest = text.length;
+  if (rest > SHORT) {
+    length.push(SHORT + 1);
+    for (rest -= SHORT + 1; rest >= 0x80; rest >>= 7) length.push((rest & 0x7f) | 0x80);
+  }
+  return Buffer.concat([Buffer.from([...length, rest]), Buffer.from(text)]);
 }

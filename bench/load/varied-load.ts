@@ -21,8 +21,8 @@ export type VariedLoad = {
   /** `127.0.0.1:50051`, and `/countersign.v1.SessionService/IntrospectToken`. */
   address: string;
   path: string;
-  /** Returns the next call's message, as `framed` makes it, or undefined if there are no more. */
-  next(): Body | Promise<Body>;
+  /** Returns the next call, or undefined if there are no more. */
+  next(): Call | Promise<Call>;
   /** The length of each answer's message, within a few bytes. */
   responseBytes: number;
   /** Takes the message of each answer, without its prefix, if the next calls depend on it. */
@@ -31,7 +31,8 @@ export type VariedLoad = {
   width?: { connections: number; streams: number };
 };
 
-type Body = Buffer | undefined;
+/** A message as `framed` makes it, and what the call's `authorization` is, if it has one. */
+type Call = Buffer | { body: Buffer; authorization: string } | undefined;
 
 /**
  * Sends calls of one method, each with a message of its own (h2load has only one), by default on 8
@@ -72,7 +73,7 @@ class Connection {
   /** What has arrived of the answers that `received` takes, by stream. */
   readonly #arriving = new Map<number, Buffer>();
   /** The message that the server's window has no room for yet. */
-  #waiting: Buffer | undefined;
+  #waiting: Call;
 
   constructor(load: VariedLoad) {
     this.#load = load;
@@ -106,24 +107,27 @@ class Connection {
     while (!this.#isLast && this.#sent - this.#answered < this.#streams) {
       const next = this.#waiting ?? this.#load.next();
       if (next instanceof Promise) this.#flush();
-      const body = next instanceof Promise ? await next : next;
-      this.#isLast = body === undefined;
-      this.#waiting = body;
-      if (body === undefined || body.length > this.#window) break;
+      const call = next instanceof Promise ? await next : next;
+      this.#isLast = call === undefined;
+      this.#waiting = call;
+      if (call === undefined || !this.#send(call)) break;
       this.#waiting = undefined;
-      this.#send(body);
     }
     this.#isFilling = false;
     this.#flush();
     if (this.#isLast && this.#sent === this.#answered) this.#finish();
   }
 
-  #send(body: Buffer): void {
-    this.#out.push(this.#headers.next(this.#stream));
+  /** Returns whether the server's window has room for it. */
+  #send(call: Exclude<Call, undefined>): boolean {
+    const { body, authorization } = 'body' in call ? call : { body: call };
+    if (body.length > this.#window) return false;
+    this.#out.push(this.#headers.next(this.#stream, authorization));
     this.#out.push(frame(FRAME.data, END_STREAM, this.#stream, body));
     this.#window -= body.length;
     this.#stream += 2;
     this.#sent += 1;
+    return true;
   }
 
   #flush(): void {
