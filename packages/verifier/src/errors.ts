@@ -53,7 +53,11 @@ export class VerifierError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(reason: Reason, message: string, facts: Facts = {}) {
+    // An answer to a caller and no bug: where it was made says nothing, and takes long to find out.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, { cause: facts.cause });
+    Error.stackTraceLimit = stackTraceLimit;
     this.reason = reason;
     this.code = CODES[reason];
     this.httpStatus = HTTP_STATUS.get(this.code) ?? 500;

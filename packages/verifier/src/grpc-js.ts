@@ -23,12 +23,16 @@ export type GrpcServerOptions = GateOptions & {
   readonly clientAddress?: (metadata: Metadata, peer: string | undefined) => string | undefined;
 };
 
-/** By the metadata of their calls, which is all that a handler shares with an interceptor. */
-const principals = new WeakMap<Metadata, Principal>();
+/**
+ * On the metadata of a call, which is all that a handler shares with an interceptor: a `WeakMap` would
+ * cost every call more.
+ */
+const PRINCIPAL = Symbol('principal');
+type Marked = Metadata & { [PRINCIPAL]?: Principal };
 
 /** Who makes the call; undefined for a public method without a credential. */
 export function principalOf(call: { readonly metadata: Metadata }): Principal | undefined {
-  return principals.get(call.metadata);
+  return (call.metadata as Marked)[PRINCIPAL];
 }
 
 /**
@@ -47,7 +51,7 @@ export function serverInterceptor(
     const isStream = requestStream || responseStream;
     const enter = ({ principal, stream }: Admitted, metadata: Metadata, next: () => void) => {
       if (guarded.isOver) return;
-      if (principal) principals.set(metadata, principal);
+      if (principal) (metadata as Marked)[PRINCIPAL] = principal;
       if (isStream && stream) {
         const end = (error: VerifierError) => guarded.refuse(error, metadata);
         guarded.leave = verifier.streams.add({ ...stream, end });
