@@ -1,6 +1,11 @@
 import { type Caller, holds } from '../platform/caller.ts';
-import type { Database } from '../unit-of-work/database.ts';
-import { noSuchSession, type SessionView, sessionViewsIn } from './session-view.repository.ts';
+import type { Database, Together } from '../unit-of-work/database.ts';
+import {
+  noSuchSession,
+  type OneSession,
+  type SessionView,
+  sessionViewsIn,
+} from './session-view.repository.ts';
 
 /**
  * Returns a live session: the caller's own, or with `sessions.read` anyone's. Throws `NOT_FOUND`, which
@@ -11,11 +16,13 @@ export async function getSession(
   caller: Caller,
   sessionId: string,
 ): Promise<SessionView> {
-  const whose = holds(caller, 'sessions.read') ? {} : { accountId: caller.subject };
-  const idleTtlMs = tokens.sessionIdleTtlMs;
-  const [session] = await database.read(caller, (em, now) =>
-    sessionViewsIn(em).live({ ...whose, sessionId, limit: 1, now, idleTtlMs }),
-  );
+  const accountId = holds(caller, 'sessions.read') ? undefined : caller.subject;
+  const { sessionIdleTtlMs: idleTtlMs } = tokens;
+  const session = await database.together(caller, liveEach, { accountId, sessionId, idleTtlMs });
   if (!session) throw noSuchSession();
   return session;
 }
+
+/** The sessions that all who ask at once ask for, in one statement. */
+const liveEach: Together<OneSession, SessionView | undefined> = (em, now, asked) =>
+  sessionViewsIn(em).liveEach(asked, now);

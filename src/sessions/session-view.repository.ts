@@ -24,10 +24,12 @@ type Row = Omit<SessionView, 'createdAt' | 'lastUsedAt' | 'expiresAt'> & {
   expiresAt: string;
 };
 
+/** A session that somebody asks for; `accountId` undefined: whosever it is. */
+export type OneSession = { sessionId: string; accountId: string | undefined; idleTtlMs: number };
+
 type WhichSessions = {
   /** Whose; by default anyone's. */
   accountId?: string;
-  sessionId?: string;
   /** Only those that began before this one. */
   before?: string | undefined;
   limit: number;
@@ -40,32 +42,54 @@ export class SessionViewRepository extends Repository<Session> {
   /** The sessions that can still be refreshed, newest first. */
   async live(which: WhichSessions): Promise<SessionView[]> {
     const rows = await this.query<Row>(
-      `select id as "sessionId", account_id as "userId", device_label as "deviceLabel",
-         user_agent as "userAgent", ip_address as "ipAddress", created_at as "createdAt",
-         refreshed_at as "lastUsedAt", amr,
-         least(expires_at, refreshed_at + $2 * interval '1 millisecond') as "expiresAt"
-       from sessions
-       where ended_at is null and expires_at > $1
-         and refreshed_at + $2 * interval '1 millisecond' > $1
-         and ($3::uuid is null or account_id = $3) and ($4::uuid is null or id = $4)
-         and ($5::uuid is null or id < $5)
-       order by id desc limit $6`,
+      `select ${viewed('$2')} from sessions s
+       where ${live('$2')} and ($3::uuid is null or account_id = $3)
+         and ($4::uuid is null or id < $4)
+       order by id desc limit $5`,
+      [which.now, which.idleTtlMs, which.accountId ?? null, which.before ?? null, which.limit],
+    );
+    return rows.map(viewOf);
+  }
+
+  /** Each of these sessions that can still be refreshed, in the order of the questions. */
+  async liveEach(asked: readonly OneSession[], now: Date): Promise<(SessionView | undefined)[]> {
+    const rows = await this.query<Row & { place: number }>(
+      `select asked.place, ${viewed('asked.idle')}
+       from unnest($2::uuid[], $3::uuid[], $4::float8[]) with ordinality
+         as asked (session, account, idle, place)
+       join sessions s on s.id = asked.session
+       where ${live('asked.idle')} and (asked.account is null or s.account_id = asked.account)`,
       [
-        which.now,
-        which.idleTtlMs,
-        which.accountId ?? null,
-        which.sessionId ?? null,
-        which.before ?? null,
-        which.limit,
+        now,
+        asked.map(({ sessionId }) => sessionId),
+        asked.map(({ accountId }) => accountId ?? null),
+        asked.map(({ idleTtlMs }) => idleTtlMs),
       ],
     );
-    return rows.map((row) => ({
-      ...row,
-      createdAt: timestamp(row.createdAt),
-      lastUsedAt: timestamp(row.lastUsedAt),
-      expiresAt: timestamp(row.expiresAt),
-    }));
+    const byPlace = new Map(rows.map(({ place, ...row }) => [Number(place), viewOf(row)]));
+    return asked.map((_, index) => byPlace.get(index + 1));
   }
+}
+
+/** The columns of a view; `idle` is the SQL for the milliseconds that a session may go unused. */
+const viewed = (idle: string) => `
+  s.id as "sessionId", s.account_id as "userId", s.device_label as "deviceLabel",
+  s.user_agent as "userAgent", s.ip_address as "ipAddress", s.created_at as "createdAt",
+  s.refreshed_at as "lastUsedAt", s.amr,
+  least(s.expires_at, s.refreshed_at + ${idle} * interval '1 millisecond') as "expiresAt"`;
+
+/** Whether a session can still be refreshed. `$1` is the present time. */
+const live = (idle: string) => `
+  s.ended_at is null and s.expires_at > $1
+  and s.refreshed_at + ${idle} * interval '1 millisecond' > $1`;
+
+function viewOf(row: Row): SessionView {
+  return {
+    ...row,
+    createdAt: timestamp(row.createdAt),
+    lastUsedAt: timestamp(row.lastUsedAt),
+    expiresAt: timestamp(row.expiresAt),
+  };
 }
 
 /** The views of sessions that a connection or a transaction sees. */

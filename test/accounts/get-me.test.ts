@@ -27,6 +27,16 @@ describe('GetMe', () => {
     assert.ok(user?.createdAt && user.updatedAt && user.lastLoginAt && user.etag);
   });
 
+  it('shows each of many who ask at once their own', async () => {
+    const people = await Promise.all(Array.from({ length: 8 }, () => signedIn(service)));
+    const asked = Array.from({ length: 80 }, async (_, index) => {
+      const who = people[index % people.length] ?? (await signedIn(service));
+      const { user } = await accountOf(service, who).getMe({});
+      assert.equal(user?.email, who.email);
+    });
+    await Promise.all(asked);
+  });
+
   it('refuses a caller who is not signed in', async () => {
     const refused = await refusal(service.client(AccountService).getMe({}));
     assert.equal(refused.reason, 'CREDENTIALS_MISSING');

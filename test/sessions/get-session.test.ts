@@ -30,4 +30,25 @@ describe('GetSession', () => {
       (await sessionsOf(service, admin).getSession({ sessionId: other.sessionId })).session,
     );
   });
+
+  it('S10 judges each of many that are asked for at once by itself', async () => {
+    const [own, ended] = (await withSessions(service, 2)) as [Tokens, Tokens];
+    const [other] = (await withSessions(service, 1)) as [Tokens];
+    const admin = await person(service, 'admin');
+    await sessionsOf(service, own).revokeSession({ sessionId: ended.sessionId });
+    const asked = Array.from({ length: 60 }, (_, index) => {
+      const who = [own, own, other, admin][index % 4] ?? own;
+      const { sessionId } = [own, ended, own, other][index % 4] ?? own;
+      const wanted = index % 4 === 0 || index % 4 === 3 ? sessionId : undefined;
+      const call = sessionsOf(service, who).getSession({ sessionId });
+      return {
+        wanted,
+        got: call.then(
+          ({ session }) => session?.sessionId,
+          (error) => error.code,
+        ),
+      };
+    });
+    for (const { wanted, got } of asked) assert.equal(await got, wanted ?? Code.NotFound);
+  });
 });
