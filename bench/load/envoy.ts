@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { exampleWith, type Ports } from '../../test/mesh/proxies/example-ports.ts';
 import { freePort } from '../../test/servers.ts';
 import type { Cleanups } from '../service/cleanups.ts';
 import { REQUIRED_SCOPE } from './proxied-request.ts';
@@ -19,9 +20,6 @@ export function findEnvoy(): string {
   );
 }
 
-/** Where the parts are that an example names by its own ports. */
-export type Ports = { upstream: number; grpc: number; http: number };
-
 /**
  * Starts Envoy with one of its examples, in which the ports are other ones and `/orders` asks for a
  * scope that the tokens have. Returns its address once it is ready.
@@ -29,17 +27,11 @@ export type Ports = { upstream: number; grpc: number; http: number };
 export async function startEnvoy(
   cleanups: Cleanups,
   example: 'envoy-grpc.yaml' | 'envoy-http.yaml',
-  { upstream, grpc, http }: Ports,
+  ports: Ports,
   isReady: (address: string) => Promise<boolean>,
 ): Promise<string> {
   const port = await freePort();
-  const ports: Record<string, number> = {
-    ...{ 8000: port, 3000: upstream, 50051: grpc, 50052: grpc },
-    ...{ 8080: http, 8081: http },
-  };
-  const text = readFileSync(join('deploy/mesh', example), 'utf8')
-    .replace(/\b(8000|3000|5005[12]|808[01])\b/g, (each) => String(ports[each]))
-    .replaceAll('orders.read', REQUIRED_SCOPE);
+  const text = exampleWith(example, port, ports).replaceAll('orders.read', REQUIRED_SCOPE);
   const file = join(cleanups.directory(), example);
   writeFileSync(file, text);
   const child = cleanups.process(findEnvoy(), ['-c', file, ...OPTIONS], {

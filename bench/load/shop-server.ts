@@ -9,7 +9,7 @@ import { ShopService } from '../../test/gen/countersign/test/v1/shop_service_pb.
  * and the URL of the service whose tokens it verifies; without them it lets anyone call.
  */
 const [issuer, baseUrl] = process.argv.slice(2);
-/** As long as any other subject. */
+/** As long as a real subject. */
 const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 const server = new grpc.Server({ 'grpc.enable_channelz': 0, ...(await guarded()) });

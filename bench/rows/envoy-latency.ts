@@ -1,3 +1,4 @@
+import type { Ports } from '../../test/mesh/proxies/example-ports.ts';
 import { findEnvoy, startEnvoy } from '../load/envoy.ts';
 import { startHttpEcho } from '../load/http-echo-process.ts';
 import { requestBytes } from '../load/http1.ts';
@@ -30,11 +31,10 @@ export const envoyLatency: FigureRow = {
       ...PROXIED_HEADERS,
       authorization: `Bearer ${await mint.administratorsToken()}`,
     };
-    const ports = {
-      upstream: portOf(await startHttpEcho(cleanups, { 'content-length': '0' })),
-      grpc: portOf(service.grpcAddress),
-      http: portOf(new URL(service.publicUrl).host),
-    };
+    const grpc = portOf(service.grpcAddress);
+    const http = portOf(new URL(service.publicUrl).host);
+    const upstream = portOf(await startHttpEcho(cleanups, { 'content-length': '0' }));
+    const ports: Ports = { upstream, grpc: [grpc, grpc], http: [http, http] };
     const figures: Figure[] = [];
     for (const { door, example } of EXAMPLES) {
       const address = await startEnvoy(cleanups, example, ports, async (at) => {

@@ -1,5 +1,6 @@
 import { decideRequest, type Outcome } from '../mesh/decide-request.ts';
 import { isForged } from '../mesh/identity.ts';
+import { PassingAnswers } from '../mesh/passage.ts';
 import { isVerifyPath, VerifySettings } from '../mesh/verify-settings.ts';
 import { EndOfTurn } from '../platform/end-of-turn.ts';
 import { Failure } from '../platform/failure.ts';
@@ -14,7 +15,7 @@ import { logCall } from '../rpc/interceptors/logging.ts';
 import type { Dependencies } from '../rpc/services/dependencies.ts';
 import type { Serving } from '../rpc/serving.ts';
 import { holdOf } from '../rpc/stream-holds.ts';
-import { AllowedAnswers, type Answer, denied, failure } from './verify-answers.ts';
+import { type Answer, allowed, denied, failure } from './verify-answers.ts';
 
 const NAME = 'verify';
 const PERMISSION = 'tokens.introspect';
@@ -54,11 +55,11 @@ class VerifyEndpoint {
   readonly #trusted: Networks;
   readonly #settings = new VerifySettings();
   readonly #endOfTurn = new EndOfTurn();
-  readonly #answers: AllowedAnswers;
+  readonly #answers: PassingAnswers<Answer>;
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#answers = new AllowedAnswers(parts.deps.caches.answers);
+    this.#answers = new PassingAnswers(parts.deps.caches.answers, allowed);
     this.#trusted = new Networks(parts.trustedCallers);
   }
 

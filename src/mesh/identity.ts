@@ -18,9 +18,6 @@ export const NOBODY: Identity = {
   'x-countersign-roles': '',
 };
 
-/** The credentials of clients, which go no further than the proxy. */
-export const CREDENTIAL_HEADERS = ['authorization', 'x-api-key'] as const;
-
 /** All four, empty ones too: a client's own value must not take the place of one that is missing. */
 export function identityOf({ subject, sessionId, permissions, roles }: Principal): Identity {
   return {

@@ -109,7 +109,7 @@ function loadedRule(options: unknown): Rule | undefined {
   return { ...common, permission, ...(typeof or === 'string' && { orPermission: or }) };
 }
 
-/** Who calls, as far as is known: why a credential was refused, if it was. */
+/** The caller of a method: its principal, if it has shown a credential, or why that was refused. */
 export type Caller = {
   readonly principal: Principal | undefined;
   readonly refusal?: VerifierError | undefined;

@@ -28,7 +28,7 @@ export type ApiKeyParts = {
 
 type Remembered = { readonly principal: Principal; readonly until: number };
 
-/** Who a credential speaks for, and whether each use of it counts against a limit. */
+/** The principal of a credential, and whether each use of it counts against a limit. */
 export type Verdict = { readonly principal: Principal; readonly isLimited: boolean };
 
 /**

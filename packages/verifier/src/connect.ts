@@ -28,7 +28,7 @@ const principalKey = createContextKey<Principal | undefined>(undefined, {
   description: 'the principal of the call',
 });
 
-/** Who makes the call; undefined for a public method without a credential. */
+/** Returns the principal of a call; undefined for a public method that is called without a credential. */
 export function principalOf(context: Pick<HandlerContext, 'values'>): Principal | undefined {
   return context.values.get(principalKey);
 }
@@ -56,7 +56,7 @@ export function serverInterceptor(verifier: Verifier, options: ConnectServerOpti
   };
 }
 
-/** Where a name occurs twice, they are joined by a comma, which no credential has. */
+/** The values of a name that occurs twice are joined by a comma, which no credential has. */
 function valuesIn(header: Headers, name: string): readonly string[] {
   const value = header.get(name);
   return value === null ? [] : [value];

@@ -5,7 +5,7 @@ import type { Presented } from './streams.ts';
 /** All values that a request has under a header's name, in lower case. */
 export type ReadHeader = (name: string) => readonly string[];
 
-/** Who a request's credential speaks for, or why it was refused. */
+/** The principal of a request's credential, or why the credential was refused. */
 export type Identified = {
   readonly credential?: string;
   readonly verdict?: Verdict;

@@ -30,7 +30,7 @@ export type GrpcServerOptions = GateOptions & {
 const PRINCIPAL = Symbol('principal');
 type Marked = Metadata & { [PRINCIPAL]?: Principal };
 
-/** Who makes the call; undefined for a public method without a credential. */
+/** Returns the principal of a call; undefined for a public method that is called without a credential. */
 export function principalOf(call: { readonly metadata: Metadata }): Principal | undefined {
   return (call.metadata as Marked)[PRINCIPAL];
 }

@@ -13,7 +13,7 @@ type NodeRequest = {
 export function headersOf(request: HttpRequest): ReadHeader {
   if (!('rawHeaders' in request)) {
     return (name) => {
-      // Where a name occurs twice, they are joined by a comma, which no credential has.
+      // The values of a name that occurs twice are joined by a comma, which no credential has.
       const value = request.headers.get(name);
       return value === null ? [] : [value];
     };

@@ -1,4 +1,5 @@
 import type { AttributeContext_HttpRequest as HttpRequest } from '../../../gen/envoy/service/auth/v3/attribute_context_pb.ts';
+import { isForged } from '../../mesh/identity.ts';
 
 /** What decides about a client's request, of all its headers. */
 export type ClientHeaders = {
@@ -16,10 +17,7 @@ export type ClientHeaders = {
  * Reads the headers of a client's request, as a proxy tells of them: in `headers`, or with
  * `encode_raw_headers` in `header_map`, as the bytes that the client sent.
  */
-export function clientHeaders(
-  { headers, headerMap }: HttpRequest,
-  isForged: (name: string) => boolean,
-): ClientHeaders {
+export function clientHeaders({ headers, headerMap }: HttpRequest): ClientHeaders {
   const found: ClientHeaders = {
     authorization: [],
     apiKeys: [],
@@ -28,20 +26,15 @@ export function clientHeaders(
     forged: [],
   };
   // Both never come together. If they do, all values count, so that none can hide behind the other.
-  for (const name in headers) note(found, name, headers[name] ?? '', isForged);
+  for (const name in headers) note(found, name, headers[name] ?? '');
   for (const { key, value, rawValue } of headerMap?.headers ?? []) {
     const text = rawValue.length > 0 ? Buffer.from(rawValue).toString('latin1') : value;
-    note(found, key.toLowerCase(), text, isForged);
+    note(found, key.toLowerCase(), text);
   }
   return found;
 }
 
-function note(
-  found: ClientHeaders,
-  name: string,
-  value: string,
-  isForged: (name: string) => boolean,
-): void {
+function note(found: ClientHeaders, name: string, value: string): void {
   switch (name) {
     case 'authorization':
       found.authorization.push(value);

@@ -4,8 +4,8 @@ import type {
   CheckRequest,
 } from '../../../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import { decideRequest } from '../../mesh/decide-request.ts';
-import { isForged } from '../../mesh/identity.ts';
 import { denial } from '../../mesh/judge-request.ts';
+import { PassingAnswers } from '../../mesh/passage.ts';
 import { Networks } from '../../platform/networks.ts';
 import { callOf } from '../call.ts';
 import {
@@ -14,13 +14,14 @@ import {
   forwardedAddress,
   plainAddress,
 } from '../caller-address.ts';
-import { AllowedAnswers, deniedMessage } from '../messages/check-messages.ts';
+import { allowedMessage, deniedMessage } from '../messages/check-messages.ts';
 import { type ClientHeaders, clientHeaders } from '../messages/client-headers.ts';
 import type { Dependencies } from './dependencies.ts';
 import type { UnaryTerms } from './service.ts';
 
 /** Large enough for all headers that proxies accept by default, and some of the body. */
 const MAX_CHECK_BYTES = 4 * 1024 * 1024;
+const UNREADABLE = deniedMessage(denial('REQUEST_UNREADABLE'), false);
 
 /**
  * To a proxy, an error means that Countersign can't decide, and some let requests in then. A client must
@@ -29,19 +30,19 @@ const MAX_CHECK_BYTES = 4 * 1024 * 1024;
 export const AUTHORIZATION_TERMS: Readonly<Record<string, UnaryTerms>> = {
   check: {
     maxMessageBytes: MAX_CHECK_BYTES,
-    answerToUnreadable: deniedMessage(denial('REQUEST_UNREADABLE'), false),
+    answerToUnreadable: UNREADABLE,
   },
 };
 
 /** Judges requests for proxies that speak Envoy's external authorization. */
 export function authorizationService(deps: Dependencies): ServiceImpl<typeof Authorization> {
   const proxies = new Networks(deps.trustedProxies);
-  const answers = new AllowedAnswers(deps.caches.answers);
+  const answers = new PassingAnswers(deps.caches.answers, allowedMessage);
   return {
     async check(request, context) {
       const { http } = request.attributes?.request ?? {};
-      if (!http) return deniedMessage(denial('REQUEST_UNREADABLE'), false);
-      const headers = clientHeaders(http, isForged);
+      if (!http) return UNREADABLE;
+      const headers = clientHeaders(http);
       const outcome = await decideRequest(deps, {
         ...addressOf(request, headers, proxies),
         authorization: headers.authorization,

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { atEnd } from '../../harness/at-end.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { temporaryDirectory } from '../../harness/prepared.ts';
 import { freePort } from '../../servers.ts';
+import { exampleWith, type Ports } from './example-ports.ts';
 import { send } from './send.ts';
 
 /** A proxy that there is an example for in deploy/mesh. */
@@ -75,13 +76,6 @@ export function skipOf(name: ProxyName): string | false {
   return `needs ${program}: put it into PATH, or name it by ${variable}`;
 }
 
-/** Where the parts are that an example names by its own ports. */
-export type Ports = {
-  upstream: number;
-  grpc: [number, number];
-  http: [number, number];
-};
-
 export type Change = (text: string) => string;
 
 /**
@@ -90,19 +84,14 @@ export type Change = (text: string) => string;
  */
 export async function startProxy(
   name: ProxyName,
-  { upstream, grpc, http }: Ports,
+  ports: Ports,
   change: Change = (text) => text,
 ): Promise<number> {
   const kind: Kind = KINDS[name];
   const directory = temporaryDirectory();
   const port = await freePort();
-  const ports: Record<string, number> = {
-    ...{ 8000: port, 3000: upstream, 50051: grpc[0], 50052: grpc[1] },
-    ...{ 8080: http[0], 8081: http[1] },
-  };
   for (const file of kind.files) {
-    const text = readFileSync(join('deploy/mesh', file), 'utf8');
-    const placed = text.replace(/\b(8000|3000|5005[12]|808[01])\b/g, (each) => String(ports[each]));
+    const placed = exampleWith(file, port, ports);
     const { adapt = (each: string) => each } = kind;
     writeFileSync(join(directory, basename(file)), change(adapt(placed)));
   }

@@ -4,7 +4,8 @@ import { newKey } from '../../api-keys/keys.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { type Person, person } from '../../harness/people.ts';
 import type { Service } from '../../harness/service.ts';
-import { type Change, type Ports, type ProxyName, startProxy } from './proxy.ts';
+import type { Ports } from './example-ports.ts';
+import { type Change, type ProxyName, startProxy } from './proxy.ts';
 import { type Answer, type Sent, send } from './send.ts';
 import { type Received, startUpstream, type Upstream } from './upstream.ts';
 
