@@ -132,6 +132,11 @@ export class Hold {
     return this.#connection.peer;
   }
 
+  /** What it shares with the other streams of its connection. */
+  get connection(): object {
+    return this.#connection;
+  }
+
   add(bytes: number): void {
     this.#bytes += bytes;
     if (this.#state !== 'counts') return;

@@ -17,6 +17,8 @@ export type AnsweredByStream =
 
 /** A message and what grpc-js makes of it, and about as much that is left over from making them. */
 const COPIES = 4;
+/** After a message of more bytes, the next is not made before it is taken: grpc-js has room for 16 of any. */
+const LONG_BYTES = 16 * 1024;
 /** Says that nothing written is left. */
 const WRITTEN = Symbol('written');
 
@@ -35,8 +37,12 @@ export async function writeAll(
     rpc.sendMetadata(metadataOf(responseHeader));
     for (; !next.done; next = await messages.next()) {
       // Waits for a reader who takes nothing instead of buffering for it.
-      const flushed = write(rpc, answerBytes(method.output, next.value), hold);
-      if (!flushed) await drainedInTime(once(rpc, 'drain', { signal }), limits.readerStallMs);
+      const bytes = answerBytes(method.output, next.value);
+      const hasRoom = write(rpc, bytes, hold);
+      const isLong = bytes.length > LONG_BYTES && rpc.writableLength > 0;
+      const ready = isLong ? WRITTEN : 'drain';
+      if (isLong || !hasRoom)
+        await drainedInTime(once(rpc, ready, { signal }), limits.readerStallMs);
     }
   } catch (error) {
     // The source of the messages learns why they end: otherwise they would seem to be complete.

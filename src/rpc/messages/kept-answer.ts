@@ -22,6 +22,12 @@ export function keepAnswer<T extends Message>(message: T): T {
   return message;
 }
 
+/** Gives an answer its binary form, for those that an encoder would be slow to make. */
+export function keepBinary<T extends Message>(message: T, binary: Buffer): T {
+  kept.set(message, { binary });
+  return message;
+}
+
 /**
  * Makes and encodes the answer about a valid credential once for each principal: it does not change
  * until something about the principal does. Keeps the `max` answers that were used last.
