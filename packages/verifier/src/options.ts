@@ -59,11 +59,29 @@ export type VerifierOptions = ServiceAddress & {
   readonly clock?: Clock;
 };
 
+const DEFAULTS = {
+  whileStale: 'refuse',
+  staleAfterMs: 15_000,
+  acceptForMs: 0,
+  maxTokens: 10_000,
+  maxRevocations: 1_000_000,
+  rememberApiKeyMs: 1000,
+  askTimeoutMs: 2000,
+} as const;
+
+/** The options, with the default of each that was left out. */
+export type Settings = VerifierOptions & Required<Pick<VerifierOptions, keyof typeof DEFAULTS>>;
+
+/** Throws for options that contradict each other, or leave out what is needed. */
+export function settingsOf(options: VerifierOptions): Settings {
+  requireUsable(options);
+  return { ...DEFAULTS, ...options };
+}
+
 /** Less than two checkpoints, and each network hiccup would be an outage. */
 const LEAST_STALE_MS = 6000;
 
-/** Throws for options that contradict each other, or leave out what is needed. */
-export function requireUsable(options: VerifierOptions): void {
+function requireUsable(options: VerifierOptions): void {
   const { issuer, audience, whileStale, staleAfterMs, acceptForMs } = options;
   if (!issuer) throw new Error('`issuer` is missing: what tokens have as `iss`');
   if (!audience) throw new Error('`audience` is missing: what tokens must have in `aud`');

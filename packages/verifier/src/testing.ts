@@ -1,35 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRouterTransport } from '@connectrpc/connect';
-import {
-  CompactSign,
-  type CryptoKey,
-  calculateJwkThumbprint,
-  exportJWK,
-  generateKeyPair,
-  type JWK,
-} from 'jose';
 import { checksumOf } from './api-keys.ts';
 import { COOLDOWN_MS } from './key-set.ts';
 import type { VerifierOptions } from './options.ts';
 import { TestFeed, type TestTarget } from './testing-feed.ts';
+import { TestKeys } from './testing-keys.ts';
 import { routesOf, type TestKey } from './testing-service.ts';
+import { claimsOf, type TestPrincipal } from './testing-token.ts';
 import { createVerifier, type Verifier } from './verifier.ts';
 
-/** What a token is about. Whatever is left out is made up: a user who has just signed in. */
-export type TestPrincipal = {
-  readonly type?: 'user' | 'service_account';
-  readonly subject?: string;
-  readonly sessionId?: string;
-  readonly permissions?: readonly string[];
-  readonly roles?: readonly string[];
-  readonly amr?: readonly string[];
-  readonly emailVerified?: boolean;
-  readonly audience?: string;
-  /** How long ago the user signed in. */
-  readonly signedInSecondsAgo?: number;
-  readonly expiresInSeconds?: number;
-};
+export type { TestPrincipal } from './testing-token.ts';
 
 /** What a key is about. */
 export type TestApiKey = Pick<TestPrincipal, 'type' | 'subject' | 'permissions'> & {
@@ -39,7 +20,6 @@ export type TestApiKey = Pick<TestPrincipal, 'type' | 'subject' | 'permissions'>
 };
 
 const HEARD_WITHIN_MS = 10_000;
-const TOKEN_SECONDS = 600;
 
 /**
  * Countersign in memory, for tests of services that verify its credentials: real tokens, real revocations,
@@ -49,11 +29,9 @@ export class TestIssuer {
   readonly issuer: string;
   readonly audience: string;
   readonly #feed: TestFeed;
+  readonly #keys = new TestKeys();
   readonly #verifiers = new Set<Verifier>();
   readonly #apiKeys = new Map<string, TestKey>();
-  readonly #published: JWK[] = [];
-  #signing: { readonly key: CryptoKey; readonly id: string } | undefined;
-  #first: Promise<void> | undefined;
   #passedMs = 0;
   #staleAfterMs = 15_000;
   #isAway = false;
@@ -90,27 +68,13 @@ export class TestIssuer {
 
   /** An access token. */
   async token(principal: TestPrincipal = {}): Promise<string> {
-    const { type = 'user', subject = randomUUID(), sessionId = randomUUID() } = principal;
-    const { permissions = [], roles = [], amr = ['pwd'], emailVerified = true } = principal;
-    const now = Math.floor(this.#nowMs() / 1000);
-    const about =
-      type === 'user'
-        ? { sid: sessionId, roles, amr, acr: amr.includes('mfa') ? 'aal2' : 'aal1' }
-        : { api_key_id: randomUUID(), sub_type: type, roles: [], owner_roles: [] };
-    return this.#sign({
-      ...about,
-      iss: this.issuer,
-      sub: subject,
-      aud: principal.audience ?? this.audience,
-      iat: now,
-      exp: now + (principal.expiresInSeconds ?? TOKEN_SECONDS),
-      jti: randomUUID(),
-      client_id: 'test',
-      scope: permissions.join(' '),
-      email_verified: emailVerified,
-      token_version: this.#feed.versionOf(subject),
-      ...(type === 'user' && { auth_time: now - (principal.signedInSecondsAgo ?? 0) }),
+    const claims = claimsOf(principal, {
+      issuer: this.issuer,
+      audience: this.audience,
+      nowSeconds: Math.floor(this.#nowMs() / 1000),
+      versionOf: (subject) => this.#feed.versionOf(subject),
     });
+    return this.#keys.sign(claims);
   }
 
   /** An API key. */
@@ -134,23 +98,8 @@ export class TestIssuer {
    * read the key set read it again.
    */
   async rotateKey(): Promise<void> {
-    await this.#firstKey();
-    await this.#addKey();
+    await this.#keys.rotate();
     await this.advance(COOLDOWN_MS);
-  }
-
-  /** Made once, whoever needs it first. */
-  #firstKey(): Promise<void> {
-    this.#first ??= this.#addKey();
-    return this.#first;
-  }
-
-  async #addKey(): Promise<void> {
-    const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true });
-    const jwk = await exportJWK(publicKey);
-    const id = await calculateJwkThumbprint(jwk);
-    this.#published.push({ ...jwk, kid: id, alg: 'ES256', use: 'sig' });
-    this.#signing = { key: privateKey, id };
   }
 
   /** Time passes, for the issuer and its verifiers. */
@@ -183,19 +132,9 @@ export class TestIssuer {
     this.#verifiers.clear();
   }
 
-  async #sign(claims: object): Promise<string> {
-    await this.#firstKey();
-    const { key, id } = this.#signing ?? {};
-    if (!key || !id) throw new Error('there is no key');
-    return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: id })
-      .sign(key);
-  }
-
   async #keySet(): Promise<Response> {
     if (this.#isAway) throw new TypeError('the issuer is away');
-    await this.#firstKey();
-    return Response.json({ keys: this.#published });
+    return Response.json(await this.#keys.published());
   }
 
   #routes() {
