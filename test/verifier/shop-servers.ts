@@ -22,6 +22,7 @@ import {
   type handleUnaryCall,
   Server,
   ServerCredentials,
+  type ServerInterceptor,
   type ServiceDefinition,
 } from '@grpc/grpc-js';
 import * as connect from '../../packages/verifier/src/connect.ts';
@@ -101,13 +102,15 @@ export async function connectShop(
   return { url: baseUrl, client, stopped: () => stopped, open: () => verifier.streams.size };
 }
 
-/** Served by grpc-js. */
+/** Served by grpc-js, by the verifier's interceptor and others. */
 export async function grpcShop(
   verifier: Verifier,
   options: Partial<GateOptions> = {},
+  others: readonly ServerInterceptor[] = [],
 ): Promise<Shop> {
   let stopped = 0;
-  const interceptors = [grpc.serverInterceptor(verifier, { services: [ShopService], ...options })];
+  const first = grpc.serverInterceptor(verifier, { services: [ShopService], ...options });
+  const interceptors = [first, ...others];
   const server = new Server({ interceptors });
   const subject: handleUnaryCall<object, object> = (call, done) =>
     done(null, { subject: grpc.principalOf(call)?.subject ?? '' });

@@ -54,7 +54,9 @@ function credentialIn(read: ReadHeader): string | undefined {
 
 /** RFC 6750, section 2.1; the scheme's case does not matter (RFC 9110, section 11.1). */
 function fromAuthorization(header: string): string {
-  const [, scheme = '', credential = ''] = /^(bearer|apikey) +(\S+)$/i.exec(header) ?? [];
+  const [prefix = '', scheme = ''] = /^(bearer|apikey) +/i.exec(header) ?? [];
+  // Whether it has the form of one is asked where it is not known yet.
+  const credential = prefix && header.slice(prefix.length);
   const isKey = credential.startsWith('csk_');
   if (credential === '' || (scheme.toLowerCase() === 'apikey' && !isKey)) throw unreadable();
   return credential;
