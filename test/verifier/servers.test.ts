@@ -96,10 +96,12 @@ for (const [name, open] of Object.entries(SERVERS)) {
     it('passes on the request id, and what permission is missing', async () => {
       const shop = await open(verifierOf(service));
       const { accessToken } = await signedIn(service);
-      const client = shop.client({ ...bearer(accessToken), 'x-request-id': 'request-7' });
-      const { requestId, metadata } = await refusal(client.list({}));
-      assert.equal(requestId, 'request-7');
-      assert.deepEqual(metadata, { permission: 'users.read' });
+      for (const id of ['request-7', 'request-8', 'request-10']) {
+        const client = shop.client({ ...bearer(accessToken), 'x-request-id': id });
+        const { requestId, metadata } = await refusal(client.list({}));
+        assert.equal(requestId, id);
+        assert.deepEqual(metadata, { permission: 'users.read' });
+      }
     });
 
     it('accepts API keys where the rule does', async () => {
@@ -144,9 +146,9 @@ for (const [name, open] of Object.entries(SERVERS)) {
       await client.me({});
       proxy.down();
       machine.pass(15_000);
-      const { code, reason, retryAfterMs } = await refusal(client.me({}));
+      const { code, reason, retryAfterMs, requestId } = await refusal(client.me({}));
       assert.deepEqual([code, reason], [Code.Unavailable, 'DEPENDENCY_UNAVAILABLE']);
-      assert.ok(retryAfterMs);
+      assert.ok(retryAfterMs && requestId);
       assert.equal((await shop.client().greet({})).subject, '');
       assert.equal(await stream.reason, 'DEPENDENCY_UNAVAILABLE');
     });
@@ -210,17 +212,20 @@ for (const [name, open] of Object.entries(SERVERS)) {
       }
     });
 
-    it('S13 ends also if it only takes messages', async () => {
+    it('S13 ends also if it only takes messages, and with hundreds of others', async () => {
       const shop = await open(verifierOf(service));
       const who = await withRoles(service, 'user');
       const texts = async function* () {
         yield { text: 'a' };
         await new Promise((resolve) => atEnd(() => resolve(undefined)));
       };
-      const upload = refusal(shop.client(bearer(who.accessToken)).upload(texts()));
-      await eventually(() => shop.open() === 1);
+      const client = shop.client(bearer(who.accessToken));
+      const uploads = Array.from({ length: 300 }, () => refusal(client.upload(texts())));
+      await eventually(() => shop.open() === uploads.length);
       await service.auth.logout({ refreshToken: who.refreshToken });
-      assert.equal((await upload).reason, 'TOKEN_REVOKED');
+      const ended = await Promise.all(uploads);
+      assert.deepEqual([...new Set(ended.map(({ reason }) => reason))], ['TOKEN_REVOKED']);
+      assert.equal(new Set(ended.map(({ requestId }) => requestId)).size, uploads.length);
       assert.equal(shop.open(), 0);
     });
 

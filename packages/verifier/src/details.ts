@@ -7,7 +7,7 @@ import {
 } from '../gen/google/rpc/error_details_pb.ts';
 import type { VerifierError } from './errors.ts';
 
-/** The details that every error carries. */
+/** The details that every error carries. The request id stands last: `grpc-status.ts` counts on it. */
 export function detailsOf(error: VerifierError, requestId: string) {
   const { reason, metadata, retryAfterMs } = error;
   const retryInfo = retryAfterMs !== undefined && {
@@ -21,8 +21,8 @@ export function detailsOf(error: VerifierError, requestId: string) {
   };
   return [
     { desc: ErrorInfoSchema, value: { reason, domain: 'countersign', metadata } },
-    { desc: RequestInfoSchema, value: { requestId } },
     ...(retryInfo ? [retryInfo] : []),
+    { desc: RequestInfoSchema, value: { requestId } },
   ];
 }
 

@@ -9,6 +9,9 @@ const LEAST_GAP_MS = 50;
 /** And at least this often, for the end of a token (ms). */
 const LONGEST_GAP_MS = 500;
 
+/** Of streams that end at once, so many end before the next are written (see `#endSome`). */
+const ENDED_AT_ONCE = 250;
+
 /** Who presents a credential, as far as that matters: keys may be limited to networks. */
 export type Presented = { readonly ipAddress?: string | undefined };
 
@@ -23,6 +26,7 @@ export type OpenStream = {
   readonly end: (error: VerifierError) => void;
 };
 
+type Ending = { readonly held: OpenStream; readonly error: VerifierError };
 type Held = OpenStream & { verdict: Verdict; askedAt: number; isAsking: boolean };
 
 type Parts = {
@@ -42,6 +46,8 @@ export class OpenStreams {
   readonly #held = new Set<Held>();
   /** Of whom something was taken since the streams were judged last. */
   readonly #subjects = new Set<string>();
+  /** Streams that no credential holds open any more. */
+  #ending: Ending[] = [];
   #judgedAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -126,7 +132,15 @@ export class OpenStreams {
   }
 
   #end(held: Held, error: VerifierError): void {
-    if (this.#held.delete(held)) held.end(error);
+    if (!this.#held.delete(held)) return;
+    if (this.#ending.length === 0) setImmediate(() => this.#endSome());
+    this.#ending.push({ held, error });
+  }
+
+  /** A few at a time: what one has been sent leaves before the next is made, and calls are answered. */
+  #endSome(): void {
+    for (const { held, error } of this.#ending.splice(0, ENDED_AT_ONCE)) held.end(error);
+    if (this.#ending.length > 0) setImmediate(() => this.#endSome());
   }
 }
 
