@@ -38,6 +38,11 @@ describe('the image', () => {
     assert.match(dockerfile, /^USER node$/m);
   });
 
+  it('brings the schema as a descriptor set', () => {
+    const brought = readFileSync('dist/countersign.binpb');
+    assert.deepEqual(brought, readFileSync('gen/countersign.binpb'));
+  });
+
   it('has its entry last, so that a build that was interrupted is made again', () => {
     const files = readdirSync('dist/src').map((name) => ({
       name,

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, globSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { atFileEnd } from '../harness/at-end.ts';
+import { fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { temporaryDirectory } from '../harness/prepared.ts';
 
 const PACKAGE = 'packages/verifier';
+const SCHEMA = 'gen/countersign.binpb';
 const BIN = resolve('node_modules/.bin');
 
 const PROGRAM = `
@@ -47,9 +49,8 @@ const readme = () => readFileSync(join(PACKAGE, 'README.md'), 'utf8');
 let project: string;
 
 before(() => {
-  project = mkdtempSync(join(tmpdir(), 'countersign-package-'));
-  atFileEnd(() => rmSync(project, { recursive: true }));
-  run('npm', ['pack', '--silent', '--pack-destination', project], PACKAGE);
+  project = temporaryDirectory();
+  run('npm', ['pack', '--silent', '--pack-destination', project], join(cloneOf(), PACKAGE));
   const { name, version, dependencies } = JSON.parse(
     readFileSync(join(PACKAGE, 'package.json'), 'utf8'),
   );
@@ -61,6 +62,21 @@ before(() => {
   for (const dependency of Object.keys(dependencies)) install(dependency);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module' }));
 });
+
+/** What packing takes of a clone: packing replaces what was built, which another test may be using. */
+function cloneOf(): string {
+  const clone = temporaryDirectory();
+  const files = ['tsconfig.json', 'LICENSE', SCHEMA, 'proto/countersign/v1/access.proto'];
+  for (const file of [
+    ...files,
+    ...['src', 'gen', 'tsconfig.json', 'package.json', 'README.md'].map((name) =>
+      join(PACKAGE, name),
+    ),
+  ])
+    cpSync(file, join(clone, file), { recursive: true });
+  symlinkSync(resolve('node_modules'), join(clone, 'node_modules'));
+  return clone;
+}
 
 function install(dependency: string): void {
   const link = join(project, 'node_modules', dependency);
@@ -107,6 +123,27 @@ describe('The package', () => {
     assert.ok(files.includes('./README.md'));
     assert.ok(files.includes('./LICENSE'));
     const others = files.filter((file) => !/^\.\/(dist\/(src|gen)|proto)\//.test(file));
-    assert.deepEqual(others.sort(), ['./LICENSE', './README.md', './package.json']);
+    const expected = ['./LICENSE', './README.md', './countersign.binpb', './package.json'];
+    assert.deepEqual(others.sort(), expected);
+  });
+
+  it('brings the whole schema, with its comments, for tools that ask for a descriptor set', () => {
+    const find = "import.meta.resolve('@countersign/verifier/countersign.binpb')";
+    writeFileSync(join(project, 'schema.ts'), `process.stdout.write(new URL(${find}).pathname);`);
+    const schema = run(process.execPath, ['schema.ts'], project);
+    assert.deepEqual(readFileSync(schema), readFileSync(SCHEMA));
+    run('buf', ['build', schema, '-o', '/dev/null'], project);
+    const { file } = fromBinary(FileDescriptorSetSchema, readFileSync(schema));
+    const names = new Set(file.map(({ name }) => name));
+    // A tool that is given one file finds nothing that is not in it.
+    for (const { dependency } of file)
+      for (const each of dependency) assert.ok(names.has(each), each);
+    for (const own of globSync('countersign/v1/*.proto', { cwd: 'proto' })) {
+      const found = file.find(({ name }) => name === own);
+      assert.ok(
+        found?.sourceCodeInfo?.location.some(({ leadingComments }) => leadingComments),
+        own,
+      );
+    }
   });
 });
