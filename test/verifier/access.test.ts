@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { loadSync } from '@grpc/proto-loader';
-import { admit, type GrpcService, RuleBook } from '../../packages/verifier/src/access.ts';
+import {
+  admit,
+  type GrpcService,
+  type Rule,
+  RuleBook,
+  type Rules,
+} from '../../packages/verifier/src/access.ts';
 import type { Principal } from '../../packages/verifier/src/principal.ts';
 import { EchoService } from '../gen/countersign/test/v1/echo_service_pb.ts';
 import { ShopService } from '../gen/countersign/test/v1/shop_service_pb.ts';
@@ -81,6 +87,39 @@ for (const [source, bookOf] of Object.entries(BOOKS)) {
     });
   });
 }
+
+describe('A rule that is given beside the proto', () => {
+  const closed = 'countersign.test.v1.EchoService/Closed';
+  const bookWith = (rules: object) => new RuleBook([EchoService], rules as Rules);
+
+  it('M03 opens nothing if it says that it does not', () => {
+    const wrong = [
+      { public: false },
+      { signedIn: false },
+      { permission: '' },
+      {},
+      { signedIn: true, maxSignInAgeSeconds: Number.NaN },
+      { signedIn: true, maxSignInAgeSeconds: '600' },
+    ];
+    for (const rule of wrong) {
+      assert.throws(() => bookWith({ [closed]: rule }), /EchoService\/Closed can't be read/);
+    }
+    const anyone = { principal: undefined };
+    const has = (rule: object) => admit(rule as Rule, { principal: pat }, NOW);
+    assert.throws(() => admit({ public: false } as unknown as Rule, anyone, NOW));
+    assert.throws(() => has({ public: false, permission: 'users.read' }));
+    assert.throws(() => has({ signedIn: false, permission: 'users.read' }));
+    assert.throws(() => has({ signedIn: true, maxSignInAgeSeconds: Number.NaN }));
+  });
+
+  it('M03 is named if there is no such method', () => {
+    const rules = {
+      [closed]: { public: true },
+      'countersign.test.v1.EchoService/Cloesd': { signedIn: true },
+    };
+    assert.throws(() => bookWith(rules), /no method of `services`: .*Cloesd/);
+  });
+});
 
 describe('A method without an access rule', () => {
   it('is named at the start', () => {

@@ -2,17 +2,9 @@ import { type DescMethod, type DescService, getOption, hasOption } from '@bufbui
 import { type AccessRule, access } from '../gen/countersign/v1/access_pb.ts';
 import { VerifierError } from './errors.ts';
 import { isApiKey, type Principal } from './principal.ts';
+import { isPublic, isSignedIn, type Rule, type Rules, requireUsable } from './rule.ts';
 
-/** What a method requires of its caller, for methods whose proto you can't change. */
-export type Rule =
-  | { readonly public: true; readonly apiKeyAllowed?: boolean }
-  | (SignedIn & { readonly signedIn: true })
-  | (SignedIn & { readonly permission: string; readonly orPermission?: string });
-
-type SignedIn = { readonly maxSignInAgeSeconds?: number; readonly apiKeyAllowed?: boolean };
-
-/** Rules by `package.Service`, or by `package.Service/Method`. */
-export type Rules = Readonly<Record<string, Rule>>;
+export type { Rule, Rules } from './rule.ts';
 
 /** A method of grpc-js: `@grpc/proto-loader` keeps its options, generated code may not. */
 type GrpcMethod = { readonly path: string; readonly options?: unknown };
@@ -23,14 +15,23 @@ export type GrpcService = Readonly<Record<string, GrpcMethod>>;
 export class RuleBook {
   readonly #rules = new Map<string, Rule>();
 
-  /** Throws if a method of these services has no rule, or one that can't be read. */
+  /** Throws if a method of these services has no rule, or if a rule says nothing or is about nothing. */
   constructor(services: readonly (DescService | GrpcService)[], extra: Rules = {}) {
+    const given = new Map(Object.entries(extra));
+    requireUsable(given);
+    const unused = new Set(given.keys());
     const closed: string[] = [];
     for (const [path, declared] of services.flatMap(methodsOf)) {
       const [, service = '', method = ''] = path.split('/');
-      const rule = extra[`${service}/${method}`] ?? extra[service] ?? declared();
+      const names = [`${service}/${method}`, service];
+      for (const name of names) unused.delete(name);
+      const rule = names.map((name) => given.get(name)).find((each) => each) ?? declared();
       if (rule) this.#rules.set(path, rule);
       else closed.push(path);
+    }
+    if (unused.size > 0) {
+      const names = [...unused].join(', ');
+      throw new Error(`\`rules\` names what is no method of \`services\`: ${names}`);
     }
     if (closed.length === 0) return;
     const names = closed.join(', ');
@@ -121,13 +122,13 @@ export type Caller = {
  */
 export function admit(rule: Rule, caller: Caller, nowSeconds: number): Principal | undefined {
   const { principal } = caller;
-  if ('public' in rule) {
+  if (isPublic(rule)) {
     // The method acts for the user who is signed in, and an API key is not signed in.
     return principal && isApiKey(principal) && !rule.apiKeyAllowed ? undefined : principal;
   }
   const admitted = requireStill(rule, caller);
   const { maxSignInAgeSeconds: age } = rule;
-  if (age !== undefined && admitted && nowSeconds - admitted.authTime > age) {
+  if (age !== undefined && admitted && !(nowSeconds - admitted.authTime <= age)) {
     throw new VerifierError(
       'REAUTHENTICATION_REQUIRED',
       'this method needs a recent sign-in; sign in again',
@@ -141,13 +142,13 @@ export function admit(rule: Rule, caller: Caller, nowSeconds: number): Principal
  * was recent when the call began.
  */
 export function requireStill(rule: Rule, { principal, refusal }: Caller): Principal | undefined {
-  if ('public' in rule) return principal;
+  if (isPublic(rule)) return principal;
   if (!principal) throw refusal ?? missing();
   if (isApiKey(principal) && !rule.apiKeyAllowed) {
     const message = 'this method does not accept an API key; sign in';
     throw new VerifierError('PERMISSION_DENIED', message);
   }
-  if ('signedIn' in rule) return principal;
+  if (isSignedIn(rule)) return principal;
   requirePermission(principal, rule.permission, rule.orPermission);
   return principal;
 }
