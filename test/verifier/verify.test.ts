@@ -39,6 +39,18 @@ describe('A verifier', () => {
     });
   }
 
+  it('tells who it is in a form that no handler can change for the calls after it', async () => {
+    const verifier = verifierOf(service);
+    const owner = await withRoles(service, 'user', 'admin');
+    const { secret } = await newKey(service, owner, { scopes: ['users.read'] });
+    for (const credential of [owner.accessToken, secret]) {
+      const principal = await verifier.verify(credential);
+      for (const list of [principal.permissions, principal.roles, principal.audience]) {
+        assert.throws(() => (list as string[]).push('everything'), TypeError);
+      }
+    }
+  });
+
   it('S09 refuses what ends a session, changes a password, suspends a user or takes away a role', async () => {
     const replica = await startReplica(service, { limits });
     const verifier = verifierOf(replica);

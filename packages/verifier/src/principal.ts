@@ -35,3 +35,11 @@ export type Principal = {
 export function isApiKey(principal: Principal): boolean {
   return principal.apiKeyId !== '';
 }
+
+/** Its handlers share it with later calls of the same caller: none may add a permission to it. */
+export function frozen(principal: Principal): Principal {
+  for (const list of ['roles', 'permissions', 'scopes', 'amr', 'audience'] as const) {
+    Object.freeze(principal[list]);
+  }
+  return Object.freeze(principal);
+}

@@ -11,7 +11,7 @@ import {
 import { unavailable } from './errors.ts';
 import { Shared } from './memory.ts';
 import { type Credential, headersOf } from './options.ts';
-import type { Principal } from './principal.ts';
+import { frozen, type Principal } from './principal.ts';
 import { secondsOf } from './revocation-set.ts';
 
 type ServiceParts = {
@@ -75,7 +75,7 @@ export function principalOf(
   expiresAt: number,
 ): Principal {
   const { subject, sessionId, apiKeyId, emailVerified, roles, permissions, scopes, amr } = message;
-  return Object.freeze({
+  return frozen({
     type: message.type === PrincipalType.SERVICE_ACCOUNT ? 'service_account' : 'user',
     subject,
     sessionId,

@@ -1,7 +1,7 @@
 import { compactVerify, decodeProtectedHeader, errors } from 'jose';
 import { VerifierError } from './errors.ts';
 import type { VerificationKey } from './key-set.ts';
-import type { Principal } from './principal.ts';
+import { frozen, type Principal } from './principal.ts';
 
 const MAX_TOKEN_BYTES = 4096;
 const CLOCK_TOLERANCE_SECONDS = 5;
@@ -98,7 +98,7 @@ function principalOf(claims: Claims, keyId: string): Principal | undefined {
   // Tokens issued before there were versions have none.
   if (tokenVersion !== undefined && !isSeconds(tokenVersion)) return undefined;
   const scopes = scope === '' ? [] : scope.split(' ');
-  return Object.freeze({
+  return frozen({
     ...origin,
     subject: sub,
     tokenId: jti,
