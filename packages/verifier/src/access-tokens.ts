@@ -77,7 +77,7 @@ export class AccessTokens {
     const { standing, feed, keys, settings, serviceClock } = this.#parts;
     const keyId = keyIdOf(token);
     if (feed.coversKey(keyId)) throw revokedToken();
-    if (!standing.trustsKeys) await keys.read();
+    if (!standing.trustsKeys) await keys.renew();
     const key = await keys.find(keyId);
     if (!key) throw invalidToken();
     const { issuer, audience } = settings;

@@ -19,7 +19,7 @@ const RENEW_MS = 300_000;
 const MAX_AGE_MS = 20 * 60_000;
 /** Between two questions that an unknown `kid` leads to: anyone can make one up. */
 export const COOLDOWN_MS = 10_000;
-/** The same shortly after a key was revoked, when another begins to sign at once. */
+/** The same shortly after a key was revoked, when another begins to sign at once, and for an old set. */
 const SHORT_COOLDOWN_MS = 1000;
 const SHORT_FOR_MS = 30_000;
 
@@ -92,6 +92,14 @@ export class KeySet {
     return this.#reading;
   }
 
+  /** Reads a set that is too old to go by. While that fails, it does not for each token. */
+  async renew(): Promise<void> {
+    if (this.#failed && !this.#reading && this.#sinceTried < SHORT_COOLDOWN_MS) {
+      throw unavailable('the keys of the issuer could not be read', this.#failed);
+    }
+    await this.read();
+  }
+
   async #readNow(): Promise<void> {
     this.#triedAt = this.#parts.clock.monotonic();
     const begun = new Since(this.#parts.clock);
@@ -100,6 +108,8 @@ export class KeySet {
       if (!Array.isArray(keys)) throw new Error('the answer is no key set');
       const read = await Promise.all(keys.map(keyOf));
       const usable = read.filter((key) => key !== undefined);
+      // An issuer has one at all times: this is an answer of somebody else's, or of a later version.
+      if (usable.length === 0) throw new Error('the key set has no key of a known kind');
       this.#keys = new Map(usable.map((key) => [key.id, key]));
       for (const keyId of this.#dropped) this.#keys.delete(keyId);
       this.#read = begun;
