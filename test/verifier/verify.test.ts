@@ -153,15 +153,6 @@ describe('A verifier', () => {
       await untilReason(verifier, accessToken, 'TOKEN_EXPIRED');
     }
   });
-
-  it('says what is missing in its options', () => {
-    const baseUrl = 'http://127.0.0.1:1';
-    assert.throws(() => verifierOf(service, { issuer: '' }), /`issuer`/);
-    assert.throws(() => verifierOf(service, { audience: '' }), /`audience`/);
-    assert.throws(() => verifierOf(service, { ...grpc(), baseUrl }), /`transport`/);
-    assert.throws(() => verifierOf(service, { staleAfterMs: 1000 }), /`staleAfterMs`/);
-    assert.throws(() => verifierOf(service, { whileStale: 'accept' }), /`acceptForMs`/);
-  });
 });
 
 function grpc() {

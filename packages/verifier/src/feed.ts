@@ -20,6 +20,8 @@ export class RevocationFeed {
   #messageAt = 0;
   #failures = 0;
   #stream: AbortController | undefined;
+  /** Why the stream before this one ended, if it failed. */
+  #failed: Error | undefined;
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
@@ -61,7 +63,8 @@ export class RevocationFeed {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         off();
-        reject(unavailable('Countersign has not been heard in time'));
+        const { message = 'it did not answer' } = this.#failed ?? {};
+        reject(unavailable(`Countersign has not been heard in time: ${message}`, this.#failed));
       }, timeoutMs);
       const off = this.#parts.events.on('ready', () => {
         off();
@@ -92,7 +95,8 @@ export class RevocationFeed {
         await this.#follow();
       } catch (error) {
         if (error instanceof TooManyRevocations) this.#failures = MANY_FAILURES;
-        if (!signal.aborted) this.#parts.events.emit('error', problem(error));
+        this.#failed = problem(error);
+        if (!signal.aborted) this.#parts.events.emit('error', this.#failed);
       }
       await sleep(this.#retryMs(), undefined, { signal, ref: false }).catch(() => {});
     }

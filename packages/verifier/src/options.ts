@@ -2,10 +2,8 @@ import type { Transport } from '@connectrpc/connect';
 
 import { createTransport } from '@connectrpc/connect/protocol-connect';
 import { fetchClient } from './fetch-client.ts';
+import type { Credential } from './own-credential.ts';
 import type { Clock } from './service-clock.ts';
-
-/** A value, or where to get it each time: secrets rotate. */
-export type Credential = string | (() => string | Promise<string>);
 
 /** What a verifier does while it has not heard from the service for longer than its bound. */
 export type WhileStale =
@@ -53,7 +51,7 @@ export type VerifierOptions = ServiceAddress & {
    * late. 0: not at all. Default: 1 second.
    */
   readonly rememberApiKeyMs?: number;
-  /** How long a question to the service may take (ms). Default: 2 seconds. */
+  /** How long a question to the service may take, and your function that gives the credential (ms). Default: 2 seconds. */
   readonly askTimeoutMs?: number;
   /** For tests. */
   readonly clock?: Clock;
@@ -74,21 +72,32 @@ export type Settings = VerifierOptions & Required<Pick<VerifierOptions, keyof ty
 
 /** Throws for options that contradict each other, or leave out what is needed. */
 export function settingsOf(options: VerifierOptions): Settings {
-  requireUsable(options);
-  return { ...DEFAULTS, ...options };
+  // What is undefined was left out: as in `Number(…) || undefined`.
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const settings: Settings = { ...DEFAULTS, ...(Object.fromEntries(given) as VerifierOptions) };
+  requireUsable(settings);
+  return settings;
 }
 
 /** Less than two checkpoints, and each network hiccup would be an outage. */
 const LEAST_STALE_MS = 6000;
 
-function requireUsable(options: VerifierOptions): void {
-  const { issuer, audience, whileStale, staleAfterMs, acceptForMs } = options;
+function requireUsable(settings: Settings): void {
+  const { issuer, audience, whileStale, staleAfterMs, acceptForMs } = settings;
   if (!issuer) throw new Error('`issuer` is missing: what tokens have as `iss`');
   if (!audience) throw new Error('`audience` is missing: what tokens must have in `aud`');
-  if (staleAfterMs !== undefined && !(staleAfterMs >= LEAST_STALE_MS)) {
+  for (const name of ['maxTokens', 'maxRevocations', 'rememberApiKeyMs', 'askTimeoutMs'] as const) {
+    const least = name === 'askTimeoutMs' ? 1 : 0;
+    if (!(settings[name] >= least))
+      throw new Error(`\`${name}\` must be a number from ${least} up`);
+  }
+  if (!(staleAfterMs >= LEAST_STALE_MS)) {
     throw new Error('`staleAfterMs` must be at least 6000: the service is heard every 5 seconds');
   }
-  if (whileStale === 'accept' && !((acceptForMs ?? 0) > (staleAfterMs ?? 0))) {
+  if (!['refuse', 'ask', 'accept'].includes(whileStale)) {
+    throw new Error('`whileStale` must be `refuse`, `ask` or `accept`');
+  }
+  if (whileStale === 'accept' && !(acceptForMs > staleAfterMs)) {
     throw new Error('`accept` needs `acceptForMs`, longer than `staleAfterMs`');
   }
 }
@@ -98,6 +107,11 @@ export function transportOf(options: ServiceAddress): Transport {
   const { baseUrl, transport } = options;
   if (!baseUrl === !transport) throw new Error('give either `baseUrl` or `transport`');
   if (transport) return transport;
+  if (!/^https?:\/\//.test(baseUrl ?? '') || !URL.canParse(baseUrl ?? '')) {
+    throw new Error(
+      '`baseUrl` must be a URL with http: or https:, such as http://countersign:8080',
+    );
+  }
   return createTransport({
     baseUrl: baseUrl ?? '',
     httpClient: fetchClient(options.fetch ?? fetch),
@@ -109,15 +123,6 @@ export function transportOf(options: ServiceAddress): Transport {
     readMaxBytes: 1024 * 1024,
     writeMaxBytes: 1024 * 1024,
   });
-}
-
-/** The headers with which a credential is presented. */
-export async function headersOf(
-  credential: Credential | undefined,
-): Promise<Record<string, string>> {
-  const value = typeof credential === 'function' ? await credential() : credential;
-  if (!value) return {};
-  return value.startsWith('csk_') ? { 'x-api-key': value } : { authorization: `Bearer ${value}` };
 }
 
 /** The address of the key set, or the issuer that names it. */

@@ -10,7 +10,7 @@ import {
 } from '../gen/countersign/v1/session_service_pb.ts';
 import { unavailable } from './errors.ts';
 import { Shared } from './memory.ts';
-import { type Credential, headersOf } from './options.ts';
+import { type Credential, headersOf } from './own-credential.ts';
 import { frozen, type Principal } from './principal.ts';
 import { secondsOf } from './revocation-set.ts';
 
@@ -36,7 +36,8 @@ export class CountersignService {
 
   /** Revocations, from a cursor on, until `signal` fires. */
   async *watch(cursor: string, signal: AbortSignal): AsyncGenerator<WatchRevocationsResponse> {
-    const headers = await headersOf(this.#parts.credential);
+    const { credential, timeoutMs } = this.#parts;
+    const headers = await headersOf(credential, timeoutMs);
     yield* this.#sessions.watchRevocations({ cursor }, { signal, headers, timeoutMs: 0 });
   }
 
@@ -61,7 +62,7 @@ export class CountersignService {
   async #ask<T>(call: (options: CallOptions) => Promise<T>): Promise<T> {
     const { credential, timeoutMs } = this.#parts;
     try {
-      return await call({ timeoutMs, headers: await headersOf(credential) });
+      return await call({ timeoutMs, headers: await headersOf(credential, timeoutMs) });
     } catch (error) {
       throw unavailable('Countersign could not be asked about the credential', error);
     }

@@ -77,9 +77,10 @@ export class OpenStreams {
     if (performance.now() - this.#judgedAt >= LONGEST_GAP_MS) this.#judgeAll();
   }
 
+  /** Ends them all: nobody would end them when their credentials do. */
   close(): void {
     clearTimeout(this.#timer);
-    this.#held.clear();
+    for (const held of this.#held) this.#end(held, unavailable('the verifier is closed'));
   }
 
   #judgeAll(): void {

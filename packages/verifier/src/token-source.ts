@@ -2,9 +2,11 @@ import { type Client, Code, ConnectError, createClient } from '@connectrpc/conne
 import { decodeJwt } from 'jose';
 import { ApiKeyService } from '../gen/countersign/v1/api_key_service_pb.ts';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
-import { type Credential, type ServiceAddress, transportOf } from './options.ts';
+import { type ServiceAddress, transportOf } from './options.ts';
+import { type Credential, currentCredential } from './own-credential.ts';
 import { secondsOf } from './revocation-set.ts';
 import { type Clock, MACHINE_CLOCK } from './service-clock.ts';
+import { until } from './until.ts';
 
 /** A pair of tokens, as a sign-in or a refresh returns it. */
 export type TokenPair = { readonly accessToken: string; readonly refreshToken: string };
@@ -120,7 +122,7 @@ async function exchange(
   client: Client<typeof ApiKeyService>,
   { apiKey, audience, scopes = [] }: KeyExchange,
 ): Promise<string> {
-  const secret = typeof apiKey === 'function' ? await apiKey() : apiKey;
+  const secret = await currentCredential(apiKey, TIMEOUT_MS);
   const request = { secret, audience, scopes: [...scopes] };
   const answer = await client.exchangeApiKey(request, { timeoutMs: TIMEOUT_MS });
   if (!answer.expiresAt || secondsOf(answer.expiresAt, 0) === 0) throw new Error('no expiry');
@@ -158,16 +160,4 @@ class Refresher {
       throw error;
     }
   }
-}
-
-/** Waits for what others wait for too, but no longer than a signal. */
-function until<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return work;
-  return new Promise((resolve, reject) => {
-    const leave = () => reject(signal.reason);
-    if (signal.aborted) leave();
-    signal.addEventListener('abort', leave, { once: true });
-    const stay = () => signal.removeEventListener('abort', leave);
-    work.then(resolve, reject).finally(stay);
-  });
 }

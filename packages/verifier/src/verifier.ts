@@ -2,7 +2,7 @@ import type { Revocation } from '../gen/countersign/v1/session_service_pb.ts';
 import { admit, type Rule } from './access.ts';
 import type { Verdict } from './api-keys.ts';
 import { identify } from './credential.ts';
-import type { VerifierError } from './errors.ts';
+import { unavailable, type VerifierError } from './errors.ts';
 import { Events, type VerifierEvents } from './events.ts';
 import { addressOf, type HttpRequest, headersOf } from './http-request.ts';
 import { settingsOf, type VerifierOptions } from './options.ts';
@@ -22,6 +22,7 @@ export class Verifier {
   readonly #events = new Events();
   readonly #parts: VerifierParts;
   readonly #timer: NodeJS.Timeout;
+  #isClosed = false;
   /** The open streams of your servers; the interceptors keep them. */
   readonly streams: OpenStreams;
 
@@ -74,8 +75,9 @@ export class Verifier {
     return this.#parts.feed.ready(timeoutMs);
   }
 
-  /** Stops following. Nothing can be verified afterwards. */
+  /** Stops following, and ends the open streams. Afterwards it answers UNAVAILABLE. */
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#parts.feed.close();
     this.streams.close();
@@ -116,6 +118,7 @@ export class Verifier {
 
   /** The same, with what the interceptors need to know of an API key. */
   identify(credential: string, { ipAddress = '' }: Presented = {}): Verdict | Promise<Verdict> {
+    if (this.#isClosed) throw unavailable('the verifier is closed');
     if (credential.startsWith('csk_')) return this.#parts.apiKeys.verify(credential, ipAddress);
     const principal = this.#parts.accessTokens.verify(credential);
     return 'then' in principal ? principal.then(verdictOf) : verdictOf(principal);
