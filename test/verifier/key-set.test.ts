@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, connect, type Server } from 'node:net';
 import { before, describe, it } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 import { Forger } from '../forge.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { eventually } from '../harness/eventually.ts';
 import { signedIn } from '../harness/people.ts';
+import { temporaryDirectory } from '../harness/prepared.ts';
 import { type Service, startService } from '../harness/service.ts';
+import { makeCertificate, skip } from '../http/certificates.ts';
 import {
   byGrpc,
   MachineClock,
@@ -170,3 +174,35 @@ async function addressOf(server: Server): Promise<string> {
   atEnd(() => server.close());
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
+
+describe('A verifier of a service with TLS', { skip }, () => {
+  const files = (name: string) => {
+    const { cert, key } = makeCertificate(temporaryDirectory(), name);
+    return { cert: readFileSync(cert), key: readFileSync(key) };
+  };
+
+  it('trusts the authority that it is given and no other, and shows who it is', async () => {
+    const [own, client, other] = [files('service'), files('client'), files('other')];
+    const options = { ...own, ca: client.cert, requestCert: true };
+    const secured = createTlsServer(options, (near) => {
+      const far = connect(Number(new URL(`http://${service.app.httpAddress}`).port), '127.0.0.1');
+      for (const each of [near, far]) each.on('error', () => near.destroy());
+      near.pipe(far).pipe(near);
+      atEnd(() => near.destroy());
+    }).on('tlsClientError', () => {});
+    const baseUrl = `https://${await addressOf(secured)}`;
+    const { accessToken, refreshToken } = await signedIn(service);
+    const verifier = verifierAt(baseUrl, { tls: { ...client, ca: own.cert } });
+    assert.equal(await reasonAt(verifier, accessToken), undefined);
+    await service.auth.logout({ refreshToken });
+    await untilReason(verifier, accessToken, 'TOKEN_REVOKED');
+    const wrong = [{}, { tls: { ...client, ca: other.cert } }, { tls: { ca: own.cert } }];
+    for (const each of wrong) {
+      const verifier = verifierAt(baseUrl, each);
+      assert.equal(await reasonAt(verifier, accessToken), AWAY);
+      await assert.rejects(verifier.ready(1), { reason: AWAY, message: /in time: .+/ });
+    }
+    const url = `http://${service.app.httpAddress}`;
+    assert.throws(() => verifierAt(url, { tls: { ca: own.cert } }), /https:/);
+  });
+});

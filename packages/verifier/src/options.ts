@@ -4,6 +4,7 @@ import { createTransport } from '@connectrpc/connect/protocol-connect';
 import { fetchClient } from './fetch-client.ts';
 import type { Credential } from './own-credential.ts';
 import type { Clock } from './service-clock.ts';
+import { fetchByTls, type TlsFiles } from './tls-fetch.ts';
 
 /** What a verifier does while it has not heard from the service for longer than its bound. */
 export type WhileStale =
@@ -20,6 +21,11 @@ export type ServiceAddress = {
   readonly baseUrl?: string;
   /** How to call Countersign, in place of `baseUrl`: such as `createGrpcTransport` of connect-node. */
   readonly transport?: Transport;
+  /**
+   * For certificates that your machines don't trust anyway: the authority (PEM), and a client certificate
+   * if Countersign asks for one. A `transport` brings its own; the key set is read with these.
+   */
+  readonly tls?: TlsFiles;
   /** For proxies and tests. */
   readonly fetch?: typeof fetch;
 };
@@ -112,9 +118,12 @@ export function transportOf(options: ServiceAddress): Transport {
       '`baseUrl` must be a URL with http: or https:, such as http://countersign:8080',
     );
   }
+  if (options.tls && baseUrl?.startsWith('http:')) {
+    throw new Error('`tls` needs a `baseUrl` with https:');
+  }
   return createTransport({
     baseUrl: baseUrl ?? '',
-    httpClient: fetchClient(options.fetch ?? fetch),
+    httpClient: fetchClient(fetchOf(options)),
     useBinaryFormat: true,
     interceptors: [],
     acceptCompression: [],
@@ -123,6 +132,11 @@ export function transportOf(options: ServiceAddress): Transport {
     readMaxBytes: 1024 * 1024,
     writeMaxBytes: 1024 * 1024,
   });
+}
+
+/** By what addresses of `ServiceAddress` are read. */
+export function fetchOf(options: ServiceAddress): typeof fetch {
+  return options.fetch ?? (options.tls ? fetchByTls(options.tls) : fetch);
 }
 
 /** The address of the key set, or the issuer that names it. */

@@ -4,7 +4,7 @@ import { ApiKeys } from './api-keys.ts';
 import type { Events } from './events.ts';
 import { RevocationFeed } from './feed.ts';
 import { KeySet } from './key-set.ts';
-import { keySourceOf, type Settings, transportOf } from './options.ts';
+import { fetchOf, keySourceOf, type Settings, transportOf } from './options.ts';
 import { CountersignService } from './service.ts';
 import { type Clock, ServiceClock } from './service-clock.ts';
 import { Standing } from './standing.ts';
@@ -37,7 +37,7 @@ export function partsOf({ settings, clock, events, onRevocation }: Given): Verif
     timeoutMs: askTimeoutMs,
   });
   const keys = new KeySet({
-    fetch: settings.fetch ?? fetch,
+    fetch: fetchOf(settings),
     clock,
     source: keySourceOf(settings),
   });
