@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -52,9 +53,16 @@ const bearing = (headers: Record<string, string>) => [
 ];
 
 /** Served by Connect, over HTTP/1.1. */
-export async function connectShop(
+export const connectShop: OpenShop = (verifier, options) => openConnectShop(verifier, options);
+
+/** The same over HTTP/2, which streams in both directions need. */
+export const connectShopOverHttp2: OpenShop = (verifier, options) =>
+  openConnectShop(verifier, options, '2');
+
+async function openConnectShop(
   verifier: Verifier,
   options: Partial<GateOptions> = {},
+  httpVersion: '1.1' | '2' = '1.1',
 ): Promise<Shop> {
   let stopped = 0;
   const subjectOf = (context: Parameters<typeof connect.principalOf>[0]) => ({
@@ -89,15 +97,22 @@ export async function connectShop(
   const interceptors = [
     connect.serverInterceptor(verifier, { services: [ShopService], ...options }),
   ];
-  const server = createServer(connectNodeAdapter({ routes, interceptors }));
+  const adapter = connectNodeAdapter({ routes, interceptors });
+  const server = httpVersion === '2' ? createHttp2Server(adapter) : createServer(adapter);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  atEnd(() => server.closeAllConnections());
+  if ('closeAllConnections' in server) atEnd(() => server.closeAllConnections());
   atEnd(() => server.close());
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const sessionManager = new Http2SessionManager(baseUrl);
+  atEnd(() => sessionManager.abort());
   const client = (headers = {}) => {
-    const transport = { baseUrl, httpVersion: '1.1', interceptors: bearing(headers) } as const;
-    return createClient(ShopService, createConnectTransport(transport));
+    const given = { baseUrl, interceptors: bearing(headers) };
+    const transport =
+      httpVersion === '2'
+        ? createConnectTransport({ ...given, httpVersion, sessionManager })
+        : createConnectTransport({ ...given, httpVersion });
+    return createClient(ShopService, transport);
   };
   return { url: baseUrl, client, stopped: () => stopped, open: () => verifier.streams.size };
 }

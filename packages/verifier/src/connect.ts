@@ -76,7 +76,11 @@ async function whileItStands(
   const ending = new AbortController();
   const remove = verifier.streams.add({ ...stream, end: (error) => ending.abort(toError(error)) });
   const [requests, responses] = [new StreamEnd(ending.signal), new StreamEnd(ending.signal)];
+  // A handler that takes no notice of a client that has gone must not keep what is known of the stream.
+  const gone = () => ending.abort(req.signal.reason);
+  req.signal.addEventListener('abort', gone);
   const leave = () => {
+    req.signal.removeEventListener('abort', gone);
     remove();
     requests.stop();
     responses.stop();
