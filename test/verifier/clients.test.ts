@@ -100,7 +100,7 @@ describe('A token source', () => {
     clock.pass(TOKEN_MS - 30_000);
     assert.equal(source.get(), first.accessToken);
     clock.pass(30_000);
-    await assert.rejects(async () => source.get());
+    await assert.rejects(async () => source.get(), { code: Code.Unavailable });
     isAway = false;
     clock.pass(1000);
     assert.notEqual(await source.get(), first.accessToken);
