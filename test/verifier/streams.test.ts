@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code } from '@connectrpc/connect';
 import { withRoles } from '../administrators.ts';
+import { newKey } from '../api-keys/keys.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { eventually } from '../harness/eventually.ts';
 import { signedIn } from '../harness/people.ts';
@@ -122,6 +123,21 @@ for (const [name, open] of Object.entries(SERVERS)) {
       machine.pass(BOUND_MS);
       const { code, reason } = await stream.ended;
       assert.deepEqual([code, reason], [Code.Unavailable, 'DEPENDENCY_UNAVAILABLE']);
+    });
+
+    it('S13 ends with the owner of a key that has a limit, though the limit is used up', async () => {
+      const shop = await open(verifierOf(service));
+      const [boss, owner] = [
+        await withRoles(service, 'user', 'admin'),
+        await withRoles(service, 'user', 'admin'),
+      ];
+      const rateLimit = { requests: 1, per: { seconds: 3600n } };
+      const { secret } = await newKey(service, owner, { scopes: ['users.read'], rateLimit });
+      const stream = watching(shop, secret);
+      await eventually(() => stream.heard() > 0);
+      await boss.admin.suspendUser({ userId: owner.userId });
+      await eventually(() => shop.open() === 0);
+      assert.equal((await stream.ended).reason, 'ACCOUNT_SUSPENDED');
     });
 
     it('S13 ends when the verifier is closed', async () => {

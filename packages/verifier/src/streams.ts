@@ -110,7 +110,8 @@ export class OpenStreams {
     const { principal, isLimited } = verdict;
     // The service was asked about a token: by what is heard again it can be judged here.
     if (!credential.startsWith('csk_')) return principal.keyId === '';
-    if (isLimited) return false;
+    // Asking counts as a use of it: only something that was taken from its owner is worth that.
+    if (isLimited) return this.#subjects.has(principal.subject);
     const isDue = this.#parts.clock.monotonic() - askedAt >= this.#parts.recheckMs;
     return isDue || this.#subjects.has(principal.subject);
   }
