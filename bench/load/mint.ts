@@ -7,6 +7,7 @@ import { runSql } from '../service/databases.ts';
 import { benchKeyring } from '../service/keyring.ts';
 import type { PostgresService } from '../service/replica.ts';
 import { ISSUER } from '../service/service.ts';
+import { CheapMint } from './cheap-mint.ts';
 
 /** The lifetime of a minted token, and of the session that it names: longer than any run. */
 const LIFE_MS = 2 * 3_600_000;
@@ -34,6 +35,11 @@ export class Mint {
       algorithm: row.algorithm,
       key: createPrivateKey({ key, format: 'der', type: 'pkcs8' }),
     });
+  }
+
+  /** Returns what issues many distinct tokens like those of `token`. */
+  async cheap(): Promise<CheapMint> {
+    return new CheapMint(await this.token(), this.#key.key);
   }
 
   /** Issues a token for a session and its owner; by default for random ones, which no database has. */

@@ -9,7 +9,7 @@ import { COLLECTABLE, settledMemory } from '../service/resident-memory.ts';
 
 const FIRST = 10_000;
 /** After this time, the tokens presented so far are what is measured. */
-const MAX_MS = 200_000;
+const MAX_MS = 280_000;
 const PROMISED = 1.3;
 /** The field's tag, its length, and a UUID. */
 const ANSWER_BYTES = 2 + 36;
@@ -20,7 +20,7 @@ export const verifierMemory: FigureRow = {
   about: `resident memory of a grpc-js server that has verified --tokens distinct tokens, against ${FIRST.toLocaleString('en-US')}`,
   async figures(cleanups, { sizes }) {
     const service = await startOnPostgres(cleanups, {});
-    const mint = await Mint.of(service);
+    const mint = await (await Mint.of(service)).cheap();
     const { address, pid } = await startShop(cleanups, service, COLLECTABLE);
     const progress = new Progress('tokens presented', sizes.tokens);
     const end = performance.now() + MAX_MS;
@@ -33,7 +33,7 @@ export const verifierMemory: FigureRow = {
         if (presented >= count || performance.now() > end) return undefined;
         presented += 1;
         progress.at(presented);
-        return mint.token().then((token) => ({ body, authorization: `Bearer ${token}` }));
+        return { body, authorization: `Bearer ${mint.token()}` };
       };
       await sendVaried({ address, path: ME_PATH, next, responseBytes: ANSWER_BYTES });
       if (presented === already && count > 0) break;
