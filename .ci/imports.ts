@@ -29,6 +29,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/rpc'],
   ['src/mesh'],
   ['src/transfer'],
+  ['src/webhooks'],
   ['src/users'],
   ['src/service-accounts'],
   ['src/login'],

@@ -28,6 +28,11 @@ import { Session } from './sessions/session.entity.ts';
 import { RevokedSigningKey } from './signing-keys/revoked-signing-key.entity.ts';
 import { SigningKey } from './signing-keys/signing-key.entity.ts';
 import { ERRAND_QUEUE } from './unit-of-work/errands.ts';
+import { Webhook } from './webhooks/webhook.entity.ts';
+import { WebhookDelivery } from './webhooks/webhook-delivery.entity.ts';
+import { WebhookFanOut } from './webhooks/webhook-fan-out.entity.ts';
+import { WebhookMessage } from './webhooks/webhook-message.entity.ts';
+import { WebhookReplay } from './webhooks/webhook-replay.entity.ts';
 
 /** Everything that the database holds for us, apart from the queue's own tables. */
 const entities = [
@@ -54,6 +59,11 @@ const entities = [
   SignInLock,
   TotpCredential,
   UsedChallenge,
+  Webhook,
+  WebhookDelivery,
+  WebhookFanOut,
+  WebhookMessage,
+  WebhookReplay,
 ];
 
 /** The database of a configuration. `forMigration` takes the limits off its statements. */
