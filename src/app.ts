@@ -84,6 +84,7 @@ import { AccessTokenVerifier } from './sessions/verify-access-token.ts';
 import { KeySet } from './signing-keys/key-set.ts';
 import { Database } from './unit-of-work/database.ts';
 import { Errands } from './unit-of-work/errands.ts';
+import { WebhookTargets } from './webhooks/webhook-targets.ts';
 
 const READINESS_MS = 1000;
 /** Long enough for load balancers that ask for health once a second, and take a moment to act. */
@@ -272,6 +273,7 @@ function buildNouns(
     apiKeyVerifier,
     scopeUse: new ScopeUse(follower),
     shadowDenials: new ShadowDenials(follower),
+    webhookTargets: new WebhookTargets(config.webhooks),
   };
 }
 

@@ -52,6 +52,12 @@ const networks = list.refine((items) => items.every(isNetwork), {
   message: 'is not a list of addresses or CIDRs like 10.0.0.0/8,::1',
 });
 
+const ports = list
+  .refine((items) => items.every((item) => /^[1-9]\d{0,4}$/.test(item) && Number(item) < 65_536), {
+    message: 'is not a list of ports like 8080,9443',
+  })
+  .transform((items) => items.map(Number));
+
 const onOff = z.enum(['on', 'off', 'true', 'false']).transform((text) => /on|true/.test(text));
 
 const url = (...protocols: string[]) =>
@@ -318,6 +324,21 @@ export const settings = {
     '400d',
     'How long audit events are kept; `off` keeps them forever. Older ones are deleted a day at a time; the rest stays provable.',
   ),
+  COUNTERSIGN_WEBHOOK_ALLOW_HTTP: withDefault(
+    onOff,
+    'off',
+    'Whether webhooks may be sent to `http://`, without TLS (port 80).',
+  ),
+  COUNTERSIGN_WEBHOOK_ALLOWED_NETWORKS: withDefault(
+    networks,
+    '',
+    'Networks that webhooks may be sent to in addition to the Internet, such as your own (CIDRs, by comma). Addresses where a cloud hands out credentials are opened only one by one.',
+  ),
+  COUNTERSIGN_WEBHOOK_ALLOWED_PORTS: withDefault(
+    ports,
+    '',
+    'Ports that webhooks may be sent to in addition to 443 and 8443 (by comma).',
+  ),
   COUNTERSIGN_DB_POOL_MAX: withDefault(
     wholeNumber(1, 1000),
     '10',
@@ -399,6 +420,12 @@ export type Config = Readonly<{
     pwnedPasswordsUrl: string | undefined;
   };
   auditRetentionMs: number | 'off';
+  /** Where webhooks may be sent in addition to the Internet. */
+  webhooks: {
+    allowHttp: boolean;
+    allowedNetworks: readonly string[];
+    allowedPorts: readonly number[];
+  };
   database: {
     poolMax: number;
     acquireTimeoutMs: number;
@@ -541,6 +568,7 @@ function assemble(v: Values, files: readonly string[]): Config {
       pwnedPasswordsUrl: v.COUNTERSIGN_PWNED_PASSWORDS_URL,
     },
     auditRetentionMs: v.COUNTERSIGN_AUDIT_RETENTION,
+    webhooks: webhookRules(v),
     database: {
       poolMax: v.COUNTERSIGN_DB_POOL_MAX,
       acquireTimeoutMs: v.COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT,
@@ -550,6 +578,14 @@ function assemble(v: Values, files: readonly string[]): Config {
     logLevel: v.COUNTERSIGN_LOG_LEVEL,
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
     files,
+  };
+}
+
+function webhookRules(values: Values): Config['webhooks'] {
+  return {
+    allowHttp: values.COUNTERSIGN_WEBHOOK_ALLOW_HTTP,
+    allowedNetworks: values.COUNTERSIGN_WEBHOOK_ALLOWED_NETWORKS,
+    allowedPorts: values.COUNTERSIGN_WEBHOOK_ALLOWED_PORTS,
   };
 }
 

@@ -38,6 +38,26 @@ describe('configuration', () => {
     ]);
   });
 
+  it('lets webhooks into no network of its own unless it is told to', () => {
+    const closed = { allowHttp: false, allowedNetworks: [], allowedPorts: [] };
+    assert.deepEqual(readConfig({}, noFiles).webhooks, closed);
+    const env = {
+      COUNTERSIGN_WEBHOOK_ALLOW_HTTP: 'on',
+      COUNTERSIGN_WEBHOOK_ALLOWED_NETWORKS: '10.1.0.0/16, fd12::/16',
+      COUNTERSIGN_WEBHOOK_ALLOWED_PORTS: '8080,9443',
+    };
+    assert.deepEqual(readConfig(env, noFiles).webhooks, {
+      allowHttp: true,
+      allowedNetworks: ['10.1.0.0/16', 'fd12::/16'],
+      allowedPorts: [8080, 9443],
+    });
+    for (const ports of ['0', '65536', '80-90', '8080;9443']) {
+      assert.deepEqual(problems({ COUNTERSIGN_WEBHOOK_ALLOWED_PORTS: ports }), [
+        'COUNTERSIGN_WEBHOOK_ALLOWED_PORTS is not a list of ports like 8080,9443',
+      ]);
+    }
+  });
+
   it('trusts no caller by their address unless the database is embedded', () => {
     const config = readConfig(
       { DATABASE_URL: 'postgres://db/x', COUNTERSIGN_MASTER_KEY: KEY },
