@@ -6,6 +6,7 @@ import { ApiKeyService } from '../gen/countersign/v1/api_key_service_pb.ts';
 import { AuditService } from '../gen/countersign/v1/audit_service_pb.ts';
 import { AuthService } from '../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../gen/countersign/v1/session_service_pb.ts';
+import { WebhookService } from '../gen/countersign/v1/webhook_service_pb.ts';
 import { Authorization } from '../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import { RoleBook } from './access/role-book.ts';
 import { ApiKeyMemory } from './api-keys/api-key-memory.ts';
@@ -77,6 +78,7 @@ import { AUTHORIZATION_TERMS, authorizationService } from './rpc/services/author
 import type { Dependencies } from './rpc/services/dependencies.ts';
 import { type Service, service } from './rpc/services/service.ts';
 import { sessionService } from './rpc/services/session-service.ts';
+import { webhookService } from './rpc/services/webhook-service.ts';
 import type { Serving } from './rpc/serving.ts';
 import { openDatabase } from './schema.ts';
 import { TokenIssuer } from './sessions/token-issuer.ts';
@@ -84,6 +86,7 @@ import { AccessTokenVerifier } from './sessions/verify-access-token.ts';
 import { KeySet } from './signing-keys/key-set.ts';
 import { Database } from './unit-of-work/database.ts';
 import { Errands } from './unit-of-work/errands.ts';
+import { FanOut } from './webhooks/fan-out.ts';
 import { WebhookTargets } from './webhooks/webhook-targets.ts';
 
 const READINESS_MS = 1000;
@@ -246,6 +249,7 @@ function buildNouns(
   const judges = { ...following, keyLimits, keyLookups, keyUsage };
   const verifier = new AccessTokenVerifier({ ...following, ...config, keys, tokens });
   const apiKeyVerifier = new ApiKeyVerifier(judges);
+  const auditTrail = new AuditTrail(follower);
   return {
     ...buildMail(config, clock),
     tokens,
@@ -257,7 +261,8 @@ function buildNouns(
     errands: new Errands(jobs, keyring),
     database: new Database(sql, clock, { outbox, revocations }),
     auditQueue: new AuditQueue(sql, clock, log),
-    auditTrail: new AuditTrail(follower),
+    auditTrail,
+    fanOut: new FanOut({ ...follower, auditTrail }),
     verifying: new Set<symbol>(),
     passwords,
     passwordPolicy,
@@ -313,6 +318,7 @@ function buildServing(
       service(AuthService, authService(deps)),
       service(Authorization, authorizationService(deps), AUTHORIZATION_TERMS),
       service(SessionService, sessionService(deps)),
+      service(WebhookService, webhookService(deps)),
       ...others,
     ],
     interceptors: [

@@ -34,6 +34,9 @@ import { revokedSigningKeysIn } from './signing-keys/revoked-signing-key.reposit
 import type { Database } from './unit-of-work/database.ts';
 import { ERRAND_QUEUE, type Errands } from './unit-of-work/errands.ts';
 import { bootstrapAdmin } from './users/create-admin.ts';
+import type { FanOut } from './webhooks/fan-out.ts';
+import { webhooksIn } from './webhooks/webhook.repository.ts';
+import { webhookMessagesIn } from './webhooks/webhook-message.repository.ts';
 
 const BRING_UP_RETRY_MS = 1000;
 const MAINTENANCE_MS = 30_000;
@@ -64,6 +67,7 @@ type Nouns = {
   database: Database;
   auditQueue: AuditQueue;
   auditTrail: AuditTrail;
+  fanOut: FanOut;
   mail: MailTransport | undefined;
 };
 
@@ -107,6 +111,7 @@ export class Background {
       await revocations.start();
       await roles.start();
       this.#nouns.auditTrail.start();
+      this.#nouns.fanOut.start();
       await apiKeyMemory.start();
       if (!this.#jobsStarted) await jobs.start();
       this.#jobsStarted = true;
@@ -125,6 +130,7 @@ export class Background {
     this.every(MAINTENANCE_MS, 'retention', () => this.#forgetExpired());
     const audit = { ...this.#config, ...this.#platform, database: this.#platform.sql };
     this.every(MAINTENANCE_MS, 'audit', () => maintainAuditTrail(audit, this.#draining));
+    this.every(MAINTENANCE_MS, 'webhooks', async () => this.#nouns.fanOut.replay());
     this.#up = true;
   }
 
@@ -173,6 +179,7 @@ export class Background {
     for (const timer of this.#timers) clearInterval(timer);
     this.#nouns.revocations.stop();
     this.#nouns.roles.stop();
+    await this.#nouns.fanOut.stop();
     await this.#nouns.auditTrail.stop();
     this.#nouns.apiKeyMemory.stop();
     if (this.#jobsStarted) await this.#platform.jobs.stop();
@@ -198,6 +205,8 @@ export class Background {
       () => sql.read((em) => scopeUsesIn(em).forgetRevoked()),
       () => sql.read((em) => scopeUsesIn(em).forgetOld(clock.now())),
       () => sql.read((em) => shadowDenialsIn(em).forgetOver(clock.now())),
+      () => sql.read((em) => webhooksIn(em).forgetDeleted()),
+      () => sql.read((em) => webhookMessagesIn(em).forgetOld(clock.now())),
     ];
     for (const forget of batches) while (!this.#draining.aborted && (await forget()));
   }

@@ -63,6 +63,13 @@ export const AUDIT_EVENT_TYPES = [
   'signing_key.rotated',
   'users.exported',
   'users.imported',
+  'webhook.created',
+  'webhook.deleted',
+  'webhook.disabled',
+  'webhook.redelivered',
+  'webhook.secret_rotated',
+  'webhook.tested',
+  'webhook.updated',
 ] as const;
 
 export type AuditEntry = {

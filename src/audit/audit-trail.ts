@@ -32,8 +32,10 @@ type Look = { waiting: boolean } & (Stored<AuditChain> | { position: null });
  * goes. It looks at the database twice a second.
  */
 export class AuditTrail {
-  /** Called when the chain has grown. */
+  /** Readers of the chain, called when it has grown. */
   readonly listeners: NewsListeners = new Map();
+  /** The same for parts of this replica. */
+  readonly followers = new Set<() => void>();
   readonly #needs: Needs;
   #head: ChainPlace | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -133,6 +135,7 @@ export class AuditTrail {
       const fields = { component: 'audit', position: head.position };
       this.#needs.log.error(fields, 'audit chain was put back to an earlier state');
     }
-    if (head.position !== known?.position) for (const listener of this.listeners.keys()) listener();
+    if (head.position === known?.position) return;
+    for (const listener of [...this.followers, ...this.listeners.keys()]) listener();
   }
 }

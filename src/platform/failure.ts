@@ -54,6 +54,7 @@ export type Reason =
   | 'SCOPE_MISSING'
   | 'ADDRESS_NOT_ALLOWED'
   | 'API_KEY_REVOKED'
+  | 'WEBHOOK_DISABLED'
   | 'INTERNAL';
 
 export type FailureDetails = {

@@ -9,6 +9,7 @@ export const NUMBERS = {
   administrators: 727_274_002,
   roles: 727_274_005,
   signingKeys: 727_274_006,
+  webhooks: 727_274_007,
 } as const;
 
 /** Waits for every other transaction that holds this lock, and holds it until this one ends. */

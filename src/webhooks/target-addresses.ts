@@ -58,7 +58,10 @@ const CARRIERS = [
   ['2001::/32', 0],
   ['2002::/16', 80],
 ] as const;
-const CARRYING = CARRIERS.map(([text, after]) => ({ network: network(text), after: BigInt(after) }));
+const CARRYING = CARRIERS.map(([text, after]) => ({
+  network: network(text),
+  after: BigInt(after),
+}));
 const TEREDO = network('2001::/32');
 /** `::` and `::1` carry nothing: they are what they are. */
 const LOOPBACK_IPV6 = network('::/127');

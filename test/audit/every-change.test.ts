@@ -9,6 +9,7 @@ import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { AuditService } from '../../gen/countersign/v1/audit_service_pb.ts';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { WebhookService } from '../../gen/countersign/v1/webhook_service_pb.ts';
 import { Authorization } from '../../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import { everyMethod } from '../every-service.ts';
 import { sql } from '../harness/database.ts';
@@ -17,12 +18,14 @@ import { eventually } from '../harness/eventually.ts';
 import { PASSWORD } from '../harness/people.ts';
 import type { Service } from '../harness/service.ts';
 import { startPasskeyService } from '../passkeys/people.ts';
+import { LOOPBACK } from '../webhooks/webhooks.ts';
 import { type Call, type Changes, named, person, type Row } from './changes.ts';
 import { changesOfAccountService } from './changes-of-account-service.ts';
 import { changesOfAdminService } from './changes-of-admin-service.ts';
 import { changesOfApiKeyService } from './changes-of-api-key-service.ts';
 import { changesOfAuthService } from './changes-of-auth-service.ts';
 import { changesOfSessionService } from './changes-of-session-service.ts';
+import { changesOfWebhookService } from './changes-of-webhook-service.ts';
 
 /** Longer than refusals wait until they are written. */
 const WRITTEN_MS = 1000;
@@ -47,6 +50,7 @@ const TABLE = [
   [AuthService, changesOfAuthService],
   [Authorization, changesOfAuthorization],
   [SessionService, changesOfSessionService],
+  [WebhookService, changesOfWebhookService],
 ] as const;
 
 const METHODS = TABLE.flatMap(([{ methods }, rows]) =>
@@ -82,7 +86,7 @@ async function leaves(call: Call, isRefused: boolean): Promise<() => Promise<str
 
 describe('Every method', () => {
   before(async () => {
-    service = await startPasskeyService();
+    service = await startPasskeyService({ env: LOOPBACK });
   });
 
   it('E01 has its row in the table of this test', async () => {

@@ -23,6 +23,8 @@ import type { KeySet } from '../../signing-keys/key-set.ts';
 import type { SigningAlgorithm } from '../../signing-keys/signing-key.entity.ts';
 import type { Database } from '../../unit-of-work/database.ts';
 import type { Errands } from '../../unit-of-work/errands.ts';
+import type { FanOut } from '../../webhooks/fan-out.ts';
+import type { WebhookTargets } from '../../webhooks/webhook-targets.ts';
 import type { Limits } from '../limits.ts';
 
 /**
@@ -39,6 +41,9 @@ export type Dependencies = {
   /** Audit events that belong to no change. */
   auditQueue: AuditQueue;
   auditTrail: AuditTrail;
+  /** Hands the events of the trail to webhooks. */
+  fanOut: FanOut;
+  webhookTargets: WebhookTargets;
   /** One entry for each verification of the audit chain in progress. */
   verifying: Set<symbol>;
   keys: KeySet;
