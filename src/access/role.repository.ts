@@ -49,6 +49,16 @@ export class RoleRepository extends Repository<Role> {
     return rows.map(({ name }) => name);
   }
 
+  /** The names of the roles that grant a permission. */
+  async namesWith(permission: string): Promise<string[]> {
+    const rows = await this.query<{ name: string }>(
+      `select r.name from roles r
+       where $2 = any(${this.#permissions('r')}) and r.deleted_at is null order by r.name`,
+      [ADMIN_ROLE, permission],
+    );
+    return rows.map(({ name }) => name);
+  }
+
   /**
    * Returns those of these roles that exist, sorted. Nobody can change them until this transaction ends.
    */

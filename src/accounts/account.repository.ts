@@ -87,6 +87,19 @@ export class AccountRepository extends Repository<Account> {
     return account;
   }
 
+  /** The addresses and names of active people with a proved address who have one of these roles. */
+  holding(
+    roles: readonly string[],
+    limit: number,
+  ): Promise<Pick<Account, 'email' | 'displayName'>[]> {
+    return this.query(
+      `select email, display_name as "displayName" from accounts
+       where roles && $1::text[] and state = 'active' and email_verified_at is not null
+       order by id limit $2`,
+      [roles, limit],
+    );
+  }
+
   /** Returns those of these ids that once led to a person and no longer do. */
   async goneAmong(ids: readonly string[]): Promise<string[]> {
     const rows = await this.query<{ id: string }>(

@@ -1,10 +1,11 @@
-import { compose, oneLine, type RenderedMail, unlessLink } from './compose.ts';
+import { compose, oneLine, quoted, type RenderedMail, unlessLink } from './compose.ts';
 import { type Notice, noticeText } from './notice-text.ts';
 
 /** A mail's content and recipient. It is rendered when it is sent: jobs hold no prose. */
 export type Mail = { to: string; displayName: string } & (
   | { template: keyof typeof LINK_MAILS; token: string }
   | { template: keyof typeof PLAIN_MAILS }
+  | { template: 'webhook_disabled'; webhookName: string; reason: keyof typeof WEBHOOK_DISABLED }
   // Notices that an earlier version queued have no token.
   | (Notice & { token?: string; happenedAt: string })
 );
@@ -74,6 +75,12 @@ const PLAIN_MAILS = {
   },
 };
 
+/** Why a webhook was disabled, after its name. */
+const WEBHOOK_DISABLED = {
+  gone: 'has been disabled, because its target answers that it is gone for good (410)',
+  failing: 'has been disabled, because nothing could be delivered to it for five days',
+} as const;
+
 /** Renders a mail. Links lead to `publicUrl` and carry tokens in the fragment, which is not sent. */
 export function renderMail(mail: Mail, publicUrl: string): RenderedMail {
   const name = unlessLink(oneLine(mail.displayName));
@@ -97,6 +104,12 @@ function contentOf(mail: Mail, publicUrl: string): Content {
     case 'address_taken':
     case 'account_deleted':
       return PLAIN_MAILS[mail.template];
+    case 'webhook_disabled': {
+      const what = `The webhook${quoted(mail.webhookName)} ${WEBHOOK_DISABLED[mail.reason]}.`;
+      const then =
+        'What was not delivered waits for up to 30 days. Enable the webhook when its target is there again; events since then can be sent again too.';
+      return { subject: 'A webhook was disabled', paragraphs: [what, then] };
+    }
     default: {
       const { subject, sentence } = noticeText(mail);
       const wayOut = mail.token === undefined ? [] : [WAY_OUT, link('/secure-account', mail.token)];

@@ -1,0 +1,33 @@
+import { rolesIn } from '../access/role.repository.ts';
+import { accountsIn } from '../accounts/account.repository.ts';
+import type { Transaction } from '../unit-of-work/transaction.ts';
+import { webhooksIn } from './webhook.repository.ts';
+
+/** How many people are told. */
+const MAX_MAILS = 20;
+
+/**
+ * Disables a webhook whose target is gone, or that has failed for days, and tells the people who may
+ * enable it. Does nothing if it is disabled or deleted already.
+ */
+export async function disableWebhook(
+  tx: Transaction,
+  id: string,
+  reason: 'gone' | 'failing',
+): Promise<void> {
+  const webhook = await webhooksIn(tx.em).lockLive(id);
+  if (!webhook || webhook.state === 'disabled') return;
+  webhook.state = 'disabled';
+  webhook.disabledReason = reason;
+  webhook.updatedAt = tx.now;
+  tx.audit({
+    type: 'webhook.disabled',
+    outcome: 'failure',
+    details: { webhook_id: webhook.id, cause: reason },
+  });
+  const roles = await rolesIn(tx.em).namesWith('webhooks.write');
+  const { displayName: webhookName } = webhook;
+  for (const { email: to, displayName } of await accountsIn(tx.em).holding(roles, MAX_MAILS)) {
+    await tx.mail({ template: 'webhook_disabled', to, displayName, webhookName, reason });
+  }
+}
