@@ -42,7 +42,10 @@ export class FanOut {
     await this.#running;
   }
 
-  /** Makes it look for events that are to be sent again: after a call that asks for that, and at times. */
+  /**
+   * Makes it look for events that are to be sent again. A call that asks for that leaves an event, which
+   * says so too: this is for what a replica that has died has left.
+   */
   readonly replay = (): void => {
     this.#mayReplay = true;
     this.#wake();
@@ -84,6 +87,7 @@ export class FanOut {
       if (!handed) return this.#wakeLater();
       position = handed.position;
       if (handed.isTold) this.told();
+      this.#mayReplay ||= handed.mayReplay;
     }
   }
 

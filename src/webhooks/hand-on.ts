@@ -6,6 +6,7 @@ import { webhookDeliveriesIn } from './webhook-delivery.repository.ts';
 import { webhookFanOutIn } from './webhook-fan-out.repository.ts';
 import { webhookMessagesIn } from './webhook-message.repository.ts';
 import { messageOf } from './webhook-message.ts';
+import { webhookReplaysIn } from './webhook-replay.repository.ts';
 
 /** How many events are searched in one statement, and how many deliveries one transaction makes. */
 const WINDOW = 5000;
@@ -16,8 +17,11 @@ const BATCH = 2000;
  */
 const CLOCKS_MS = 1000;
 
-/** How far the chain has been handed on, and whether that has made deliveries. */
-export type HandedOn = { position: number; isTold: boolean };
+/**
+ * How far the chain has been handed on, whether that has made deliveries, and whether events are to be
+ * sent again.
+ */
+export type HandedOn = { position: number; isTold: boolean; mayReplay: boolean };
 
 /**
  * Hands the next events of the chain, up to a position, to the webhooks that subscribe to them: the
@@ -33,12 +37,12 @@ export async function handOn(
   const fanOut = webhookFanOutIn(em);
   const position = await fanOut.lockPosition();
   if (position === undefined) return undefined;
-  if (position >= until) return { position, isTold: false };
+  if (position >= until) return { position, ...NOTHING };
   // The end was known before: events after it may be for webhooks that are not seen here.
   const subscribers = await webhooksIn(em).subscribers();
   if (subscribers.length === 0) {
     await fanOut.moveTo(until);
-    return { position: until, isTold: false };
+    return { position: until, ...NOTHING };
   }
   const last = Math.min(until, position + WINDOW);
   const limit = Math.ceil(BATCH / subscribers.length);
@@ -51,8 +55,10 @@ export async function handOn(
   const isTold = await tell(em, events, subscribers, now);
   const reached = events.length < limit ? last : (events.at(-1)?.position ?? last);
   await fanOut.moveTo(reached);
-  return { position: reached, isTold };
+  return { position: reached, isTold, mayReplay: await webhookReplaysIn(em).areAny() };
 }
+
+const NOTHING = { isTold: false, mayReplay: false };
 
 async function tell(
   em: EntityManager,

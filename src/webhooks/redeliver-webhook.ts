@@ -27,7 +27,7 @@ export type RedeliverWebhook = { webhookId: string } & (
  * Throws `NOT_FOUND`, `WEBHOOK_DISABLED`, `INVALID_REQUEST`, `TOO_MANY`, `PERMISSION_DENIED`.
  */
 export function redeliverWebhook(
-  { database, fanOut }: { database: Database; fanOut: FanOut },
+  { database, fanOut }: { database: Database; fanOut: Pick<FanOut, 'told'> },
   caller: Caller,
   request: RedeliverWebhook,
 ): Promise<DeliveryView | undefined> {
@@ -39,7 +39,6 @@ export function redeliverWebhook(
       tx.afterCommit(fanOut.told);
       return sendOne(tx, webhook, request.deliveryId);
     }
-    tx.afterCommit(fanOut.replay);
     await sendRange(tx, webhook, request);
     return undefined;
   });

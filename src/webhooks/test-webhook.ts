@@ -16,7 +16,7 @@ import { messageOfNew } from './webhook-message.ts';
  * Throws `NOT_FOUND`, `WEBHOOK_DISABLED`, `PERMISSION_DENIED`.
  */
 export function testWebhook(
-  { database, fanOut }: { database: Database; fanOut: FanOut },
+  { database, fanOut }: { database: Database; fanOut: Pick<FanOut, 'told'> },
   caller: Caller,
   id: string,
 ): Promise<DeliveryView> {

@@ -40,7 +40,7 @@ export type UpdateWebhook = Omit<Settings, 'state'> & {
  * `DEPENDENCY_UNAVAILABLE`.
  */
 export async function updateWebhook(
-  needs: { database: Database; webhookTargets: WebhookTargets; fanOut: FanOut },
+  needs: { database: Database; webhookTargets: WebhookTargets; fanOut: Pick<FanOut, 'told'> },
   caller: Caller,
   request: UpdateWebhook,
 ): Promise<WebhookView> {

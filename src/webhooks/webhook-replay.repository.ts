@@ -20,6 +20,10 @@ export class WebhookReplayRepository extends Repository<WebhookReplay> {
     this.em.persist(this.create({ id: uuidv7(), webhook, ...range, afterEvent: FIRST }));
   }
 
+  async areAny(): Promise<boolean> {
+    return (await this.query('select from webhook_replays limit 1')).length > 0;
+  }
+
   /** The oldest range that nobody is at, locked until the transaction ends. */
   async lockNext(): Promise<ReplayRow | undefined> {
     const [row] = await this.query<Stored>(
