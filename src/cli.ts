@@ -6,6 +6,7 @@ import { EXIT, type Io, print } from './cli/io.ts';
 import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
 import { SCOPES_USAGE, scopesCommand } from './cli/scopes.ts';
 import { USERS_USAGE, usersCommand } from './cli/users.ts';
+import { WEBHOOKS_USAGE, webhooksCommand } from './cli/webhooks.ts';
 import { type Config, ConfigError, readConfig, unknownVariables } from './config.ts';
 import { describeConfig, exampleEnvironment, settingsTable } from './config-text.ts';
 import { createLog } from './platform/log.ts';
@@ -18,7 +19,7 @@ const USAGE = `Usage: countersign COMMAND [--json]
   config    print the effective configuration, secrets masked
               --example   as an environment file with every default
               --table     as the table of the README
-${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}
+${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}${WEBHOOKS_USAGE}
 Everything is configured by environment variables: see the README or .env.example.
 `;
 
@@ -39,6 +40,7 @@ const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promi
   keys: keysCommand,
   scopes: scopesCommand,
   users: usersCommand,
+  webhooks: webhooksCommand,
 };
 
 /** Runs the `countersign` command. Returns its exit code; 78 means that the configuration is wrong. */
