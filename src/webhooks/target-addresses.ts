@@ -94,6 +94,12 @@ export class TargetAddresses {
   }
 }
 
+/** Returns whether two texts are the same address. */
+export function isSameAddress(one: string, other: string): boolean {
+  if (isIPv4(one) !== isIPv4(other)) return false;
+  return network(one).value === network(other).value;
+}
+
 function isGlobal(address: Network): boolean {
   if (address.bits === 32) return !isIn(CLOSED_IPV4, address);
   return isIn(GLOBAL_IPV6, address) && !isIn(CLOSED_IPV6, address);
