@@ -87,6 +87,7 @@ import { KeySet } from './signing-keys/key-set.ts';
 import { Database } from './unit-of-work/database.ts';
 import { Errands } from './unit-of-work/errands.ts';
 import { FanOut } from './webhooks/fan-out.ts';
+import { WebhookLanes } from './webhooks/webhook-lanes.ts';
 import { WebhookTargets } from './webhooks/webhook-targets.ts';
 
 const READINESS_MS = 1000;
@@ -250,6 +251,7 @@ function buildNouns(
   const verifier = new AccessTokenVerifier({ ...following, ...config, keys, tokens });
   const apiKeyVerifier = new ApiKeyVerifier(judges);
   const auditTrail = new AuditTrail(follower);
+  const database = new Database(sql, clock, { outbox, revocations });
   return {
     ...buildMail(config, clock),
     tokens,
@@ -259,10 +261,9 @@ function buildNouns(
     roles,
     outbox,
     errands: new Errands(jobs, keyring),
-    database: new Database(sql, clock, { outbox, revocations }),
+    database,
     auditQueue: new AuditQueue(sql, clock, log),
     auditTrail,
-    fanOut: new FanOut({ ...follower, auditTrail }),
     verifying: new Set<symbol>(),
     passwords,
     passwordPolicy,
@@ -278,8 +279,20 @@ function buildNouns(
     apiKeyVerifier,
     scopeUse: new ScopeUse(follower),
     shadowDenials: new ShadowDenials(follower),
-    webhookTargets: new WebhookTargets(config.webhooks),
+    ...buildWebhooks(config, platform, { database, auditTrail }),
   };
+}
+
+function buildWebhooks(
+  config: Config,
+  platform: Platform,
+  { database, auditTrail }: { database: Database; auditTrail: AuditTrail },
+) {
+  const webhookTargets = new WebhookTargets(config.webhooks);
+  const webhookLanes = new WebhookLanes({ ...platform, database, webhookTargets });
+  const fanOut = new FanOut({ ...platform, database: platform.sql, auditTrail });
+  fanOut.listeners.add(webhookLanes.wake);
+  return { webhookTargets, webhookLanes, fanOut };
 }
 
 function buildPasswordPolicy(config: Config, log: Log, strength: PasswordStrength) {

@@ -36,6 +36,7 @@ import { ERRAND_QUEUE, type Errands } from './unit-of-work/errands.ts';
 import { bootstrapAdmin } from './users/create-admin.ts';
 import type { FanOut } from './webhooks/fan-out.ts';
 import { webhooksIn } from './webhooks/webhook.repository.ts';
+import type { WebhookLanes } from './webhooks/webhook-lanes.ts';
 import { webhookMessagesIn } from './webhooks/webhook-message.repository.ts';
 
 const BRING_UP_RETRY_MS = 1000;
@@ -68,6 +69,7 @@ type Nouns = {
   auditQueue: AuditQueue;
   auditTrail: AuditTrail;
   fanOut: FanOut;
+  webhookLanes: WebhookLanes;
   mail: MailTransport | undefined;
 };
 
@@ -130,6 +132,7 @@ export class Background {
     this.every(MAINTENANCE_MS, 'retention', () => this.#forgetExpired());
     const audit = { ...this.#config, ...this.#platform, database: this.#platform.sql };
     this.every(MAINTENANCE_MS, 'audit', () => maintainAuditTrail(audit, this.#draining));
+    this.#nouns.webhookLanes.start(this.#draining);
     this.every(MAINTENANCE_MS, 'webhooks', async () => this.#nouns.fanOut.replay());
     this.#up = true;
   }
@@ -180,6 +183,7 @@ export class Background {
     this.#nouns.revocations.stop();
     this.#nouns.roles.stop();
     await this.#nouns.fanOut.stop();
+    await this.#nouns.webhookLanes.stop();
     await this.#nouns.auditTrail.stop();
     this.#nouns.apiKeyMemory.stop();
     if (this.#jobsStarted) await this.#platform.jobs.stop();
