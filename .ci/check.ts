@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { exampleEnvironment, settingsTable } from '../src/config-text.ts';
+import { eventTypesPage } from '../src/webhooks/event-types.ts';
 import { violations } from './imports.ts';
 import { missingPaths } from './paths.ts';
 import { allEntities, forgottenPlaces } from './places.ts';
@@ -51,6 +52,7 @@ const checks: Record<string, () => string[] | Promise<string[]>> = {
     untested().map((rpc) => `no test file of its name has a describe of ${rpc}`),
   'dead code': () => command('knip', '--no-progress'),
   'configuration in the docs': configurationDocs,
+  'event types in the docs': eventTypesDocs,
 };
 
 let failed = 0;
@@ -153,4 +155,10 @@ function configurationDocs(): string[] {
     problems.push('README.md: its table is not `npm run -s countersign -- config --table`');
   }
   return problems;
+}
+
+function eventTypesDocs(): string[] {
+  if (readFileSync('docs/event-types.md', 'utf8') === eventTypesPage()) return [];
+  const run = 'npm run -s countersign -- webhooks types --page > docs/event-types.md';
+  return [`docs/event-types.md: run \`${run}\``];
 }

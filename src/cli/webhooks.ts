@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { EVENT_TYPES } from '../webhooks/event-types.ts';
+import { EVENT_TYPES, type EventType, eventTypesPage } from '../webhooks/event-types.ts';
 import { EXIT, type Io, print } from './io.ts';
 import { onDatabase, printAnswer } from './on-database.ts';
 import {
@@ -29,12 +29,12 @@ export const WEBHOOKS_USAGE = `  webhooks  look after webhooks, in the database 
               redeliver WEBHOOK_ID --from TIME [--to TIME]
                         send all events of a time again
               test WEBHOOK_ID                   send a message
-              types                             what can be subscribed to
+              types [--page]                    what can be subscribed to; as docs/event-types.md
 `;
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i;
 
-type Asked = { json: boolean; run: WebhookCommand | undefined; given: Given };
+type Asked = { json: boolean; page: boolean; run: WebhookCommand | undefined; given: Given };
 
 /** Looks after webhooks without asking the service, which may be down. Returns the exit code. */
 export async function webhooksCommand(io: Io, args: readonly string[]): Promise<number> {
@@ -42,12 +42,16 @@ export async function webhooksCommand(io: Io, args: readonly string[]): Promise<
   if (!asked) {
     return print(io.err, `Usage: countersign webhooks …\n\n${WEBHOOKS_USAGE}`, EXIT.usage);
   }
-  const { run, given, json } = asked;
+  const { run, given, json, page } = asked;
   if (!run) {
-    const text = EVENT_TYPES.map((name) => `${name}\n`).join('');
+    const text = page ? eventTypesPage() : EVENT_TYPES.map(typeLine).join('');
     return printAnswer(io, { json: { eventTypes: EVENT_TYPES }, text }, json);
   }
   return onDatabase(io, async (on) => printAnswer(io, await run(on, given), json));
+}
+
+function typeLine({ name, description }: EventType): string {
+  return `${name}  ${description}\n`;
 }
 
 type Option = 'name' | 'url' | 'event' | 'state' | 'from' | 'to';
@@ -90,6 +94,7 @@ function parse(args: readonly string[]): Asked | undefined {
       allowPositionals: true,
       options: {
         json: { type: 'boolean', default: false },
+        page: { type: 'boolean', default: false },
         name: { type: 'string', default: '' },
         url: { type: 'string', default: '' },
         event: { type: 'string', multiple: true, default: [] },
@@ -98,15 +103,15 @@ function parse(args: readonly string[]): Asked | undefined {
         to: { type: 'string', default: '' },
       },
     });
-    const { json, ...options } = values;
+    const { json, page, ...options } = values;
     const [action = '', ...ids] = positionals;
     const form = FORMS[action];
-    if (!form || !isOfForm(form, ids, options)) return undefined;
+    if (!form || !isOfForm(form, ids, options) || (page && form.run)) return undefined;
     const [webhookId = '', deliveryId = ''] = ids;
     // One or the other says what to send again.
     if (action === 'redeliver' && (deliveryId === '') === (options.from === '')) return undefined;
     const [from, to] = [options.from, options.to].map(timeOf);
-    return { json, run: form.run, given: { ...options, webhookId, deliveryId, from, to } };
+    return { json, page, run: form.run, given: { ...options, webhookId, deliveryId, from, to } };
   } catch {
     return undefined;
   }

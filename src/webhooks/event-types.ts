@@ -1,11 +1,28 @@
 import { AUDIT_EVENT_TYPES } from '../audit/audit-entry.ts';
 import { invalidField } from '../platform/invalid-field.ts';
+import { EVENT_DESCRIPTIONS } from './event-descriptions.ts';
 
 /** Subscribes to every event. */
 const ALL = '*';
 
-/** The types of events that this version writes, sorted. */
-export const EVENT_TYPES: readonly string[] = [...AUDIT_EVENT_TYPES].sort();
+export type EventType = { name: string; description: string };
+
+/** The types of events that this version writes, sorted by name. */
+export const EVENT_TYPES: readonly EventType[] = [...AUDIT_EVENT_TYPES].sort().map((name) => {
+  return { name, description: EVENT_DESCRIPTIONS[name] };
+});
+
+/** The same as the page docs/event-types.md. */
+export function eventTypesPage(): string {
+  const rows = EVENT_TYPES.map(({ name, description }) => `| \`${name}\` | ${description} |\n`);
+  return `# Event types
+
+What a [webhook](webhooks.md) can subscribe to: a name, a group such as \`session.*\`, or \`*\`. [The audit trail](audit.md#what-is-recorded) says which \`details\` each has.
+
+| type | what has happened |
+|---|---|
+${rows.join('')}`;
+}
 
 /** Returns whether a webhook that subscribes to these gets events of this type. */
 export function subscribes(eventTypes: readonly string[], type: string): boolean {
@@ -35,4 +52,7 @@ function groupOf(type: string): string {
   return `${type.split('.')[0]}.*`;
 }
 
-const KNOWN: ReadonlySet<string> = new Set([ALL, ...EVENT_TYPES, ...EVENT_TYPES.map(groupOf)]);
+const KNOWN: ReadonlySet<string> = new Set([
+  ALL,
+  ...EVENT_TYPES.flatMap(({ name }) => [name, groupOf(name)]),
+]);

@@ -9,6 +9,7 @@ describe('ListEventTypes', () => {
     const { eventTypes } = await webhooks.listEventTypes({});
     const names = eventTypes.map(({ name }) => name);
     assert.deepEqual(names, [...AUDIT_EVENT_TYPES].sort());
+    assert.ok(eventTypes.every(({ description }) => /^[A-Z].+\.$/.test(description)));
     const { webhook } = await newPaused(webhooks, names.slice(0, 100));
     assert.deepEqual(webhook.eventTypes, names.slice(0, 100));
   });

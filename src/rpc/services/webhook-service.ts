@@ -75,7 +75,7 @@ export function webhookService(deps: Dependencies): ServiceImpl<typeof WebhookSe
     },
 
     listEventTypes() {
-      return { eventTypes: EVENT_TYPES.map((name) => ({ name })) };
+      return { eventTypes: [...EVENT_TYPES] };
     },
   };
 }
