@@ -141,8 +141,17 @@ export class OpenStreams {
 
   /** A few at a time: what one has been sent leaves before the next is made, and calls are answered. */
   #endSome(): void {
-    for (const { held, error } of this.#ending.splice(0, ENDED_AT_ONCE)) held.end(error);
-    if (this.#ending.length > 0) setImmediate(() => this.#endSome());
+    let ended = 0;
+    try {
+      for (const { held, error } of this.#ending.slice(0, ENDED_AT_ONCE)) {
+        ended += 1;
+        held.end(error);
+      }
+    } finally {
+      // Whatever one of them throws, the others end.
+      this.#ending.splice(0, ended);
+      if (this.#ending.length > 0) setImmediate(() => this.#endSome());
+    }
   }
 }
 
