@@ -202,6 +202,39 @@ describe('A verifier and API keys', () => {
     }
   });
 
+  it('S09 asks again if the key or its owner was revoked while it asked', async () => {
+    const ways: [(owner: Administrator, apiKeyId: string) => Promise<unknown>, string][] = [
+      [
+        ({ accessToken }, apiKeyId) => keysOf(accessToken).revokeApiKey({ apiKeyId }),
+        'TOKEN_REVOKED',
+      ],
+      [({ userId }) => boss.admin.suspendUser({ userId }), 'ACCOUNT_SUSPENDED'],
+    ];
+    for (const [way, reason] of ways) {
+      const arrived = Promise.withResolvers<void>();
+      const held = Promise.withResolvers<void>();
+      const late: typeof fetch = async (input, init) => {
+        const answer = await fetch(input, init);
+        if (!String(input).endsWith('/VerifyApiKey')) return answer;
+        arrived.resolve();
+        await held.promise;
+        return answer;
+      };
+      const verifier = verifierOf(service, { fetch: late, askTimeoutMs: 60_000 });
+      await verifier.ready();
+      const owner = await withRoles(service, 'user', 'admin');
+      const { id, secret } = await newKey(service, owner);
+      const asked = reasonAt(verifier, secret);
+      await arrived.promise;
+      const heard = new Set<string>();
+      verifier.on('revocation', (revocation) => heard.add(revocation.id));
+      await way(owner, id);
+      await eventually(() => heard.has(id) || heard.has(owner.userId));
+      held.resolve();
+      assert.equal(await asked, reason);
+    }
+  });
+
   it('notices soon that a key may do less', async () => {
     const verifier = verifierOf(service);
     const owner = await withRoles(service, 'user', 'admin');

@@ -41,15 +41,18 @@ export class ApiKeys {
   readonly #asked = new Shared<Verdict>();
   /** Goes up when anything is revoked: an answer from before may be out of date. */
   #generation = 0;
+  /** Of each question that is on its way: the ids of keys and owners of whom something was revoked since. */
+  readonly #heardWhileAsking = new Set<Set<string>>();
 
   constructor(parts: ApiKeyParts) {
     this.#parts = parts;
   }
 
-  /** Something that concerns a key, or the owner of one, has been revoked. */
-  forget(): void {
+  /** Something that concerns a key, or the owner of one, has been revoked: its id. */
+  forget(id: string): void {
     this.#generation += 1;
     this.#known.clear();
+    for (const heard of this.#heardWhileAsking) heard.add(id);
   }
 
   /** Returns the principal of a key that is valid now, from this address. Throws why it is not. */
@@ -78,10 +81,18 @@ export class ApiKeys {
     const { service, clock, audience, rememberMs } = this.#parts;
     const generation = this.#generation;
     const until = clock.monotonic() + rememberMs;
-    const answer = await service.verifyApiKey(secret, ipAddress);
+    const heard = new Set<string>();
+    this.#heardWhileAsking.add(heard);
+    const answer = await service
+      .verifyApiKey(secret, ipAddress)
+      .finally(() => this.#heardWhileAsking.delete(heard));
     if (!answer.valid || !answer.principal) throw refusal(answer);
     const expiresAt = secondsOf(answer.expiresAt, Number.POSITIVE_INFINITY);
     const principal = principalOf(answer.principal, [audience], expiresAt);
+    // The answer may be from before the revocation; the next one is not.
+    if (heard.has(principal.subject) || heard.has(principal.apiKeyId)) {
+      return this.#ask(secret, ipAddress, name);
+    }
     const isLimited = answer.rateLimit !== undefined;
     if (!isLimited && rememberMs > 0 && generation === this.#generation) {
       this.#known.set(name, { principal, until });

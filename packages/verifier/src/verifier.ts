@@ -145,7 +145,8 @@ export class Verifier {
   readonly #hear = (revocation: Revocation): void => {
     const { target } = revocation;
     if (target.case === 'signingKeyId') this.#parts.keys.drop(target.value);
-    if (target.case === 'subject' || target.case === 'apiKeyId') this.#parts.apiKeys.forget();
+    if (target.case === 'subject') this.#parts.apiKeys.forget(target.value.subject);
+    if (target.case === 'apiKeyId') this.#parts.apiKeys.forget(target.value);
     this.streams.hear(revocation);
   };
 }
