@@ -34,7 +34,7 @@ export type UpdateWebhook = Omit<Settings, 'state'> & {
 };
 
 /**
- * Changes a webhook. If it is enabled, everything that waits for it is sent at once.
+ * Changes a webhook. If it is enabled, what waits for it is sent now.
  *
  * Throws `NOT_FOUND`, `ETAG_MISMATCH`, `INVALID_REQUEST`, `PERMISSION_DENIED`,
  * `DEPENDENCY_UNAVAILABLE`.
@@ -96,7 +96,7 @@ async function change(
   webhook.disabledReason = webhook.state === 'disabled' ? 'requested' : null;
   if (webhook.state !== 'enabled') return false;
   Object.assign(webhook, { failingSince: null, pauseUntil: null });
-  await webhookDeliveriesIn(tx.em).sendAllNow(id, tx.now);
+  await webhookDeliveriesIn(tx.em).sendFirstNow(id, tx.now);
   return true;
 }
 

@@ -3,6 +3,9 @@ import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { WebhookDelivery, type WebhookDeliveryState } from './webhook-delivery.entity.ts';
 
+/** How many deliveries show whether a target is back. */
+const FIRST = 100;
+
 /** A message, and a webhook that gets it. */
 export type DeliveryPair = { webhookId: string; messageId: string };
 
@@ -59,11 +62,17 @@ export class WebhookDeliveryRepository extends Repository<WebhookDelivery> {
     );
   }
 
-  /** Makes everything that waits for a webhook due. */
-  async sendAllNow(webhookId: string, now: Date): Promise<void> {
+  /**
+   * Makes the first of what waits for a webhook due: enough to find out whether its target is back. Once
+   * it is, the rest is hurried.
+   */
+  async sendFirstNow(webhookId: string, now: Date): Promise<void> {
     await this.query(
       `update webhook_deliveries set next_attempt_at = $2
-       where webhook_id = $1 and state = 'pending' and next_attempt_at > $2`,
+       where webhook_id = $1 and message_id in (
+         select message_id from webhook_deliveries
+         where webhook_id = $1 and state = 'pending' and next_attempt_at > $2
+         order by next_attempt_at, message_id limit ${FIRST})`,
       [webhookId, now],
     );
   }

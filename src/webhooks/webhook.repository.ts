@@ -33,11 +33,11 @@ export class WebhookRepository extends Repository<Webhook> {
     return this.count({ deletedAt: null });
   }
 
-  /** The webhooks that get new events, which nobody deletes until the transaction ends. */
+  /** The webhooks that get new events. */
   async subscribers(): Promise<Subscriber[]> {
     const rows = await this.query<Omit<Subscriber, 'createdAt'> & { createdAt: string }>(
       `select id, event_types as "eventTypes", created_at as "createdAt"
-       from webhooks where state <> 'disabled' order by id for key share`,
+       from webhooks where state <> 'disabled' order by id`,
     );
     return rows.map((row) => ({ ...row, createdAt: timestamp(row.createdAt) }));
   }

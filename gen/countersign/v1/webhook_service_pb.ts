@@ -639,8 +639,8 @@ export const WebhookService: GenService<{
   },
   /**
    * Changes `display_name`, `url`, `event_types` or `state` of a webhook. What waits is sent to the new
-   * URL, under the same secret. Enabling it sends what waits at once, and starts the count of failing
-   * days over.
+   * URL, under the same secret. Enabling it sends what waits now, as after an outage, and starts the
+   * count of failing days over.
    *
    * Requires a recent sign-in. Errors: those of CreateWebhook; NOT_FOUND; INVALID_REQUEST if the mask
    * names any other field; ETAG_MISMATCH if `webhook.etag` is set and is not the webhook's.
