@@ -48,6 +48,7 @@ import { createLog, errorFields, type Log } from './platform/log.ts';
 import { masterKeyIn } from './platform/master-key.ts';
 import { formatAddress } from './platform/net.ts';
 import { Networks } from './platform/networks.ts';
+import { ownOrigins } from './platform/own-origins.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
 import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
@@ -59,6 +60,7 @@ import { connectListener } from './rpc/connect/listener.ts';
 import { GrpcListener } from './rpc/grpc/listener.ts';
 import { access } from './rpc/interceptors/access.ts';
 import { authentication } from './rpc/interceptors/authentication.ts';
+import { browserSession } from './rpc/interceptors/browser-session.ts';
 import { deadline } from './rpc/interceptors/deadline.ts';
 import { errors } from './rpc/interceptors/errors.ts';
 import { logging } from './rpc/interceptors/logging.ts';
@@ -313,7 +315,7 @@ function buildMail({ smtpUrl, mailbox: shownTo, dataDir }: Config, clock: Clock)
  * and trace before the first of them, from `CallFactory`: refusals by the listener carry them too.
  */
 function buildServing(
-  { config, platform, nouns }: Parts,
+  { config, platform, nouns, publicUrl }: Parts,
   others: readonly Service[],
   { calls, limits, memory }: Pick<Serving, 'calls' | 'limits' | 'memory'>,
   stopping: AbortSignal,
@@ -348,6 +350,7 @@ function buildServing(
         scopeUse,
       }),
       standing({ clock, verifiers, revocations, roles, apiKeyMemory, limits, scopeUse }),
+      browserSession({ clock, origins: [...ownOrigins(publicUrl), ...config.corsOrigins] }),
       validation,
     ],
     calls,

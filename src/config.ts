@@ -276,7 +276,7 @@ export const settings = {
       message: 'is not a list of origins like https://app.example.com (a wildcard is not accepted)',
     }),
     '',
-    'Origins whose pages may call the HTTP listener (by comma).',
+    'Origins whose pages may call the HTTP listener, and have browsers keep their sessions (by comma).',
   ),
   COUNTERSIGN_PASSKEY_RP_ID: setting(
     domain.optional(),

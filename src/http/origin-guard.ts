@@ -1,7 +1,10 @@
 import { cors } from '@connectrpc/connect';
+import { SESSION_MODE } from '../rpc/call.ts';
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
 
 const PREFLIGHT_MAX_AGE_SECONDS = 7200;
+
+const ALLOWED_HEADERS = ['authorization', 'x-request-id', 'traceparent', SESSION_MODE];
 
 export type OriginSettings = { allowedHosts: readonly string[]; corsOrigins: readonly string[] };
 
@@ -10,7 +13,7 @@ const AUTHORITY = /^(?:[\w.-]{1,255}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
 /**
  * Refuses requests that name no host, or one that is not served here (DNS rebinding), and answers CORS
- * preflights from the origins that may call. The returned function returns whether it has answered.
+ * preflights from the origins that may call, with the cookie of a session if they like. The returned function returns whether it has answered.
  */
 export function originGuard({
   allowedHosts,
@@ -32,6 +35,7 @@ export function originGuard({
     const origin = req.headers.origin;
     if (origin === undefined || !origins.has(origin)) return false;
     res.setHeader('access-control-allow-origin', origin);
+    res.setHeader('access-control-allow-credentials', 'true');
     res.setHeader(
       'access-control-expose-headers',
       [...cors.exposedHeaders, 'x-request-id'].join(', '),
@@ -40,7 +44,7 @@ export function originGuard({
     res.setHeader('access-control-allow-methods', cors.allowedMethods.join(', '));
     res.setHeader(
       'access-control-allow-headers',
-      [...cors.allowedHeaders, 'authorization', 'x-request-id', 'traceparent'].join(', '),
+      [...cors.allowedHeaders, ...ALLOWED_HEADERS].join(', '),
     );
     res.setHeader('access-control-max-age', String(PREFLIGHT_MAX_AGE_SECONDS));
     res.statusCode = 204;

@@ -1,4 +1,4 @@
-const LOOPBACK = new Set(['127.0.0.1', '[::1]']);
+import { ownOrigins } from '../platform/own-origins.ts';
 
 /** The service that passkeys are bound to, and where they may be used (WebAuthn section 4). */
 export type RelyingParty = {
@@ -20,8 +20,7 @@ type Settings = {
  * at a loopback address is named `localhost`, where it can be reached as well.
  */
 export function relyingParty({ passkeys, corsOrigins }: Settings, publicUrl: string): RelyingParty {
-  const url = new URL(publicUrl);
-  if (LOOPBACK.has(url.hostname)) url.hostname = 'localhost';
-  const id = passkeys.rpId ?? url.hostname;
-  return { id, name: id, origins: passkeys.origins ?? [url.origin, ...corsOrigins] };
+  const { hostname, origin } = new URL(ownOrigins(publicUrl).at(-1) as string);
+  const id = passkeys.rpId ?? hostname;
+  return { id, name: id, origins: passkeys.origins ?? [origin, ...corsOrigins] };
 }

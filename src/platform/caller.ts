@@ -11,6 +11,8 @@ export type Caller = {
   /** Whether the address can't be forged. An address that is not certain opens nothing. */
   addressIsCertain: boolean;
   userAgent: string;
+  /** Whether it is a page whose browser keeps the refresh token in a cookie. */
+  inBrowser: boolean;
   /** Fires when the caller is gone or its deadline has passed. */
   signal: AbortSignal;
   /** `operator`: the service itself or its command line, which may do everything. */
@@ -32,6 +34,7 @@ export function operator(): Caller {
     ipAddress: '',
     addressIsCertain: false,
     userAgent: 'countersign',
+    inBrowser: false,
     signal: new AbortController().signal,
     kind: 'operator',
     subject: '',

@@ -18,6 +18,9 @@ import {
 } from './caller-address.ts';
 import type { Hold } from './caller-connection.ts';
 
+/** The header by which a page asks that its browser keep the refresh token. */
+export const SESSION_MODE = 'x-countersign-session';
+
 /** What is known of one call, whichever listener it arrived at. The interceptors fill it in. */
 export type Call = Readonly<CallerAddress> & {
   readonly requestId: string;
@@ -28,6 +31,8 @@ export type Call = Readonly<CallerAddress> & {
   readonly startedAt: number;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
+  /** The header `x-countersign-session`, as it is; of the HTTP listener alone. */
+  sessionMode: string | undefined;
   /** Whether its caller asks for clients of its own. If it may not, its operator should know. */
   asksForOthers: boolean;
   /** Whether it has reached the interceptors: if not, the listener completes and logs its answer. */
@@ -85,12 +90,14 @@ const NO_PERMISSIONS: readonly string[] = [];
 
 /** Who makes the call, as use cases know it. */
 export function callerOf(context: { values: ContextValues; signal: AbortSignal }): Caller {
-  const { requestId, ipAddress, addressIsCertain, userAgent, principal } = callOf(context.values);
+  const call = callOf(context.values);
+  const { requestId, ipAddress, addressIsCertain, userAgent, principal, sessionMode } = call;
   return {
     requestId,
     ipAddress,
     addressIsCertain,
     userAgent,
+    inBrowser: sessionMode !== undefined,
     signal: context.signal,
     kind: principal?.type ?? 'anonymous',
     subject: principal?.subject ?? '',
@@ -130,6 +137,7 @@ export class CallFactory {
       userAgent: header('user-agent') ?? '',
       startedAt: performance.now(),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
+      sessionMode: undefined,
       asksForOthers: false,
       intercepted: false,
       timeLimitMs: undefined,

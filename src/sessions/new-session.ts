@@ -15,7 +15,7 @@ export type OpenedSession = NewSession & { amr: string[]; refresh: RefreshSecret
 /** Makes the session of a sign-in that is complete. `amr` is how it was proved (RFC 8176). */
 export function newSession(
   { keyring, now, ttlMs }: { keyring: Keyring; now: Date; ttlMs: number },
-  { userAgent, ipAddress }: Caller,
+  { userAgent, ipAddress, inBrowser }: Caller,
   signIn: { accountId: string; amr: string[]; deviceLabel: string },
 ): OpenedSession {
   const { accountId, amr, deviceLabel } = signIn;
@@ -30,6 +30,7 @@ export function newSession(
     amr,
     now,
     expiresAt: addMs(now, ttlMs),
+    inBrowser,
     refresh: { ...refresh, hash: refreshHash(keyring, refresh) },
   };
 }

@@ -34,7 +34,14 @@ type Needs = {
 };
 
 /**
- * Exchanges a refresh token for the next pair of tokens, in one statement.
+ * How old (ms) the token of a session in a browser is before it is exchanged. All pages of the browser
+ * present the same one, at about the same time when they are loaded.
+ */
+const KEPT_MS = 60_000;
+
+/**
+ * Exchanges a refresh token for the next pair of tokens, in one statement. To a page whose browser keeps
+ * the session's token, a token less than a minute old yields an access token alone, and stays live.
  *
  * A token has one successor (S05). Presented again within the grace time it yields the same successor,
  * as long as that has not been used (S06). The time is the database's, and begins again after an outage
@@ -56,6 +63,10 @@ export async function refreshToken(
     successor: { hash: refreshHash(keyring, successor), keyVersion: successor.keyVersion },
     idleTtlMs: tokens.sessionIdleTtlMs,
   };
+  if (caller.inBrowser) {
+    const recent = await database.together(caller, findRecent, rotation);
+    if (recent) return tokenIssuer.issueTokens(recent);
+  }
   const session =
     (await database.together(caller, rotateAll, rotation)) ??
     // Not live, or locked by a change, which is worth waiting for.
@@ -68,6 +79,9 @@ export async function refreshToken(
 /** All that are presented at about the same time are exchanged in one statement. */
 const rotateAll: Together<Rotation, RefreshedSession | undefined> = (em, now, rotations) =>
   sessionRefreshesIn(em).rotateAll(rotations, now);
+
+const findRecent: Together<Rotation, RefreshedSession | undefined> = (em, now, tokens) =>
+  sessionRefreshesIn(em).findRecent(tokens, now, KEPT_MS);
 
 /**
  * Finds out why a token was not the live one. Returns the session and the live token if the client asks

@@ -76,6 +76,23 @@ const ROTATE_ALL = {
     returning a.n::int as place, ${OWNER}`,
 };
 
+/** The live tokens of browsers, of many, that were issued by exchanges less than `$7` ms ago. */
+const FIND_RECENT = {
+  name: 'find-recent-sessions',
+  text: `
+    select q.n::int as place, ${OWNER}
+    from unnest((select $1::uuid[]), (select $2::int[]), (select $3::bytea[]),
+        (select $4::int[]), (select $5::float8[]))
+      with ordinality as q (id, generation, hash, key_version, idle_ttl_ms, n)
+    join sessions s on s.id = q.id and s.refresh_generation = q.generation
+      and s.refresh_hash = q.hash and s.refresh_key_version = q.key_version
+    join accounts a on a.id = s.account_id
+    where s.in_browser and s.ended_at is null and s.expires_at > $6 and a.state = 'active'
+      and s.refreshed_at > $6::timestamptz - q.idle_ttl_ms * interval '1 millisecond'
+      and coalesce(s.rotated_at, s.refreshed_at)
+        > clock_timestamp() - $7::float8 * interval '1 millisecond'`,
+};
+
 /** The exchange of refresh tokens. */
 export class SessionRefreshRepository extends Repository<Session> {
   /**
@@ -111,6 +128,27 @@ export class SessionRefreshRepository extends Repository<Session> {
   }
 
   /**
+   * Returns the session of each token that is the live one of a session in a browser and less than
+   * `recentMs` old, by the database's clock. Changes nothing.
+   */
+  async findRecent(
+    tokens: readonly Rotation[],
+    now: Date,
+    recentMs: number,
+  ): Promise<(RefreshedSession | undefined)[]> {
+    const rows = await this.queryPrepared<Row & { place: number }>(FIND_RECENT, [
+      tokens.map(({ sessionId }) => sessionId),
+      tokens.map(({ generation }) => generation),
+      tokens.map(({ hash }) => hash),
+      tokens.map(({ keyVersion }) => keyVersion),
+      tokens.map(({ idleTtlMs }) => idleTtlMs),
+      now,
+      recentMs,
+    ]);
+    return inPlaces(rows, tokens.length);
+  }
+
+  /**
    * Does for each of many tokens what `rotate` does for one, in one statement, but returns undefined for
    * a session that others have locked as well. Each token is judged by itself; of those that are the
    * same, one is exchanged.
@@ -129,8 +167,7 @@ export class SessionRefreshRepository extends Repository<Session> {
       rotations.map(({ idleTtlMs }) => idleTtlMs),
       now,
     ]);
-    const found = new Map(rows.map(({ place, ...row }) => [place, refreshed(row)]));
-    return rotations.map((_, index) => found.get(index + 1));
+    return inPlaces(rows, rotations.length);
   }
 
   /** The session in the shape that `rotate` returns; undefined if its owner may not sign in. */
@@ -153,6 +190,15 @@ export class SessionRefreshRepository extends Repository<Session> {
 /** The exchange of refresh tokens on a connection or in a transaction. */
 export function sessionRefreshesIn(em: EntityManager): SessionRefreshRepository {
   return new SessionRefreshRepository(em, Session);
+}
+
+/** The sessions of rows at their places, which count from 1. */
+function inPlaces(
+  rows: readonly (Row & { place: number })[],
+  length: number,
+): (RefreshedSession | undefined)[] {
+  const found = new Map(rows.map(({ place, ...row }) => [place, refreshed(row)]));
+  return Array.from({ length }, (_, index) => found.get(index + 1));
 }
 
 function refreshed(row: Row): RefreshedSession {

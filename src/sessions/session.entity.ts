@@ -27,6 +27,8 @@ const SessionSchema = defineEntity({
     refreshedAt: p.datetime().columnType('timestamptz'),
     /** The same by the database's clock, set by a trigger. Null before the first exchange. */
     rotatedAt: p.datetime().columnType('timestamptz').nullable(),
+    /** Whether a browser keeps its refresh token in a cookie, for all pages of an origin. */
+    inBrowser: p.boolean().default(false),
   },
 });
 

@@ -17,6 +17,7 @@ export type NewSession = {
   amr: readonly string[];
   now: Date;
   expiresAt: Date;
+  inBrowser: boolean;
   refresh: { generation: number; hash: Uint8Array; keyVersion: number };
 };
 
@@ -43,13 +44,15 @@ export class SessionRepository extends Repository<Session> {
       session.refresh.generation,
       session.refresh.hash,
       session.refresh.keyVersion,
+      session.inBrowser,
     ];
     const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1);
     await this.query(
       `with opened as (
          insert into sessions (id, account_id, device_label, user_agent, ip_address, amr, auth_time,
-           created_at, refreshed_at, expires_at, refresh_generation, refresh_hash, refresh_key_version)
-         values ($1, $2, $3, $4, $5, $6::text[], $7, $7, $7, $8, $9, $10, $11)
+           created_at, refreshed_at, expires_at, refresh_generation, refresh_hash, refresh_key_version,
+           in_browser)
+         values ($1, $2, $3, $4, $5, $6::text[], $7, $7, $7, $8, $9, $10, $11, $12)
        ), noted as (update accounts set last_login_at = $7 where id = $2)
        ${audit.sql}`,
       [...parameters, ...audit.parameters],
@@ -80,6 +83,7 @@ export class SessionRepository extends Repository<Session> {
       refresh_generation: refresh.generation,
       refresh_hash: Buffer.from(refresh.hash).toString('hex'),
       refresh_key_version: refresh.keyVersion,
+      in_browser: given.inBrowser,
     };
     const audit = auditEventsIn(this.em).columnsOf(event);
     const rows = await this.query<SessionOwner>(

@@ -101,12 +101,15 @@ export class TokenIssuer {
     });
   }
 
-  /** Issues the pair of tokens for a session's live generation. */
-  async issueTokens(session: RefreshedSession, refresh: RefreshSecret): Promise<IssuedTokens> {
+  /**
+   * Issues the pair of tokens for a session's live generation. Without it, the refresh token is empty:
+   * the caller has the live one.
+   */
+  async issueTokens(session: RefreshedSession, refresh?: RefreshSecret): Promise<IssuedTokens> {
     const idleEnd = session.refreshedAt.getTime() + this.#settings.sessionIdleTtlMs;
     return {
       ...(await this.issueAccessToken(session)),
-      refreshToken: formatRefreshToken(this.#keyring, refresh),
+      refreshToken: refresh ? formatRefreshToken(this.#keyring, refresh) : '',
       refreshExpiresAt: new Date(Math.min(idleEnd, session.expiresAt.getTime())),
       sessionId: session.sessionId,
     };

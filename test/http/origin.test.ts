@@ -25,12 +25,16 @@ describe('origins and hosts', () => {
       headers: { origin, 'access-control-request-method': 'POST' },
     });
 
-  it('lets pages of a configured origin call', async () => {
+  it('W11 lets pages of a configured origin call, with the cookie of a session', async () => {
     const allowed = await preflight(ORIGIN);
     assert.equal(allowed.status, 204);
     assert.equal(allowed.headers.get('access-control-allow-origin'), ORIGIN);
     assert.match(allowed.headers.get('access-control-allow-headers') ?? '', /authorization/i);
-    assert.equal(allowed.headers.get('access-control-allow-credentials'), null);
+    assert.equal(allowed.headers.get('access-control-allow-credentials'), 'true');
+    assert.match(
+      allowed.headers.get('access-control-allow-headers') ?? '',
+      /x-countersign-session/,
+    );
     const answer = await fetch(`${url}${METHOD}`, {
       method: 'POST',
       headers: { origin: ORIGIN, 'content-type': 'application/json' },
@@ -41,10 +45,11 @@ describe('origins and hosts', () => {
     assert.match(answer.headers.get('access-control-expose-headers') ?? '', /x-request-id/);
   });
 
-  it('says nothing to pages of any other origin', async () => {
+  it('W11 says nothing to pages of any other origin', async () => {
     for (const origin of ['https://evil.example', `${ORIGIN}.evil.example`, 'null']) {
       const refused = await preflight(origin);
       assert.equal(refused.headers.get('access-control-allow-origin'), null);
+      assert.equal(refused.headers.get('access-control-allow-credentials'), null);
     }
   });
 

@@ -582,7 +582,7 @@ export const SecureAccountResponseSchema: GenMessage<SecureAccountResponse> = /*
  */
 export type RefreshTokenRequest = Message<"countersign.v1.RefreshTokenRequest"> & {
   /**
-   * The refresh token of the previous answer.
+   * The refresh token of the previous answer. Empty with `x-countersign-session: cookie`.
    *
    * @generated from field: string refresh_token = 1;
    */
@@ -603,7 +603,8 @@ export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__P
  */
 export type RefreshTokenResponse = Message<"countersign.v1.RefreshTokenResponse"> & {
   /**
-   * The new pair. Keep both: the refresh token that was sent can't be used again.
+   * The new pair. Keep both: the refresh token that was sent can't be used again. `refresh_token` is
+   * empty if the browser keeps it.
    *
    * @generated from field: countersign.v1.Tokens tokens = 1;
    */
@@ -624,7 +625,8 @@ export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@_
  */
 export type LogoutRequest = Message<"countersign.v1.LogoutRequest"> & {
   /**
-   * A refresh token of the session to end. Empty: the session of the call's own access token.
+   * A refresh token of the session to end. Empty: the session of the browser's cookie, or of the call's
+   * own access token.
    *
    * @generated from field: string refresh_token = 1;
    */
@@ -663,6 +665,10 @@ export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
  * For an account with a second factor, Login returns a challenge, and CompleteMfa completes the
  * sign-in. A passkey needs no password: BeginPasskeyLogin and FinishPasskeyLogin. RequestPasswordReset
  * and ResetPassword replace a forgotten password.
+ *
+ * A page in a browser asks for its session to be kept in a cookie, by the header
+ * `x-countersign-session: cookie` on the HTTP listener. Answers then have no refresh token: it is in the
+ * cookie, which no script can read, and RefreshToken and Logout find it there.
  *
  * No method reveals whether an account exists. SignUp, ResendVerification and RequestPasswordReset
  * answer the same for every address, and Login refuses an unknown address with the same message and in
@@ -883,7 +889,10 @@ export const AuthService: GenService<{
    *
    * The new access token has the permissions that the account has now.
    *
-   * Errors: TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED.
+   * With `x-countersign-session: cookie`, the token comes from the browser's cookie. One less than a
+   * minute old yields an access token alone and stays valid, so that all pages of a browser can use it.
+   *
+   * Errors: CREDENTIALS_MISSING if there is no cookie; TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, REFRESH_TOKEN_REUSED.
    *
    * @generated from rpc countersign.v1.AuthService.RefreshToken
    */
@@ -898,6 +907,9 @@ export const AuthService: GenService<{
    *
    * It is idempotent: the answer is the same if the session has ended already, or the token is not (or
    * no longer) one of ours.
+   *
+   * With `x-countersign-session: cookie`, an empty field means the session of the browser's cookie, which
+   * the answer removes. No other call does.
    *
    * Errors: CREDENTIALS_MISSING, TOKEN_INVALID or TOKEN_EXPIRED if the field is empty and the call
    * carries no valid access token.

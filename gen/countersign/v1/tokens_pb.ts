@@ -44,7 +44,7 @@ export type Tokens = Message<"countersign.v1.Tokens"> & {
 
   /**
    * An opaque token (`csr_…`) for AuthService.RefreshToken. It can be exchanged once; the answer holds
-   * the next one.
+   * the next one. Empty if a browser keeps it in a cookie.
    *
    * @generated from field: string refresh_token = 4;
    */

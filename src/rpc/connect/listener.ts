@@ -3,7 +3,7 @@ import { createRegistry } from '@bufbuild/protobuf';
 import { Code, ConnectError, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { type CallLog, errorFields } from '../../platform/log.ts';
-import type { Call } from '../call.ts';
+import { type Call, SESSION_MODE } from '../call.ts';
 import { limitConnectDeadline } from '../deadlines.ts';
 import { isClosed } from '../door/answer-once.ts';
 import { toConnectError } from '../errors.ts';
@@ -58,6 +58,7 @@ export function connectListener(
     if (!handler && !isUnknownCall(req, path)) return false;
     const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);
     call.hold = holdOf('stream' in req ? req.stream : req);
+    call.sessionMode = header(req, SESSION_MODE);
     const encoding = req.headers['content-encoding'] ?? header(req, 'grpc-encoding');
     call.hold?.add(CONNECT_BYTES);
     call.hold?.unpack(unzippedBytes(encoding, serving.limits));

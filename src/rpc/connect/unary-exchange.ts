@@ -3,7 +3,7 @@ import { codeToHttpStatus, errorToJsonBytes } from '@connectrpc/connect/protocol
 import type { EndOfTurn } from '../../platform/end-of-turn.ts';
 import type { Failure } from '../../platform/failure.ts';
 import { errorFields } from '../../platform/log.ts';
-import { type Call, contextOf } from '../call.ts';
+import { type Call, contextOf, SESSION_MODE } from '../call.ts';
 import { timeLimit } from '../deadlines.ts';
 import { answerOnce, isClosed } from '../door/answer-once.ts';
 import type { BodyTaker } from '../door/awaited-body.ts';
@@ -49,6 +49,7 @@ export class UnaryExchange implements Carrier, BodyTaker {
     const named = headers['connect-timeout-ms'];
     const namedMs = named === undefined ? undefined : Number(named);
     call.hold = hold;
+    call.sessionMode = headerText(headers[SESSION_MODE]);
     call.timeLimitMs = timeLimit(false, namedMs);
     this.deadline = namedMs === undefined ? Infinity : Date.now() + namedMs;
     this.#call = call;

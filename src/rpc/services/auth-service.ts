@@ -81,6 +81,8 @@ export function authService(deps: Dependencies): ServiceImpl<typeof AuthService>
     async logout({ refreshToken: presented }, context) {
       if (presented === '') {
         const call = callOf(context.values);
+        // The browser has no session: another page of it has signed out.
+        if (call.sessionMode !== undefined && call.credential === undefined) return {};
         // The answer was lost and the client asks again: its own session has ended already.
         if (call.refusal?.reason === 'TOKEN_REVOKED') return {};
         requirePrincipal(call);
