@@ -46,6 +46,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/unit-of-work'],
   ['src/revocations'],
   ['src/mail'],
+  ['src/texts'],
   STATE,
   ['src/platform'],
 ];

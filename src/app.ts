@@ -17,11 +17,12 @@ import { ApiKeyVerifier } from './api-keys/verify-api-key.ts';
 import { AuditQueue } from './audit/audit-queue.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
-import type { Config } from './config.ts';
+import { type Config, ConfigError } from './config.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
 import { originGuard } from './http/origin-guard.ts';
+import { PageFrame } from './http/page.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
 import { tokenPages } from './http/token-pages.ts';
 import { verifyEndpoint } from './http/verify.ts';
@@ -86,6 +87,8 @@ import { openDatabase } from './schema.ts';
 import { TokenIssuer } from './sessions/token-issuer.ts';
 import { AccessTokenVerifier } from './sessions/verify-access-token.ts';
 import { KeySet } from './signing-keys/key-set.ts';
+import type { Languages } from './texts/languages.ts';
+import { readTexts } from './texts/read-texts.ts';
 import { Database } from './unit-of-work/database.ts';
 import { Errands } from './unit-of-work/errands.ts';
 import { FanOut } from './webhooks/fan-out.ts';
@@ -256,6 +259,7 @@ function buildNouns(
   const database = new Database(sql, clock, { outbox, revocations });
   return {
     ...buildMail(config, clock),
+    languages: languagesOf(config, log),
     tokens,
     keys,
     revocations,
@@ -308,6 +312,16 @@ function buildMail({ smtpUrl, mailbox: shownTo, dataDir }: Config, clock: Clock)
   const mailbox = shownTo === 'off' ? undefined : new Mailbox(dataDir, () => clock.now());
   const mail: MailTransport | undefined = smtpUrl === undefined ? mailbox : smtpTransport(smtpUrl);
   return { mailbox, mail };
+}
+
+/** The operator's texts. What is missing is in English; a file that can't be used ends the start. */
+function languagesOf({ templatesDir }: Config, log: Log): Languages {
+  const { languages, problems, gaps } = readTexts(templatesDir);
+  if (problems.length > 0) {
+    throw new ConfigError(problems.map((problem) => `COUNTERSIGN_TEMPLATES_DIR: ${problem}`));
+  }
+  for (const gap of gaps) log.warn({ component: 'texts' }, gap);
+  return languages;
 }
 
 /**
@@ -367,6 +381,7 @@ function buildHttp(
 ): HttpHandler {
   const { log } = platform;
   const { keys, tokens, mailbox } = nouns;
+  const frame = new PageFrame(config.brand);
   // Before the guard of origins: what a proxy asks for its clients has their hosts and origins.
   const verify = verifyEndpoint({ ...config, ...nouns, serving, deps: serving.deps });
   const guard = originGuard(config);
@@ -382,9 +397,9 @@ function buildHttp(
     ['/.well-known/oauth-authorization-server', discovery],
     ['/healthz', healthzEndpoint],
     ['/readyz', readyzEndpoint(of.look)],
-    ...tokenPages,
+    ...tokenPages({ ...config, ...config.passwords, frame, languages: nouns.languages }),
   ];
-  if (mailbox) paths.push(...mailboxPages(mailbox, config.mailbox === 'anyone'));
+  if (mailbox) paths.push(...mailboxPages(mailbox, frame, config.mailbox === 'anyone'));
   const endpoints = sidecar(new Map(paths), (error) =>
     log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
   );

@@ -31,6 +31,7 @@ import { sessionsIn } from './sessions/session.repository.ts';
 import type { KeySet } from './signing-keys/key-set.ts';
 import { maintainSigningKeys } from './signing-keys/maintain-signing-keys.ts';
 import { revokedSigningKeysIn } from './signing-keys/revoked-signing-key.repository.ts';
+import type { Languages } from './texts/languages.ts';
 import type { Database } from './unit-of-work/database.ts';
 import { ERRAND_QUEUE, type Errands } from './unit-of-work/errands.ts';
 import { bootstrapAdmin } from './users/create-admin.ts';
@@ -71,6 +72,7 @@ type Nouns = {
   fanOut: FanOut;
   webhookLanes: WebhookLanes;
   mail: MailTransport | undefined;
+  languages: Languages;
 };
 
 /**
@@ -245,7 +247,11 @@ export class Background {
       outbox: this.#nouns.outbox,
       transport,
       from: this.#config.mailFrom,
-      publicUrl: this.#publicUrl,
+      look: {
+        publicUrl: this.#publicUrl,
+        brand: this.#config.brand,
+        languages: this.#nouns.languages,
+      },
     };
     await this.#platform.jobs.work(MAIL_QUEUE, (body, id, signal) =>
       deliverMail(deps, body, id, signal),

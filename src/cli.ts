@@ -4,6 +4,7 @@ import { API_KEYS_USAGE, apiKeysCommand } from './cli/apikeys.ts';
 import { AUDIT_USAGE, auditCommand } from './cli/audit.ts';
 import { EXIT, type Io, print } from './cli/io.ts';
 import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
+import { MAIL_USAGE, mailCommand } from './cli/mail.ts';
 import { SCOPES_USAGE, scopesCommand } from './cli/scopes.ts';
 import { USERS_USAGE, usersCommand } from './cli/users.ts';
 import { WEBHOOKS_USAGE, webhooksCommand } from './cli/webhooks.ts';
@@ -19,7 +20,7 @@ const USAGE = `Usage: countersign COMMAND [--json]
   config    print the effective configuration, secrets masked
               --example   as an environment file with every default
               --table     as the table of the README
-${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}${WEBHOOKS_USAGE}
+${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}${WEBHOOKS_USAGE}${MAIL_USAGE}
 Everything is configured by environment variables: see the README or .env.example.
 `;
 
@@ -38,6 +39,7 @@ const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promi
   apikeys: apiKeysCommand,
   audit: auditCommand,
   keys: keysCommand,
+  mail: mailCommand,
   scopes: scopesCommand,
   users: usersCommand,
   webhooks: webhooksCommand,

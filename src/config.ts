@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
 import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
+import type { Brand } from './texts/brand.ts';
 
 type Setting<S extends z.ZodType = z.ZodType> = {
   schema: S;
@@ -246,6 +247,31 @@ export const settings = {
     'Countersign <no-reply@localhost>',
     'The sender of mails.',
   ),
+  COUNTERSIGN_BRAND_NAME: withDefault(
+    z.string().regex(/^[^\p{C}]{1,80}$/u, 'is not a name of 1 to 80 characters on one line'),
+    'Countersign',
+    'Whose service it is, on the pages that mailed links lead to and in the mails.',
+  ),
+  COUNTERSIGN_BRAND_URL: setting(
+    url('http:', 'https:').optional(),
+    'none',
+    'Where that name leads, `https://example.com`.',
+  ),
+  COUNTERSIGN_BRAND_COLOR: withDefault(
+    z.string().regex(/^#[\da-f]{6}$/i, 'is not a colour like #1f5fbf'),
+    '#1f5fbf',
+    'The colour of buttons and links there, made lighter or darker where it could not be read.',
+  ),
+  COUNTERSIGN_APP_URL: setting(
+    url('http:', 'https:').optional(),
+    'none',
+    'Where those pages lead on to when they are done: your own, where people sign in.',
+  ),
+  COUNTERSIGN_TEMPLATES_DIR: setting(
+    z.string().optional(),
+    'none; mails and pages are in English',
+    'A folder of texts for mails and pages, a file for each language: `de.json`. `countersign mail texts` prints the English ones to begin with. Read at the start.',
+  ),
   COUNTERSIGN_TRUSTED_CALLERS: setting(
     networks.optional(),
     'embedded: loopback; otherwise none',
@@ -400,6 +426,10 @@ export type Config = Readonly<{
   /** Undefined: nobody is made an administrator at the start. */
   bootstrapAdminEmail: string | undefined;
   mailFrom: string;
+  /** Whose service people see: in mails, and on the pages that their links lead to. */
+  brand: Brand;
+  /** Texts in other languages. Undefined: English. */
+  templatesDir: string | undefined;
   trustedCallers: readonly string[];
   trustedProxies: readonly string[];
   exchangeAudiences: readonly string[];
@@ -548,6 +578,8 @@ function assemble(v: Values, files: readonly string[]): Config {
     requireVerifiedEmail: v.COUNTERSIGN_REQUIRE_VERIFIED_EMAIL,
     bootstrapAdminEmail: v.COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL,
     mailFrom: v.COUNTERSIGN_MAIL_FROM,
+    brand: brandOf(v),
+    templatesDir: v.COUNTERSIGN_TEMPLATES_DIR,
     trustedCallers:
       v.COUNTERSIGN_TRUSTED_CALLERS ?? (v.DATABASE_URL === undefined ? ['127.0.0.0/8', '::1'] : []),
     trustedProxies: v.COUNTERSIGN_TRUSTED_PROXIES,
@@ -586,6 +618,15 @@ function webhookRules(values: Values): Config['webhooks'] {
     allowHttp: values.COUNTERSIGN_WEBHOOK_ALLOW_HTTP,
     allowedNetworks: values.COUNTERSIGN_WEBHOOK_ALLOWED_NETWORKS,
     allowedPorts: values.COUNTERSIGN_WEBHOOK_ALLOWED_PORTS,
+  };
+}
+
+function brandOf(v: Values): Brand {
+  return {
+    name: v.COUNTERSIGN_BRAND_NAME,
+    url: v.COUNTERSIGN_BRAND_URL,
+    color: v.COUNTERSIGN_BRAND_COLOR,
+    appUrl: v.COUNTERSIGN_APP_URL,
   };
 }
 

@@ -2,16 +2,24 @@ import { escapeHtml } from '../mail/compose.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
 import { isLoopback } from '../platform/net.ts';
 import type { NodeRequest } from '../rpc/connect/node-request.ts';
+import { languageOf } from '../texts/languages.ts';
 import { hostOf } from './origin-guard.ts';
-import { type Endpoint, json, page } from './sidecar.ts';
+import type { PageFrame } from './page.ts';
+import { type Endpoint, json } from './sidecar.ts';
+
+const ENGLISH = languageOf('en', {});
 
 /** What proxies add to requests that they pass on. */
 const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
 
 /** The mailbox of the embedded default, newest mail first, by path: for people, and for scripts. */
-export function mailboxPages(mailbox: Mailbox, forAnyone: boolean): [string, Endpoint][] {
+export function mailboxPages(
+  mailbox: Mailbox,
+  frame: PageFrame,
+  forAnyone: boolean,
+): [string, Endpoint][] {
   const pages: [string, Endpoint][] = [
-    ['/dev/mailbox', mailboxPageEndpoint(mailbox)],
+    ['/dev/mailbox', mailboxPageEndpoint(mailbox, frame)],
     ['/dev/mailbox.json', mailboxJsonEndpoint(mailbox)],
   ];
   return pages.map(([path, own]) => [path, forAnyone ? own : forThisMachine(own)]);
@@ -39,15 +47,16 @@ function mailboxJsonEndpoint(mailbox: Mailbox): Endpoint {
 }
 
 /** A page on which the links in mails can be opened. */
-function mailboxPageEndpoint(mailbox: Mailbox): Endpoint {
+function mailboxPageEndpoint(mailbox: Mailbox, frame: PageFrame): Endpoint {
   return async () => {
     const mails = await mailbox.list();
     const articles = mails.map(
       ({ to, subject, text, sent_at }) =>
-        `<article><h2>${escapeHtml(subject)}</h2><p>To ${escapeHtml(to)}, ${escapeHtml(sent_at)}</p><pre style="white-space: pre-wrap; overflow-wrap: anywhere">${withLinks(text)}</pre></article><hr>`,
+        `<article><h2>${escapeHtml(subject)}</h2><p>To ${escapeHtml(to)}, ${escapeHtml(sent_at)}</p><pre>${withLinks(text)}</pre></article>`,
     );
     const empty = '<p>No mail yet. Sign up, and reload this page.</p>';
-    return page(`<h1>Mailbox</h1>\n${articles.join('\n') || empty}`);
+    const main = `<main><h1>Mailbox</h1>\n${articles.join('\n') || empty}</main>`;
+    return frame.page({ language: ENGLISH, title: 'Mailbox', main, isWide: true });
   };
 }
 

@@ -65,21 +65,3 @@ function send(req: NodeRequest, res: NodeResponse, answer: Answer): void {
 export function json(status: number, value: unknown): Answer {
   return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` };
 }
-
-/** An HTML page. Only `script` may run in it, if there is one. */
-export function page(body: string, script?: { text: string; sha256: string }): Answer {
-  const policy = [
-    "default-src 'none'",
-    "style-src 'unsafe-inline'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    ...(script ? [`script-src 'sha256-${script.sha256}'`, "connect-src 'self'"] : []),
-  ].join('; ');
-  return {
-    status: 200,
-    type: 'text/html; charset=utf-8',
-    body: `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Countersign</title></head><body style="font: 1rem/1.5 system-ui; max-width: 42rem; margin: 2rem auto; padding: 0 1rem">\n${body}\n${script ? `<script>${script.text}</script>` : ''}\n</body></html>\n`,
-    headers: { 'content-security-policy': policy },
-  };
-}

@@ -1,98 +1,98 @@
-import { createHash } from 'node:crypto';
-import { type Endpoint, page } from './sidecar.ts';
+import { escapeHtml } from '../mail/compose.ts';
+import { MAX_PASSWORD_LENGTH } from '../passwords/password-policy.ts';
+import type { Brand } from '../texts/brand.ts';
+import { type Language, type Languages, say } from '../texts/languages.ts';
+import type { PageFrame } from './page.ts';
+import type { Endpoint } from './sidecar.ts';
+import { TOKEN_PAGE_SCRIPT } from './token-page-script.ts';
 
-/** The token is in the fragment, which browsers do not send; the page posts it on a click. */
-const SCRIPT = `
-const token = new URLSearchParams(location.hash.slice(1)).get('token');
-const form = document.querySelector('form');
-const button = document.querySelector('button');
-const result = document.querySelector('output');
-history.replaceState(null, '', location.pathname);
-button.disabled = !token;
-form.addEventListener('submit', async (event) => {
-  event.preventDefault();
-  button.disabled = true;
-  const failed = 'The service cannot be reached. Try again.';
-  const answer = await fetch(form.dataset.method, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ ...Object.fromEntries(new FormData(form)), token }),
-  }).catch(() => undefined);
-  const error = answer?.ok ? undefined : await answer?.json().catch(() => undefined);
-  result.textContent = answer?.ok ? form.dataset.done : (error?.message ?? failed);
-  button.disabled = answer?.ok === true;
-});
-`;
+/** The pages that links in mails lead to, and the methods that take their tokens. */
+const PAGES = [
+  { path: '/verify-email', name: 'verify_email', method: 'AuthService/VerifyEmail' },
+  { path: '/reset-password', name: 'reset_password', method: 'AuthService/ResetPassword' },
+  {
+    path: '/confirm-email-change',
+    name: 'confirm_email_change',
+    method: 'AccountService/ConfirmEmailChange',
+  },
+  { path: '/secure-account', name: 'secure_account', method: 'AuthService/SecureAccount' },
+] as const;
 
-const sha256 = createHash('sha256').update(SCRIPT).digest('base64');
+type Page = (typeof PAGES)[number];
 
-type TokenPage = {
-  title: string;
-  text: string;
-  button: string;
-  /** The path of the method that takes the token. */
-  method: string;
-  done: string;
-  /** More fields of its request, as HTML. */
-  fields?: string;
+type Parts = {
+  frame: PageFrame;
+  languages: Languages;
+  brand: Brand;
+  /** How long a password is at least. */
+  minLength: number;
 };
 
 /**
- * The pages that links in mails lead to, by path. They ask for a click, since mail scanners open links:
- * to open a link does not use up its token.
+ * The pages that links in mails lead to, by path, in the language of the browser. They ask for a click,
+ * since mail scanners open links: to open a link does not use up its token.
  */
-export const tokenPages: readonly [string, Endpoint][] = [
-  [
-    '/verify-email',
-    tokenPage({
-      title: 'Confirm your address',
-      text: 'One click, and your address is confirmed.',
-      button: 'Confirm',
-      method: '/countersign.v1.AuthService/VerifyEmail',
-      done: 'Your address is confirmed. You can sign in now.',
-    }),
-  ],
-  [
-    '/reset-password',
-    tokenPage({
-      title: 'Set a new password',
-      text: 'This signs you out everywhere. Then sign in with the new password.',
-      button: 'Set the password',
-      method: '/countersign.v1.AuthService/ResetPassword',
-      done: 'Your password is set. You can sign in now.',
-      fields:
-        '<p><label>New password <input type="password" name="newPassword" autocomplete="new-password" required></label></p>',
-    }),
-  ],
-  [
-    '/confirm-email-change',
-    tokenPage({
-      title: 'Confirm your new address',
-      text: 'One click, and you sign in with this address from now on.',
-      button: 'Confirm',
-      method: '/countersign.v1.AccountService/ConfirmEmailChange',
-      done: 'Your address is changed.',
-    }),
-  ],
-  [
-    '/secure-account',
-    tokenPage({
-      title: "This wasn't me",
-      text: 'This signs everybody out of your account, undoes what the mail is about and whatever was added to your account since, and mails you a link to set a new password. The old password and API keys stop working.',
-      button: 'Secure my account',
-      method: '/countersign.v1.AuthService/SecureAccount',
-      done: 'Your account is secured. A mail that says what to do next is on its way.',
-    }),
-  ],
-];
+export function tokenPages(parts: Parts): [string, Endpoint][] {
+  return PAGES.map((page) => [page.path, (req) => tokenPage(parts, page, req.headers)]);
+}
 
-function tokenPage({ title, text, button, method, done, fields = '' }: TokenPage): Endpoint {
-  const body = `<h1>${title}</h1>
-<p>${text}</p>
-<form data-method="${method}" data-done="${done}">
+function tokenPage(
+  parts: Parts,
+  page: Page,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): ReturnType<PageFrame['page']> {
+  const language = parts.languages.choose(String(headers['accept-language'] ?? ''));
+  const title = say(language, `page.${page.name}.title`);
+  const fields = page.name === 'reset_password' ? passwordField(language, parts.minLength) : '';
+  const texts = escapeHtml(JSON.stringify(scriptTexts(language, page, parts.minLength)));
+  const main = `<main data-texts="${texts}">
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(say(language, `page.${page.name}.text`))}</p>
+<form data-method="/countersign.v1.${page.method}" novalidate>
 ${fields}
-<button>${button}</button>
+<button id="submit">${escapeHtml(say(language, `page.${page.name}.button`))}</button>
 </form>
-<p><output></output></p>`;
-  return () => page(body, { text: SCRIPT, sha256 });
+<p id="result" role="status" tabindex="-1"></p>
+<p id="next" hidden>${nextLink(language, parts.brand)}</p>
+<noscript><p class="bad">${escapeHtml(say(language, 'page.no_script'))}</p></noscript>
+</main>`;
+  return parts.frame.page({ language, title, main, script: TOKEN_PAGE_SCRIPT });
+}
+
+function nextLink(language: Language, { name: brand, appUrl }: Brand): string {
+  if (appUrl === undefined) return '';
+  const text = escapeHtml(say(language, 'page.continue', { brand }));
+  return `<a class="button" href="${escapeHtml(appUrl)}">${text}</a>`;
+}
+
+function passwordField(language: Language, min: number): string {
+  const text = (key: 'label' | 'show') => escapeHtml(say(language, `page.password.${key}`));
+  return `<label for="password">${text('label')}</label>
+<div class="field"><input id="password" type="password" name="newPassword" autocomplete="new-password" required aria-describedby="hint reason" autocapitalize="none" spellcheck="false"><button type="button" class="plain" id="show" aria-controls="password">${text('show')}</button></div>
+<p id="reason" role="status"></p>
+<p id="hint" class="quiet">${escapeHtml(say(language, 'page.password.hint', { min }))}</p>`;
+}
+
+/** What the page's script says. */
+function scriptTexts(language: Language, { name }: Page, min: number) {
+  return {
+    min,
+    max: MAX_PASSWORD_LENGTH,
+    done: say(language, `page.${name}.done`),
+    no_token: say(language, 'page.no_token'),
+    failed: say(language, 'page.failed'),
+    show: say(language, 'page.password.show'),
+    hide: say(language, 'page.password.hide'),
+    too_short: say(language, 'page.password.too_short'),
+    too_long: say(language, 'page.password.too_long'),
+    repeated: say(language, 'page.password.repeated'),
+    sequence: say(language, 'page.password.sequence'),
+    long_enough: say(language, 'page.password.long_enough'),
+    refused: say(language, 'page.password.refused'),
+    errors: {
+      TOKEN_INVALID: say(language, 'page.error.TOKEN_INVALID'),
+      TOKEN_EXPIRED: say(language, 'page.error.TOKEN_EXPIRED'),
+      RATE_LIMITED: say(language, 'page.error.RATE_LIMITED'),
+    },
+  };
 }

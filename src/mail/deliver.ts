@@ -1,6 +1,6 @@
 import { createTransport, type Transporter } from 'nodemailer';
 import type { Outbox } from './outbox.ts';
-import { renderMail } from './templates.ts';
+import { type MailLook, renderMail } from './templates.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKET_TIMEOUT_MS = 20_000;
@@ -24,14 +24,14 @@ export type MailTransport = {
 
 /** Performs a job of the mail queue: renders its mail and hands it to the transport. */
 export async function deliverMail(
-  needs: { outbox: Outbox; transport: MailTransport; from: string; publicUrl: string },
+  needs: { outbox: Outbox; transport: MailTransport; from: string; look: MailLook },
   body: string,
   jobId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { outbox, transport, from, publicUrl } = needs;
+  const { outbox, transport, from, look } = needs;
   const mail = outbox.unseal(body);
-  await transport.deliver({ id: jobId, from, to: mail.to, ...renderMail(mail, publicUrl) }, signal);
+  await transport.deliver({ id: jobId, from, to: mail.to, ...renderMail(mail, look) }, signal);
 }
 
 /**

@@ -3,7 +3,8 @@ import { invalidField } from '../platform/invalid-field.ts';
 import type { BreachedPasswords } from './breached-passwords.ts';
 import type { PasswordStrength, Strength } from './password-strength.ts';
 
-const MAX_CODE_POINTS = 128;
+/** In code points after NFKC. */
+export const MAX_PASSWORD_LENGTH = 128;
 /** In code points, without the account's own words; anything shorter is guessed in no time. */
 const MIN_REST = 8;
 /** Shorter words are part of too many good passwords. */
@@ -62,8 +63,8 @@ export class PasswordPolicy {
     caller: PasswordContext['caller'],
   ): Promise<string | undefined> {
     const length = [...password].length;
-    if (length < this.#minLength || length > MAX_CODE_POINTS) {
-      return `must have ${this.#minLength} to ${MAX_CODE_POINTS} characters; it has ${length}`;
+    if (length < this.#minLength || length > MAX_PASSWORD_LENGTH) {
+      return `must have ${this.#minLength} to ${MAX_PASSWORD_LENGTH} characters; it has ${length}`;
     }
     const words = wordsOf(ownWords);
     if (holdsAddress(password, ownWords)) return 'contains the address of the account';

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Mail, renderMail } from '../../src/mail/templates.ts';
+import { type Mail, renderMail as render } from '../../src/mail/templates.ts';
+import { Languages } from '../../src/texts/languages.ts';
 
 const URL_ = 'https://id.example.com';
 const to = 'pat@example.com';
+const brand = { name: 'Acme & Co', url: undefined, color: '#1f5fbf', appUrl: undefined };
+
+const renderMail = (mail: Mail, publicUrl: string) =>
+  render(mail, { publicUrl, brand, languages: new Languages() });
 
 const verifyEmail = (displayName: string, token = 'csm_a.b') =>
   renderMail({ template: 'verify_email', to, displayName, token }, URL_);
@@ -27,6 +32,13 @@ describe('The mails', () => {
     const link = `${URL_}/verify-email#token=csm_a.b`;
     assert.ok(text.includes(`\n${link}\n`));
     assert.ok(html.includes(`<a href="${link}">${link}</a>`));
+  });
+
+  it('say whose they are, with a button in the colour of the brand', () => {
+    const { text, html } = verifyEmail('Pat');
+    assert.match(text, /\n\nThis mail was sent by Acme & Co\.\n$/);
+    assert.match(html, /background: #1f5fbf; [^>]*>Confirm the address<\/a>/);
+    assert.match(html, /This mail was sent by Acme &amp; Co\./);
   });
 
   it('E05 escape text that people typed, in the HTML part', () => {
