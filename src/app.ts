@@ -18,6 +18,7 @@ import { AuditQueue } from './audit/audit-queue.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
 import { type Config, ConfigError } from './config.ts';
+import { devApp } from './http/dev-app.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
@@ -399,6 +400,7 @@ function buildHttp(
     ['/readyz', readyzEndpoint(of.look)],
     ...tokenPages({ ...config, ...config.passwords, frame, languages: nouns.languages }),
   ];
+  if (config.devApp) paths.push(devApp(frame));
   if (mailbox) paths.push(...mailboxPages(mailbox, frame, config.mailbox === 'anyone'));
   const endpoints = sidecar(new Map(paths), (error) =>
     log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),

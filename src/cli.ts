@@ -11,6 +11,7 @@ import { WEBHOOKS_USAGE, webhooksCommand } from './cli/webhooks.ts';
 import { type Config, ConfigError, readConfig, unknownVariables } from './config.ts';
 import { describeConfig, exampleEnvironment, settingsTable } from './config-text.ts';
 import { createLog } from './platform/log.ts';
+import { ownOrigins } from './platform/own-origins.ts';
 import { migrate, openDatabase } from './schema.ts';
 
 const USAGE = `Usage: countersign COMMAND [--json]
@@ -79,7 +80,7 @@ function welcome({ grpcAddress, httpAddress, publicUrl }: App, config: Config): 
 Countersign is ready.
   gRPC      ${grpcAddress}
   HTTP      ${publicUrl}${publicUrl.endsWith(httpAddress) ? '' : ` (listening on ${httpAddress})`}
-${mailLine(publicUrl, config)}
+${mailLine(publicUrl, config)}${config.devApp ? `  try it    ${ownOrigins(publicUrl).at(-1)}/dev/app\n` : ''}
 Try next:
   npx buf curl --http2-prior-knowledge --protocol grpc --list-methods http://${grpcAddress}
   curl -s ${publicUrl}/.well-known/jwks.json

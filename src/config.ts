@@ -407,6 +407,8 @@ export type Config = Readonly<{
   smtpUrl: string | undefined;
   /** Who may read the mail that is kept here because no mail server is configured. */
   mailbox: 'loopback' | 'anyone' | 'off';
+  /** Whether there is a page to try the service with, on its own machine. */
+  devApp: boolean;
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;
   httpAddress: Address;
@@ -561,6 +563,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     redisUrl: v.REDIS_URL,
     smtpUrl: v.SMTP_URL,
     mailbox: v.COUNTERSIGN_DEV_MAILBOX ?? defaultMailbox(v),
+    devApp: v.DATABASE_URL === undefined && isOwn(v),
     masterKeys: v.COUNTERSIGN_MASTER_KEY,
     grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
     httpAddress: v.COUNTERSIGN_HTTP_ADDR,
@@ -636,9 +639,12 @@ function hasMailbox(values: Values): boolean {
 
 /** A service that others are meant to reach shows nobody the links it would mail. */
 function defaultMailbox(values: Values): Config['mailbox'] {
-  const { COUNTERSIGN_HTTP_ADDR: address, COUNTERSIGN_PUBLIC_URL: url } = values;
-  const isOwn = isLoopback(address.host) && (!url || isLoopback(new URL(url).hostname));
-  return hasMailbox(values) && isOwn ? 'loopback' : 'off';
+  return hasMailbox(values) && isOwn(values) ? 'loopback' : 'off';
+}
+
+/** Whether only its own machine is meant to reach it. */
+function isOwn({ COUNTERSIGN_HTTP_ADDR: address, COUNTERSIGN_PUBLIC_URL: url }: Values): boolean {
+  return isLoopback(address.host) && (!url || isLoopback(new URL(url).hostname));
 }
 
 /** The embedded default answers on its own machine, where any page in a browser can reach it. */

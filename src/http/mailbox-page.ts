@@ -1,16 +1,12 @@
 import { escapeHtml } from '../mail/compose.ts';
 import type { Mailbox } from '../mail/mailbox.ts';
-import { isLoopback } from '../platform/net.ts';
-import type { NodeRequest } from '../rpc/connect/node-request.ts';
 import { languageOf } from '../texts/languages.ts';
-import { hostOf } from './origin-guard.ts';
 import type { PageFrame } from './page.ts';
 import { type Endpoint, json } from './sidecar.ts';
+import { forThisMachine } from './this-machine.ts';
 
 const ENGLISH = languageOf('en', {});
-
-/** What proxies add to requests that they pass on. */
-const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'];
+const NOT_SHOWN = 'the mailbox is shown on its own machine only; see COUNTERSIGN_DEV_MAILBOX';
 
 /** The mailbox of the embedded default, newest mail first, by path: for people, and for scripts. */
 export function mailboxPages(
@@ -22,24 +18,7 @@ export function mailboxPages(
     ['/dev/mailbox', mailboxPageEndpoint(mailbox, frame)],
     ['/dev/mailbox.json', mailboxJsonEndpoint(mailbox)],
   ];
-  return pages.map(([path, own]) => [path, forAnyone ? own : forThisMachine(own)]);
-}
-
-/**
- * Shows an endpoint to callers on this machine only: not to those behind a proxy on it, nor to pages
- * whose own name resolves to it (DNS rebinding).
- */
-function forThisMachine(endpoint: Endpoint): Endpoint {
-  return (req) => {
-    const isOwn = isLoopback(req.socket.remoteAddress ?? '') && isLoopback(hostOf(req));
-    if (isOwn && !isProxied(req)) return endpoint(req);
-    const error = 'the mailbox is shown on its own machine only; see COUNTERSIGN_DEV_MAILBOX';
-    return json(403, { error });
-  };
-}
-
-function isProxied({ headers }: NodeRequest): boolean {
-  return PROXY_HEADERS.some((name) => headers[name] !== undefined);
+  return pages.map(([path, own]) => [path, forAnyone ? own : forThisMachine(own, NOT_SHOWN)]);
 }
 
 function mailboxJsonEndpoint(mailbox: Mailbox): Endpoint {

@@ -35,7 +35,8 @@ form > button, p > button { margin-top: 1rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .9375rem/1.5 ui-monospace, monospace; }
 article { border-top: 1px solid var(--line); }
 table { width: 100%; border-collapse: collapse; }
-th, td { padding: .4rem .5rem .4rem 0; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top; font-size: .9375rem; overflow-wrap: anywhere; }
+th, td { padding: .4rem .5rem .4rem 0; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top; font-size: .9375rem; }
+td:first-child { overflow-wrap: anywhere; }
 [hidden] { display: none; }
 `;
 }

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { readConfig } from '../../src/config.ts';
+import { axeViolations, NO_CHROMIUM, newProfile, startChromium } from '../harness/chromium.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import { newEmail, PASSWORD } from '../harness/people.ts';
+import { startService } from '../harness/service.ts';
+
+describe('/dev/app', () => {
+  it('is there in the embedded default alone, if only its own machine reaches it', () => {
+    const has = (env: Record<string, string>) => readConfig(env, () => '').devApp;
+    const key = { COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 1).toString('base64') };
+    assert.equal(has({}), true);
+    assert.equal(has({ COUNTERSIGN_PUBLIC_URL: 'http://localhost:8080' }), true);
+    assert.equal(has({ DATABASE_URL: 'postgres://localhost/x', ...key }), false);
+    assert.equal(has({ COUNTERSIGN_HTTP_ADDR: '0.0.0.0:8080' }), false);
+    assert.equal(has({ COUNTERSIGN_PUBLIC_URL: 'https://id.example.com' }), false);
+  });
+
+  const embedded = async () => {
+    const env = { DATABASE_URL: '', SMTP_URL: '', COUNTERSIGN_DATA_DIR: await embeddedDirectory() };
+    const service = await startService({ env });
+    return { service, url: service.app.publicUrl.replace('127.0.0.1', 'localhost') };
+  };
+
+  it('is not shown through a proxy, and is not there beside a database of its own', async () => {
+    const { url } = await embedded();
+    assert.equal((await fetch(`${url}/dev/app`)).status, 200);
+    const proxied = { headers: { 'x-forwarded-for': '192.0.2.1' } };
+    assert.equal((await fetch(`${url}/dev/app`, proxied)).status, 403);
+    const { app } = await startService();
+    assert.equal((await fetch(`http://${app.httpAddress}/dev/app`)).status, 404);
+  });
+
+  it('signs up, in and out, by password and by passkey, and lists sessions', {
+    skip: NO_CHROMIUM,
+  }, async () => {
+    const { service, url } = await embedded();
+    const browser = await startChromium(await newProfile());
+    const page = await browser.newPage();
+    const session = await browser.newCDPSession(page);
+    await session.send('WebAuthn.enable');
+    await session.send('WebAuthn.addVirtualAuthenticator', {
+      options: {
+        protocol: 'ctap2',
+        transport: 'internal',
+        hasResidentKey: true,
+        hasUserVerification: true,
+        isUserVerified: true,
+        automaticPresenceSimulation: true,
+      },
+    });
+    const email = newEmail();
+    await page.goto(`${url}/dev/app`);
+    await page.waitForSelector('#signed-out:not([hidden])');
+    assert.deepEqual(await axeViolations(page), []);
+    await page.fill('#email', email);
+    await page.fill('#password', PASSWORD);
+    await page.click('#sign-up');
+    await page.waitForSelector('#result:text("mail is on its way")');
+    let token = '';
+    await eventually(async () => {
+      const answer = await fetch(`${url}/dev/mailbox.json`);
+      const mails = (await answer.json()) as { text: string }[];
+      token = tokenIn(mails[0] ?? { text: '' }) ?? '';
+      return token !== '';
+    });
+    await service.auth.verifyEmail({ token });
+    await page.click('#sign-in button');
+    await page.waitForSelector('#signed-in:not([hidden])');
+    assert.equal(await page.textContent('#who'), email);
+    assert.deepEqual(await axeViolations(page), []);
+    await page.click('#add-passkey');
+    await page.waitForSelector('#result:text("The passkey is added")');
+    await page.reload();
+    await page.waitForSelector('#signed-in:not([hidden])');
+    await page.click('#sign-out');
+    await page.waitForSelector('#signed-out:not([hidden])');
+    assert.deepEqual(await browser.cookies(url), []);
+    await page.reload();
+    await page.waitForSelector('#signed-out:not([hidden])');
+    await page.click('#passkey');
+    await page.waitForSelector('#signed-in:not([hidden])');
+    assert.equal(await page.textContent('#who'), email);
+    assert.equal((await page.$$('#sessions tr')).length, 1);
+    await page.goto(`${url}/dev/mailbox`);
+    assert.deepEqual(await axeViolations(page), []);
+  });
+});
