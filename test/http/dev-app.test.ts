@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../src/config.ts';
+import { DEV_APP_SCRIPT } from '../../src/http/dev-app-script.ts';
 import { axeViolations, NO_CHROMIUM, newProfile, startChromium } from '../harness/chromium.ts';
 import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -17,6 +19,13 @@ describe('/dev/app', () => {
     assert.equal(has({ DATABASE_URL: 'postgres://localhost/x', ...key }), false);
     assert.equal(has({ COUNTERSIGN_HTTP_ADDR: '0.0.0.0:8080' }), false);
     assert.equal(has({ COUNTERSIGN_PUBLIC_URL: 'https://id.example.com' }), false);
+  });
+
+  it('is the example of docs/browser.md, word for word', () => {
+    const document = readFileSync('docs/browser.md', 'utf8');
+    const quoted = [...document.matchAll(/^```js dev-app\n([\s\S]*?)^```$/gm)];
+    assert.ok(quoted.length >= 4);
+    for (const [, code = ''] of quoted) assert.ok(DEV_APP_SCRIPT.includes(code), code);
   });
 
   const embedded = async () => {
