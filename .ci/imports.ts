@@ -32,6 +32,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/webhooks'],
   ['src/users'],
   ['src/service-accounts'],
+  ['src/federation'],
   ['src/login'],
   ['src/accounts'],
   ['src/passkeys'],

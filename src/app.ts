@@ -19,6 +19,7 @@ import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
 import { type Config, ConfigError } from './config.ts';
 import { devApp } from './http/dev-app.ts';
+import { Providers } from './federation/providers.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
@@ -121,7 +122,7 @@ export type App = {
   /** Resolves when the service has everything it needs, however long that takes. */
   ready: Promise<void>;
   readiness(): Promise<Readiness>;
-  /** Takes over the secrets and certificates of the present configuration. */
+  /** Takes over the secrets, certificates and identity providers of the present configuration. */
   reload(config: Config): void;
   /** Drains: tells callers, finishes calls in flight, flushes queues, closes. */
   stop(): Promise<void>;
@@ -169,13 +170,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     publicUrl,
     ready,
     readiness: look,
-    reload(next) {
-      if (next.databaseUrl !== undefined) platform.sql.setUrl(next.databaseUrl);
-      if (next.redisUrl !== undefined) platform.hints.setUrl(next.redisUrl);
-      if (next.smtpUrl !== undefined) nouns.mail?.setUrl(next.smtpUrl);
-      if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
-      void certificates?.look();
-    },
+    reload: (next) => reload(platform, nouns, next),
     async stop() {
       draining.abort();
       grpc.setServing(false);
@@ -196,6 +191,15 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
       await platform.sql.close();
     },
   };
+}
+
+function reload(platform: Platform, nouns: Nouns, next: Config): void {
+  if (next.databaseUrl !== undefined) platform.sql.setUrl(next.databaseUrl);
+  if (next.redisUrl !== undefined) platform.hints.setUrl(next.redisUrl);
+  if (next.smtpUrl !== undefined) nouns.mail?.setUrl(next.smtpUrl);
+  if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
+  nouns.providers.replace(next.providers);
+  void platform.certificates?.look();
 }
 
 type Platform = Awaited<ReturnType<typeof buildPlatform>>;
@@ -276,6 +280,7 @@ function buildNouns(
     passwordPolicy,
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
+    providers: new Providers(config.providers),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
     verifiers: { verifier, apiKeyVerifier, audience: tokens.audience },
     verifier,

@@ -10,12 +10,14 @@ function rows(): Row[] {
 /** The effective configuration for people and scripts. A secret shows only whether it is set. */
 export function describeConfig(config: Config): Record<string, unknown> {
   const masked = (value: unknown) => (value === undefined ? undefined : '********');
-  const { databaseUrl, redisUrl, smtpUrl, masterKeys, grpcAddress, httpAddress, ...rest } = config;
+  const { databaseUrl, redisUrl, smtpUrl, masterKeys, providers, ...open } = config;
+  const { grpcAddress, httpAddress, ...rest } = open;
   return {
     databaseUrl: masked(databaseUrl) ?? 'embedded',
     redisUrl: masked(redisUrl) ?? 'none',
     smtpUrl: masked(smtpUrl) ?? (config.mailbox === 'off' ? 'none' : 'mailbox'),
     masterKey: masked(masterKeys) ?? 'embedded',
+    providers: providers.map(({ id }) => id).join(',') || 'none',
     grpcAddress: formatAddress(grpcAddress),
     httpAddress: formatAddress(httpAddress),
     ...Object.fromEntries(

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { type ProviderSettings, readProviders } from './federation/provider-settings.ts';
 import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
 import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
 import type { Brand } from './texts/brand.ts';
@@ -314,6 +315,12 @@ export const settings = {
     'COUNTERSIGN_PUBLIC_URL and COUNTERSIGN_CORS_ORIGINS',
     'Origins whose pages and apps may use passkeys (by comma): `https://…`, or `android:apk-key-hash:…` of an Android app.',
   ),
+  COUNTERSIGN_OIDC_PROVIDERS: setting(
+    z.string().optional(),
+    'none',
+    'The identity providers that people can sign in with (Google, GitHub, Microsoft, GitLab, any by OpenID Connect), a list in JSON: see docs/federation.md. Re-read when its file changes.',
+    { secret: true },
+  ),
   COUNTERSIGN_RATE_LIMITS: withDefault(onOff, 'on', 'Whether calls are limited by address.'),
   COUNTERSIGN_UNARY_FAST_PATH: withDefault(
     onOff,
@@ -441,6 +448,8 @@ export type Config = Readonly<{
   corsOrigins: readonly string[];
   /** Undefined: what follows from the public URL and the CORS origins. */
   passkeys: { rpId: string | undefined; origins: readonly string[] | undefined };
+  /** The identity providers that people can sign in with. */
+  providers: readonly ProviderSettings[];
   rateLimits: boolean;
   unaryFastPath: boolean;
   argon2: { memoryCost: number; timeCost: number };
@@ -499,9 +508,15 @@ export function readConfig(env: Environment, readFile: ReadFile): Config {
     if (parsed.success) values[name] = parsed.data;
     else problems.push(...parsed.error.issues.map((issue) => `${name} ${issue.message}`));
   }
+  const json = values['COUNTERSIGN_OIDC_PROVIDERS'] as string | undefined;
+  const read = readProviders(json ?? '[]', (path) => {
+    files.push(path);
+    return readFile(path);
+  });
+  problems.push(...read.problems.map((problem) => `COUNTERSIGN_OIDC_PROVIDERS ${problem}`));
   if (problems.length === 0) problems.push(...contradictions(values as Values));
   if (problems.length > 0) throw new ConfigError(problems);
-  return assemble(values as Values, files);
+  return assemble(values as Values, files, read.providers);
 }
 
 function readVariable(
@@ -547,7 +562,11 @@ function contradictions(values: Values): string[] {
   return problems;
 }
 
-function assemble(v: Values, files: readonly string[]): Config {
+function assemble(
+  v: Values,
+  files: readonly string[],
+  providers: readonly ProviderSettings[],
+): Config {
   const publicUrl = v.COUNTERSIGN_PUBLIC_URL?.replace(/\/+$/, '');
   const issuer = v.COUNTERSIGN_ISSUER ?? publicUrl;
   const tls =
@@ -591,6 +610,7 @@ function assemble(v: Values, files: readonly string[]): Config {
     allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS ?? defaultHosts(v.DATABASE_URL, publicUrl),
     corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,
     passkeys: { rpId: v.COUNTERSIGN_PASSKEY_RP_ID, origins: v.COUNTERSIGN_PASSKEY_ORIGINS },
+    providers,
     rateLimits: v.COUNTERSIGN_RATE_LIMITS,
     unaryFastPath: v.COUNTERSIGN_UNARY_FAST_PATH,
     argon2: {

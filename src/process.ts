@@ -9,23 +9,32 @@ const readFile = (path: string) => readFileSync(path, 'utf8');
 
 /** Until SIGTERM or SIGINT. Files of secrets are read again when they change, and on SIGHUP. */
 async function keepRunning(app: App, config: Config): Promise<void> {
+  const watched = new Set<string>();
+  const watch = (files: readonly string[]) => {
+    for (const file of files) {
+      if (!watched.has(file)) watchFile(file, { interval: FILE_WATCH_MS }, reload);
+      watched.add(file);
+    }
+  };
   const reload = () => {
     try {
-      app.reload(readConfig(process.env, readFile));
+      const next = readConfig(process.env, readFile);
+      app.reload(next);
+      watch(next.files);
     } catch (error) {
       // A file that is being replaced; the old values stay until it can be read.
       if (!(error instanceof ConfigError)) throw error;
       for (const problem of error.problems) process.stderr.write(`not reloaded: ${problem}\n`);
     }
   };
-  for (const file of config.files) watchFile(file, { interval: FILE_WATCH_MS }, reload);
+  watch(config.files);
   process.on('SIGHUP', reload);
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', resolve).once('SIGINT', resolve);
   });
   // A second signal means now.
   process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1));
-  for (const file of config.files) unwatchFile(file);
+  for (const file of watched) unwatchFile(file);
   await app.stop();
 }
 

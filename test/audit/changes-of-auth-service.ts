@@ -79,6 +79,7 @@ export const changesOfAuthService: Changes<typeof AuthService> = {
     const call: Call = (options) => service.auth.finishPasskeyLogin({ credentialJson }, options);
     return { done: [[call, 'session.created']], refused: [[call, 'sign_in.failed']] };
   },
+  listProviders: 'reads',
   async reauthenticate(service) {
     const { auth } = await person(service);
     const { accessToken } = await enrolled(service);

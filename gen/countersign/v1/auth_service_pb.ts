@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import { file_countersign_v1_access } from "./access_pb.ts";
+import type { Provider } from "./identity_pb.ts";
+import { file_countersign_v1_identity } from "./identity_pb.ts";
 import type { MfaChallenge } from "./mfa_pb.ts";
 import { file_countersign_v1_mfa } from "./mfa_pb.ts";
 import type { Tokens } from "./tokens_pb.ts";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/auth_service.proto.
  */
 export const file_countersign_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokInEKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSAASKwoDbWZhGAIgASgLMhwuY291bnRlcnNpZ24udjEuTWZhQ2hhbGxlbmdlSABCCQoHb3V0Y29tZSLXAQoSQ29tcGxldGVNZmFSZXF1ZXN0EicKD2NoYWxsZW5nZV90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASIwoNcmVjb3ZlcnlfY29kZRgDIAEoCUIKgAEBukgEcgIYZEgAEi8KF3Bhc3NrZXlfY3JlZGVudGlhbF9qc29uGAQgASgJQgyAAQG6SAZyBCiAgAFIAEIPCgZmYWN0b3ISBbpIAggBIj0KE0NvbXBsZXRlTWZhUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIkAKGEJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBIkCg9jaGFsbGVuZ2VfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEImEKGUJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2USFAoMb3B0aW9uc19qc29uGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKGUZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QSKAoPY3JlZGVudGlhbF9qc29uGAEgASgJQg+AAQG6SAnIAQFyBCiAgAESKgoMZGV2aWNlX2xhYmVsGAIgASgJQhS6SBFyDxjIATIKXlteXHgwMF0qJCJEChpGaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMirAEKFVJlYXV0aGVudGljYXRlUmVxdWVzdBIfCghwYXNzd29yZBgBIAEoCUILgAEBukgFcgMogCBIABIxCgl0b3RwX2NvZGUYAiABKAlCHIABAbpIFnIUGBQyEF4gKihbMC05XSAqKXs2fSRIABIvChdwYXNza2V5X2NyZWRlbnRpYWxfanNvbhgDIAEoCUIMgAEBukgGcgQogIABSABCDgoFcHJvb2YSBbpIAggBIkAKFlJlYXV0aGVudGljYXRlUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIjsKG1JlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBIcCgVlbWFpbBgBIAEoCUINukgKyAEBcgUY/gFgASIeChxSZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIlsKFFJlc2V0UGFzc3dvcmRSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABBIkCgxuZXdfcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgIhcKFVJlc2V0UGFzc3dvcmRSZXNwb25zZSI1ChRTZWN1cmVBY2NvdW50UmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQiFwoVU2VjdXJlQWNjb3VudFJlc3BvbnNlIjwKE1JlZnJlc2hUb2tlblJlcXVlc3QSJQoNcmVmcmVzaF90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQiPgoUUmVmcmVzaFRva2VuUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIjMKDUxvZ291dFJlcXVlc3QSIgoNcmVmcmVzaF90b2tlbhgBIAEoCUILgAEBukgFcgMogAQiEAoOTG9nb3V0UmVzcG9uc2UyyQoKC0F1dGhTZXJ2aWNlElEKBlNpZ25VcBIdLmNvdW50ZXJzaWduLnYxLlNpZ25VcFJlcXVlc3QaHi5jb3VudGVyc2lnbi52MS5TaWduVXBSZXNwb25zZSIIutwYBCgCCAESYAoLVmVyaWZ5RW1haWwSIi5jb3VudGVyc2lnbi52MS5WZXJpZnlFbWFpbFJlcXVlc3QaIy5jb3VudGVyc2lnbi52MS5WZXJpZnlFbWFpbFJlc3BvbnNlIgi63BgEKAMIARJ1ChJSZXNlbmRWZXJpZmljYXRpb24SKS5jb3VudGVyc2lnbi52MS5SZXNlbmRWZXJpZmljYXRpb25SZXF1ZXN0GiouY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiCLrcGAQoAggBEk4KBUxvZ2luEhwuY291bnRlcnNpZ24udjEuTG9naW5SZXF1ZXN0Gh0uY291bnRlcnNpZ24udjEuTG9naW5SZXNwb25zZSIIutwYBCgBCAESYAoLQ29tcGxldGVNZmESIi5jb3VudGVyc2lnbi52MS5Db21wbGV0ZU1mYVJlcXVlc3QaIy5jb3VudGVyc2lnbi52MS5Db21wbGV0ZU1mYVJlc3BvbnNlIgi63BgEKAEIARJyChFCZWdpblBhc3NrZXlMb2dpbhIoLmNvdW50ZXJzaWduLnYxLkJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBopLmNvdW50ZXJzaWduLnYxLkJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2UiCLrcGAQoAwgBEnUKEkZpbmlzaFBhc3NrZXlMb2dpbhIpLmNvdW50ZXJzaWduLnYxLkZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QaKi5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZSIIutwYBCgBCAESaQoOUmVhdXRoZW50aWNhdGUSJS5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlcXVlc3QaJi5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlc3BvbnNlIgi63BgEKAEQARJ7ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIrLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBosLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCLrcGAQoAggBEmYKDVJlc2V0UGFzc3dvcmQSJC5jb3VudGVyc2lnbi52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIutwYBCgBCAESZgoNU2VjdXJlQWNjb3VudBIkLmNvdW50ZXJzaWduLnYxLlNlY3VyZUFjY291bnRSZXF1ZXN0GiUuY291bnRlcnNpZ24udjEuU2VjdXJlQWNjb3VudFJlc3BvbnNlIgi63BgEKAMIARJjCgxSZWZyZXNoVG9rZW4SIy5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiQuY291bnRlcnNpZ24udjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiCLrcGAQoAwgBElQKBkxvZ291dBIdLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlcXVlc3QaHi5jb3VudGVyc2lnbi52MS5Mb2dvdXRSZXNwb25zZSILkAICutwYBCgDCAFC2QEKEmNvbS5jb3VudGVyc2lnbi52MUIQQXV0aFNlcnZpY2VQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_mfa, file_countersign_v1_tokens, file_google_protobuf_timestamp]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokInEKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSAASKwoDbWZhGAIgASgLMhwuY291bnRlcnNpZ24udjEuTWZhQ2hhbGxlbmdlSABCCQoHb3V0Y29tZSLXAQoSQ29tcGxldGVNZmFSZXF1ZXN0EicKD2NoYWxsZW5nZV90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASIwoNcmVjb3ZlcnlfY29kZRgDIAEoCUIKgAEBukgEcgIYZEgAEi8KF3Bhc3NrZXlfY3JlZGVudGlhbF9qc29uGAQgASgJQgyAAQG6SAZyBCiAgAFIAEIPCgZmYWN0b3ISBbpIAggBIj0KE0NvbXBsZXRlTWZhUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIkAKGEJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBIkCg9jaGFsbGVuZ2VfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEImEKGUJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2USFAoMb3B0aW9uc19qc29uGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKGUZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QSKAoPY3JlZGVudGlhbF9qc29uGAEgASgJQg+AAQG6SAnIAQFyBCiAgAESKgoMZGV2aWNlX2xhYmVsGAIgASgJQhS6SBFyDxjIATIKXlteXHgwMF0qJCJEChpGaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMiFgoUTGlzdFByb3ZpZGVyc1JlcXVlc3QiRAoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEisKCXByb3ZpZGVycxgBIAMoCzIYLmNvdW50ZXJzaWduLnYxLlByb3ZpZGVyIqwBChVSZWF1dGhlbnRpY2F0ZVJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCC4ABAbpIBXIDKIAgSAASMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASLwoXcGFzc2tleV9jcmVkZW50aWFsX2pzb24YAyABKAlCDIABAbpIBnIEKICAAUgAQg4KBXByb29mEgW6SAIIASJAChZSZWF1dGhlbnRpY2F0ZVJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyI7ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJbChRSZXNldFBhc3N3b3JkUmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSJAoMbmV3X3Bhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAICIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiNQoUU2VjdXJlQWNjb3VudFJlcXVlc3QSHQoFdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIhcKFVNlY3VyZUFjY291bnRSZXNwb25zZSI8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiUKDXJlZnJlc2hfdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIj4KFFJlZnJlc2hUb2tlblJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyIzCg1Mb2dvdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEIhAKDkxvZ291dFJlc3BvbnNlMrQLCgtBdXRoU2VydmljZRJRCgZTaWduVXASHS5jb3VudGVyc2lnbi52MS5TaWduVXBSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuU2lnblVwUmVzcG9uc2UiCLrcGAQoAggBEmAKC1ZlcmlmeUVtYWlsEiIuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXNwb25zZSIIutwYBCgDCAESdQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIgi63BgEKAIIARJOCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmAKC0NvbXBsZXRlTWZhEiIuY291bnRlcnNpZ24udjEuQ29tcGxldGVNZmFSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuQ29tcGxldGVNZmFSZXNwb25zZSIIutwYBCgBCAEScgoRQmVnaW5QYXNza2V5TG9naW4SKC5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlMb2dpblJlcXVlc3QaKS5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlMb2dpblJlc3BvbnNlIgi63BgEKAMIARJ1ChJGaW5pc2hQYXNza2V5TG9naW4SKS5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5TG9naW5SZXF1ZXN0GiouY291bnRlcnNpZ24udjEuRmluaXNoUGFzc2tleUxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmkKDUxpc3RQcm92aWRlcnMSJC5jb3VudGVyc2lnbi52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLkxpc3RQcm92aWRlcnNSZXNwb25zZSILkAIButwYBCgDCAESaQoOUmVhdXRoZW50aWNhdGUSJS5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlcXVlc3QaJi5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlc3BvbnNlIgi63BgEKAEQARJ7ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIrLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBosLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCLrcGAQoAggBEmYKDVJlc2V0UGFzc3dvcmQSJC5jb3VudGVyc2lnbi52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIutwYBCgBCAESZgoNU2VjdXJlQWNjb3VudBIkLmNvdW50ZXJzaWduLnYxLlNlY3VyZUFjY291bnRSZXF1ZXN0GiUuY291bnRlcnNpZ24udjEuU2VjdXJlQWNjb3VudFJlc3BvbnNlIgi63BgEKAMIARJjCgxSZWZyZXNoVG9rZW4SIy5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiQuY291bnRlcnNpZ24udjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiCLrcGAQoAwgBElQKBkxvZ291dBIdLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlcXVlc3QaHi5jb3VudGVyc2lnbi52MS5Mb2dvdXRSZXNwb25zZSILkAICutwYBCgDCAFC2QEKEmNvbS5jb3VudGVyc2lnbi52MUIQQXV0aFNlcnZpY2VQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_identity, file_countersign_v1_mfa, file_countersign_v1_tokens, file_google_protobuf_timestamp]);
 
 /**
  * The request of AuthService.SignUp.
@@ -393,6 +395,42 @@ export const FinishPasskeyLoginResponseSchema: GenMessage<FinishPasskeyLoginResp
   messageDesc(file_countersign_v1_auth_service, 13);
 
 /**
+ * The request of AuthService.ListProviders.
+ *
+ * @generated from message countersign.v1.ListProvidersRequest
+ */
+export type ListProvidersRequest = Message<"countersign.v1.ListProvidersRequest"> & {
+};
+
+/**
+ * Describes the message countersign.v1.ListProvidersRequest.
+ * Use `create(ListProvidersRequestSchema)` to create a new message.
+ */
+export const ListProvidersRequestSchema: GenMessage<ListProvidersRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 14);
+
+/**
+ * The answer of AuthService.ListProviders.
+ *
+ * @generated from message countersign.v1.ListProvidersResponse
+ */
+export type ListProvidersResponse = Message<"countersign.v1.ListProvidersResponse"> & {
+  /**
+   * The providers; empty if none is configured.
+   *
+   * @generated from field: repeated countersign.v1.Provider providers = 1;
+   */
+  providers: Provider[];
+};
+
+/**
+ * Describes the message countersign.v1.ListProvidersResponse.
+ * Use `create(ListProvidersResponseSchema)` to create a new message.
+ */
+export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 15);
+
+/**
  * The request of AuthService.Reauthenticate.
  *
  * @generated from message countersign.v1.ReauthenticateRequest
@@ -435,7 +473,7 @@ export type ReauthenticateRequest = Message<"countersign.v1.ReauthenticateReques
  * Use `create(ReauthenticateRequestSchema)` to create a new message.
  */
 export const ReauthenticateRequestSchema: GenMessage<ReauthenticateRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 14);
+  messageDesc(file_countersign_v1_auth_service, 16);
 
 /**
  * The answer of AuthService.Reauthenticate.
@@ -456,7 +494,7 @@ export type ReauthenticateResponse = Message<"countersign.v1.ReauthenticateRespo
  * Use `create(ReauthenticateResponseSchema)` to create a new message.
  */
 export const ReauthenticateResponseSchema: GenMessage<ReauthenticateResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 15);
+  messageDesc(file_countersign_v1_auth_service, 17);
 
 /**
  * The request of AuthService.RequestPasswordReset.
@@ -477,7 +515,7 @@ export type RequestPasswordResetRequest = Message<"countersign.v1.RequestPasswor
  * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
  */
 export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 16);
+  messageDesc(file_countersign_v1_auth_service, 18);
 
 /**
  * The answer of AuthService.RequestPasswordReset: always empty.
@@ -492,7 +530,7 @@ export type RequestPasswordResetResponse = Message<"countersign.v1.RequestPasswo
  * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
  */
 export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 17);
+  messageDesc(file_countersign_v1_auth_service, 19);
 
 /**
  * The request of AuthService.ResetPassword.
@@ -521,7 +559,7 @@ export type ResetPasswordRequest = Message<"countersign.v1.ResetPasswordRequest"
  * Use `create(ResetPasswordRequestSchema)` to create a new message.
  */
 export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 18);
+  messageDesc(file_countersign_v1_auth_service, 20);
 
 /**
  * The answer of AuthService.ResetPassword: the password was set.
@@ -536,7 +574,7 @@ export type ResetPasswordResponse = Message<"countersign.v1.ResetPasswordRespons
  * Use `create(ResetPasswordResponseSchema)` to create a new message.
  */
 export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 19);
+  messageDesc(file_countersign_v1_auth_service, 21);
 
 /**
  * The request of AuthService.SecureAccount.
@@ -557,7 +595,7 @@ export type SecureAccountRequest = Message<"countersign.v1.SecureAccountRequest"
  * Use `create(SecureAccountRequestSchema)` to create a new message.
  */
 export const SecureAccountRequestSchema: GenMessage<SecureAccountRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 20);
+  messageDesc(file_countersign_v1_auth_service, 22);
 
 /**
  * The answer of AuthService.SecureAccount: the account is secured, and a mail with a link is on its
@@ -573,7 +611,7 @@ export type SecureAccountResponse = Message<"countersign.v1.SecureAccountRespons
  * Use `create(SecureAccountResponseSchema)` to create a new message.
  */
 export const SecureAccountResponseSchema: GenMessage<SecureAccountResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 21);
+  messageDesc(file_countersign_v1_auth_service, 23);
 
 /**
  * The request of AuthService.RefreshToken.
@@ -594,7 +632,7 @@ export type RefreshTokenRequest = Message<"countersign.v1.RefreshTokenRequest"> 
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 22);
+  messageDesc(file_countersign_v1_auth_service, 24);
 
 /**
  * The answer of AuthService.RefreshToken.
@@ -616,7 +654,7 @@ export type RefreshTokenResponse = Message<"countersign.v1.RefreshTokenResponse"
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 23);
+  messageDesc(file_countersign_v1_auth_service, 25);
 
 /**
  * The request of AuthService.Logout.
@@ -638,7 +676,7 @@ export type LogoutRequest = Message<"countersign.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 24);
+  messageDesc(file_countersign_v1_auth_service, 26);
 
 /**
  * The answer of AuthService.Logout: the session has ended.
@@ -653,7 +691,7 @@ export type LogoutResponse = Message<"countersign.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 25);
+  messageDesc(file_countersign_v1_auth_service, 27);
 
 /**
  * AuthService signs people up, signs them in, and keeps them signed in.
@@ -801,6 +839,17 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof FinishPasskeyLoginRequestSchema;
     output: typeof FinishPasskeyLoginResponseSchema;
+  },
+  /**
+   * Lists the identity providers that people can sign in with, in the order in which they are configured,
+   * for the buttons of a page.
+   *
+   * @generated from rpc countersign.v1.AuthService.ListProviders
+   */
+  listProviders: {
+    methodKind: "unary";
+    input: typeof ListProvidersRequestSchema;
+    output: typeof ListProvidersResponseSchema;
   },
   /**
    * Authenticates the caller again, for methods that require a recent sign-in

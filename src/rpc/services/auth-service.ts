@@ -23,6 +23,7 @@ import { callerOf, callOf } from '../call.ts';
 import { requirePrincipal } from '../interceptors/access.ts';
 import { freshTokenMessage, tokensMessage } from '../messages/tokens-message.ts';
 import type { Dependencies } from './dependencies.ts';
+import { federatedLoginMethods } from './federation-methods.ts';
 import { passkeyLoginMethods } from './passkey-methods.ts';
 
 export function authService(deps: Dependencies): ServiceImpl<typeof AuthService> {
@@ -52,6 +53,8 @@ export function authService(deps: Dependencies): ServiceImpl<typeof AuthService>
     },
 
     ...passkeyLoginMethods(deps),
+
+    ...federatedLoginMethods(deps),
 
     async reauthenticate({ proof }, context) {
       const token = await reauthenticate(deps, callerOf(context), proofOf(proof));

@@ -3,6 +3,7 @@ import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
 import type { ApiKeyVerifier } from '../../api-keys/verify-api-key.ts';
 import type { AuditQueue } from '../../audit/audit-queue.ts';
 import type { AuditTrail } from '../../audit/audit-trail.ts';
+import type { Providers } from '../../federation/providers.ts';
 import type { InternalTokens } from '../../mesh/internal-tokens.ts';
 import type { Rules } from '../../mesh/rule.ts';
 import type { ScopeUse } from '../../mesh/scope-use.ts';
@@ -58,6 +59,8 @@ export type Dependencies = {
   passwordPolicy: PasswordPolicy;
   newPasswords: NewPasswords;
   relyingParty: RelyingParty;
+  /** The identity providers that people can sign in with. */
+  providers: Providers;
   apiKeyMemory: ApiKeyMemory;
   apiKeyVerifier: ApiKeyVerifier;
   scopeUse: ScopeUse;
