@@ -14,6 +14,7 @@ import { NoticeBudgets } from './0012-notice-budgets.ts';
 import { SessionsAtOnce } from './0013-sessions-at-once.ts';
 import { ScopeUses } from './0014-scope-uses.ts';
 import { Webhooks } from './0015-webhooks.ts';
+import { Identities } from './0016-identities.ts';
 import { BrowserSessions } from './0019-browser-sessions.ts';
 
 /**
@@ -36,5 +37,6 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000010', class: SessionsAtOnce },
   { name: 'Migration20261122000011', class: ScopeUses },
   { name: 'Migration20261122000012', class: Webhooks },
+  { name: 'Migration20261122000013', class: Identities },
   { name: 'Migration20261122000016', class: BrowserSessions },
 ];

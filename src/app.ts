@@ -280,7 +280,7 @@ function buildNouns(
     passwordPolicy,
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
-    providers: new Providers(config.providers),
+    providers: new Providers(config.providers, log),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
     verifiers: { verifier, apiKeyVerifier, audience: tokens.audience },
     verifier,

@@ -8,6 +8,7 @@ import type { AuditQueue } from './audit/audit-queue.ts';
 import type { AuditTrail } from './audit/audit-trail.ts';
 import { maintainAuditTrail } from './audit/maintain-audit-trail.ts';
 import type { Config } from './config.ts';
+import { usedFlowsIn } from './federation/used-flow.repository.ts';
 import { deliverMail, type MailTransport } from './mail/deliver.ts';
 import { mailBudgetsIn } from './mail/mail-budget.repository.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
@@ -204,6 +205,7 @@ export class Background {
       () => forgetDeletedRoles({ database: sql, clock, revocations: this.#nouns.revocations }),
       () => sql.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
       () => sql.read((em) => usedChallengesIn(em).forgetExpired(limit)),
+      () => sql.read((em) => usedFlowsIn(em).forgetExpired(limit)),
       () => sql.read((em) => mailBudgetsIn(em).forgetUnspent(clock.now())),
       () => sql.read((em) => sessionsIn(em).forgetExpired(limit)),
       () => sql.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),

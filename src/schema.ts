@@ -7,6 +7,8 @@ import { AuditChain } from './audit/audit-chain.entity.ts';
 import { AuditErasure } from './audit/audit-erasure.entity.ts';
 import { AuditEvent } from './audit/audit-event.entity.ts';
 import type { Config } from './config.ts';
+import { Identity } from './federation/identity.entity.ts';
+import { UsedFlow } from './federation/used-flow.entity.ts';
 import { MailBudget } from './mail/mail-budget.entity.ts';
 import { MAIL_QUEUE } from './mail/outbox.ts';
 import { ScopeUseRow } from './mesh/scope-use.entity.ts';
@@ -41,6 +43,7 @@ const entities = [
   AuditChain,
   AuditErasure,
   AuditEvent,
+  Identity,
   MailBudget,
   OneTimeToken,
   Passkey,
@@ -59,6 +62,7 @@ const entities = [
   SignInLock,
   TotpCredential,
   UsedChallenge,
+  UsedFlow,
   Webhook,
   WebhookDelivery,
   WebhookFanOut,

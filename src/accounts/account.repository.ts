@@ -138,6 +138,31 @@ export class AccountRepository extends Repository<Account> {
     );
     return rows.length > 0;
   }
+
+  /**
+   * Inserts an account whose address has been verified, without a password, and its event, unless a live one
+   * has the address. Waits for anyone who is inserting one with the same address. Returns whether it has been
+   * inserted.
+   */
+  async insertVerifiedIfFree(
+    { id, email, displayName }: Omit<NewAccount, 'passwordHash'>,
+    now: Date,
+    event: AuditEventRow,
+  ): Promise<boolean> {
+    const parameters = [id, email, canonicalEmail(email), displayName, now];
+    const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1, 'made');
+    const rows = await this.query(
+      `with made as (
+         insert into accounts (id, email, canonical_email, display_name, state, roles, created_at,
+           updated_at, email_verified_at)
+         values ($1, $2, $3, $4, 'active', '{user}', $5, $5, $5)
+         on conflict (canonical_email) where state <> 'deleted' do nothing returning id
+       ), noted as (${audit.sql})
+       select from made`,
+      [...parameters, ...audit.parameters],
+    );
+    return rows.length > 0;
+  }
 }
 
 /** The accounts that a connection or a transaction sees. */

@@ -3,6 +3,12 @@ import { invalidField } from '../platform/invalid-field.ts';
 import { canonicalEmail } from './email.ts';
 import { ASCII_LOOK_ALIKES, LATIN_LOOK_ALIKES } from './look-alikes.ts';
 
+/** The longest address that an account may have. */
+export const MAX_EMAIL = 254;
+/** The form that the HTML standard gives addresses, as for sign-ups. */
+export const EMAIL_FORM =
+  /^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
+
 /** The scripts in everyday use: UAX 31, table 5. */
 const SCRIPTS = [
   ...['Arab', 'Armn', 'Beng', 'Bopo', 'Cyrl', 'Deva', 'Ethi', 'Geor', 'Grek', 'Gujr'],
@@ -35,6 +41,12 @@ const LATIN = /[\p{Script=Latin}\p{Script=Common}\p{Script=Inherited}]/u;
 export function checkEmail(email: string, field: string): void {
   const domain = canonicalEmail(email).split('@').at(-1) ?? '';
   if (isLookAlike(domain)) throw invalidField(field, 'has a domain that looks like another one');
+}
+
+/** Whether a text is an address that could sign up: for what comes from elsewhere than a request. */
+export function isAddress(text: string): boolean {
+  if (text.length > MAX_EMAIL || !EMAIL_FORM.test(text)) return false;
+  return !isLookAlike(canonicalEmail(text).split('@').at(-1) ?? '');
 }
 
 function isLookAlike(domain: string): boolean {

@@ -4,6 +4,7 @@ import { apiKeysIn } from '../api-keys/api-key.repository.ts';
 import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { revokeKeys } from '../api-keys/revoke-keys.ts';
 import { erasePersonalData } from '../audit/erase-personal-data.ts';
+import { Identity } from '../federation/identity.entity.ts';
 import { mayMail } from '../mail/mail-budget.ts';
 import { scopeUsesIn } from '../mesh/scope-use.repository.ts';
 import { shadowDenialsIn } from '../mesh/shadow-denial.repository.ts';
@@ -22,6 +23,7 @@ import type { Account } from './account.entity.ts';
 
 /** What belongs to an account and goes with it. Sessions stay until their tokens have expired. */
 const OWNED: readonly EntityName<{ account: string }>[] = [
+  Identity,
   OneTimeToken,
   Passkey,
   PasswordCredential,

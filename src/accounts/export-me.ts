@@ -1,5 +1,6 @@
 import { readKeys } from '../api-keys/api-key-view.ts';
 import { AuditEvent } from '../audit/audit-event.entity.ts';
+import { Identity } from '../federation/identity.entity.ts';
 import { scopeUsesIn } from '../mesh/scope-use.repository.ts';
 import { ShadowDenial } from '../mesh/shadow-denial.entity.ts';
 import { Passkey } from '../passkeys/passkey.entity.ts';
@@ -32,6 +33,7 @@ export async function exportMe(
       user: inSnakeCase({ ...user, externalId }),
       sessions: await sessionsOf(em, accountId),
       passkeys: await passkeysOf(em, accountId),
+      identities: await identitiesOf(em, accountId),
       api_keys: await keysOf(em, accountId, now),
       shadow_denials: await denialsOf(em, accountId),
       audit_events: await eventsOf(em, accountId),
@@ -64,6 +66,13 @@ async function passkeysOf(em: EntityManager, account: string) {
   const passkeys = await em.find(Passkey, { account }, { orderBy: { id: 'asc' } });
   return passkeys.map(({ id, displayName, synced, createdAt, lastUsedAt }) =>
     inSnakeCase({ passkeyId: id, displayName, synced, createdAt, lastUsedAt }),
+  );
+}
+
+async function identitiesOf(em: EntityManager, account: string) {
+  const identities = await em.find(Identity, { account }, { orderBy: { id: 'asc' } });
+  return identities.map(({ id, provider, issuer, subject, email, createdAt, lastUsedAt }) =>
+    inSnakeCase({ identityId: id, provider, issuer, subject, email, createdAt, lastUsedAt }),
   );
 }
 

@@ -1,5 +1,6 @@
 import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { revokeKeys } from '../api-keys/revoke-keys.ts';
+import { identitiesIn } from '../federation/identity.repository.ts';
 import type { Undo } from '../one-time-tokens/one-time-token.entity.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { consumeOneTimeToken, issueOneTimeToken } from '../one-time-tokens/one-time-token.ts';
@@ -125,6 +126,8 @@ async function takeAwayFactors(
   await totpCredentialsIn(em).nativeDelete({ account, confirmedAt: null });
   const added = changes.flatMap(({ passkey }) => passkey ?? []);
   await passkeysIn(em).nativeDelete({ account, id: { $in: added } });
+  const linked = changes.flatMap(({ identity }) => identity ?? []);
+  await identitiesIn(em).nativeDelete({ account, id: { $in: linked } });
 }
 
 /** Mails a link to get the address back, which works once the other account no longer has it. */

@@ -39,6 +39,7 @@ export const AUDIT_EVENT_TYPES = [
   'api_key.rotated',
   'api_key.updated',
   'audit.events_deleted',
+  'identity.linked',
   'passkey.added',
   'passkey.counter_reversed',
   'passkey.removed',

@@ -1,8 +1,11 @@
 /** The methods (RFC 8176) that prove another factor than the password. */
 const SECOND_FACTORS: readonly string[] = ['otp', 'hwk', 'swk'];
+/** Those that prove the first one. */
+const FIRST_FACTORS: readonly string[] = ['pwd', 'fed'];
 
 export function provesSecondFactor(amr: readonly string[]): boolean {
-  return amr.some((method) => SECOND_FACTORS.includes(method));
+  // A provider that has asked for a second factor does not say which.
+  return amr.some((method) => SECOND_FACTORS.includes(method) || method === 'mfa');
 }
 
 /**
@@ -11,6 +14,7 @@ export function provesSecondFactor(amr: readonly string[]): boolean {
  */
 export function proofsTogether(...proofs: (readonly string[])[]): string[] {
   const methods = new Set(proofs.flat());
-  const isTwo = methods.delete('mfa') || (methods.has('pwd') && provesSecondFactor([...methods]));
+  const hasFirst = FIRST_FACTORS.some((method) => methods.has(method));
+  const isTwo = methods.delete('mfa') || (hasFirst && provesSecondFactor([...methods]));
   return [...methods, ...(isTwo ? ['mfa'] : [])];
 }

@@ -19,7 +19,7 @@ import { lockForSignIn } from './sign-in-state.ts';
 export type CompleteMfa = { challengeToken: string; factor: SecondFactor };
 
 /**
- * Completes a sign-in that began with a correct password, by a second factor. Only a completed sign-in
+ * Completes a sign-in that began with a correct password or at a provider, by a second factor. Only a completed sign-in
  * uses the challenge up: of several calls at once, exactly one opens a session.
  *
  * Wrong codes count for the account, whatever the challenge (C09). Throws `TOKEN_INVALID`,
@@ -51,7 +51,9 @@ export async function completeMfa(
     const deviceLabel = details.deviceLabel ?? '';
     const state = await lockForSignIn(tx.em, accountId, { ...caller, deviceLabel });
     const isNewDevice = state?.isNewDevice === true;
-    const signIn = { account, amr: proofsTogether(['pwd'], proved), deviceLabel, isNewDevice };
+    // Challenges that an earlier version issued follow a password.
+    const amr = proofsTogether(details.amr ?? ['pwd'], proved);
+    const signIn = { account, amr, deviceLabel, isNewDevice };
     return completeSignIn(tx, needs, signIn);
   });
 }

@@ -139,7 +139,8 @@ async function admit(
   if (failure) throw refuseSignIn(tx, auditQueue, failure, accountId);
   if (state.failures > 0) await signInLocksIn(tx.em).forget(accountId, 'password');
   if (state.hasTotp) {
-    return { challenge: await issueMfaChallenge(tx, keyring, accountId, deviceLabel) };
+    const details = { deviceLabel, amr: ['pwd'] };
+    return { challenge: await issueMfaChallenge(tx, keyring, accountId, details) };
   }
   const signIn = { account, amr: ['pwd'], deviceLabel, isNewDevice };
   return { tokens: await completeSignIn(tx, needs, signIn) };

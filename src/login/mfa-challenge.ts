@@ -6,19 +6,21 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 
 type MfaFactor = 'totp' | 'recovery_code' | 'passkey';
 
-/** Asks for a second factor between a correct password and a session. */
+/** Asks for a second factor between a first one and a session. */
 export type MfaChallenge = { token: string; factors: MfaFactor[]; expiresAt: Date };
 
-/** Creates the challenge of an account with a second factor that the transaction has locked. */
+/**
+ * Creates the challenge of an account with a second factor that the transaction has locked. `amr` says how the
+ * first factor was proved (RFC 8176).
+ */
 export async function issueMfaChallenge(
   tx: Transaction,
   keyring: Keyring,
   account: string,
-  deviceLabel: string,
+  details: { deviceLabel: string; amr: string[] },
 ): Promise<MfaChallenge> {
-  // Someone knows the password: the owner may want to find that in their history.
+  // Someone has the first factor: the owner may want to find that in their history.
   tx.audit({ type: 'sign_in.challenged', actor: null, subject: account });
-  const details = { deviceLabel };
   const token = await issueOneTimeToken(tx, keyring, account, 'mfa_challenge', { details });
   const factors: MfaFactor[] = ['totp'];
   if ((await recoveryCodesIn(tx.em).countUnused(account)) > 0) factors.push('recovery_code');

@@ -7,6 +7,7 @@ export type Notice =
   | { template: 'password_changed' | 'mfa_enabled' | 'mfa_disabled' | 'recovery_codes_replaced' }
   | { template: 'email_changed'; newEmail: string }
   | { template: 'passkey_added' | 'passkey_removed'; passkeyName: string }
+  | { template: 'identity_linked'; providerName: string }
   | { template: 'refresh_token_reused'; deviceLabel: string }
   | { template: 'account_locked'; factor: 'password' | 'code'; forGood: boolean }
   | { template: 'new_device'; device: string; address: string };
@@ -32,6 +33,10 @@ export function noticeText(
     case 'passkey_removed':
       return text(`mail.${notice.template}.text`, {
         passkey: quoted(language, notice.passkeyName),
+      });
+    case 'identity_linked':
+      return text('mail.identity_linked.text', {
+        provider: quoted(language, notice.providerName),
       });
     case 'refresh_token_reused':
       return text('mail.refresh_token_reused.text', {

@@ -37,6 +37,8 @@ export type TokenDetails = {
   newEmail?: string;
   /** `mfa_challenge`: the label of the device that signs in. */
   deviceLabel?: string;
+  /** `mfa_challenge`: how the first factor was proved (RFC 8176). Missing: by password. */
+  amr?: string[];
   /** `secure_account`: the change that the notice reported, if it added something. */
   undo?: Undo;
 };
@@ -45,7 +47,13 @@ export type TokenDetails = {
  * How to undo a change that a notice reported: the address before it, or what was added. Anything that
  * lets someone sign in is recorded here when it is added; answering a notice relies on that (C14).
  */
-export type Undo = { email?: string; totp?: true; recoveryCodes?: true; passkey?: string };
+export type Undo = {
+  email?: string;
+  totp?: true;
+  recoveryCodes?: true;
+  passkey?: string;
+  identity?: string;
+};
 
 export type TokenPurpose =
   | 'verify_email'

@@ -3,6 +3,7 @@ import { ADMIN_ROLE, USER_ROLE } from '../access/permissions.ts';
 import type { Account } from '../accounts/account.entity.ts';
 import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { revokeKeys } from '../api-keys/revoke-keys.ts';
+import { identitiesIn } from '../federation/identity.repository.ts';
 import { oneTimeTokensIn } from '../one-time-tokens/one-time-token.repository.ts';
 import { passkeysIn } from '../passkeys/passkey.repository.ts';
 import { recoveryCodesIn } from '../second-factors/recovery-code.repository.ts';
@@ -45,6 +46,7 @@ export async function dropUnproved(
     totp: await totpCredentialsIn(em).nativeDelete({ account: id }),
     recovery_codes: await recoveryCodesIn(em).nativeDelete({ account: id }),
     passkey: await passkeysIn(em).nativeDelete({ account: id }),
+    identity: await identitiesIn(em).nativeDelete({ account: id }),
   };
   return Object.entries(dropped).flatMap(([name, count]) => (count > 0 ? [name] : []));
 }

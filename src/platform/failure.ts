@@ -55,6 +55,10 @@ export type Reason =
   | 'ADDRESS_NOT_ALLOWED'
   | 'API_KEY_REVOKED'
   | 'WEBHOOK_DISABLED'
+  | 'FEDERATED_LOGIN_REFUSED'
+  | 'FEDERATED_EMAIL_UNVERIFIED'
+  | 'IDENTITY_LINK_REQUIRED'
+  | 'SIGN_UP_DISABLED'
   | 'INTERNAL';
 
 export type FailureDetails = {

@@ -1,5 +1,5 @@
 import { USER_ROLE } from '../access/permissions.ts';
-import { checkEmail } from '../accounts/check-email.ts';
+import { checkEmail, EMAIL_FORM, MAX_EMAIL } from '../accounts/check-email.ts';
 import { canonicalEmail } from '../accounts/email.ts';
 import { isSupportedHash } from '../passwords/password-hash.ts';
 import { Failure, type Reason } from '../platform/failure.ts';
@@ -40,16 +40,12 @@ export type ImportSettings = {
   update: boolean;
 };
 
-const MAX_EMAIL = 254;
 const MAX_NAME = 200;
 const MAX_EXTERNAL_ID = 255;
 /** Tokens carry the names of all roles. */
 const MAX_ROLES = 10;
 const EARLIEST = Date.UTC(1970, 0, 1);
 
-/** The form that the HTML standard gives addresses, as for sign-ups. */
-const EMAIL =
-  /^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: this looks for them.
 const CONTROL = /[\x00-\x1f\x7f]/;
 
@@ -90,7 +86,7 @@ function externalIdFault(externalId: string): Fault | undefined {
 function emailFault(email: string): Fault | undefined {
   if (email === '') return invalid('email', 'is missing');
   if (email.length > MAX_EMAIL) return invalid('email', `is longer than ${MAX_EMAIL} characters`);
-  if (!EMAIL.test(email)) return invalid('email', 'is not an address');
+  if (!EMAIL_FORM.test(email)) return invalid('email', 'is not an address');
   try {
     checkEmail(email, 'email');
     return undefined;

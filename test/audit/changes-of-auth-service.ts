@@ -1,5 +1,7 @@
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { challenged, enrolled } from '../authenticator-app.ts';
+import { Peer } from '../federation/peer.ts';
+import { addProviders, visited } from '../federation/people.ts';
 import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
 import { loginOptions, withPasskey } from '../passkeys/people.ts';
 import { type Call, type Changes, mailed, person } from './changes.ts';
@@ -80,6 +82,31 @@ export const changesOfAuthService: Changes<typeof AuthService> = {
     return { done: [[call, 'session.created']], refused: [[call, 'sign_in.failed']] };
   },
   listProviders: 'reads',
+  startFederatedLogin: 'reads',
+  async finishFederatedLogin(service) {
+    const peer = await Peer.start();
+    const email = newEmail();
+    addProviders(service, [peer.settings()]);
+    const finish = async (sub: string): Promise<Call> => {
+      const answer = await visited(service, peer, sub);
+      return (options) => service.auth.finishFederatedLogin(answer, options);
+    };
+    const sub = peer.person({ email, email_verified: true });
+    const taken = peer.person({ email: await createAccount(service), email_verified: true });
+    const first = await finish(sub);
+    return {
+      done: [
+        [first, 'account.created', 'identity.linked', 'session.created'],
+        [await finish(sub), 'session.created'],
+      ],
+      refused: [
+        [first],
+        [await finish('nobody'), 'sign_in.failed'],
+        [await finish(peer.person({ email })), 'sign_in.failed'],
+        [await finish(taken), 'sign_in.failed'],
+      ],
+    };
+  },
   async reauthenticate(service) {
     const { auth } = await person(service);
     const { accessToken } = await enrolled(service);

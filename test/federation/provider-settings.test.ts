@@ -101,7 +101,7 @@ describe('COUNTERSIGN_OIDC_PROVIDERS', () => {
     assert.match(problems([ONE, ONE]).join(), /\[0?1\].id is that of another provider/);
   });
 
-  it('accepts only redirect URIs that can be compared letter by letter', () => {
+  it('F01 accepts only redirect URIs that can be compared letter by letter', () => {
     for (const uri of [
       'https://app.example.com/callback',
       'http://127.0.0.1/callback',
@@ -129,7 +129,7 @@ describe('COUNTERSIGN_OIDC_PROVIDERS', () => {
     }
   });
 
-  it('takes any port of a native app that listens on loopback, and nothing else', () => {
+  it('F01 takes any port of a native app that listens on loopback, and nothing else', () => {
     const listed = [
       'http://127.0.0.1/callback',
       'http://[::1]/callback',

@@ -132,6 +132,8 @@ const fill = `
   insert into passkeys
   select gen_random_uuid(), id, id, 'x', 0, '{}', false, '', now(), null from accounts
   where display_name = '';
+  insert into identities select gen_random_uuid(), id, 'x', 'x', id, null, now() from accounts
+  where display_name = '';
   insert into mail_budgets select decode(replace(id::text, '-', ''), 'hex'), 'verify_email', now()
   from accounts where display_name = '';
   insert into mailed_tokens

@@ -1,18 +1,15 @@
-import { create } from '@bufbuild/protobuf';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type {
   AuthService,
   CompleteMfaRequest,
   ReauthenticateRequest,
 } from '../../../gen/countersign/v1/auth_service_pb.ts';
-import { MfaChallengeSchema, MfaFactor } from '../../../gen/countersign/v1/mfa_pb.ts';
 import { resendVerification } from '../../accounts/resend-verification.ts';
 import { secureAccount } from '../../accounts/secure-account.ts';
 import { signUp } from '../../accounts/sign-up.ts';
 import { verifyEmail } from '../../accounts/verify-email.ts';
 import { completeMfa } from '../../login/complete-mfa.ts';
-import { type LoginOutcome, login } from '../../login/login.ts';
+import { login } from '../../login/login.ts';
 import { type Proof, reauthenticate } from '../../login/reauthenticate.ts';
 import type { SecondFactor } from '../../login/second-factor.ts';
 import { requestPasswordReset } from '../../passwords/request-password-reset.ts';
@@ -21,6 +18,7 @@ import { logout } from '../../sessions/logout.ts';
 import { refreshToken } from '../../sessions/refresh-token.ts';
 import { callerOf, callOf } from '../call.ts';
 import { requirePrincipal } from '../interceptors/access.ts';
+import { loginOutcome } from '../messages/login-outcome.ts';
 import { freshTokenMessage, tokensMessage } from '../messages/tokens-message.ts';
 import type { Dependencies } from './dependencies.ts';
 import { federatedLoginMethods } from './federation-methods.ts';
@@ -94,25 +92,6 @@ export function authService(deps: Dependencies): ServiceImpl<typeof AuthService>
       return {};
     },
   };
-}
-
-const FACTORS = {
-  totp: MfaFactor.TOTP,
-  recovery_code: MfaFactor.RECOVERY_CODE,
-  passkey: MfaFactor.PASSKEY,
-} as const;
-
-function loginOutcome(outcome: LoginOutcome) {
-  if ('tokens' in outcome) {
-    return { case: 'tokens' as const, value: tokensMessage(outcome.tokens) };
-  }
-  const { token, factors, expiresAt } = outcome.challenge;
-  const value = create(MfaChallengeSchema, {
-    challengeToken: token,
-    factors: factors.map((factor) => FACTORS[factor]),
-    expiresAt: timestampFromDate(expiresAt),
-  });
-  return { case: 'mfa' as const, value };
 }
 
 /** The second factor or the proof in a request. The validation rules refuse a request without one. */

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/auth_service.proto.
  */
 export const file_countersign_v1_auth_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokInEKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSAASKwoDbWZhGAIgASgLMhwuY291bnRlcnNpZ24udjEuTWZhQ2hhbGxlbmdlSABCCQoHb3V0Y29tZSLXAQoSQ29tcGxldGVNZmFSZXF1ZXN0EicKD2NoYWxsZW5nZV90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASIwoNcmVjb3ZlcnlfY29kZRgDIAEoCUIKgAEBukgEcgIYZEgAEi8KF3Bhc3NrZXlfY3JlZGVudGlhbF9qc29uGAQgASgJQgyAAQG6SAZyBCiAgAFIAEIPCgZmYWN0b3ISBbpIAggBIj0KE0NvbXBsZXRlTWZhUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIkAKGEJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBIkCg9jaGFsbGVuZ2VfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEImEKGUJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2USFAoMb3B0aW9uc19qc29uGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKGUZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QSKAoPY3JlZGVudGlhbF9qc29uGAEgASgJQg+AAQG6SAnIAQFyBCiAgAESKgoMZGV2aWNlX2xhYmVsGAIgASgJQhS6SBFyDxjIATIKXlteXHgwMF0qJCJEChpGaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMiFgoUTGlzdFByb3ZpZGVyc1JlcXVlc3QiRAoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEisKCXByb3ZpZGVycxgBIAMoCzIYLmNvdW50ZXJzaWduLnYxLlByb3ZpZGVyIqwBChVSZWF1dGhlbnRpY2F0ZVJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCC4ABAbpIBXIDKIAgSAASMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASLwoXcGFzc2tleV9jcmVkZW50aWFsX2pzb24YAyABKAlCDIABAbpIBnIEKICAAUgAQg4KBXByb29mEgW6SAIIASJAChZSZWF1dGhlbnRpY2F0ZVJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyI7ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJbChRSZXNldFBhc3N3b3JkUmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSJAoMbmV3X3Bhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAICIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiNQoUU2VjdXJlQWNjb3VudFJlcXVlc3QSHQoFdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIhcKFVNlY3VyZUFjY291bnRSZXNwb25zZSI8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiUKDXJlZnJlc2hfdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIj4KFFJlZnJlc2hUb2tlblJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyIzCg1Mb2dvdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEIhAKDkxvZ291dFJlc3BvbnNlMrQLCgtBdXRoU2VydmljZRJRCgZTaWduVXASHS5jb3VudGVyc2lnbi52MS5TaWduVXBSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuU2lnblVwUmVzcG9uc2UiCLrcGAQoAggBEmAKC1ZlcmlmeUVtYWlsEiIuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXNwb25zZSIIutwYBCgDCAESdQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIgi63BgEKAIIARJOCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmAKC0NvbXBsZXRlTWZhEiIuY291bnRlcnNpZ24udjEuQ29tcGxldGVNZmFSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuQ29tcGxldGVNZmFSZXNwb25zZSIIutwYBCgBCAEScgoRQmVnaW5QYXNza2V5TG9naW4SKC5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlMb2dpblJlcXVlc3QaKS5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlMb2dpblJlc3BvbnNlIgi63BgEKAMIARJ1ChJGaW5pc2hQYXNza2V5TG9naW4SKS5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5TG9naW5SZXF1ZXN0GiouY291bnRlcnNpZ24udjEuRmluaXNoUGFzc2tleUxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmkKDUxpc3RQcm92aWRlcnMSJC5jb3VudGVyc2lnbi52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLkxpc3RQcm92aWRlcnNSZXNwb25zZSILkAIButwYBCgDCAESaQoOUmVhdXRoZW50aWNhdGUSJS5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlcXVlc3QaJi5jb3VudGVyc2lnbi52MS5SZWF1dGhlbnRpY2F0ZVJlc3BvbnNlIgi63BgEKAEQARJ7ChRSZXF1ZXN0UGFzc3dvcmRSZXNldBIrLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVxdWVzdBosLmNvdW50ZXJzaWduLnYxLlJlcXVlc3RQYXNzd29yZFJlc2V0UmVzcG9uc2UiCLrcGAQoAggBEmYKDVJlc2V0UGFzc3dvcmQSJC5jb3VudGVyc2lnbi52MS5SZXNldFBhc3N3b3JkUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLlJlc2V0UGFzc3dvcmRSZXNwb25zZSIIutwYBCgBCAESZgoNU2VjdXJlQWNjb3VudBIkLmNvdW50ZXJzaWduLnYxLlNlY3VyZUFjY291bnRSZXF1ZXN0GiUuY291bnRlcnNpZ24udjEuU2VjdXJlQWNjb3VudFJlc3BvbnNlIgi63BgEKAMIARJjCgxSZWZyZXNoVG9rZW4SIy5jb3VudGVyc2lnbi52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0GiQuY291bnRlcnNpZ24udjEuUmVmcmVzaFRva2VuUmVzcG9uc2UiCLrcGAQoAwgBElQKBkxvZ291dBIdLmNvdW50ZXJzaWduLnYxLkxvZ291dFJlcXVlc3QaHi5jb3VudGVyc2lnbi52MS5Mb2dvdXRSZXNwb25zZSILkAICutwYBCgDCAFC2QEKEmNvbS5jb3VudGVyc2lnbi52MUIQQXV0aFNlcnZpY2VQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_identity, file_countersign_v1_mfa, file_countersign_v1_tokens, file_google_protobuf_timestamp]);
+  fileDesc("CiFjb3VudGVyc2lnbi92MS9hdXRoX3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxInsKDVNpZ25VcFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAESIAoIcGFzc3dvcmQYAiABKAlCDoABAbpICMgBAXIDKIAgEioKDGRpc3BsYXlfbmFtZRgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiEAoOU2lnblVwUmVzcG9uc2UiMwoSVmVyaWZ5RW1haWxSZXF1ZXN0Eh0KBXRva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiABCIVChNWZXJpZnlFbWFpbFJlc3BvbnNlIjkKGVJlc2VuZFZlcmlmaWNhdGlvblJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHAoaUmVzZW5kVmVyaWZpY2F0aW9uUmVzcG9uc2UiegoMTG9naW5SZXF1ZXN0EhwKBWVtYWlsGAEgASgJQg26SArIAQFyBRj+AWABEiAKCHBhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAIBIqCgxkZXZpY2VfbGFiZWwYAyABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokInEKDUxvZ2luUmVzcG9uc2USKAoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zSAASKwoDbWZhGAIgASgLMhwuY291bnRlcnNpZ24udjEuTWZhQ2hhbGxlbmdlSABCCQoHb3V0Y29tZSLXAQoSQ29tcGxldGVNZmFSZXF1ZXN0EicKD2NoYWxsZW5nZV90b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASIwoNcmVjb3ZlcnlfY29kZRgDIAEoCUIKgAEBukgEcgIYZEgAEi8KF3Bhc3NrZXlfY3JlZGVudGlhbF9qc29uGAQgASgJQgyAAQG6SAZyBCiAgAFIAEIPCgZmYWN0b3ISBbpIAggBIj0KE0NvbXBsZXRlTWZhUmVzcG9uc2USJgoGdG9rZW5zGAEgASgLMhYuY291bnRlcnNpZ24udjEuVG9rZW5zIkAKGEJlZ2luUGFzc2tleUxvZ2luUmVxdWVzdBIkCg9jaGFsbGVuZ2VfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEImEKGUJlZ2luUGFzc2tleUxvZ2luUmVzcG9uc2USFAoMb3B0aW9uc19qc29uGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInEKGUZpbmlzaFBhc3NrZXlMb2dpblJlcXVlc3QSKAoPY3JlZGVudGlhbF9qc29uGAEgASgJQg+AAQG6SAnIAQFyBCiAgAESKgoMZGV2aWNlX2xhYmVsGAIgASgJQhS6SBFyDxjIATIKXlteXHgwMF0qJCJEChpGaW5pc2hQYXNza2V5TG9naW5SZXNwb25zZRImCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnMiFgoUTGlzdFByb3ZpZGVyc1JlcXVlc3QiRAoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEisKCXByb3ZpZGVycxgBIAMoCzIYLmNvdW50ZXJzaWduLnYxLlByb3ZpZGVyIqEBChpTdGFydEZlZGVyYXRlZExvZ2luUmVxdWVzdBIcCghwcm92aWRlchgBIAEoCUIKukgHyAEBcgIYKBIhCgxyZWRpcmVjdF91cmkYAiABKAlCC7pICMgBAXIDKOgHEioKDGRldmljZV9sYWJlbBgDIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQSFgoOcmVhdXRoZW50aWNhdGUYBCABKAgiggEKG1N0YXJ0RmVkZXJhdGVkTG9naW5SZXNwb25zZRIZChFhdXRob3JpemF0aW9uX3VybBgBIAEoCRIYCgtsb2dpbl90b2tlbhgCIAEoCUIDgAEBEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqwBChtGaW5pc2hGZWRlcmF0ZWRMb2dpblJlcXVlc3QSIwoLbG9naW5fdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIBAEh0KBXN0YXRlGAIgASgJQg6AAQG6SAjIAQFyAyiABBIZCgRjb2RlGAMgASgJQguAAQG6SAVyAyiAIBIVCgNpc3MYBCABKAlCCLpIBXIDKOgHEhcKBWVycm9yGAUgASgJQgi6SAVyAyjIASKAAQocRmluaXNoRmVkZXJhdGVkTG9naW5SZXNwb25zZRIoCgZ0b2tlbnMYASABKAsyFi5jb3VudGVyc2lnbi52MS5Ub2tlbnNIABIrCgNtZmEYAiABKAsyHC5jb3VudGVyc2lnbi52MS5NZmFDaGFsbGVuZ2VIAEIJCgdvdXRjb21lIqwBChVSZWF1dGhlbnRpY2F0ZVJlcXVlc3QSHwoIcGFzc3dvcmQYASABKAlCC4ABAbpIBXIDKIAgSAASMQoJdG90cF9jb2RlGAIgASgJQhyAAQG6SBZyFBgUMhBeICooWzAtOV0gKil7Nn0kSAASLwoXcGFzc2tleV9jcmVkZW50aWFsX2pzb24YAyABKAlCDIABAbpIBnIEKICAAUgAQg4KBXByb29mEgW6SAIIASJAChZSZWF1dGhlbnRpY2F0ZVJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyI7ChtSZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QSHAoFZW1haWwYASABKAlCDbpICsgBAXIFGP4BYAEiHgocUmVxdWVzdFBhc3N3b3JkUmVzZXRSZXNwb25zZSJbChRSZXNldFBhc3N3b3JkUmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQSJAoMbmV3X3Bhc3N3b3JkGAIgASgJQg6AAQG6SAjIAQFyAyiAICIXChVSZXNldFBhc3N3b3JkUmVzcG9uc2UiNQoUU2VjdXJlQWNjb3VudFJlcXVlc3QSHQoFdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIhcKFVNlY3VyZUFjY291bnRSZXNwb25zZSI8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0EiUKDXJlZnJlc2hfdG9rZW4YASABKAlCDoABAbpICMgBAXIDKIAEIj4KFFJlZnJlc2hUb2tlblJlc3BvbnNlEiYKBnRva2VucxgBIAEoCzIWLmNvdW50ZXJzaWduLnYxLlRva2VucyIzCg1Mb2dvdXRSZXF1ZXN0EiIKDXJlZnJlc2hfdG9rZW4YASABKAlCC4ABAbpIBXIDKIAEIhAKDkxvZ291dFJlc3BvbnNlMqsNCgtBdXRoU2VydmljZRJRCgZTaWduVXASHS5jb3VudGVyc2lnbi52MS5TaWduVXBSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuU2lnblVwUmVzcG9uc2UiCLrcGAQoAggBEmAKC1ZlcmlmeUVtYWlsEiIuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuVmVyaWZ5RW1haWxSZXNwb25zZSIIutwYBCgDCAESdQoSUmVzZW5kVmVyaWZpY2F0aW9uEikuY291bnRlcnNpZ24udjEuUmVzZW5kVmVyaWZpY2F0aW9uUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLlJlc2VuZFZlcmlmaWNhdGlvblJlc3BvbnNlIgi63BgEKAIIARJOCgVMb2dpbhIcLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVxdWVzdBodLmNvdW50ZXJzaWduLnYxLkxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmAKC0NvbXBsZXRlTWZhEiIuY291bnRlcnNpZ24udjEuQ29tcGxldGVNZmFSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuQ29tcGxldGVNZmFSZXNwb25zZSIIutwYBCgBCAEScgoRQmVnaW5QYXNza2V5TG9naW4SKC5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlMb2dpblJlcXVlc3QaKS5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlMb2dpblJlc3BvbnNlIgi63BgEKAMIARJ1ChJGaW5pc2hQYXNza2V5TG9naW4SKS5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5TG9naW5SZXF1ZXN0GiouY291bnRlcnNpZ24udjEuRmluaXNoUGFzc2tleUxvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmkKDUxpc3RQcm92aWRlcnMSJC5jb3VudGVyc2lnbi52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLkxpc3RQcm92aWRlcnNSZXNwb25zZSILkAIButwYBCgDCAESeAoTU3RhcnRGZWRlcmF0ZWRMb2dpbhIqLmNvdW50ZXJzaWduLnYxLlN0YXJ0RmVkZXJhdGVkTG9naW5SZXF1ZXN0GisuY291bnRlcnNpZ24udjEuU3RhcnRGZWRlcmF0ZWRMb2dpblJlc3BvbnNlIgi63BgEKAMIARJ7ChRGaW5pc2hGZWRlcmF0ZWRMb2dpbhIrLmNvdW50ZXJzaWduLnYxLkZpbmlzaEZlZGVyYXRlZExvZ2luUmVxdWVzdBosLmNvdW50ZXJzaWduLnYxLkZpbmlzaEZlZGVyYXRlZExvZ2luUmVzcG9uc2UiCLrcGAQoAQgBEmkKDlJlYXV0aGVudGljYXRlEiUuY291bnRlcnNpZ24udjEuUmVhdXRoZW50aWNhdGVSZXF1ZXN0GiYuY291bnRlcnNpZ24udjEuUmVhdXRoZW50aWNhdGVSZXNwb25zZSIIutwYBCgBEAESewoUUmVxdWVzdFBhc3N3b3JkUmVzZXQSKy5jb3VudGVyc2lnbi52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlcXVlc3QaLC5jb3VudGVyc2lnbi52MS5SZXF1ZXN0UGFzc3dvcmRSZXNldFJlc3BvbnNlIgi63BgEKAIIARJmCg1SZXNldFBhc3N3b3JkEiQuY291bnRlcnNpZ24udjEuUmVzZXRQYXNzd29yZFJlcXVlc3QaJS5jb3VudGVyc2lnbi52MS5SZXNldFBhc3N3b3JkUmVzcG9uc2UiCLrcGAQoAQgBEmYKDVNlY3VyZUFjY291bnQSJC5jb3VudGVyc2lnbi52MS5TZWN1cmVBY2NvdW50UmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLlNlY3VyZUFjY291bnRSZXNwb25zZSIIutwYBCgDCAESYwoMUmVmcmVzaFRva2VuEiMuY291bnRlcnNpZ24udjEuUmVmcmVzaFRva2VuUmVxdWVzdBokLmNvdW50ZXJzaWduLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlIgi63BgEKAMIARJUCgZMb2dvdXQSHS5jb3VudGVyc2lnbi52MS5Mb2dvdXRSZXF1ZXN0Gh4uY291bnRlcnNpZ24udjEuTG9nb3V0UmVzcG9uc2UiC5ACArrcGAQoAwgBQtkBChJjb20uY291bnRlcnNpZ24udjFCEEF1dGhTZXJ2aWNlUHJvdG9QAVpGZ2l0aHViLmNvbS9jb3VudGVyc2lnbi9jb3VudGVyc2lnbi9nZW4vZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaICA0NTTqoCDkNvdW50ZXJzaWduLlYxugIPQ291bnRlcnNpZ25fVjFfygIOQ291bnRlcnNpZ25cVjHiAhpDb3VudGVyc2lnblxWMVxHUEJNZXRhZGF0YeoCD0NvdW50ZXJzaWduOjpWMWIGcHJvdG8z", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_identity, file_countersign_v1_mfa, file_countersign_v1_tokens, file_google_protobuf_timestamp]);
 
 /**
  * The request of AuthService.SignUp.
@@ -228,7 +228,7 @@ export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
  */
 export type CompleteMfaRequest = Message<"countersign.v1.CompleteMfaRequest"> & {
   /**
-   * The token of Login's challenge.
+   * The token of the challenge of Login or FinishFederatedLogin.
    *
    * @generated from field: string challenge_token = 1;
    */
@@ -431,6 +431,173 @@ export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*
   messageDesc(file_countersign_v1_auth_service, 15);
 
 /**
+ * The request of AuthService.StartFederatedLogin.
+ *
+ * @generated from message countersign.v1.StartFederatedLoginRequest
+ */
+export type StartFederatedLoginRequest = Message<"countersign.v1.StartFederatedLoginRequest"> & {
+  /**
+   * The provider's name, from ListProviders.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * Where the provider sends the person back to: one of the addresses that are configured, letter by letter.
+   * On a loopback address that is configured without a port, any port.
+   *
+   * @generated from field: string redirect_uri = 2;
+   */
+  redirectUri: string;
+
+  /**
+   * The person's name for this device, for the list of their sessions. May be empty; any characters but
+   * NUL.
+   *
+   * @generated from field: string device_label = 3;
+   */
+  deviceLabel: string;
+
+  /**
+   * Whether the provider has to have the person prove again who they are, even if they are signed in there:
+   * for people without a password, after REAUTHENTICATION_REQUIRED.
+   *
+   * @generated from field: bool reauthenticate = 4;
+   */
+  reauthenticate: boolean;
+};
+
+/**
+ * Describes the message countersign.v1.StartFederatedLoginRequest.
+ * Use `create(StartFederatedLoginRequestSchema)` to create a new message.
+ */
+export const StartFederatedLoginRequestSchema: GenMessage<StartFederatedLoginRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 16);
+
+/**
+ * The answer of AuthService.StartFederatedLogin.
+ *
+ * @generated from message countersign.v1.StartFederatedLoginResponse
+ */
+export type StartFederatedLoginResponse = Message<"countersign.v1.StartFederatedLoginResponse"> & {
+  /**
+   * Where to send the person.
+   *
+   * @generated from field: string authorization_url = 1;
+   */
+  authorizationUrl: string;
+
+  /**
+   * For FinishFederatedLogin (`csf_…`). It proves that who comes back is who left.
+   *
+   * @generated from field: string login_token = 2;
+   */
+  loginToken: string;
+
+  /**
+   * When the login token expires: 10 minutes after it was created.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.StartFederatedLoginResponse.
+ * Use `create(StartFederatedLoginResponseSchema)` to create a new message.
+ */
+export const StartFederatedLoginResponseSchema: GenMessage<StartFederatedLoginResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 17);
+
+/**
+ * The request of AuthService.FinishFederatedLogin: what the provider added to the redirect URI, and the token
+ * that was kept.
+ *
+ * @generated from message countersign.v1.FinishFederatedLoginRequest
+ */
+export type FinishFederatedLoginRequest = Message<"countersign.v1.FinishFederatedLoginRequest"> & {
+  /**
+   * The login token of the person's own StartFederatedLogin.
+   *
+   * @generated from field: string login_token = 1;
+   */
+  loginToken: string;
+
+  /**
+   * The query's `state`.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * The query's `code`, unless it has an `error`.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * The query's `iss`, if it has one. Some providers require it.
+   *
+   * @generated from field: string iss = 4;
+   */
+  iss: string;
+
+  /**
+   * The query's `error`, if it has one.
+   *
+   * @generated from field: string error = 5;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message countersign.v1.FinishFederatedLoginRequest.
+ * Use `create(FinishFederatedLoginRequestSchema)` to create a new message.
+ */
+export const FinishFederatedLoginRequestSchema: GenMessage<FinishFederatedLoginRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 18);
+
+/**
+ * The answer of AuthService.FinishFederatedLogin.
+ *
+ * @generated from message countersign.v1.FinishFederatedLoginResponse
+ */
+export type FinishFederatedLoginResponse = Message<"countersign.v1.FinishFederatedLoginResponse"> & {
+  /**
+   * The outcome of the sign-in.
+   *
+   * @generated from oneof countersign.v1.FinishFederatedLoginResponse.outcome
+   */
+  outcome: {
+    /**
+     * The sign-in is complete.
+     *
+     * @generated from field: countersign.v1.Tokens tokens = 1;
+     */
+    value: Tokens;
+    case: "tokens";
+  } | {
+    /**
+     * The provider has confirmed the person, and a second factor is required.
+     *
+     * @generated from field: countersign.v1.MfaChallenge mfa = 2;
+     */
+    value: MfaChallenge;
+    case: "mfa";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message countersign.v1.FinishFederatedLoginResponse.
+ * Use `create(FinishFederatedLoginResponseSchema)` to create a new message.
+ */
+export const FinishFederatedLoginResponseSchema: GenMessage<FinishFederatedLoginResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_auth_service, 19);
+
+/**
  * The request of AuthService.Reauthenticate.
  *
  * @generated from message countersign.v1.ReauthenticateRequest
@@ -473,7 +640,7 @@ export type ReauthenticateRequest = Message<"countersign.v1.ReauthenticateReques
  * Use `create(ReauthenticateRequestSchema)` to create a new message.
  */
 export const ReauthenticateRequestSchema: GenMessage<ReauthenticateRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 16);
+  messageDesc(file_countersign_v1_auth_service, 20);
 
 /**
  * The answer of AuthService.Reauthenticate.
@@ -494,7 +661,7 @@ export type ReauthenticateResponse = Message<"countersign.v1.ReauthenticateRespo
  * Use `create(ReauthenticateResponseSchema)` to create a new message.
  */
 export const ReauthenticateResponseSchema: GenMessage<ReauthenticateResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 17);
+  messageDesc(file_countersign_v1_auth_service, 21);
 
 /**
  * The request of AuthService.RequestPasswordReset.
@@ -515,7 +682,7 @@ export type RequestPasswordResetRequest = Message<"countersign.v1.RequestPasswor
  * Use `create(RequestPasswordResetRequestSchema)` to create a new message.
  */
 export const RequestPasswordResetRequestSchema: GenMessage<RequestPasswordResetRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 18);
+  messageDesc(file_countersign_v1_auth_service, 22);
 
 /**
  * The answer of AuthService.RequestPasswordReset: always empty.
@@ -530,7 +697,7 @@ export type RequestPasswordResetResponse = Message<"countersign.v1.RequestPasswo
  * Use `create(RequestPasswordResetResponseSchema)` to create a new message.
  */
 export const RequestPasswordResetResponseSchema: GenMessage<RequestPasswordResetResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 19);
+  messageDesc(file_countersign_v1_auth_service, 23);
 
 /**
  * The request of AuthService.ResetPassword.
@@ -559,7 +726,7 @@ export type ResetPasswordRequest = Message<"countersign.v1.ResetPasswordRequest"
  * Use `create(ResetPasswordRequestSchema)` to create a new message.
  */
 export const ResetPasswordRequestSchema: GenMessage<ResetPasswordRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 20);
+  messageDesc(file_countersign_v1_auth_service, 24);
 
 /**
  * The answer of AuthService.ResetPassword: the password was set.
@@ -574,7 +741,7 @@ export type ResetPasswordResponse = Message<"countersign.v1.ResetPasswordRespons
  * Use `create(ResetPasswordResponseSchema)` to create a new message.
  */
 export const ResetPasswordResponseSchema: GenMessage<ResetPasswordResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 21);
+  messageDesc(file_countersign_v1_auth_service, 25);
 
 /**
  * The request of AuthService.SecureAccount.
@@ -595,7 +762,7 @@ export type SecureAccountRequest = Message<"countersign.v1.SecureAccountRequest"
  * Use `create(SecureAccountRequestSchema)` to create a new message.
  */
 export const SecureAccountRequestSchema: GenMessage<SecureAccountRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 22);
+  messageDesc(file_countersign_v1_auth_service, 26);
 
 /**
  * The answer of AuthService.SecureAccount: the account is secured, and a mail with a link is on its
@@ -611,7 +778,7 @@ export type SecureAccountResponse = Message<"countersign.v1.SecureAccountRespons
  * Use `create(SecureAccountResponseSchema)` to create a new message.
  */
 export const SecureAccountResponseSchema: GenMessage<SecureAccountResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 23);
+  messageDesc(file_countersign_v1_auth_service, 27);
 
 /**
  * The request of AuthService.RefreshToken.
@@ -632,7 +799,7 @@ export type RefreshTokenRequest = Message<"countersign.v1.RefreshTokenRequest"> 
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 24);
+  messageDesc(file_countersign_v1_auth_service, 28);
 
 /**
  * The answer of AuthService.RefreshToken.
@@ -654,7 +821,7 @@ export type RefreshTokenResponse = Message<"countersign.v1.RefreshTokenResponse"
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 25);
+  messageDesc(file_countersign_v1_auth_service, 29);
 
 /**
  * The request of AuthService.Logout.
@@ -676,7 +843,7 @@ export type LogoutRequest = Message<"countersign.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 26);
+  messageDesc(file_countersign_v1_auth_service, 30);
 
 /**
  * The answer of AuthService.Logout: the session has ended.
@@ -691,7 +858,7 @@ export type LogoutResponse = Message<"countersign.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_auth_service, 27);
+  messageDesc(file_countersign_v1_auth_service, 31);
 
 /**
  * AuthService signs people up, signs them in, and keeps them signed in.
@@ -850,6 +1017,46 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof ListProvidersRequestSchema;
     output: typeof ListProvidersResponseSchema;
+  },
+  /**
+   * Begins a sign-in with an identity provider: send the person to `authorization_url`, and keep
+   * `login_token` where only they have it, such as their browser's session. Nothing is stored.
+   *
+   * The provider sends them back to `redirect_uri` with a query, which goes to FinishFederatedLogin.
+   *
+   * Errors: INVALID_REQUEST for a provider or redirect URI that is not configured; DEPENDENCY_UNAVAILABLE if
+   * the provider can't be reached.
+   *
+   * @generated from rpc countersign.v1.AuthService.StartFederatedLogin
+   */
+  startFederatedLogin: {
+    methodKind: "unary";
+    input: typeof StartFederatedLoginRequestSchema;
+    output: typeof StartFederatedLoginResponseSchema;
+  },
+  /**
+   * Completes a sign-in with an identity provider. Opens a session or, if the account has a second factor
+   * and the provider is not known to have asked for one, returns a challenge for CompleteMfa.
+   *
+   * An identity that has signed in or was linked before leads to its account, whatever its address is now.
+   * For one that is new, the address decides, if the provider has verified it: without an account with this
+   * address, one is created; a sign-up that nobody has verified or used gives way to the person; to any other
+   * account, the owner links the identity (IDENTITY_LINK_REQUIRED), unless the operator lets the provider do
+   * that for addresses that it answers for.
+   *
+   * The login token works once and for 10 minutes. Of several calls with it, exactly one succeeds.
+   *
+   * Errors: TOKEN_INVALID or TOKEN_EXPIRED for the login token, or if `state` is not its own;
+   * FEDERATED_LOGIN_REFUSED; FEDERATED_EMAIL_UNVERIFIED; IDENTITY_LINK_REQUIRED; SIGN_UP_DISABLED;
+   * ACCOUNT_SUSPENDED; EMAIL_NOT_VERIFIED; DEPENDENCY_UNAVAILABLE, after which the sign-in begins again with
+   * StartFederatedLogin.
+   *
+   * @generated from rpc countersign.v1.AuthService.FinishFederatedLogin
+   */
+  finishFederatedLogin: {
+    methodKind: "unary";
+    input: typeof FinishFederatedLoginRequestSchema;
+    output: typeof FinishFederatedLoginResponseSchema;
   },
   /**
    * Authenticates the caller again, for methods that require a recent sign-in

@@ -1,0 +1,97 @@
+import {
+  BrokenCircuitError,
+  type CircuitBreakerPolicy,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleType,
+} from 'cockatiel';
+import type { CustomFetch, CustomFetchOptions } from 'openid-client';
+
+const REQUEST_MS = 3000;
+const FAILURES_TO_OPEN = 5;
+const HALF_OPEN_AFTER_MS = 10_000;
+const MAX_BYTES = 64 * 1024;
+/** Discovery documents and key sets, which are the larger ones. */
+const MAX_METADATA_BYTES = 256 * 1024;
+
+/** A provider did not answer, or not with anything that can be read. The message quotes nothing of it. */
+export class ProviderFault extends Error {
+  override readonly name = 'ProviderFault';
+}
+
+/**
+ * The requests to one provider. Each has 3 seconds for its whole answer and a limit to its size, and follows
+ * no redirect. After five faults in a row the provider is left alone for a while (W13). An answer that
+ * refuses is no fault: anyone can cause one.
+ */
+export class ProviderHttp {
+  readonly #breaker: CircuitBreakerPolicy;
+
+  constructor({ halfOpenAfterMs = HALF_OPEN_AFTER_MS } = {}) {
+    this.#breaker = circuitBreaker(handleType(ProviderFault), {
+      halfOpenAfter: halfOpenAfterMs,
+      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+    });
+  }
+
+  /**
+   * The `fetch` of one exchange, which has to be over when `deadline` fires. If `caller` goes away, that
+   * says nothing about the provider, and the caller's reason is thrown.
+   */
+  fetchWithin(deadline: AbortSignal, caller?: AbortSignal): CustomFetch {
+    return (url, options) => this.#breaker.execute(() => request(url, options, deadline, caller));
+  }
+}
+
+/** Whether an error comes from a provider that can't be reached or read, and not from what it said. */
+export function isProviderFault(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if (at instanceof ProviderFault || at instanceof BrokenCircuitError) return true;
+  }
+  return false;
+}
+
+async function request(
+  url: string,
+  { method, headers, body, redirect, signal }: CustomFetchOptions,
+  deadline: AbortSignal,
+  caller: AbortSignal | undefined,
+): Promise<Response> {
+  const limits = [AbortSignal.timeout(REQUEST_MS), deadline, signal, caller];
+  const isMetadata = method === 'GET' && !('authorization' in headers);
+  try {
+    const response = await fetch(url, {
+      method,
+      headers,
+      redirect,
+      signal: AbortSignal.any(limits.filter((limit) => limit !== undefined)),
+      ...(body === undefined ? {} : { body }),
+    });
+    if (!isReadable(response.status)) {
+      await response.body?.cancel();
+      throw new ProviderFault(`status ${response.status}`);
+    }
+    const bytes = await bytesOf(response, isMetadata ? MAX_METADATA_BYTES : MAX_BYTES);
+    const hasBody = response.status !== 204 && response.status !== 205;
+    return new Response(hasBody ? bytes : null, response);
+  } catch (error) {
+    caller?.throwIfAborted();
+    throw error instanceof ProviderFault ? error : new ProviderFault('no answer', { cause: error });
+  }
+}
+
+/** Not an error of the provider's own, an overload, or a redirect. */
+function isReadable(status: number): boolean {
+  return (status >= 200 && status < 300) || (status >= 400 && status < 500 && status !== 429);
+}
+
+async function bytesOf(response: Response, max: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.byteLength;
+    if (length > max) throw new ProviderFault('too long');
+    chunks.push(chunk);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
