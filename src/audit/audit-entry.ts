@@ -40,6 +40,7 @@ export const AUDIT_EVENT_TYPES = [
   'api_key.updated',
   'audit.events_deleted',
   'identity.linked',
+  'identity.unlinked',
   'passkey.added',
   'passkey.counter_reversed',
   'passkey.removed',

@@ -2,6 +2,9 @@ import { Repository } from '../platform/repository.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import { Identity } from './identity.entity.ts';
 
+/** How many an account may have. */
+export const MAX_IDENTITIES = 20;
+
 type Name = { issuer: string; subject: string };
 
 type NewIdentity = Name & {

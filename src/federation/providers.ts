@@ -31,6 +31,11 @@ export class Providers {
     return this.#providers.map(({ settings }) => settings);
   }
 
+  /** Whose identities can sign in. */
+  issuers(): readonly string[] {
+    return this.#providers.map(({ settings }) => settings.issuer);
+  }
+
   find(id: string): Provider | undefined {
     return this.#providers.find(({ settings }) => settings.id === id);
   }

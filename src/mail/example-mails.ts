@@ -23,6 +23,7 @@ export const EXAMPLE_MAILS: readonly Mail[] = [
   { ...NOTICE, template: 'passkey_added', passkeyName: 'Pat’s phone' },
   { ...NOTICE, template: 'passkey_removed', passkeyName: 'Pat’s phone' },
   { ...NOTICE, template: 'identity_linked', providerName: 'Example' },
+  { ...NOTICE, template: 'identity_unlinked', providerName: 'Example' },
   { ...NOTICE, template: 'refresh_token_reused', deviceLabel: 'Pat’s phone' },
   { ...NOTICE, template: 'account_locked', factor: 'password', forGood: false },
   { ...NOTICE, template: 'new_device', device: 'Firefox on Linux', address: '203.0.113.7' },

@@ -7,7 +7,7 @@ export type Notice =
   | { template: 'password_changed' | 'mfa_enabled' | 'mfa_disabled' | 'recovery_codes_replaced' }
   | { template: 'email_changed'; newEmail: string }
   | { template: 'passkey_added' | 'passkey_removed'; passkeyName: string }
-  | { template: 'identity_linked'; providerName: string }
+  | { template: 'identity_linked' | 'identity_unlinked'; providerName: string }
   | { template: 'refresh_token_reused'; deviceLabel: string }
   | { template: 'account_locked'; factor: 'password' | 'code'; forGood: boolean }
   | { template: 'new_device'; device: string; address: string };
@@ -35,7 +35,8 @@ export function noticeText(
         passkey: quoted(language, notice.passkeyName),
       });
     case 'identity_linked':
-      return text('mail.identity_linked.text', {
+    case 'identity_unlinked':
+      return text(`mail.${notice.template}.text`, {
         provider: quoted(language, notice.providerName),
       });
     case 'refresh_token_reused':

@@ -1,5 +1,6 @@
 import { accountsIn } from '../accounts/account.repository.ts';
 import { sendNotice } from '../one-time-tokens/notices.ts';
+import { requireOtherWayIn } from '../passwords/other-way-in.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { Database } from '../unit-of-work/database.ts';
@@ -7,10 +8,14 @@ import { noSuchPasskey, passkeysIn } from './passkey.repository.ts';
 
 /**
  * Deletes one of the caller's passkeys, and tells the owner by mail (E06). Of several calls for one
- * passkey, exactly one succeeds. Throws `NOT_FOUND`.
+ * passkey, exactly one succeeds. Throws `NOT_FOUND`, and `LAST_CREDENTIAL` if there is no other way to sign in.
  */
 export async function deletePasskey(
-  { database, keyring }: { database: Database; keyring: Keyring },
+  {
+    database,
+    keyring,
+    providers,
+  }: { database: Database; keyring: Keyring; providers: { issuers(): readonly string[] } },
   caller: Caller,
   passkeyId: string,
 ): Promise<void> {
@@ -18,6 +23,7 @@ export async function deletePasskey(
     const account = await accountsIn(tx.em).lockOwn(caller);
     const passkey = await passkeysIn(tx.em).findOne({ id: passkeyId, account: caller.subject });
     if (!passkey) throw noSuchPasskey();
+    await requireOtherWayIn(tx.em, account.id, providers.issuers(), { passkey: passkeyId });
     tx.em.remove(passkey);
     tx.audit({
       type: 'passkey.removed',

@@ -59,6 +59,8 @@ export type Reason =
   | 'FEDERATED_EMAIL_UNVERIFIED'
   | 'IDENTITY_LINK_REQUIRED'
   | 'SIGN_UP_DISABLED'
+  | 'IDENTITY_TAKEN'
+  | 'LAST_CREDENTIAL'
   | 'INTERNAL';
 
 export type FailureDetails = {

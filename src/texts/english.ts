@@ -91,6 +91,8 @@ export const ENGLISH = {
   'mail.identity_linked.subject': 'Another way to sign in was added',
   'mail.identity_linked.text':
     'From now on, someone’s account at{provider} can sign in to your account.',
+  'mail.identity_unlinked.subject': 'A way to sign in was removed',
+  'mail.identity_unlinked.text': 'An account at{provider} can no longer sign in to your account.',
   'mail.refresh_token_reused.subject': 'We ended one of your sessions',
   'mail.refresh_token_reused.text':
     'A credential of your session{device} was used twice. Someone may have copied it, so we have ended the session, for them and for you. Sign in again to continue.',

@@ -33,6 +33,7 @@ export const EVENT_DESCRIPTIONS: Readonly<Record<AuditEntry['type'], string>> = 
   'api_key.updated': 'The settings of an API key changed.',
   'audit.events_deleted': 'Retention deleted the oldest events of the trail.',
   'identity.linked': 'Someone at an identity provider may sign in to the account from now on.',
+  'identity.unlinked': 'Someone at an identity provider can no longer sign in to the account.',
   'passkey.added': 'A passkey was added.',
   'passkey.counter_reversed': 'Two devices seem to hold the same passkey.',
   'passkey.removed': 'A passkey was removed.',

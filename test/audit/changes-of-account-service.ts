@@ -1,11 +1,26 @@
 import { create } from '@bufbuild/protobuf';
+import type { Client } from '@connectrpc/connect';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { UserSchema } from '../../gen/countersign/v1/user_pb.ts';
 import { appCode, enrolled } from '../authenticator-app.ts';
+import { Peer } from '../federation/peer.ts';
+import { addProviders, linkVisit, newcomer } from '../federation/people.ts';
 import { newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import type { Service } from '../harness/service.ts';
 import { Authenticator } from '../passkeys/authenticator.ts';
 import { withPasskey } from '../passkeys/people.ts';
 import { type Call, type Changes, mailed, named, person } from './changes.ts';
+
+/** A provider, and calls that link one of its people to an account. */
+async function linking(service: Service) {
+  const peer = await Peer.start();
+  addProviders(service, [peer.settings()]);
+  const link = async (account: Client<typeof AccountService>, sub: string): Promise<Call> => {
+    const answer = await linkVisit(account, peer, sub);
+    return (options) => account.finishIdentityLink(answer, options);
+  };
+  return { peer, link };
+}
 
 /** What each method of AccountService leaves in the trail. */
 export const changesOfAccountService: Changes<typeof AccountService> = {
@@ -116,6 +131,24 @@ export const changesOfAccountService: Changes<typeof AccountService> = {
     const account = service.client(AccountService, 'grpc', person.accessToken);
     const call: Call = (options) => account.deletePasskey({ passkeyId }, options);
     return { done: [[call, 'passkey.removed']], refused: [[call]] };
+  },
+  listIdentities: 'reads',
+  startIdentityLink: 'reads',
+  async finishIdentityLink(service) {
+    const { account } = await person(service);
+    const { peer, link } = await linking(service);
+    const call = await link(account, newcomer(peer).sub);
+    const refused = await link(account, 'nobody');
+    return { done: [[call, 'identity.linked']], refused: [[call], [refused]] };
+  },
+  async unlinkIdentity(service) {
+    const { account } = await person(service);
+    const { peer, link } = await linking(service);
+    await (await link(account, newcomer(peer).sub))({});
+    const { identities } = await account.listIdentities({});
+    const identityId = identities[0]?.identityId ?? '';
+    const call: Call = (options) => account.unlinkIdentity({ identityId }, options);
+    return { done: [[call, 'identity.unlinked']], refused: [[call]] };
   },
   async exportMe(service) {
     const { account } = await person(service);

@@ -1,3 +1,5 @@
+import type { Client } from '@connectrpc/connect';
+import type { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
 import { readConfig } from '../../src/config.ts';
 import { newEmail } from '../harness/people.ts';
@@ -35,6 +37,12 @@ export async function visited(service: Service, peer: Peer, sub: string, provide
   });
   const callback = await peer.visit(begun.authorizationUrl, sub);
   return { loginToken: begun.loginToken, ...callback } satisfies Callback & { loginToken: string };
+}
+
+/** Goes to the provider to link an identity, and comes back, ready to finish. */
+export async function linkVisit(account: Client<typeof AccountService>, peer: Peer, sub: string) {
+  const begun = await account.startIdentityLink({ provider: 'peer', redirectUri: REDIRECT });
+  return { loginToken: begun.loginToken, ...(await peer.visit(begun.authorizationUrl, sub)) };
 }
 
 /** Signs in with a provider. Returns the outcome. */

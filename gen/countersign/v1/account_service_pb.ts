@@ -6,6 +6,8 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import { file_countersign_v1_access } from "./access_pb.ts";
+import type { Identity } from "./identity_pb.ts";
+import { file_countersign_v1_identity } from "./identity_pb.ts";
 import type { Passkey } from "./passkey_pb.ts";
 import { file_countersign_v1_passkey } from "./passkey_pb.ts";
 import type { User } from "./user_pb.ts";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/account_service.proto.
  */
 export const file_countersign_v1_account_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRjb3VudGVyc2lnbi92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIg4KDEdldE1lUmVxdWVzdCIzCg1HZXRNZVJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5jb3VudGVyc2lnbi52MS5Vc2VyInYKD1VwZGF0ZU1lUmVxdWVzdBIqCgR1c2VyGAEgASgLMhQuY291bnRlcnNpZ24udjEuVXNlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEAIjYKEFVwZGF0ZU1lUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmNvdW50ZXJzaWduLnYxLlVzZXIiZwoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EigKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCDoABAbpICMgBAXIDKIAgEiQKDG5ld19wYXNzd29yZBgCIAEoCUIOgAEBukgIyAEBcgMogCAiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI2ChJDaGFuZ2VFbWFpbFJlcXVlc3QSIAoJbmV3X2VtYWlsGAEgASgJQg26SArIAQFyBRj+AWABIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiOgoZQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQiHAoaQ29uZmlybUVtYWlsQ2hhbmdlUmVzcG9uc2UiHAoaQmVnaW5Ub3RwRW5yb2xsbWVudFJlcXVlc3QiTAobQmVnaW5Ub3RwRW5yb2xsbWVudFJlc3BvbnNlEhMKBnNlY3JldBgBIAEoCUIDgAEBEhgKC290cGF1dGhfdXJpGAIgASgJQgOAAQEiTQocQ29uZmlybVRvdHBFbnJvbGxtZW50UmVxdWVzdBItCgRjb2RlGAEgASgJQh+AAQG6SBnIAQFyFBgUMhBeICooWzAtOV0gKil7Nn0kIjwKHUNvbmZpcm1Ub3RwRW5yb2xsbWVudFJlc3BvbnNlEhsKDnJlY292ZXJ5X2NvZGVzGAEgAygJQgOAAQEiFAoSRGlzYWJsZVRvdHBSZXF1ZXN0IhUKE0Rpc2FibGVUb3RwUmVzcG9uc2UiIAoeUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXNSZXF1ZXN0Ij4KH1JlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABASIhCh9CZWdpblBhc3NrZXlSZWdpc3RyYXRpb25SZXF1ZXN0ImgKIEJlZ2luUGFzc2tleVJlZ2lzdHJhdGlvblJlc3BvbnNlEhQKDG9wdGlvbnNfanNvbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ4CiBGaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uUmVxdWVzdBIoCg9jcmVkZW50aWFsX2pzb24YASABKAlCD4ABAbpICcgBAXIEKICAAhIqCgxkaXNwbGF5X25hbWUYAiABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokIk0KIUZpbmlzaFBhc3NrZXlSZWdpc3RyYXRpb25SZXNwb25zZRIoCgdwYXNza2V5GAEgASgLMhcuY291bnRlcnNpZ24udjEuUGFzc2tleSIVChNMaXN0UGFzc2tleXNSZXF1ZXN0IkEKFExpc3RQYXNza2V5c1Jlc3BvbnNlEikKCHBhc3NrZXlzGAEgAygLMhcuY291bnRlcnNpZ24udjEuUGFzc2tleSJlChRSZW5hbWVQYXNza2V5UmVxdWVzdBIhCgpwYXNza2V5X2lkGAEgASgJQg26SArIAQFyBRgksAEBEioKDGRpc3BsYXlfbmFtZRgCIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiQQoVUmVuYW1lUGFzc2tleVJlc3BvbnNlEigKB3Bhc3NrZXkYASABKAsyFy5jb3VudGVyc2lnbi52MS5QYXNza2V5IjkKFERlbGV0ZVBhc3NrZXlSZXF1ZXN0EiEKCnBhc3NrZXlfaWQYASABKAlCDbpICsgBAXIFGCSwAQEiFwoVRGVsZXRlUGFzc2tleVJlc3BvbnNlIhEKD0V4cG9ydE1lUmVxdWVzdCIgChBFeHBvcnRNZVJlc3BvbnNlEgwKBGpzb24YASABKAkiEQoPRGVsZXRlTWVSZXF1ZXN0IhIKEERlbGV0ZU1lUmVzcG9uc2Uyjg4KDkFjY291bnRTZXJ2aWNlEk8KBUdldE1lEhwuY291bnRlcnNpZ24udjEuR2V0TWVSZXF1ZXN0Gh0uY291bnRlcnNpZ24udjEuR2V0TWVSZXNwb25zZSIJkAIButwYAhABElcKCFVwZGF0ZU1lEh8uY291bnRlcnNpZ24udjEuVXBkYXRlTWVSZXF1ZXN0GiAuY291bnRlcnNpZ24udjEuVXBkYXRlTWVSZXNwb25zZSIIutwYBCgDEAESaQoOQ2hhbmdlUGFzc3dvcmQSJS5jb3VudGVyc2lnbi52MS5DaGFuZ2VQYXNzd29yZFJlcXVlc3QaJi5jb3VudGVyc2lnbi52MS5DaGFuZ2VQYXNzd29yZFJlc3BvbnNlIgi63BgEKAEQARJlCgtDaGFuZ2VFbWFpbBIiLmNvdW50ZXJzaWduLnYxLkNoYW5nZUVtYWlsUmVxdWVzdBojLmNvdW50ZXJzaWduLnYxLkNoYW5nZUVtYWlsUmVzcG9uc2UiDbrcGAkiAwjYBCgCEAESdQoSQ29uZmlybUVtYWlsQ2hhbmdlEikuY291bnRlcnNpZ24udjEuQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLkNvbmZpcm1FbWFpbENoYW5nZVJlc3BvbnNlIgi63BgEKAMIARJ9ChNCZWdpblRvdHBFbnJvbGxtZW50EiouY291bnRlcnNpZ24udjEuQmVnaW5Ub3RwRW5yb2xsbWVudFJlcXVlc3QaKy5jb3VudGVyc2lnbi52MS5CZWdpblRvdHBFbnJvbGxtZW50UmVzcG9uc2UiDbrcGAkiAwjYBCgDEAESgwEKFUNvbmZpcm1Ub3RwRW5yb2xsbWVudBIsLmNvdW50ZXJzaWduLnYxLkNvbmZpcm1Ub3RwRW5yb2xsbWVudFJlcXVlc3QaLS5jb3VudGVyc2lnbi52MS5Db25maXJtVG90cEVucm9sbG1lbnRSZXNwb25zZSINutwYCSIDCNgEKAEQARJlCgtEaXNhYmxlVG90cBIiLmNvdW50ZXJzaWduLnYxLkRpc2FibGVUb3RwUmVxdWVzdBojLmNvdW50ZXJzaWduLnYxLkRpc2FibGVUb3RwUmVzcG9uc2UiDbrcGAkiAwjYBCgDEAESiQEKF1JlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzEi4uY291bnRlcnNpZ24udjEuUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXNSZXF1ZXN0Gi8uY291bnRlcnNpZ24udjEuUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXNSZXNwb25zZSINutwYCSIDCNgEKAMQARKMAQoYQmVnaW5QYXNza2V5UmVnaXN0cmF0aW9uEi8uY291bnRlcnNpZ24udjEuQmVnaW5QYXNza2V5UmVnaXN0cmF0aW9uUmVxdWVzdBowLmNvdW50ZXJzaWduLnYxLkJlZ2luUGFzc2tleVJlZ2lzdHJhdGlvblJlc3BvbnNlIg263BgJIgMI2AQoAxABEo8BChlGaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uEjAuY291bnRlcnNpZ24udjEuRmluaXNoUGFzc2tleVJlZ2lzdHJhdGlvblJlcXVlc3QaMS5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uUmVzcG9uc2UiDbrcGAkiAwjYBCgDEAESZAoMTGlzdFBhc3NrZXlzEiMuY291bnRlcnNpZ24udjEuTGlzdFBhc3NrZXlzUmVxdWVzdBokLmNvdW50ZXJzaWduLnYxLkxpc3RQYXNza2V5c1Jlc3BvbnNlIgmQAgG63BgCEAESZgoNUmVuYW1lUGFzc2tleRIkLmNvdW50ZXJzaWduLnYxLlJlbmFtZVBhc3NrZXlSZXF1ZXN0GiUuY291bnRlcnNpZ24udjEuUmVuYW1lUGFzc2tleVJlc3BvbnNlIgi63BgEKAMQARJrCg1EZWxldGVQYXNza2V5EiQuY291bnRlcnNpZ24udjEuRGVsZXRlUGFzc2tleVJlcXVlc3QaJS5jb3VudGVyc2lnbi52MS5EZWxldGVQYXNza2V5UmVzcG9uc2UiDbrcGAkiAwjYBCgDEAESVwoIRXhwb3J0TWUSHy5jb3VudGVyc2lnbi52MS5FeHBvcnRNZVJlcXVlc3QaIC5jb3VudGVyc2lnbi52MS5FeHBvcnRNZVJlc3BvbnNlIgi63BgEKAEQARJcCghEZWxldGVNZRIfLmNvdW50ZXJzaWduLnYxLkRlbGV0ZU1lUmVxdWVzdBogLmNvdW50ZXJzaWduLnYxLkRlbGV0ZU1lUmVzcG9uc2UiDbrcGAkiAwjYBCgDEAFC3AEKEmNvbS5jb3VudGVyc2lnbi52MUITQWNjb3VudFNlcnZpY2VQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_passkey, file_countersign_v1_user, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
+  fileDesc("CiRjb3VudGVyc2lnbi92MS9hY2NvdW50X3NlcnZpY2UucHJvdG8SDmNvdW50ZXJzaWduLnYxIg4KDEdldE1lUmVxdWVzdCIzCg1HZXRNZVJlc3BvbnNlEiIKBHVzZXIYASABKAsyFC5jb3VudGVyc2lnbi52MS5Vc2VyInYKD1VwZGF0ZU1lUmVxdWVzdBIqCgR1c2VyGAEgASgLMhQuY291bnRlcnNpZ24udjEuVXNlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEAIjYKEFVwZGF0ZU1lUmVzcG9uc2USIgoEdXNlchgBIAEoCzIULmNvdW50ZXJzaWduLnYxLlVzZXIiZwoVQ2hhbmdlUGFzc3dvcmRSZXF1ZXN0EigKEGN1cnJlbnRfcGFzc3dvcmQYASABKAlCDoABAbpICMgBAXIDKIAgEiQKDG5ld19wYXNzd29yZBgCIAEoCUIOgAEBukgIyAEBcgMogCAiGAoWQ2hhbmdlUGFzc3dvcmRSZXNwb25zZSI2ChJDaGFuZ2VFbWFpbFJlcXVlc3QSIAoJbmV3X2VtYWlsGAEgASgJQg26SArIAQFyBRj+AWABIhUKE0NoYW5nZUVtYWlsUmVzcG9uc2UiOgoZQ29uZmlybUVtYWlsQ2hhbmdlUmVxdWVzdBIdCgV0b2tlbhgBIAEoCUIOgAEBukgIyAEBcgMogAQiHAoaQ29uZmlybUVtYWlsQ2hhbmdlUmVzcG9uc2UiHAoaQmVnaW5Ub3RwRW5yb2xsbWVudFJlcXVlc3QiTAobQmVnaW5Ub3RwRW5yb2xsbWVudFJlc3BvbnNlEhMKBnNlY3JldBgBIAEoCUIDgAEBEhgKC290cGF1dGhfdXJpGAIgASgJQgOAAQEiTQocQ29uZmlybVRvdHBFbnJvbGxtZW50UmVxdWVzdBItCgRjb2RlGAEgASgJQh+AAQG6SBnIAQFyFBgUMhBeICooWzAtOV0gKil7Nn0kIjwKHUNvbmZpcm1Ub3RwRW5yb2xsbWVudFJlc3BvbnNlEhsKDnJlY292ZXJ5X2NvZGVzGAEgAygJQgOAAQEiFAoSRGlzYWJsZVRvdHBSZXF1ZXN0IhUKE0Rpc2FibGVUb3RwUmVzcG9uc2UiIAoeUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXNSZXF1ZXN0Ij4KH1JlZ2VuZXJhdGVSZWNvdmVyeUNvZGVzUmVzcG9uc2USGwoOcmVjb3ZlcnlfY29kZXMYASADKAlCA4ABASIhCh9CZWdpblBhc3NrZXlSZWdpc3RyYXRpb25SZXF1ZXN0ImgKIEJlZ2luUGFzc2tleVJlZ2lzdHJhdGlvblJlc3BvbnNlEhQKDG9wdGlvbnNfanNvbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJ4CiBGaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uUmVxdWVzdBIoCg9jcmVkZW50aWFsX2pzb24YASABKAlCD4ABAbpICcgBAXIEKICAAhIqCgxkaXNwbGF5X25hbWUYAiABKAlCFLpIEXIPGMgBMgpeW15ceDAwXSokIk0KIUZpbmlzaFBhc3NrZXlSZWdpc3RyYXRpb25SZXNwb25zZRIoCgdwYXNza2V5GAEgASgLMhcuY291bnRlcnNpZ24udjEuUGFzc2tleSIVChNMaXN0UGFzc2tleXNSZXF1ZXN0IkEKFExpc3RQYXNza2V5c1Jlc3BvbnNlEikKCHBhc3NrZXlzGAEgAygLMhcuY291bnRlcnNpZ24udjEuUGFzc2tleSJlChRSZW5hbWVQYXNza2V5UmVxdWVzdBIhCgpwYXNza2V5X2lkGAEgASgJQg26SArIAQFyBRgksAEBEioKDGRpc3BsYXlfbmFtZRgCIAEoCUIUukgRcg8YyAEyCl5bXlx4MDBdKiQiQQoVUmVuYW1lUGFzc2tleVJlc3BvbnNlEigKB3Bhc3NrZXkYASABKAsyFy5jb3VudGVyc2lnbi52MS5QYXNza2V5IjkKFERlbGV0ZVBhc3NrZXlSZXF1ZXN0EiEKCnBhc3NrZXlfaWQYASABKAlCDbpICsgBAXIFGCSwAQEiFwoVRGVsZXRlUGFzc2tleVJlc3BvbnNlIhcKFUxpc3RJZGVudGl0aWVzUmVxdWVzdCJGChZMaXN0SWRlbnRpdGllc1Jlc3BvbnNlEiwKCmlkZW50aXRpZXMYASADKAsyGC5jb3VudGVyc2lnbi52MS5JZGVudGl0eSJbChhTdGFydElkZW50aXR5TGlua1JlcXVlc3QSHAoIcHJvdmlkZXIYASABKAlCCrpIB8gBAXICGCgSIQoMcmVkaXJlY3RfdXJpGAIgASgJQgu6SAjIAQFyAyjoByKAAQoZU3RhcnRJZGVudGl0eUxpbmtSZXNwb25zZRIZChFhdXRob3JpemF0aW9uX3VybBgBIAEoCRIYCgtsb2dpbl90b2tlbhgCIAEoCUIDgAEBEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqoBChlGaW5pc2hJZGVudGl0eUxpbmtSZXF1ZXN0EiMKC2xvZ2luX3Rva2VuGAEgASgJQg6AAQG6SAjIAQFyAyiAQBIdCgVzdGF0ZRgCIAEoCUIOgAEBukgIyAEBcgMogAQSGQoEY29kZRgDIAEoCUILgAEBukgFcgMogCASFQoDaXNzGAQgASgJQgi6SAVyAyjoBxIXCgVlcnJvchgFIAEoCUIIukgFcgMoyAEiSAoaRmluaXNoSWRlbnRpdHlMaW5rUmVzcG9uc2USKgoIaWRlbnRpdHkYASABKAsyGC5jb3VudGVyc2lnbi52MS5JZGVudGl0eSI5ChVVbmxpbmtJZGVudGl0eVJlcXVlc3QSIAoLaWRlbnRpdHlfaWQYASABKAlCC7pICMgBAXIDsAEBIhgKFlVubGlua0lkZW50aXR5UmVzcG9uc2UiEQoPRXhwb3J0TWVSZXF1ZXN0IiAKEEV4cG9ydE1lUmVzcG9uc2USDAoEanNvbhgBIAEoCSIRCg9EZWxldGVNZVJlcXVlc3QiEgoQRGVsZXRlTWVSZXNwb25zZTLfEQoOQWNjb3VudFNlcnZpY2USTwoFR2V0TWUSHC5jb3VudGVyc2lnbi52MS5HZXRNZVJlcXVlc3QaHS5jb3VudGVyc2lnbi52MS5HZXRNZVJlc3BvbnNlIgmQAgG63BgCEAESVwoIVXBkYXRlTWUSHy5jb3VudGVyc2lnbi52MS5VcGRhdGVNZVJlcXVlc3QaIC5jb3VudGVyc2lnbi52MS5VcGRhdGVNZVJlc3BvbnNlIgi63BgEKAMQARJpCg5DaGFuZ2VQYXNzd29yZBIlLmNvdW50ZXJzaWduLnYxLkNoYW5nZVBhc3N3b3JkUmVxdWVzdBomLmNvdW50ZXJzaWduLnYxLkNoYW5nZVBhc3N3b3JkUmVzcG9uc2UiCLrcGAQoARABEmUKC0NoYW5nZUVtYWlsEiIuY291bnRlcnNpZ24udjEuQ2hhbmdlRW1haWxSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuQ2hhbmdlRW1haWxSZXNwb25zZSINutwYCSIDCNgEKAIQARJ1ChJDb25maXJtRW1haWxDaGFuZ2USKS5jb3VudGVyc2lnbi52MS5Db25maXJtRW1haWxDaGFuZ2VSZXF1ZXN0GiouY291bnRlcnNpZ24udjEuQ29uZmlybUVtYWlsQ2hhbmdlUmVzcG9uc2UiCLrcGAQoAwgBEn0KE0JlZ2luVG90cEVucm9sbG1lbnQSKi5jb3VudGVyc2lnbi52MS5CZWdpblRvdHBFbnJvbGxtZW50UmVxdWVzdBorLmNvdW50ZXJzaWduLnYxLkJlZ2luVG90cEVucm9sbG1lbnRSZXNwb25zZSINutwYCSIDCNgEKAMQARKDAQoVQ29uZmlybVRvdHBFbnJvbGxtZW50EiwuY291bnRlcnNpZ24udjEuQ29uZmlybVRvdHBFbnJvbGxtZW50UmVxdWVzdBotLmNvdW50ZXJzaWduLnYxLkNvbmZpcm1Ub3RwRW5yb2xsbWVudFJlc3BvbnNlIg263BgJIgMI2AQoARABEmUKC0Rpc2FibGVUb3RwEiIuY291bnRlcnNpZ24udjEuRGlzYWJsZVRvdHBSZXF1ZXN0GiMuY291bnRlcnNpZ24udjEuRGlzYWJsZVRvdHBSZXNwb25zZSINutwYCSIDCNgEKAMQARKJAQoXUmVnZW5lcmF0ZVJlY292ZXJ5Q29kZXMSLi5jb3VudGVyc2lnbi52MS5SZWdlbmVyYXRlUmVjb3ZlcnlDb2Rlc1JlcXVlc3QaLy5jb3VudGVyc2lnbi52MS5SZWdlbmVyYXRlUmVjb3ZlcnlDb2Rlc1Jlc3BvbnNlIg263BgJIgMI2AQoAxABEowBChhCZWdpblBhc3NrZXlSZWdpc3RyYXRpb24SLy5jb3VudGVyc2lnbi52MS5CZWdpblBhc3NrZXlSZWdpc3RyYXRpb25SZXF1ZXN0GjAuY291bnRlcnNpZ24udjEuQmVnaW5QYXNza2V5UmVnaXN0cmF0aW9uUmVzcG9uc2UiDbrcGAkiAwjYBCgDEAESjwEKGUZpbmlzaFBhc3NrZXlSZWdpc3RyYXRpb24SMC5jb3VudGVyc2lnbi52MS5GaW5pc2hQYXNza2V5UmVnaXN0cmF0aW9uUmVxdWVzdBoxLmNvdW50ZXJzaWduLnYxLkZpbmlzaFBhc3NrZXlSZWdpc3RyYXRpb25SZXNwb25zZSINutwYCSIDCNgEKAMQARJkCgxMaXN0UGFzc2tleXMSIy5jb3VudGVyc2lnbi52MS5MaXN0UGFzc2tleXNSZXF1ZXN0GiQuY291bnRlcnNpZ24udjEuTGlzdFBhc3NrZXlzUmVzcG9uc2UiCZACAbrcGAIQARJmCg1SZW5hbWVQYXNza2V5EiQuY291bnRlcnNpZ24udjEuUmVuYW1lUGFzc2tleVJlcXVlc3QaJS5jb3VudGVyc2lnbi52MS5SZW5hbWVQYXNza2V5UmVzcG9uc2UiCLrcGAQoAxABEmsKDURlbGV0ZVBhc3NrZXkSJC5jb3VudGVyc2lnbi52MS5EZWxldGVQYXNza2V5UmVxdWVzdBolLmNvdW50ZXJzaWduLnYxLkRlbGV0ZVBhc3NrZXlSZXNwb25zZSINutwYCSIDCNgEKAMQARJqCg5MaXN0SWRlbnRpdGllcxIlLmNvdW50ZXJzaWduLnYxLkxpc3RJZGVudGl0aWVzUmVxdWVzdBomLmNvdW50ZXJzaWduLnYxLkxpc3RJZGVudGl0aWVzUmVzcG9uc2UiCZACAbrcGAIQARJ3ChFTdGFydElkZW50aXR5TGluaxIoLmNvdW50ZXJzaWduLnYxLlN0YXJ0SWRlbnRpdHlMaW5rUmVxdWVzdBopLmNvdW50ZXJzaWduLnYxLlN0YXJ0SWRlbnRpdHlMaW5rUmVzcG9uc2UiDbrcGAkiAwjYBCgDEAESegoSRmluaXNoSWRlbnRpdHlMaW5rEikuY291bnRlcnNpZ24udjEuRmluaXNoSWRlbnRpdHlMaW5rUmVxdWVzdBoqLmNvdW50ZXJzaWduLnYxLkZpbmlzaElkZW50aXR5TGlua1Jlc3BvbnNlIg263BgJIgMI2AQoARABEm4KDlVubGlua0lkZW50aXR5EiUuY291bnRlcnNpZ24udjEuVW5saW5rSWRlbnRpdHlSZXF1ZXN0GiYuY291bnRlcnNpZ24udjEuVW5saW5rSWRlbnRpdHlSZXNwb25zZSINutwYCSIDCNgEKAMQARJXCghFeHBvcnRNZRIfLmNvdW50ZXJzaWduLnYxLkV4cG9ydE1lUmVxdWVzdBogLmNvdW50ZXJzaWduLnYxLkV4cG9ydE1lUmVzcG9uc2UiCLrcGAQoARABElwKCERlbGV0ZU1lEh8uY291bnRlcnNpZ24udjEuRGVsZXRlTWVSZXF1ZXN0GiAuY291bnRlcnNpZ24udjEuRGVsZXRlTWVSZXNwb25zZSINutwYCSIDCNgEKAMQAULcAQoSY29tLmNvdW50ZXJzaWduLnYxQhNBY2NvdW50U2VydmljZVByb3RvUAFaRmdpdGh1Yi5jb20vY291bnRlcnNpZ24vY291bnRlcnNpZ24vZ2VuL2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGiAgNDU06qAg5Db3VudGVyc2lnbi5WMboCD0NvdW50ZXJzaWduX1YxX8oCDkNvdW50ZXJzaWduXFYx4gIaQ291bnRlcnNpZ25cVjFcR1BCTWV0YWRhdGHqAg9Db3VudGVyc2lnbjo6VjFiBnByb3RvMw", [file_buf_validate_validate, file_countersign_v1_access, file_countersign_v1_identity, file_countersign_v1_passkey, file_countersign_v1_user, file_google_protobuf_field_mask, file_google_protobuf_timestamp]);
 
 /**
  * The request of AccountService.GetMe.
@@ -586,6 +588,212 @@ export const DeletePasskeyResponseSchema: GenMessage<DeletePasskeyResponse> = /*
   messageDesc(file_countersign_v1_account_service, 27);
 
 /**
+ * The request of AccountService.ListIdentities.
+ *
+ * @generated from message countersign.v1.ListIdentitiesRequest
+ */
+export type ListIdentitiesRequest = Message<"countersign.v1.ListIdentitiesRequest"> & {
+};
+
+/**
+ * Describes the message countersign.v1.ListIdentitiesRequest.
+ * Use `create(ListIdentitiesRequestSchema)` to create a new message.
+ */
+export const ListIdentitiesRequestSchema: GenMessage<ListIdentitiesRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 28);
+
+/**
+ * The answer of AccountService.ListIdentities.
+ *
+ * @generated from message countersign.v1.ListIdentitiesResponse
+ */
+export type ListIdentitiesResponse = Message<"countersign.v1.ListIdentitiesResponse"> & {
+  /**
+   * The identities.
+   *
+   * @generated from field: repeated countersign.v1.Identity identities = 1;
+   */
+  identities: Identity[];
+};
+
+/**
+ * Describes the message countersign.v1.ListIdentitiesResponse.
+ * Use `create(ListIdentitiesResponseSchema)` to create a new message.
+ */
+export const ListIdentitiesResponseSchema: GenMessage<ListIdentitiesResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 29);
+
+/**
+ * The request of AccountService.StartIdentityLink.
+ *
+ * @generated from message countersign.v1.StartIdentityLinkRequest
+ */
+export type StartIdentityLinkRequest = Message<"countersign.v1.StartIdentityLinkRequest"> & {
+  /**
+   * The provider's name, from AuthService.ListProviders.
+   *
+   * @generated from field: string provider = 1;
+   */
+  provider: string;
+
+  /**
+   * Where the provider sends the person back to, as for AuthService.StartFederatedLogin.
+   *
+   * @generated from field: string redirect_uri = 2;
+   */
+  redirectUri: string;
+};
+
+/**
+ * Describes the message countersign.v1.StartIdentityLinkRequest.
+ * Use `create(StartIdentityLinkRequestSchema)` to create a new message.
+ */
+export const StartIdentityLinkRequestSchema: GenMessage<StartIdentityLinkRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 30);
+
+/**
+ * The answer of AccountService.StartIdentityLink.
+ *
+ * @generated from message countersign.v1.StartIdentityLinkResponse
+ */
+export type StartIdentityLinkResponse = Message<"countersign.v1.StartIdentityLinkResponse"> & {
+  /**
+   * Where to send the person.
+   *
+   * @generated from field: string authorization_url = 1;
+   */
+  authorizationUrl: string;
+
+  /**
+   * For FinishIdentityLink (`csf_…`).
+   *
+   * @generated from field: string login_token = 2;
+   */
+  loginToken: string;
+
+  /**
+   * When the login token expires: 10 minutes after it was created.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.StartIdentityLinkResponse.
+ * Use `create(StartIdentityLinkResponseSchema)` to create a new message.
+ */
+export const StartIdentityLinkResponseSchema: GenMessage<StartIdentityLinkResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 31);
+
+/**
+ * The request of AccountService.FinishIdentityLink: what the provider added to the redirect URI, and the token
+ * that was kept.
+ *
+ * @generated from message countersign.v1.FinishIdentityLinkRequest
+ */
+export type FinishIdentityLinkRequest = Message<"countersign.v1.FinishIdentityLinkRequest"> & {
+  /**
+   * The login token of StartIdentityLink.
+   *
+   * @generated from field: string login_token = 1;
+   */
+  loginToken: string;
+
+  /**
+   * The query's `state`.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * The query's `code`, unless it has an `error`.
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * The query's `iss`, if it has one. Some providers require it.
+   *
+   * @generated from field: string iss = 4;
+   */
+  iss: string;
+
+  /**
+   * The query's `error`, if it has one.
+   *
+   * @generated from field: string error = 5;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message countersign.v1.FinishIdentityLinkRequest.
+ * Use `create(FinishIdentityLinkRequestSchema)` to create a new message.
+ */
+export const FinishIdentityLinkRequestSchema: GenMessage<FinishIdentityLinkRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 32);
+
+/**
+ * The answer of AccountService.FinishIdentityLink.
+ *
+ * @generated from message countersign.v1.FinishIdentityLinkResponse
+ */
+export type FinishIdentityLinkResponse = Message<"countersign.v1.FinishIdentityLinkResponse"> & {
+  /**
+   * The identity.
+   *
+   * @generated from field: countersign.v1.Identity identity = 1;
+   */
+  identity?: Identity | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.FinishIdentityLinkResponse.
+ * Use `create(FinishIdentityLinkResponseSchema)` to create a new message.
+ */
+export const FinishIdentityLinkResponseSchema: GenMessage<FinishIdentityLinkResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 33);
+
+/**
+ * The request of AccountService.UnlinkIdentity.
+ *
+ * @generated from message countersign.v1.UnlinkIdentityRequest
+ */
+export type UnlinkIdentityRequest = Message<"countersign.v1.UnlinkIdentityRequest"> & {
+  /**
+   * The identity to remove.
+   *
+   * @generated from field: string identity_id = 1;
+   */
+  identityId: string;
+};
+
+/**
+ * Describes the message countersign.v1.UnlinkIdentityRequest.
+ * Use `create(UnlinkIdentityRequestSchema)` to create a new message.
+ */
+export const UnlinkIdentityRequestSchema: GenMessage<UnlinkIdentityRequest> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 34);
+
+/**
+ * The answer of AccountService.UnlinkIdentity: it can no longer sign in.
+ *
+ * @generated from message countersign.v1.UnlinkIdentityResponse
+ */
+export type UnlinkIdentityResponse = Message<"countersign.v1.UnlinkIdentityResponse"> & {
+};
+
+/**
+ * Describes the message countersign.v1.UnlinkIdentityResponse.
+ * Use `create(UnlinkIdentityResponseSchema)` to create a new message.
+ */
+export const UnlinkIdentityResponseSchema: GenMessage<UnlinkIdentityResponse> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_account_service, 35);
+
+/**
  * The request of AccountService.ExportMe.
  *
  * @generated from message countersign.v1.ExportMeRequest
@@ -598,7 +806,7 @@ export type ExportMeRequest = Message<"countersign.v1.ExportMeRequest"> & {
  * Use `create(ExportMeRequestSchema)` to create a new message.
  */
 export const ExportMeRequestSchema: GenMessage<ExportMeRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_account_service, 28);
+  messageDesc(file_countersign_v1_account_service, 36);
 
 /**
  * The answer of AccountService.ExportMe.
@@ -619,7 +827,7 @@ export type ExportMeResponse = Message<"countersign.v1.ExportMeResponse"> & {
  * Use `create(ExportMeResponseSchema)` to create a new message.
  */
 export const ExportMeResponseSchema: GenMessage<ExportMeResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_account_service, 29);
+  messageDesc(file_countersign_v1_account_service, 37);
 
 /**
  * The request of AccountService.DeleteMe.
@@ -634,7 +842,7 @@ export type DeleteMeRequest = Message<"countersign.v1.DeleteMeRequest"> & {
  * Use `create(DeleteMeRequestSchema)` to create a new message.
  */
 export const DeleteMeRequestSchema: GenMessage<DeleteMeRequest> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_account_service, 30);
+  messageDesc(file_countersign_v1_account_service, 38);
 
 /**
  * The answer of AccountService.DeleteMe: the account was deleted.
@@ -649,7 +857,7 @@ export type DeleteMeResponse = Message<"countersign.v1.DeleteMeResponse"> & {
  * Use `create(DeleteMeResponseSchema)` to create a new message.
  */
 export const DeleteMeResponseSchema: GenMessage<DeleteMeResponse> = /*@__PURE__*/
-  messageDesc(file_countersign_v1_account_service, 31);
+  messageDesc(file_countersign_v1_account_service, 39);
 
 /**
  * AccountService manages a person's own account: profile, password, address, second factor, passkeys,
@@ -834,7 +1042,7 @@ export const AccountService: GenService<{
   /**
    * Deletes one of the caller's passkeys: it can no longer sign in.
    *
-   * Requires a recent sign-in. Errors: NOT_FOUND.
+   * Requires a recent sign-in. Errors: NOT_FOUND; LAST_CREDENTIAL if there is no other way to sign in.
    *
    * @generated from rpc countersign.v1.AccountService.DeletePasskey
    */
@@ -842,6 +1050,58 @@ export const AccountService: GenService<{
     methodKind: "unary";
     input: typeof DeletePasskeyRequestSchema;
     output: typeof DeletePasskeyResponseSchema;
+  },
+  /**
+   * Lists the identities that may sign in to the caller's account, the oldest first. There are at most 20.
+   *
+   * @generated from rpc countersign.v1.AccountService.ListIdentities
+   */
+  listIdentities: {
+    methodKind: "unary";
+    input: typeof ListIdentitiesRequestSchema;
+    output: typeof ListIdentitiesResponseSchema;
+  },
+  /**
+   * Begins to link an identity to the caller's account: send the person to `authorization_url`, and keep
+   * `login_token`. See AuthService.StartFederatedLogin.
+   *
+   * Requires a recent sign-in. Errors: INVALID_REQUEST for a provider or redirect URI that is not configured;
+   * DEPENDENCY_UNAVAILABLE if the provider can't be reached.
+   *
+   * @generated from rpc countersign.v1.AccountService.StartIdentityLink
+   */
+  startIdentityLink: {
+    methodKind: "unary";
+    input: typeof StartIdentityLinkRequestSchema;
+    output: typeof StartIdentityLinkResponseSchema;
+  },
+  /**
+   * Links the identity of the person who comes back from the provider to the caller's account: it can sign in
+   * from now on, whatever its address is. The same session has to finish that began. An identity that is
+   * linked to the account already stays as it is.
+   *
+   * Requires a recent sign-in. Errors: TOKEN_INVALID or TOKEN_EXPIRED for the login token, or if `state` is
+   * not its own, or another session began; FEDERATED_LOGIN_REFUSED; IDENTITY_TAKEN; TOO_MANY;
+   * DEPENDENCY_UNAVAILABLE, after which linking begins again with StartIdentityLink.
+   *
+   * @generated from rpc countersign.v1.AccountService.FinishIdentityLink
+   */
+  finishIdentityLink: {
+    methodKind: "unary";
+    input: typeof FinishIdentityLinkRequestSchema;
+    output: typeof FinishIdentityLinkResponseSchema;
+  },
+  /**
+   * Removes one of the identities of the caller's account: it can no longer sign in.
+   *
+   * Requires a recent sign-in. Errors: NOT_FOUND; LAST_CREDENTIAL if there is no other way to sign in.
+   *
+   * @generated from rpc countersign.v1.AccountService.UnlinkIdentity
+   */
+  unlinkIdentity: {
+    methodKind: "unary";
+    input: typeof UnlinkIdentityRequestSchema;
+    output: typeof UnlinkIdentityResponseSchema;
   },
   /**
    * Returns everything that is stored about the caller as one JSON document: the account, its sessions,

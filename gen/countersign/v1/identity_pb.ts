@@ -4,13 +4,15 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file countersign/v1/identity.proto.
  */
 export const file_countersign_v1_identity: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb3VudGVyc2lnbi92MS9pZGVudGl0eS5wcm90bxIOY291bnRlcnNpZ24udjEiQgoIUHJvdmlkZXISEAoIcHJvdmlkZXIYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBnByZXNldBgDIAEoCULWAQoSY29tLmNvdW50ZXJzaWduLnYxQg1JZGVudGl0eVByb3RvUAFaRmdpdGh1Yi5jb20vY291bnRlcnNpZ24vY291bnRlcnNpZ24vZ2VuL2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGiAgNDU06qAg5Db3VudGVyc2lnbi5WMboCD0NvdW50ZXJzaWduX1YxX8oCDkNvdW50ZXJzaWduXFYx4gIaQ291bnRlcnNpZ25cVjFcR1BCTWV0YWRhdGHqAg9Db3VudGVyc2lnbjo6VjFiBnByb3RvMw");
+  fileDesc("Ch1jb3VudGVyc2lnbi92MS9pZGVudGl0eS5wcm90bxIOY291bnRlcnNpZ24udjEiQgoIUHJvdmlkZXISEAoIcHJvdmlkZXIYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg4KBnByZXNldBgDIAEoCSLDAQoISWRlbnRpdHkSEwoLaWRlbnRpdHlfaWQYASABKAkSEAoIcHJvdmlkZXIYAiABKAkSDgoGaXNzdWVyGAMgASgJEg8KB3N1YmplY3QYBCABKAkSDQoFZW1haWwYBSABKAkSLgoKY3JlYXRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMAoMbGFzdF91c2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcELWAQoSY29tLmNvdW50ZXJzaWduLnYxQg1JZGVudGl0eVByb3RvUAFaRmdpdGh1Yi5jb20vY291bnRlcnNpZ24vY291bnRlcnNpZ24vZ2VuL2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGiAgNDU06qAg5Db3VudGVyc2lnbi5WMboCD0NvdW50ZXJzaWduX1YxX8oCDkNvdW50ZXJzaWduXFYx4gIaQ291bnRlcnNpZ25cVjFcR1BCTWV0YWRhdGHqAg9Db3VudGVyc2lnbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * An identity provider that people can sign in with.
@@ -46,4 +48,68 @@ export type Provider = Message<"countersign.v1.Provider"> & {
  */
 export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
   messageDesc(file_countersign_v1_identity, 0);
+
+/**
+ * Someone at an identity provider who may sign in to an account.
+ *
+ * @generated from message countersign.v1.Identity
+ */
+export type Identity = Message<"countersign.v1.Identity"> & {
+  /**
+   * A UUID.
+   *
+   * @generated from field: string identity_id = 1;
+   */
+  identityId: string;
+
+  /**
+   * The name of the provider that it was linked with, as in ListProviders. It may not be configured any
+   * more.
+   *
+   * @generated from field: string provider = 2;
+   */
+  provider: string;
+
+  /**
+   * The provider's issuer.
+   *
+   * @generated from field: string issuer = 3;
+   */
+  issuer: string;
+
+  /**
+   * The provider's own name for the person, which never changes.
+   *
+   * @generated from field: string subject = 4;
+   */
+  subject: string;
+
+  /**
+   * The address that the provider gave when the identity was linked, to tell it from others. May be empty.
+   *
+   * @generated from field: string email = 5;
+   */
+  email: string;
+
+  /**
+   * When it was linked.
+   *
+   * @generated from field: google.protobuf.Timestamp created_at = 6;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * When it last signed in. Unset: never since it was linked.
+   *
+   * @generated from field: google.protobuf.Timestamp last_used_at = 7;
+   */
+  lastUsedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message countersign.v1.Identity.
+ * Use `create(IdentitySchema)` to create a new message.
+ */
+export const IdentitySchema: GenMessage<Identity> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_identity, 1);
 

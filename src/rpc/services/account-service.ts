@@ -14,6 +14,7 @@ import { regenerateRecoveryCodes } from '../../second-factors/regenerate-recover
 import { callerOf } from '../call.ts';
 import { userMessage } from '../messages/user-message.ts';
 import type { Dependencies } from './dependencies.ts';
+import { identityMethods } from './federation-methods.ts';
 import { passkeyMethods } from './passkey-methods.ts';
 
 export function accountService(deps: Dependencies): ServiceImpl<typeof AccountService> {
@@ -64,6 +65,8 @@ export function accountService(deps: Dependencies): ServiceImpl<typeof AccountSe
     },
 
     ...passkeyMethods(deps),
+
+    ...identityMethods(deps),
 
     async exportMe(_request, context) {
       return { json: await exportMe(deps, callerOf(context)) };
