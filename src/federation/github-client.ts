@@ -7,7 +7,7 @@ import {
   UnusableClaims,
 } from './external-identity.ts';
 import type { Answer, AuthorizationRequest, ProviderClient } from './provider-client.ts';
-import { ProviderFault, ProviderHttp } from './provider-http.ts';
+import { ProviderHttp } from './provider-http.ts';
 import type { ProviderSettings } from './provider-settings.ts';
 
 const GITHUB = 'https://github.com/login/oauth';
@@ -27,11 +27,10 @@ const emailsSchema = z.array(
  */
 export class GithubClient implements ProviderClient {
   readonly #settings: ProviderSettings;
-  readonly #http: ProviderHttp;
+  readonly #http = new ProviderHttp();
 
-  constructor(settings: ProviderSettings, http = new ProviderHttp()) {
+  constructor(settings: ProviderSettings) {
     this.#settings = settings;
-    this.#http = http;
   }
 
   async authorizationUrl({
@@ -84,9 +83,7 @@ export class GithubClient implements ProviderClient {
     // Without the scope for addresses, GitHub says that there are none.
     if (response.status === 404 || response.status === 403) return undefined;
     if (response.status !== 200) throw new UnusableClaims('refused');
-    return response.json().catch((cause) => {
-      throw new ProviderFault('not JSON', { cause });
-    });
+    return response.json();
   }
 
   #configured(fetch?: client.CustomFetch): client.Configuration {

@@ -19,15 +19,14 @@ type Tokens = Awaited<ReturnType<typeof client.authorizationCodeGrant>>;
 export class OidcClient implements ProviderClient {
   readonly #settings: ProviderSettings;
   readonly #log: Log;
-  readonly #http: ProviderHttp;
+  readonly #http = new ProviderHttp();
   #metadata: { value: client.ServerMetadata; at: number } | undefined;
   #discovering: Promise<client.ServerMetadata> | undefined;
   #keys: client.ExportedJWKSCache | undefined;
 
-  constructor(settings: ProviderSettings, log: Log, http = new ProviderHttp()) {
+  constructor(settings: ProviderSettings, log: Log) {
     this.#settings = settings;
     this.#log = log;
-    this.#http = http;
   }
 
   async authorizationUrl(request: AuthorizationRequest, signal: AbortSignal): Promise<URL> {

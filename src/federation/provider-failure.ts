@@ -16,6 +16,8 @@ const OF_OUR_SETTINGS = [
   'incorrect_client_credentials',
   'redirect_uri_mismatch',
 ];
+/** The library's codes for a refusal that is not in OAuth's form: some proxy's, or of a wrong endpoint. */
+const NOT_OAUTH = ['OAUTH_RESPONSE_IS_NOT_CONFORM', 'OAUTH_RESPONSE_IS_NOT_JSON'];
 /** What callers are told: a provider, or whoever wrote its answer, has no other way to reach them. */
 const TOLD = [
   'access_denied',
@@ -34,7 +36,11 @@ const TOLD = [
 export function providerFailure(log: Log, { id }: ProviderSettings, error: unknown): Failure {
   const name = errorNameIn(error);
   const isOurs = name !== undefined && OF_OUR_SETTINGS.includes(name);
-  const isUnavailable = isOurs || isProviderFault(error) || OF_THE_PROVIDER.includes(name ?? '');
+  const isUnavailable =
+    isOurs ||
+    isProviderFault(error) ||
+    OF_THE_PROVIDER.includes(name ?? '') ||
+    NOT_OAUTH.includes((error as { code?: string }).code ?? '');
   const known = isOurs || TOLD.includes(name ?? '') ? name : undefined;
   const fields = { component: 'federation', name: id, reason: known, ...errorFields(error) };
   if (isUnavailable) {

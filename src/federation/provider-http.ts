@@ -27,9 +27,9 @@ export class ProviderFault extends Error {
 export class ProviderHttp {
   readonly #breaker: CircuitBreakerPolicy;
 
-  constructor({ halfOpenAfterMs = HALF_OPEN_AFTER_MS } = {}) {
+  constructor() {
     this.#breaker = circuitBreaker(handleType(ProviderFault), {
-      halfOpenAfter: halfOpenAfterMs,
+      halfOpenAfter: HALF_OPEN_AFTER_MS,
       breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
     });
   }
@@ -72,17 +72,31 @@ async function request(
       throw new ProviderFault(`status ${response.status}`);
     }
     const bytes = await bytesOf(response, isMetadata ? MAX_METADATA_BYTES : MAX_BYTES);
-    const hasBody = response.status !== 204 && response.status !== 205;
-    return new Response(hasBody ? bytes : null, response);
+    if (response.ok && !isJwt(response) && !isJson(bytes)) throw new ProviderFault('not JSON');
+    return new Response(bytes, response);
   } catch (error) {
     caller?.throwIfAborted();
     throw error instanceof ProviderFault ? error : new ProviderFault('no answer', { cause: error });
   }
 }
 
-/** Not an error of the provider's own, an overload, or a redirect. */
+/** Not an error of the provider's own, an overload, a redirect, or an answer without a body. */
 function isReadable(status: number): boolean {
-  return (status >= 200 && status < 300) || (status >= 400 && status < 500 && status !== 429);
+  return status === 200 || (status >= 400 && status < 500 && status !== 429);
+}
+
+/** Userinfo may be signed. */
+function isJwt({ headers }: Response): boolean {
+  return headers.get('content-type')?.startsWith('application/jwt') === true;
+}
+
+function isJson(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(Buffer.from(bytes).toString());
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function bytesOf(response: Response, max: number): Promise<Uint8Array<ArrayBuffer>> {

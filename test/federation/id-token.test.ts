@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { Code } from '@connectrpc/connect';
+import { generateKeyPair, SignJWT } from 'jose';
+import { newEmail } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import type { Service } from '../harness/service.ts';
+import { FakeProvider, type Grant } from './fake-provider.ts';
+import { REDIRECT } from './peer.ts';
+import { startFederatedService } from './people.ts';
+
+type Claims = Record<string, unknown>;
+
+let service: Service;
+let fake: FakeProvider;
+
+before(async () => {
+  fake = await FakeProvider.start();
+  service = await startFederatedService([fake.settings()]);
+});
+
+async function login(claims: Claims, token?: Grant['token']) {
+  const begun = await service.auth.startFederatedLogin({ provider: 'fake', redirectUri: REDIRECT });
+  const good = { sub: newEmail(), email: newEmail(), email_verified: true };
+  const grant = { claims: { ...good, ...claims }, ...(token ? { token } : {}) };
+  const answer = fake.visit(begun.authorizationUrl, grant);
+  return service.auth.finishFederatedLogin({ ...answer, loginToken: begun.loginToken });
+}
+
+/** A token with another header, and a signature of zeros or none. */
+function unsigned(header: Claims, claims: Claims, signature = ''): string {
+  const part = (value: Claims) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const now = Math.floor(Date.now() / 1000);
+  return `${part(header)}.${part({ iat: now, ...claims })}.${signature}`;
+}
+
+const ZEROS = Buffer.alloc(64).toString('base64url');
+
+describe('An ID token', () => {
+  it('F01 that holds signs in', async () => {
+    assert.equal((await login({})).outcome.case, 'tokens');
+    assert.equal((await login({ aud: ['countersign'] })).outcome.case, 'tokens');
+    const both = { aud: ['countersign', 'other'], azp: 'countersign' };
+    assert.equal((await login(both)).outcome.case, 'tokens');
+  });
+
+  const wrongClaims: Record<string, Claims> = {
+    'another nonce': { nonce: 'another' },
+    'no nonce': { nonce: undefined },
+    'another audience': { aud: 'other' },
+    'several audiences and no azp': { aud: ['countersign', 'other'] },
+    'another azp': { aud: ['countersign', 'other'], azp: 'other' },
+    'another issuer': { iss: 'https://evil.example' },
+    'an end that is over': { exp: 1 },
+    'no end': { exp: undefined },
+    'no subject': { sub: undefined },
+    'an empty subject': { sub: '' },
+    'a subject of 5,000 characters': { sub: 'x'.repeat(5000) },
+    'a subject that is a number': { sub: 17 },
+    'a subject with a NUL': { sub: 'a\0b' },
+  };
+  for (const [name, claims] of Object.entries(wrongClaims)) {
+    it(`F01 is refused with ${name}`, async () => {
+      const { code, reason } = await refusal(login(claims));
+      assert.deepEqual([code, reason], [Code.Unauthenticated, 'FEDERATED_LOGIN_REFUSED']);
+    });
+  }
+
+  const wrongSignatures: Record<string, (claims: Claims) => Promise<string | undefined>> = {
+    'a signature of zeros': async (claims) =>
+      unsigned({ alg: 'ES256', kid: 'key-1' }, claims, ZEROS),
+    'no signature': async (claims) => unsigned({ alg: 'ES256', kid: 'key-1' }, claims),
+    'the algorithm none': async (claims) => unsigned({ alg: 'none' }, claims),
+    'the secret of the client as its key': (claims) =>
+      new SignJWT(claims)
+        .setProtectedHeader({ alg: 'HS256' })
+        .setIssuedAt()
+        .sign(Buffer.from('secret-of-the-client')),
+    "another's key under the same name": async (claims) => {
+      const { privateKey } = await generateKeyPair('ES256');
+      const jwt = new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'key-1' });
+      return jwt.setIssuedAt().sign(privateKey);
+    },
+    'a key that nobody knows': (claims) => fake.sign(claims, { kid: 'unknown' }),
+    'another claim put in afterwards': async (claims) => {
+      const [header, , signature] = (await fake.sign(claims)).split('.');
+      const payload = Buffer.from(JSON.stringify({ ...claims, sub: 'victim', iat: 1 }));
+      return [header, payload.toString('base64url'), signature].join('.');
+    },
+    'nothing at all': async () => undefined,
+  };
+  for (const [name, token] of Object.entries(wrongSignatures)) {
+    it(`F01 is refused with ${name}`, async () => {
+      const { code, reason } = await refusal(login({}, token));
+      assert.deepEqual([code, reason], [Code.Unauthenticated, 'FEDERATED_LOGIN_REFUSED']);
+    });
+  }
+
+  it('is verified by a key that was made after the keys were fetched, with one token request', async () => {
+    await login({});
+    await fake.rotateKey();
+    const before = { ...fake.requests };
+    assert.equal((await login({})).outcome.case, 'tokens');
+    assert.equal(fake.requests.token - before.token, 1);
+    assert.equal(fake.requests.keys - before.keys, 1);
+    assert.equal((await login({})).outcome.case, 'tokens');
+    assert.equal(fake.requests.keys - before.keys, 1);
+  });
+
+  it('F01 is refused if userinfo speaks of someone else', async () => {
+    const other = await FakeProvider.start();
+    other.userInfo = { sub: 'someone else', email: newEmail(), email_verified: true };
+    const service = await startFederatedService([other.settings()]);
+    const start = { provider: 'fake', redirectUri: REDIRECT };
+    const { authorizationUrl, loginToken } = await service.auth.startFederatedLogin(start);
+    const answer = other.visit(authorizationUrl, { claims: { sub: 'someone' } });
+    const refused = await refusal(service.auth.finishFederatedLogin({ ...answer, loginToken }));
+    assert.equal(refused.reason, 'FEDERATED_LOGIN_REFUSED');
+  });
+});
