@@ -23,6 +23,8 @@ import { Providers } from './federation/providers.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
+import { introspectEndpoint } from './http/oauth/introspect.ts';
+import { oauthDoor } from './http/oauth/oauth-door.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { PageFrame } from './http/page.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
@@ -390,6 +392,11 @@ function buildHttp(
   const frame = new PageFrame(config.brand);
   // Before the guard of origins: what a proxy asks for its clients has their hosts and origins.
   const verify = verifyEndpoint({ ...config, ...nouns, serving, deps: serving.deps });
+  const endpointParts = { ...config, ...nouns, clock: platform.clock };
+  const oauth = oauthDoor(new Map([['/oauth2/introspect', introspectEndpoint(endpointParts)]]), {
+    ...config,
+    serving,
+  });
   const guard = originGuard(config);
   const open = {
     services: reflection(serving.services.map(({ descriptor }) => descriptor.file)),
@@ -411,6 +418,7 @@ function buildHttp(
     log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
   );
   return (req, res) => {
-    if (!verify(req, res) && !guard(req, res) && !rpc(req, res)) endpoints(req, res);
+    if (verify(req, res) || oauth(req, res)) return;
+    if (!guard(req, res) && !rpc(req, res)) endpoints(req, res);
   };
 }

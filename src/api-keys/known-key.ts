@@ -60,6 +60,7 @@ function principalOf(row: KeyRow, scopes: readonly string[]): Principal {
     sessionId: '',
     apiKeyId: row.id,
     tokenId: '',
+    clientId: row.id,
     keyId: '',
     emailVerified: row.emailVerified,
     roles: [],

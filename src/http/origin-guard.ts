@@ -11,25 +11,35 @@ export type OriginSettings = { allowedHosts: readonly string[]; corsOrigins: rea
 /** A name or an address, with or without a port. */
 const AUTHORITY = /^(?:[\w.-]{1,255}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
+type Guard = (req: NodeRequest, res: NodeResponse) => boolean;
+
 /**
- * Refuses requests that name no host, or one that is not served here (DNS rebinding), and answers CORS
- * preflights from the origins that may call, with the cookie of a session if they like. The returned function returns whether it has answered.
+ * Refuses requests that name no host, or one that is not served here (DNS rebinding). The returned
+ * function returns whether it has answered.
  */
-export function originGuard({
-  allowedHosts,
-  corsOrigins,
-}: OriginSettings): (req: NodeRequest, res: NodeResponse) => boolean {
+export function hostGuard({ allowedHosts }: Pick<OriginSettings, 'allowedHosts'>): Guard {
   const hosts = new Set(allowedHosts.map((host) => host.toLowerCase()));
-  const origins = new Set(corsOrigins);
   /** Most requests name the same host as the one before. */
   let served = '';
   return (req, res) => {
     const authority = authorityOf(req);
-    if (authority !== served) {
-      if (!isAuthority(authority)) return refused(res, 400);
-      if (hosts.size > 0 && !hosts.has(hostOf(req))) return refused(res, 421);
-      served = authority;
-    }
+    if (authority === served) return false;
+    if (!isAuthority(authority)) return refused(res, 400);
+    if (hosts.size > 0 && !hosts.has(hostOf(req))) return refused(res, 421);
+    served = authority;
+    return false;
+  };
+}
+
+/**
+ * Also answers CORS preflights from the origins that may call, with the cookie of a session if they like,
+ * and lets those read answers.
+ */
+export function originGuard({ allowedHosts, corsOrigins }: OriginSettings): Guard {
+  const isOtherHost = hostGuard({ allowedHosts });
+  const origins = new Set(corsOrigins);
+  return (req, res) => {
+    if (isOtherHost(req, res)) return true;
     // Even if the answer names no origin: a cache must not serve it to an origin that may call.
     if (origins.size > 0) res.setHeader('vary', 'origin');
     const origin = req.headers.origin;

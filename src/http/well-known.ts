@@ -17,18 +17,26 @@ export function jwksEndpoint(keys: KeySet): Endpoint {
   };
 }
 
+/** The algorithms that a signing key may have. */
+const ALGORITHMS = ['ES256', 'EdDSA', 'RS256'];
+/** RFC 6749, section 2.3.1. */
+const BY_SECRET = ['client_secret_basic', 'client_secret_post'];
+
 /**
- * Says where the keys of the issuer are: OpenID Connect Discovery 1.0, section 4, and RFC 8414. It names
- * no OAuth endpoints, since tokens are issued by AuthService.
+ * Says where the keys of the issuer are, and which OAuth endpoints there are: OpenID Connect Discovery 1.0,
+ * section 4, and RFC 8414. It names no authorization endpoint, since people sign in by AuthService.
  */
 export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
   const document = {
     issuer,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
+    introspection_endpoint: `${publicUrl}/oauth2/introspect`,
+    introspection_endpoint_auth_methods_supported: [...BY_SECRET, 'Bearer'],
+    introspection_signing_alg_values_supported: ALGORITHMS,
     response_types_supported: [],
     grant_types_supported: [],
     subject_types_supported: ['public'],
-    id_token_signing_alg_values_supported: ['ES256', 'EdDSA', 'RS256'],
+    id_token_signing_alg_values_supported: ALGORITHMS,
     claims_supported: [
       'iss',
       'sub',

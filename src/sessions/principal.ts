@@ -10,6 +10,8 @@ export type Principal = {
   /** The API key that the credential is or was exchanged for; empty for a sign-in. */
   apiKeyId: string;
   tokenId: string;
+  /** Who the token was issued to, by RFC 9068; of an API key, its own id. */
+  clientId: string;
   /** The `kid` of the key that signed the token. */
   keyId: string;
   emailVerified: boolean;

@@ -38,6 +38,7 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
     ...origin,
     subject: sub,
     tokenId: jti,
+    clientId: client,
     keyId,
     emailVerified,
     tokenVersion,

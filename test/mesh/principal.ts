@@ -7,6 +7,7 @@ export const principal = (subject: string, apiKeyId = ''): Principal => ({
   sessionId: '',
   apiKeyId,
   tokenId: '',
+  clientId: 'countersign',
   keyId: '',
   emailVerified: true,
   roles: [],

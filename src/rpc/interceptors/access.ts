@@ -91,7 +91,7 @@ function admit(rule: AccessRule, call: Call, parts: AdmitParts): boolean {
 }
 
 /** Nobody who presents a credential is trusted for their address: a bad credential stays bad. */
-function isTrusted(call: Call, trusted: Networks): boolean {
+export function isTrusted(call: Call, trusted: Networks): boolean {
   if (call.principal || call.refusal) return false;
   // A proxy's own calls may carry the forwarding headers that it adds to every request.
   if (call.asksForOthers) return trusted.includes(call.peerAddress);
@@ -137,7 +137,8 @@ function isApiKey(principal: Principal | undefined): boolean {
   return principal !== undefined && principal.apiKeyId !== '';
 }
 
-function requirePermission(
+/** Throws unless the principal holds one of two permissions; `or` may be empty. */
+export function requirePermission(
   principal: Principal,
   scopeUse: ScopeUse,
   permission: string,
