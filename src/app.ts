@@ -23,8 +23,8 @@ import { Providers } from './federation/providers.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
-import { introspectEndpoint } from './http/oauth/introspect.ts';
 import { oauthDoor } from './http/oauth/oauth-door.ts';
+import { oauthEndpoints } from './http/oauth/oauth-endpoints.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { PageFrame } from './http/page.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
@@ -345,8 +345,10 @@ function buildServing(
   const { clock, log, redis } = platform;
   const { revocations, roles, apiKeyMemory, scopeUse, verifiers } = nouns;
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
+  const limiter = config.rateLimits ? rateLimits(redis) : noRateLimits;
   return {
     deps,
+    limiter,
     services: [
       service(AccountService, accountService(deps)),
       service(AdminService, adminService(deps)),
@@ -366,7 +368,7 @@ function buildServing(
       authentication(verifiers),
       access({
         clock,
-        rateLimits: config.rateLimits ? rateLimits(redis) : noRateLimits,
+        rateLimits: limiter,
         trustedCallers: config.trustedCallers,
         database: nouns.database,
         scopeUse,
@@ -392,11 +394,9 @@ function buildHttp(
   const frame = new PageFrame(config.brand);
   // Before the guard of origins: what a proxy asks for its clients has their hosts and origins.
   const verify = verifyEndpoint({ ...config, ...nouns, serving, deps: serving.deps });
-  const endpointParts = { ...config, ...nouns, clock: platform.clock };
-  const oauth = oauthDoor(new Map([['/oauth2/introspect', introspectEndpoint(endpointParts)]]), {
-    ...config,
-    serving,
-  });
+  const { deps, limiter } = serving;
+  const asking = { ...config, ...deps, verifiers: nouns.verifiers, rateLimits: limiter };
+  const oauth = oauthDoor(oauthEndpoints(asking), { ...config, serving });
   const guard = originGuard(config);
   const open = {
     services: reflection(serving.services.map(({ descriptor }) => descriptor.file)),

@@ -5,6 +5,7 @@ import type { Failure } from '../platform/failure.ts';
 import { invalidField } from '../platform/invalid-field.ts';
 import { MAX_TOKEN_BYTES } from '../sessions/access-token.ts';
 import { issueDerivedToken } from '../sessions/derived-token.ts';
+import type { Principal } from '../sessions/principal.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 import { keyFailure } from './key-failure.ts';
@@ -53,9 +54,29 @@ export async function exchangeApiKey(
       scopes.filter((scope) => !held.includes(scope)),
     );
   }
-  const { principal } = verdict;
+  return issueKeyToken(needs, verdict.principal, { audience, scopes });
+}
+
+type KeyToken = {
+  audience: string;
+  /** Empty: all scopes of the key. All of them must be the key's. */
+  scopes: readonly string[];
+  /** What the client calls itself, if it says so. */
+  clientId?: string;
+};
+
+/**
+ * Issues the token that a key is exchanged for, whose memories were recent when it was verified. Throws
+ * `INVALID_REQUEST` for a token over 4 KiB, which nobody would take.
+ */
+export async function issueKeyToken(
+  needs: { clock: Clock; keys: KeySet; tokens: { issuer: string; accessTokenTtlMs: number } },
+  principal: Principal,
+  { audience, scopes, ...client }: KeyToken,
+): Promise<ExchangedToken> {
   const granted = scopes.length > 0 ? scopes : principal.scopes;
-  const wanted = { audience, scopes: granted, ttlMs: needs.tokens.accessTokenTtlMs };
+  const ttlMs = needs.tokens.accessTokenTtlMs;
+  const wanted = { audience, scopes: granted, ttlMs, ...client };
   const token = await issueDerivedToken(needs, principal, wanted);
   if (token.accessToken.length > MAX_TOKEN_BYTES) throw tooLong(audience);
   return { ...token, scopes: granted };

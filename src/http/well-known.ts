@@ -30,11 +30,13 @@ export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
   const document = {
     issuer,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
+    token_endpoint: `${publicUrl}/oauth2/token`,
+    token_endpoint_auth_methods_supported: BY_SECRET,
     introspection_endpoint: `${publicUrl}/oauth2/introspect`,
     introspection_endpoint_auth_methods_supported: [...BY_SECRET, 'Bearer'],
     introspection_signing_alg_values_supported: ALGORITHMS,
     response_types_supported: [],
-    grant_types_supported: [],
+    grant_types_supported: ['client_credentials'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ALGORITHMS,
     claims_supported: [

@@ -7,6 +7,14 @@ import { signJws } from './sign-jws.ts';
 import { claimsOf } from './token-claims.ts';
 import type { AccessToken } from './token-issuer.ts';
 
+export type DerivedToken = {
+  audience: string;
+  scopes: readonly string[];
+  ttlMs: number;
+  /** What the client that it is issued to calls itself, if that is known. */
+  clientId?: string;
+};
+
 /**
  * Signs an access token for a principal that another credential has proved, for one audience, with the
  * scopes given. It lasts `ttlMs`, and no longer than that credential. `keyId` names the key that signed it.
@@ -14,7 +22,7 @@ import type { AccessToken } from './token-issuer.ts';
 export async function issueDerivedToken(
   needs: { clock: Clock; keys: Pick<KeySet, 'signingKey'>; tokens: { issuer: string } },
   principal: Principal,
-  { audience, scopes, ttlMs }: { audience: string; scopes: readonly string[]; ttlMs: number },
+  { audience, scopes, ttlMs, clientId = CLIENT_ID }: DerivedToken,
 ): Promise<AccessToken & { keyId: string }> {
   const now = needs.clock.now().getTime();
   const exp = Math.floor(Math.min((now + ttlMs) / 1000, principal.expiresAt));
@@ -26,7 +34,7 @@ export async function issueDerivedToken(
     jti: uuidv7(),
     iat: Math.floor(now / 1000),
     exp,
-    client_id: CLIENT_ID,
+    client_id: clientId,
     ...claimsOf(principal, scopes),
   };
   const accessToken = await signJws(header, claims, key);

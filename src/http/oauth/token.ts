@@ -1,0 +1,83 @@
+import { RatePolicy } from '../../../gen/countersign/v1/access_pb.ts';
+import type { RoleBook } from '../../access/role-book.ts';
+import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
+import { issueKeyToken } from '../../api-keys/exchange-api-key.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { Failure } from '../../platform/failure.ts';
+import type { Verifiers } from '../../rpc/interceptors/authentication.ts';
+import type { RateLimits } from '../../rpc/interceptors/rate-limits.ts';
+import type { KeySet } from '../../signing-keys/key-set.ts';
+import { type Client, clientMissing, clientOf } from './client.ts';
+import { required } from './form.ts';
+import type { Answer, Asked, OAuthEndpoint } from './oauth-door.ts';
+import { OAuthError } from './oauth-error.ts';
+import { scopesOf, targetOf } from './wanted.ts';
+
+type Parts = {
+  verifiers: Verifiers;
+  rateLimits: RateLimits;
+  clock: Clock;
+  keys: KeySet;
+  tokens: { issuer: string; audience: string; accessTokenTtlMs: number };
+  roles: Pick<RoleBook, 'requireRecent'>;
+  apiKeyMemory: Pick<ApiKeyMemory, 'requireRecent'>;
+};
+
+type Grant = (parts: Parts, client: Client, asked: Asked) => Promise<Issued>;
+type Issued = { accessToken: string; expiresAt: Date; scopes: readonly string[] };
+
+const GRANTS: ReadonlyMap<string, Grant> = new Map([['client_credentials', clientCredentials]]);
+
+/** `POST /oauth2/token` (RFC 6749): access tokens for programs. There are no refresh tokens here. */
+export function tokenEndpoint(parts: Parts): OAuthEndpoint {
+  return async (asked) => {
+    const { call, form } = asked;
+    await parts.rateLimits.count(RatePolicy.TOKENS, call.countedAs);
+    call.hold?.suspend();
+    const grant = GRANTS.get(required(form, 'grant_type'));
+    if (!grant) throw unsupportedGrant();
+    // The token that follows must not be issued by what this replica knew before it lost contact.
+    await Promise.all([parts.apiKeyMemory.requireRecent(), parts.roles.requireRecent()]);
+    const client = await clientOf(parts.verifiers, call, form);
+    if (!client) throw clientMissing();
+    call.principal = client.principal;
+    call.hold?.know(client.principal.subject);
+    return answer(parts, await grant(parts, client, asked));
+  };
+}
+
+function answer({ clock }: Parts, { accessToken, expiresAt, scopes }: Issued): Answer {
+  const now = clock.now().getTime();
+  const body = {
+    access_token: accessToken,
+    token_type: 'Bearer',
+    expires_in: Math.max(0, Math.floor((expiresAt.getTime() - now) / 1000)),
+    scope: scopes.join(' '),
+  };
+  return { body: JSON.stringify(body) };
+}
+
+/** RFC 6749, section 4.4: a token for what the client's own key allows, or less. */
+async function clientCredentials(parts: Parts, client: Client, { form }: Asked): Promise<Issued> {
+  // An access token must not be renewed by itself.
+  if (client.secret === undefined) throw clientMissing();
+  const scopes = scopesOf(form);
+  const { principal, id: clientId } = client;
+  if (!scopes.every((scope) => principal.scopes.includes(scope))) {
+    throw scopeRefused('the API key or its owner lacks a scope');
+  }
+  const audience = targetOf(form) ?? parts.tokens.audience;
+  return issueKeyToken(parts, principal, { audience, scopes, clientId });
+}
+
+function scopeRefused(message: string): OAuthError {
+  return new OAuthError('invalid_scope', new Failure('denied', 'SCOPE_MISSING', message));
+}
+
+function unsupportedGrant(): OAuthError {
+  const message = `this grant_type is not supported; use ${[...GRANTS.keys()].join(' or ')}`;
+  return new OAuthError(
+    'unsupported_grant_type',
+    new Failure('invalid', 'INVALID_REQUEST', message),
+  );
+}
