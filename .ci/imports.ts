@@ -27,6 +27,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/config.ts'],
   ['src/http'],
   ['src/rpc'],
+  ['src/oauth'],
   ['src/mesh'],
   ['src/transfer'],
   ['src/webhooks'],

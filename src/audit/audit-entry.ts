@@ -63,6 +63,7 @@ export const AUDIT_EVENT_TYPES = [
   'sign_in.failed',
   'signing_key.revoked',
   'signing_key.rotated',
+  'token.revoked',
   'users.exported',
   'users.imported',
   'webhook.created',

@@ -32,6 +32,8 @@ export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     token_endpoint: `${publicUrl}/oauth2/token`,
     token_endpoint_auth_methods_supported: BY_SECRET,
+    revocation_endpoint: `${publicUrl}/oauth2/revoke`,
+    revocation_endpoint_auth_methods_supported: ['none', ...BY_SECRET],
     introspection_endpoint: `${publicUrl}/oauth2/introspect`,
     introspection_endpoint_auth_methods_supported: [...BY_SECRET, 'Bearer'],
     introspection_signing_alg_values_supported: ALGORITHMS,

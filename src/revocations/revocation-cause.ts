@@ -15,4 +15,5 @@ export type RevocationCause =
   | 'role_changed'
   | 'service_account_deleted'
   | 'signing_key_revoked'
-  | 'api_key_revoked';
+  | 'api_key_revoked'
+  | 'token_revoked';

@@ -4,7 +4,7 @@ import { logLines } from '../harness/logs.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { post, type Told } from './asking.ts';
 
-const PATHS = ['/oauth2/introspect', '/oauth2/token'];
+const PATHS = ['/oauth2/introspect', '/oauth2/token', '/oauth2/revoke'];
 const ORIGIN = 'https://app.example';
 
 let service: Service;

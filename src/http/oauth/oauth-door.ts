@@ -1,8 +1,9 @@
 import type { OutgoingHttpHeaders } from 'node:http';
+import type { Caller } from '../../platform/caller.ts';
 import { EndOfTurn } from '../../platform/end-of-turn.ts';
 import type { Failure } from '../../platform/failure.ts';
 import { errorFields } from '../../platform/log.ts';
-import type { Call } from '../../rpc/call.ts';
+import { type Call, callerOf, contextOf } from '../../rpc/call.ts';
 import type { NodeRequest, NodeResponse } from '../../rpc/connect/node-request.ts';
 import { answerOnce } from '../../rpc/door/answer-once.ts';
 import { WholeBodies } from '../../rpc/door/whole-body.ts';
@@ -24,8 +25,8 @@ export type Asked = {
   form: Form;
   /** The `accept` header. */
   accept: string;
-  /** Fires when the client has gone. */
-  signal: () => AbortSignal;
+  /** Who asks, for use cases. */
+  caller: () => Caller;
 };
 
 export type Answer = { type?: string; body: string };
@@ -112,12 +113,14 @@ class Exchange {
     const form = readForm(req.headers['content-type'], body);
     const call = this.#call;
     const accept = headerText(req.headers.accept) ?? '';
-    const asked = { call, form, accept, signal: () => this.#signal() };
+    const caller = () => callerOf({ values: contextOf(call), signal: this.#signal() });
+    const asked = { call, form, accept, caller };
     const { type = 'application/json', body: text } = await endpoint(asked);
     this.#answer(200, { 'content-type': type }, text);
     logCall(this.#shared.log, call, path, undefined);
   }
 
+  /** Fires when the client has gone. */
   #signal(): AbortSignal {
     const gone = new AbortController();
     this.#request.res.once('close', () => gone.abort());
