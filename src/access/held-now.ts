@@ -8,7 +8,7 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { rolesIn } from './role.repository.ts';
 
 /**
- * Returns what a caller may do at this moment, read from the database: a token or this replica's memory
+ * Returns what a caller, and whoever acts for them, may do at this moment, read from the database: a token or this replica's memory
  * may be a second behind, and anything granted on its word would stay. Not meant for the operator, who
  * may do everything.
  *
@@ -18,15 +18,30 @@ import { rolesIn } from './role.repository.ts';
 export async function heldNow(em: EntityManager, caller: Caller): Promise<ReadonlySet<string>> {
   if (caller.sessionId !== '') await sessionsIn(em).requireLive(caller.sessionId);
   if (caller.apiKeyId !== '') await apiKeysIn(em).requireLive(caller.apiKeyId);
+  let held = await heldBy(em, caller.subject, caller.permissions);
+  // Who acts for the caller can do no more than both (A09).
+  for (const { subject, apiKeyId } of caller.actors) {
+    if (apiKeyId !== '') await apiKeysIn(em).requireLive(apiKeyId);
+    held = await heldBy(em, subject, held);
+  }
+  return new Set(held);
+}
+
+/** Those of the permissions that an account or service account has by its roles now. */
+async function heldBy(
+  em: EntityManager,
+  id: string,
+  permissions: readonly string[],
+): Promise<readonly string[]> {
   const [row] = await query<{ roles: string[] }>(
     em,
     `select roles from accounts where id = $1 and state = 'active'
      union all select roles from service_accounts where id = $1 and state = 'active'`,
-    [caller.subject],
+    [id],
   );
   if (!row) throw accountGone();
   const allowed = new Set(await rolesIn(em).permissionsOf(row.roles));
-  return new Set(caller.permissions.filter((permission) => allowed.has(permission)));
+  return permissions.filter((permission) => allowed.has(permission));
 }
 
 /** Throws `PERMISSION_DENIED` for the first of `wanted` that is not among `held` (A05). */
@@ -62,6 +77,7 @@ export async function requireReach(
   if (caller.kind === 'operator') return;
   const held = await heldNow(em, caller);
   requireAll(held, [permission]);
-  if (target.id === caller.subject && caller.apiKeyId === '') return;
+  const isSignedIn = caller.apiKeyId === '' && caller.actors.length === 0;
+  if (target.id === caller.subject && isSignedIn) return;
   requireAll(held, await rolesIn(em).permissionsOf(target.roles));
 }

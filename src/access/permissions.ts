@@ -7,6 +7,7 @@ export const BUILT_IN_PERMISSIONS = {
   'sessions.read': "See other people's sessions.",
   'sessions.revoke': "End other people's sessions.",
   'tokens.introspect': 'Ask what a token is worth, and watch revocations.',
+  'tokens.exchange': 'Act for those who send their token, within what both may do.',
   'api_keys.read': "See others' API keys.",
   'api_keys.write': "Create, change and revoke others' API keys.",
   'api_keys.verify': 'Ask what an API key is worth.',

@@ -69,6 +69,7 @@ function principalOf(row: KeyRow, scopes: readonly string[]): Principal {
     tokenVersion: row.ownerTokenVersion,
     scopes,
     permissions: scopes,
+    actors: [],
     amr: [],
     audience: [],
     authTime: 0,

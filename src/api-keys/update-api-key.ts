@@ -5,7 +5,7 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 import { apiKeysIn, type KeySettings } from './api-key.repository.ts';
 import type { ApiKeyMemory } from './api-key-memory.ts';
 import { type ApiKeyView, readKey } from './api-key-view.ts';
-import { lockKey, requireUnrevoked } from './key-owner.ts';
+import { type LockedOwner, lockKey, requireUnrevoked } from './key-owner.ts';
 import { checkSettings, isLooser, requireHeld } from './key-settings.ts';
 
 /** Field names of the API, and the settings that they stand for. */
@@ -71,6 +71,7 @@ async function update(
   // A caller who lets a key be used by more people, for longer or more often can do what it can (A08).
   if (isLooser(before, after)) requireHeld(after.scopes, owner.bounds.granter, 'you do not hold');
   await apiKeysIn(em).change(key.id, after);
+  await endNarrowed(tx, owner, before, after);
   tx.audit({
     type: 'api_key.updated',
     subject: owner.id,
@@ -78,6 +79,23 @@ async function update(
     ...(personal && { personal }),
   });
   return readKey(em, key.id, now);
+}
+
+/**
+ * Ends what a service account has issued by its keys if one of them may do less from now on: tokens have
+ * the scopes and the end that their key had, also those with which it acts for others (A09). A person's
+ * own tokens would end with them.
+ */
+async function endNarrowed(
+  tx: Transaction,
+  owner: LockedOwner,
+  before: KeySettings,
+  after: KeySettings,
+): Promise<void> {
+  const isNarrower = before.scopes.some((scope) => !after.scopes.includes(scope));
+  const end = ({ expiresAt }: KeySettings) => expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+  if (owner.type !== 'service_account' || (!isNarrower && end(after) >= end(before))) return;
+  await tx.revokeSubject(owner.id, 'api_key_narrowed');
 }
 
 /** Fields that say something about the owner: what they wrote, and where they are. */

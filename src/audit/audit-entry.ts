@@ -63,6 +63,7 @@ export const AUDIT_EVENT_TYPES = [
   'sign_in.failed',
   'signing_key.revoked',
   'signing_key.rotated',
+  'token.exchanged',
   'token.revoked',
   'users.exported',
   'users.imported',
@@ -109,7 +110,8 @@ export function auditEvent(at: Date, caller: Caller, entry: AuditEntry): AuditEv
     type: entry.type,
     actor,
     actorType: actor === null ? null : isByCaller ? caller.kind : 'user',
-    apiKeyId: (isByCaller && caller.apiKeyId) || null,
+    // Who acts for the caller does so with its own key.
+    apiKeyId: (isByCaller && (caller.actors[0]?.apiKeyId || caller.apiKeyId)) || null,
     subject: entry.subject ?? null,
     outcome: entry.outcome ?? 'success',
     reason: entry.reason ?? null,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { KeySet } from '../signing-keys/key-set.ts';
+import { GRANT_TYPES } from './oauth/token.ts';
 import { type Endpoint, json } from './sidecar.ts';
 
 /** Envoy and Istio ask again after 5 to 20 minutes; a key is public for 20 minutes before it signs. */
@@ -38,7 +39,7 @@ export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
     introspection_endpoint_auth_methods_supported: [...BY_SECRET, 'Bearer'],
     introspection_signing_alg_values_supported: ALGORITHMS,
     response_types_supported: [],
-    grant_types_supported: ['client_credentials'],
+    grant_types_supported: GRANT_TYPES,
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ALGORITHMS,
     claims_supported: [
@@ -50,6 +51,7 @@ export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
       'jti',
       'client_id',
       'scope',
+      'act',
       'sid',
       'roles',
       'amr',

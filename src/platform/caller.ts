@@ -23,6 +23,8 @@ export type Caller = {
   sessionId: string;
   /** The API key that the credential is, or came from; empty if none. */
   apiKeyId: string;
+  /** Who acts with the credential for the subject, the latest first; empty if nobody does. */
+  actors: readonly { subject: string; apiKeyId: string }[];
   /** What the credential allows, by its owner's roles and its own scopes. */
   permissions: readonly string[];
 };
@@ -40,6 +42,7 @@ export function operator(): Caller {
     subject: '',
     sessionId: '',
     apiKeyId: '',
+    actors: [],
     permissions: [],
   };
 }

@@ -16,4 +16,5 @@ export type RevocationCause =
   | 'service_account_deleted'
   | 'signing_key_revoked'
   | 'api_key_revoked'
+  | 'api_key_narrowed'
   | 'token_revoked';

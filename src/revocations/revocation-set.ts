@@ -11,6 +11,8 @@ export type CheckedToken = {
   /** Whole seconds since 1970. */
   issuedAt: number;
   keyId: string;
+  /** Who acts with it for its subject: what revokes theirs, revokes it. */
+  actors: readonly CheckedToken[];
 };
 
 /** The revocations in force, in memory: every token check of this replica asks it. */
@@ -42,7 +44,7 @@ export class RevocationSet {
   }
 
   /**
-   * Whether a token is revoked. Allocates nothing.
+   * Whether a token is revoked, or what one of its actors acts with. Allocates nothing.
    *
    * A subject's token that has a version is revoked by it, without any clock (S15). Otherwise time
    * decides: `iat` is in whole seconds. A subject's token is revoked if its `iat` is before the moment. This
@@ -50,6 +52,12 @@ export class RevocationSet {
    * and no token from the next full second on is refused.
    */
   covers(token: CheckedToken): boolean {
+    if (this.#coversOwn(token)) return true;
+    for (const actor of token.actors) if (this.covers(actor)) return true;
+    return false;
+  }
+
+  #coversOwn(token: CheckedToken): boolean {
     const { session, token: tokens, signing_key: keys, api_key: apiKeys } = this.#expiries;
     if (session.has(token.sessionId) || tokens.has(token.tokenId) || keys.has(token.keyId)) {
       return true;

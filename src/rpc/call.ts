@@ -87,6 +87,7 @@ export function callOf(values: ContextValues): Call {
 }
 
 const NO_PERMISSIONS: readonly string[] = [];
+const NOBODY: Caller['actors'] = [];
 
 /** Who makes the call, as use cases know it. */
 export function callerOf(context: { values: ContextValues; signal: AbortSignal }): Caller {
@@ -103,6 +104,7 @@ export function callerOf(context: { values: ContextValues; signal: AbortSignal }
     subject: principal?.subject ?? '',
     sessionId: principal?.sessionId ?? '',
     apiKeyId: principal?.apiKeyId ?? '',
+    actors: principal?.actors ?? NOBODY,
     permissions: principal?.permissions ?? NO_PERMISSIONS,
   };
 }

@@ -17,26 +17,28 @@ export type DerivedToken = {
 
 /**
  * Signs an access token for a principal that another credential has proved, for one audience, with the
- * scopes given. It lasts `ttlMs`, and no longer than that credential. `keyId` names the key that signed it.
+ * scopes given. It lasts `ttlMs`, and no longer than that credential. `keyId` names the key that signed it, and
+ * `tokenId` is its `jti`.
  */
 export async function issueDerivedToken(
   needs: { clock: Clock; keys: Pick<KeySet, 'signingKey'>; tokens: { issuer: string } },
   principal: Principal,
   { audience, scopes, ttlMs, clientId = CLIENT_ID }: DerivedToken,
-): Promise<AccessToken & { keyId: string }> {
+): Promise<AccessToken & { keyId: string; tokenId: string }> {
   const now = needs.clock.now().getTime();
   const exp = Math.floor(Math.min((now + ttlMs) / 1000, principal.expiresAt));
   const { id, algorithm, key } = await needs.keys.signingKey();
+  const tokenId = uuidv7();
   const header = { typ: ACCESS_TOKEN_TYPE, alg: algorithm, kid: id };
   const claims = {
     iss: needs.tokens.issuer,
     aud: audience,
-    jti: uuidv7(),
+    jti: tokenId,
     iat: Math.floor(now / 1000),
     exp,
     client_id: clientId,
     ...claimsOf(principal, scopes),
   };
   const accessToken = await signJws(header, claims, key);
-  return { accessToken, expiresAt: new Date(exp * 1000), keyId: id };
+  return { accessToken, expiresAt: new Date(exp * 1000), keyId: id, tokenId };
 }

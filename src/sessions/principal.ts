@@ -1,4 +1,27 @@
 /**
+ * A service account that acts for the subject of a token, by the part of its own credential that says
+ * whether it still may.
+ */
+export type Actor = Readonly<{
+  type: 'user' | 'service_account';
+  subject: string;
+  /** Empty if it acted without a key. */
+  apiKeyId: string;
+  /** Of the token that it came with; empty for an API key itself. */
+  tokenId: string;
+  tokenVersion: number | undefined;
+  ownerRoles: readonly string[];
+  /** When the token that it acts with was issued. */
+  issuedAt: number;
+  sessionId: '';
+  keyId: '';
+  actors: readonly [];
+}>;
+
+/** The longest chain of actors. */
+export const MAX_ACTORS = 4;
+
+/**
  * The user or service account that a verified access token or API key speaks for. Times are whole
  * seconds since 1970.
  */
@@ -23,6 +46,8 @@ export type Principal = {
   tokenVersion: number | undefined;
   scopes: readonly string[];
   permissions: readonly string[];
+  /** Who acts for the subject, the latest first; empty if nobody does (RFC 8693, section 4.1). */
+  actors: readonly Actor[];
   amr: readonly string[];
   audience: readonly string[];
   /** 0 if nobody signed in. */

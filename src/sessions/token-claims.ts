@@ -1,9 +1,8 @@
+import { actOf, actorsOf } from './actor-claims.ts';
+import { isSeconds, isText, isTextList, isUuid } from './claim-values.ts';
 import type { Principal } from './principal.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
-
-/** The last second of the year 9999, the last that a protobuf timestamp can express. */
-const LATEST_SECONDS = 253_402_300_799;
 
 /** The claims of a JWT's payload (RFC 7519, section 7.2), or undefined if it is no JSON object. */
 export function parseClaims(payload: Uint8Array): Claims | undefined {
@@ -25,8 +24,9 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
   const { client_id: client, email_verified: emailVerified } = claims;
   const { token_version: tokenVersion } = claims;
   const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
+  const actors = actorsOf(claims['act'], iat);
   const origin = claims['api_key_id'] === undefined ? signIn(claims) : apiKey(claims);
-  if (!origin || !isUuid(sub)) return undefined;
+  if (!origin || !actors || !isUuid(sub)) return undefined;
   if (!isText(jti) || !isText(client) || typeof scope !== 'string') return undefined;
   if (!isSeconds(iat) || !isSeconds(exp)) return undefined;
   if (!isTextList(audience) || audience.length === 0) return undefined;
@@ -44,6 +44,7 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
     tokenVersion,
     scopes,
     permissions: scopes,
+    actors,
     audience,
     issuedAt: iat,
     expiresAt: exp,
@@ -55,16 +56,17 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
  * or API key, so that what revokes the credential revokes the token. `principalOf` reads them.
  */
 export function claimsOf(principal: Principal, scopes: readonly string[]): Claims {
-  const { subject, apiKeyId, roles, tokenVersion, emailVerified } = principal;
+  const { subject, apiKeyId, roles, ownerRoles, tokenVersion, emailVerified, actors } = principal;
   const claims = {
     sub: subject,
     scope: scopes.join(' '),
-    roles,
     token_version: tokenVersion,
     email_verified: emailVerified,
+    // Without `roles`, whoever knows nothing of actors takes it for malformed.
+    ...(actors.length === 0 ? { roles } : { owner_roles: ownerRoles, act: actOf(actors) }),
   };
   if (apiKeyId !== '') {
-    const { type, ownerRoles } = principal;
+    const { type } = principal;
     return { ...claims, sub_type: type, api_key_id: apiKeyId, owner_roles: ownerRoles };
   }
   const { sessionId, amr, authTime } = principal;
@@ -82,10 +84,14 @@ type Origin = Pick<
 >;
 
 /** What a token says about the sign-in that it comes from. */
-function signIn({ sid, roles, amr, acr, auth_time: authTime }: Claims): Origin | undefined {
-  if (!isTextList(roles)) return undefined;
+function signIn(claims: Claims): Origin | undefined {
+  const { sid, amr, acr, auth_time: authTime, act } = claims;
+  // Who acts for a user has none of the user's roles, as an API key has none.
+  const ownerRoles = claims[act === undefined ? 'roles' : 'owner_roles'];
+  if (!isTextList(ownerRoles)) return undefined;
   if (!isUuid(sid) || !isTextList(amr) || !isText(acr) || !isSeconds(authTime)) return undefined;
-  return { type: 'user', sessionId: sid, apiKeyId: '', roles, ownerRoles: roles, amr, authTime };
+  const roles = act === undefined ? ownerRoles : [];
+  return { type: 'user', sessionId: sid, apiKeyId: '', roles, ownerRoles, amr, authTime };
 }
 
 /** What a token says about the API key that it was exchanged for, without a sign-in. */
@@ -95,20 +101,4 @@ function apiKey({ api_key_id: id, sub_type: type, sid, owner_roles: ownerRoles }
   if (sid !== undefined) return undefined;
   const none = { sessionId: '', roles: [], amr: [], authTime: 0 };
   return { ...none, type, apiKeyId: id, ownerRoles } as Origin;
-}
-
-function isUuid(value: unknown): value is string {
-  return typeof value === 'string' && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
-}
-
-export function isSeconds(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LATEST_SECONDS;
-}
-
-function isTextList(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => isText(item));
 }

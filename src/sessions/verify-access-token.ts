@@ -8,8 +8,9 @@ import { lruCache } from '../platform/lru-cache.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { KeySet } from '../signing-keys/key-set.ts';
 import { ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES } from './access-token.ts';
+import { isSeconds } from './claim-values.ts';
 import type { Principal } from './principal.ts';
-import { isSeconds, parseClaims, principalOf } from './token-claims.ts';
+import { parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
 
 const CLOCK_TOLERANCE_SECONDS = 5;
@@ -85,15 +86,18 @@ export class AccessTokenVerifier {
   }
 
   /**
-   * Limits the token's permissions to what the owner's roles allow now (S09). If nothing changes, the
-   * principal stays the same object, since answers are cached by it.
+   * Limits the token's permissions to what the owner's roles allow now (S09), and those of whoever acts
+   * for the owner (A09). If nothing changes, the principal stays the same object, since answers are
+   * cached by it.
    */
   #narrow(known: Known): void {
     const { roles } = this.#parts;
     const { principal } = known;
     known.version = roles.version;
-    const allowed = new Set(roles.permissionsOf(principal.ownerRoles));
-    const permissions = principal.scopes.filter((scope) => allowed.has(scope));
+    const allowed = [principal, ...principal.actors].map(
+      ({ ownerRoles }) => new Set(roles.permissionsOf(ownerRoles)),
+    );
+    const permissions = principal.scopes.filter((scope) => allowed.every((own) => own.has(scope)));
     if (String(permissions) === String(principal.permissions)) return;
     known.principal = Object.freeze({ ...principal, permissions });
   }

@@ -56,6 +56,7 @@ export const EVENT_DESCRIPTIONS: Readonly<Record<AuditEntry['type'], string>> = 
   'sign_in.failed': 'A sign-in was refused.',
   'signing_key.revoked': 'A signing key was revoked.',
   'signing_key.rotated': 'Another key signs tokens.',
+  'token.exchanged': 'A service account got a token with which it acts for someone.',
   'token.revoked': 'Someone who held an access token ended it.',
   'users.exported': 'An administrator exported users.',
   'users.imported': 'A batch of an import changed something.',

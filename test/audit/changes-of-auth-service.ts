@@ -1,8 +1,9 @@
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { newKey, newRobot } from '../api-keys/keys.ts';
 import { challenged, enrolled } from '../authenticator-app.ts';
 import { Peer } from '../federation/peer.ts';
 import { addProviders, visited } from '../federation/people.ts';
-import { createAccount, newEmail, PASSWORD } from '../harness/people.ts';
+import { createAccount, newEmail, PASSWORD, person as withRoles } from '../harness/people.ts';
 import { loginOptions, withPasskey } from '../passkeys/people.ts';
 import { type Call, type Changes, mailed, person } from './changes.ts';
 
@@ -171,6 +172,22 @@ export const changesOfAuthService: Changes<typeof AuthService> = {
         ],
       ],
       refused: [[refresh(() => refreshToken), 'session.refresh_token_reused']],
+    };
+  },
+  async exchangeToken(service) {
+    const { accessToken: subjectToken } = await person(service);
+    const admin = await withRoles(service, 'user', 'admin');
+    const { secret } = await newKey(service, admin, {
+      serviceAccountId: await newRobot(service, 'admin'),
+      scopes: ['tokens.exchange'],
+    });
+    const auth = service.client(AuthService, 'grpc', secret);
+    const to = (audience: string): Call => {
+      return (options) => auth.exchangeToken({ subjectToken, audience }, options);
+    };
+    return {
+      done: [[to('https://issuer.test'), 'token.exchanged']],
+      refused: [[to('https://other.test')]],
     };
   },
   async logout(service) {

@@ -15,6 +15,7 @@ export const principal = (subject: string, apiKeyId = ''): Principal => ({
   tokenVersion: undefined,
   scopes: [],
   permissions: [],
+  actors: [],
   amr: [],
   audience: [],
   authTime: 0,

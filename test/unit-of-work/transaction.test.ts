@@ -53,6 +53,7 @@ describe('A transaction', () => {
       sessionId,
       tokenId: '',
       apiKeyId: '',
+      actors: [],
       subject: '',
       issuedAt: 0,
       keyId: '',

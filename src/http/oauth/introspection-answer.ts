@@ -1,7 +1,8 @@
-import type { Principal } from '../../sessions/principal.ts';
+import type { Actor, Principal } from '../../sessions/principal.ts';
 
 /** What RFC 7662, section 2.2, has to say about a token. */
-export type IntrospectionAnswer = Readonly<Record<string, unknown>> & { active: boolean };
+export type IntrospectionAnswer = Claims & { active: boolean };
+type Claims = Readonly<Record<string, unknown>>;
 
 /** Nothing more is said about a token that is not valid (A07). */
 export const INACTIVE: IntrospectionAnswer = { active: false };
@@ -22,5 +23,19 @@ export function activeAnswer(issuer: string, principal: Principal): Introspectio
     ...(Number.isFinite(expiresAt) && { exp: expiresAt }),
     ...(Number.isFinite(issuedAt) && { iat: issuedAt }),
     ...(tokenId !== '' && { jti: tokenId }),
+    ...actClaim(principal.actors),
+  };
+}
+
+/** Who acts for the subject, and for whom those act: RFC 8693, section 4.1. */
+function actClaim([actor, ...before]: readonly Actor[]): Claims {
+  if (!actor) return {};
+  const { subject, apiKeyId } = actor;
+  return {
+    act: {
+      sub: subject,
+      ...(apiKeyId !== '' && { client_id: apiKeyId }),
+      ...actClaim(before),
+    },
   };
 }

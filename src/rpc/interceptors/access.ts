@@ -72,7 +72,7 @@ function admit(rule: AccessRule, call: Call, parts: AdmitParts): boolean {
     case 'public':
       if (!rule.caller.value) throw closed();
       // The method acts for the user who is signed in, and an API key is not signed in.
-      if (isApiKey(call.principal) && !rule.apiKeyAllowed) call.principal = undefined;
+      if (call.principal && !isAccepted(rule, call.principal)) call.principal = undefined;
       return false;
     case 'signedIn':
       if (!rule.caller.value) throw closed();
@@ -127,14 +127,21 @@ export function requireStill(method: DescMethod, call: Call, scopeUse: ScopeUse)
 /** The same, for a credential of a kind that the method accepts. */
 function requireAccepted(rule: AccessRule, call: Call): Principal {
   const principal = requirePrincipal(call);
-  if (!isApiKey(principal) || rule.apiKeyAllowed) return principal;
-  const message = 'this method does not accept an API key; sign in';
+  if (isAccepted(rule, principal)) return principal;
+  const message =
+    principal.actors.length > 0
+      ? 'this method accepts nobody who acts for someone else; sign in'
+      : 'this method does not accept an API key; sign in';
   throw new Failure('denied', 'PERMISSION_DENIED', message);
 }
 
-/** Whether it is an API key, or a token that one was exchanged for. */
-function isApiKey(principal: Principal | undefined): boolean {
-  return principal !== undefined && principal.apiKeyId !== '';
+/**
+ * Who acts for someone else can do no more than what it would need a permission for itself (A09). What
+ * signed-in people may do about themselves needs none.
+ */
+function isAccepted(rule: AccessRule, { sessionId, actors }: Principal): boolean {
+  if (actors.length > 0) return rule.apiKeyAllowed && rule.caller.case === 'permission';
+  return rule.apiKeyAllowed || sessionId !== '';
 }
 
 /** Throws unless the principal holds one of two permissions; `or` may be empty. */
@@ -147,7 +154,7 @@ export function requirePermission(
   const { permissions } = principal;
   const isOther = or !== '' && !permissions.includes(permission) && permissions.includes(or);
   const used = isOther ? or : permission;
-  if (isApiKey(principal)) scopeUse.noteRequired(principal, [used]);
+  if (principal.apiKeyId !== '') scopeUse.noteRequired(principal, [used]);
   if (permissions.includes(used)) return;
   throw new Failure('denied', 'PERMISSION_DENIED', `the permission ${permission} is needed`, {
     metadata: { permission },

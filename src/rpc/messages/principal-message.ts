@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
+  ActorSchema,
   type Principal as PrincipalMessage,
   PrincipalSchema,
   PrincipalType,
@@ -24,6 +25,9 @@ export function principalMessage(principal: Principal): PrincipalMessage {
     permissions: [...principal.permissions],
     scopes: [...principal.scopes],
     amr: [...principal.amr],
-    ...(principal.apiKeyId === '' && { authTime: timestampFromMs(principal.authTime * 1000) }),
+    actors: principal.actors.map(({ subject, type, apiKeyId }) =>
+      create(ActorSchema, { subject, type: PRINCIPAL_TYPES[type], apiKeyId }),
+    ),
+    ...(principal.sessionId !== '' && { authTime: timestampFromMs(principal.authTime * 1000) }),
   });
 }

@@ -21,6 +21,7 @@ import { requirePrincipal } from '../interceptors/access.ts';
 import { loginOutcome } from '../messages/login-outcome.ts';
 import { freshTokenMessage, tokensMessage } from '../messages/tokens-message.ts';
 import type { Dependencies } from './dependencies.ts';
+import { exchangeMethods } from './exchange-methods.ts';
 import { federatedLoginMethods } from './federation-methods.ts';
 import { passkeyLoginMethods } from './passkey-methods.ts';
 
@@ -78,6 +79,8 @@ export function authService(deps: Dependencies): ServiceImpl<typeof AuthService>
       const tokens = await refreshToken(deps, callerOf(context), presented);
       return { tokens: tokensMessage(tokens) };
     },
+
+    ...exchangeMethods(deps),
 
     async logout({ refreshToken: presented }, context) {
       if (presented === '') {

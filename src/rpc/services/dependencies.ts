@@ -71,6 +71,8 @@ export type Dependencies = {
   internalTokens: InternalTokens;
   /** Whether everything that a proxy's rule refuses is let through. */
   meshShadow: boolean;
+  /** Audiences that a token may be exchanged for. */
+  exchangeAudiences: readonly string[];
   trustedProxies: readonly string[];
   /** Whether signing in takes a verified address. */
   requireVerifiedEmail: boolean;

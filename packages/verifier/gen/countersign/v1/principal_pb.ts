@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/principal.proto.
  */
 export const file_countersign_v1_principal: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb3VudGVyc2lnbi92MS9wcmluY2lwYWwucHJvdG8SDmNvdW50ZXJzaWduLnYxIvkBCglQcmluY2lwYWwSKwoEdHlwZRgBIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSDwoHc3ViamVjdBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhIKCmFwaV9rZXlfaWQYBCABKAkSFgoOZW1haWxfdmVyaWZpZWQYBSABKAgSDQoFcm9sZXMYBiADKAkSEwoLcGVybWlzc2lvbnMYByADKAkSDgoGc2NvcGVzGAggAygJEgsKA2FtchgJIAMoCRItCglhdXRoX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKmwKDVByaW5jaXBhbFR5cGUSHgoaUFJJTkNJUEFMX1RZUEVfVU5TUEVDSUZJRUQQABIXChNQUklOQ0lQQUxfVFlQRV9VU0VSEAESIgoeUFJJTkNJUEFMX1RZUEVfU0VSVklDRV9BQ0NPVU5UEAJC1wEKEmNvbS5jb3VudGVyc2lnbi52MUIOUHJpbmNpcGFsUHJvdG9QAVpGZ2l0aHViLmNvbS9jb3VudGVyc2lnbi9jb3VudGVyc2lnbi9nZW4vZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaICA0NTTqoCDkNvdW50ZXJzaWduLlYxugIPQ291bnRlcnNpZ25fVjFfygIOQ291bnRlcnNpZ25cVjHiAhpDb3VudGVyc2lnblxWMVxHUEJNZXRhZGF0YeoCD0NvdW50ZXJzaWduOjpWMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb3VudGVyc2lnbi92MS9wcmluY2lwYWwucHJvdG8SDmNvdW50ZXJzaWduLnYxIqACCglQcmluY2lwYWwSKwoEdHlwZRgBIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSDwoHc3ViamVjdBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhIKCmFwaV9rZXlfaWQYBCABKAkSFgoOZW1haWxfdmVyaWZpZWQYBSABKAgSDQoFcm9sZXMYBiADKAkSEwoLcGVybWlzc2lvbnMYByADKAkSDgoGc2NvcGVzGAggAygJEgsKA2FtchgJIAMoCRItCglhdXRoX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBmFjdG9ycxgLIAMoCzIVLmNvdW50ZXJzaWduLnYxLkFjdG9yIlkKBUFjdG9yEg8KB3N1YmplY3QYASABKAkSKwoEdHlwZRgCIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSEgoKYXBpX2tleV9pZBgDIAEoCSpsCg1QcmluY2lwYWxUeXBlEh4KGlBSSU5DSVBBTF9UWVBFX1VOU1BFQ0lGSUVEEAASFwoTUFJJTkNJUEFMX1RZUEVfVVNFUhABEiIKHlBSSU5DSVBBTF9UWVBFX1NFUlZJQ0VfQUNDT1VOVBACQtcBChJjb20uY291bnRlcnNpZ24udjFCDlByaW5jaXBhbFByb3RvUAFaRmdpdGh1Yi5jb20vY291bnRlcnNpZ24vY291bnRlcnNpZ24vZ2VuL2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGiAgNDU06qAg5Db3VudGVyc2lnbi5WMboCD0NvdW50ZXJzaWduX1YxX8oCDkNvdW50ZXJzaWduXFYx4gIaQ291bnRlcnNpZ25cVjFcR1BCTWV0YWRhdGHqAg9Db3VudGVyc2lnbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * The user or service account behind a verified credential, and what the credential allows.
@@ -91,6 +91,14 @@ export type Principal = Message<"countersign.v1.Principal"> & {
    * @generated from field: google.protobuf.Timestamp auth_time = 10;
    */
   authTime?: Timestamp | undefined;
+
+  /**
+   * The services that act for the principal, the latest first: the token's `act` (RFC 8693). `permissions`
+   * are limited to what all of them hold at this moment. Empty if nobody does.
+   *
+   * @generated from field: repeated countersign.v1.Actor actors = 11;
+   */
+  actors: Actor[];
 };
 
 /**
@@ -99,6 +107,41 @@ export type Principal = Message<"countersign.v1.Principal"> & {
  */
 export const PrincipalSchema: GenMessage<Principal> = /*@__PURE__*/
   messageDesc(file_countersign_v1_principal, 0);
+
+/**
+ * A service account that acts for the principal of a token that it exchanged.
+ *
+ * @generated from message countersign.v1.Actor
+ */
+export type Actor = Message<"countersign.v1.Actor"> & {
+  /**
+   * The id of the service account.
+   *
+   * @generated from field: string subject = 1;
+   */
+  subject: string;
+
+  /**
+   * A user or a service account.
+   *
+   * @generated from field: countersign.v1.PrincipalType type = 2;
+   */
+  type: PrincipalType;
+
+  /**
+   * The API key that it exchanged the token with. Empty if it had none.
+   *
+   * @generated from field: string api_key_id = 3;
+   */
+  apiKeyId: string;
+};
+
+/**
+ * Describes the message countersign.v1.Actor.
+ * Use `create(ActorSchema)` to create a new message.
+ */
+export const ActorSchema: GenMessage<Actor> = /*@__PURE__*/
+  messageDesc(file_countersign_v1_principal, 1);
 
 /**
  * The kinds of principal.

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
+import { BUILT_IN_PERMISSIONS } from '../../src/access/permissions.ts';
+import { accessRule } from '../../src/rpc/interceptors/access.ts';
+import { type Administrator, withRoles } from '../administrators.ts';
+import { keysOf } from '../api-keys/keys.ts';
+import { emptyCall, everyMethod } from '../every-service.ts';
+import { Forger } from '../forge.ts';
+import { sql } from '../harness/database.ts';
+import { eventually } from '../harness/eventually.ts';
+import { claimsOf, isActive, type Person, person } from '../harness/people.ts';
+import { type Service, startReplica, startService } from '../harness/service.ts';
+import { bearer, check } from '../mesh/asking.ts';
+import { type Acting, AUDIENCES, acting, ORDERS, PAYMENTS } from './delegation.ts';
+
+const PERMISSIONS = Object.keys(BUILT_IN_PERMISSIONS);
+const OWN = 'https://issuer.test';
+const methods = everyMethod();
+
+let service: Service;
+let replica: Service;
+let boss: Administrator;
+
+before(async () => {
+  service = await startService({ env: AUDIENCES });
+  // Roles that lack one permission each.
+  await sql(
+    service.databaseUrl,
+    `insert into roles (name, description, permissions, built_in, created_at, updated_at)
+     select 'no.' || p, '', array(select q from unnest($1::text[]) q where q <> p), false, now(), now()
+     from unnest($1::text[]) p`,
+    [PERMISSIONS],
+  );
+  replica = await startReplica(service);
+  boss = await withRoles(service, 'user', 'admin');
+});
+
+describe('A token with which a service acts for a user', () => {
+  it('A09 allows at each moment what its scope, its subject and its actors all hold: every permission', async () => {
+    const forger = await Forger.of(service);
+    const robot = await acting(service, boss, []);
+    const { act } = claimsOf(await robot.exchange(boss.accessToken));
+    const byRole = (role: string, inner?: object) => ({
+      ...(act as object),
+      owner_roles: [role],
+      ...(inner && { act: inner }),
+    });
+    for (const permission of PERMISSIONS) {
+      const [all, without] = [byRole('admin'), byRole(`no.${permission}`)];
+      const of = (scope: string[], role: string, chain: object) => ({
+        ...{ aud: OWN, roles: undefined, owner_roles: [role], act: chain },
+        scope: scope.join(' '),
+      });
+      const others = PERMISSIONS.filter((name) => name !== permission);
+      const held: [object, boolean][] = [
+        [of(PERMISSIONS, 'admin', all), true],
+        [of(others, 'admin', all), false],
+        [of(PERMISSIONS, `no.${permission}`, all), false],
+        [of(PERMISSIONS, 'admin', without), false],
+        [of(PERMISSIONS, 'admin', byRole('admin', without)), false],
+        [of(PERMISSIONS, 'admin', byRole('admin', byRole('admin', all))), true],
+      ];
+      for (const [claims, holds] of held) {
+        const token = await forger.token({ ...claims });
+        const told = await service.sessions.introspectToken({
+          ...{ token, requiredPermissions: [permission] },
+        });
+        assert.equal(told.active, holds, permission);
+        const passes = await check(service, {
+          headers: bearer(token),
+          settings: { required_permissions: permission },
+        });
+        assert.equal(passes.code === 0, holds, permission);
+        const url = `http://${service.app.httpAddress}/verify?required_scopes=${permission}`;
+        assert.equal((await fetch(url, { headers: bearer(token) })).status, holds ? 200 : 403);
+      }
+    }
+  });
+
+  it('A09 opens methods that ask for a permission of keys, and no other', async () => {
+    const robot = await acting(
+      service,
+      boss,
+      PERMISSIONS.filter((p) => p !== 'tokens.exchange'),
+    );
+    const token = await robot.exchange(boss.accessToken, { audience: OWN });
+    let opened = 0;
+    for (const method of methods) {
+      const rule = accessRule(method);
+      const { caller, apiKeyAllowed } = rule ?? {};
+      if (caller?.case === 'public') continue;
+      const refused = await emptyCall(service, method, token);
+      const opens = caller?.case === 'permission' && apiKeyAllowed;
+      const isDenied = refused?.reason === 'PERMISSION_DENIED';
+      // Who acts for someone can't pass that on as its own.
+      if (method.name === 'ExchangeToken') continue;
+      assert.equal(isDenied, !opens, method.name);
+      if (opens) opened += 1;
+    }
+    assert.ok(opened > 5);
+  });
+
+  /** A user's token after one hop and after two, with all who are involved. */
+  async function chain() {
+    const user = await person(service, 'user', 'admin');
+    const [first, second] = [
+      await acting(service, boss, ['users.read', 'audit.read']),
+      await acting(service, boss, ['users.read', 'audit.read']),
+    ];
+    const one = await first.exchange(user.accessToken);
+    const two = await second.exchange(one, { audience: PAYMENTS });
+    for (const token of [one, two]) assert.equal(await isActive(replica, token), true);
+    return { user, first, second, one, two };
+  }
+
+  const ends: [string, (made: { user: Person; first: Acting }) => Promise<unknown>][] = [
+    ['the user signs out', ({ user }) => service.auth.logout({ refreshToken: user.refreshToken })],
+    ['the user is suspended', ({ user }) => boss.admin.suspendUser({ userId: user.userId })],
+    [
+      'the user loses a role',
+      ({ user }) =>
+        boss.admin.revokeRole({
+          holder: { case: 'userId', value: user.userId },
+          role: 'admin',
+        }),
+    ],
+    [
+      "the service's key is revoked",
+      ({ first }) => keysOf(service, boss).revokeApiKey({ apiKeyId: first.keyId }),
+    ],
+    [
+      "the service's key is narrowed",
+      ({ first }) =>
+        keysOf(service, boss).updateApiKey({
+          apiKey: { apiKeyId: first.keyId, scopes: ['tokens.exchange', 'users.read'] },
+          updateMask: { paths: ['scopes'] },
+        }),
+    ],
+    [
+      'the service loses a role',
+      ({ first }) =>
+        boss.admin.revokeRole({
+          holder: { case: 'serviceAccountId', value: first.robot },
+          role: 'admin',
+        }),
+    ],
+    [
+      'the service is deleted',
+      ({ first }) => boss.admin.deleteServiceAccount({ serviceAccountId: first.robot }),
+    ],
+  ];
+  for (const [what, end] of ends) {
+    it(`A09 S09 ends when ${what}, on every replica and through every hop`, async () => {
+      const { user, first, second, one, two } = await chain();
+      await end({ user, first });
+      for (const token of [one, two]) {
+        assert.equal(await isActive(service, token), false);
+        await eventually(async () => !(await isActive(replica, token)));
+      }
+      const audience = `audience=${encodeURIComponent(ORDERS)}`;
+      const url = `http://${replica.app.httpAddress}/verify?${audience}`;
+      assert.equal((await fetch(url, { headers: bearer(one) })).status, 401);
+      const asked = { headers: bearer(two), settings: { audience: PAYMENTS } };
+      assert.notEqual((await check(replica, asked)).code, 0);
+      await assert.rejects(second.exchange(one, { audience: PAYMENTS }));
+    });
+  }
+
+  it('A09 is judged by the database where that decides: the service lost its key a moment ago', async () => {
+    const robot = await acting(service, boss, ['users.write', 'users.read']);
+    const token = await robot.exchange(boss.accessToken, { audience: OWN });
+    const { userId } = await person(service);
+    const admin = replica.client(AdminService, 'grpc', token);
+    await admin.suspendUser({ userId });
+    const [event] = await sql(
+      service.databaseUrl,
+      `select actor, api_key_id from audit_events where type = 'account.suspended' and subject = $1`,
+      [userId],
+    );
+    assert.deepEqual(event, { actor: boss.userId, api_key_id: robot.keyId });
+    // Written past the service, so that no replica hears of it.
+    await sql(service.databaseUrl, `update service_accounts set roles = '{}' where id = $1`, [
+      robot.robot,
+    ]);
+    await assert.rejects(admin.reinstateUser({ userId }), /permission/);
+  });
+});
