@@ -12,6 +12,7 @@ import { eventually } from '../harness/eventually.ts';
 import { claimsOf, isActive, type Person, person } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { bearer, check } from '../mesh/asking.ts';
+import { untilReason, verifierOf } from '../verifier/verifiers.ts';
 import { type Acting, AUDIENCES, acting, ORDERS, PAYMENTS } from './delegation.ts';
 
 const PERMISSIONS = Object.keys(BUILT_IN_PERMISSIONS);
@@ -184,5 +185,34 @@ describe('A token with which a service acts for a user', () => {
       robot.robot,
     ]);
     await assert.rejects(admin.reinstateUser({ userId }), /permission/);
+  });
+
+  it('A09 S09 ends at verifiers outside too, whoever of the chain is concerned', async () => {
+    const near = await startService({ env: AUDIENCES, limits: { checkpointMs: 100 } });
+    const owner = await withRoles(near, 'user', 'admin');
+    const ends: ((of: Acting) => Promise<unknown>)[] = [
+      ({ keyId }) => keysOf(near, owner).revokeApiKey({ apiKeyId: keyId }),
+      ({ robot }) =>
+        owner.admin.revokeRole({
+          holder: { case: 'serviceAccountId', value: robot },
+          role: 'admin',
+        }),
+    ];
+    const verifier = verifierOf(near, { audience: PAYMENTS });
+    for (const end of ends) {
+      const [first, second] = [
+        await acting(near, owner, ['users.read']),
+        await acting(near, owner, ['users.read']),
+      ];
+      const one = await first.exchange(owner.accessToken);
+      const two = await second.exchange(one, { audience: PAYMENTS });
+      const { actors, roles } = await verifier.verify(two);
+      assert.deepEqual(
+        [actors.map(({ subject }) => subject), roles],
+        [[second.robot, first.robot], []],
+      );
+      await end(first);
+      await untilReason(verifier, two, 'TOKEN_REVOKED');
+    }
   });
 });

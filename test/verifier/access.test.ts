@@ -32,6 +32,7 @@ const pat: Principal = {
   issuedAt: NOW - 60,
   expiresAt: NOW + 540,
   tokenVersion: 0,
+  actors: [],
 };
 const key: Principal = { ...pat, apiKeyId: 'key', sessionId: '', authTime: 0 };
 

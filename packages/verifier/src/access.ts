@@ -1,7 +1,7 @@
 import { type DescMethod, type DescService, getOption, hasOption } from '@bufbuild/protobuf';
 import { type AccessRule, access } from '../gen/countersign/v1/access_pb.ts';
 import { VerifierError } from './errors.ts';
-import { isApiKey, type Principal } from './principal.ts';
+import { isSignIn, type Principal } from './principal.ts';
 import { isPublic, isSignedIn, type Rule, type Rules, requireUsable } from './rule.ts';
 
 export type { Rule, Rules } from './rule.ts';
@@ -124,7 +124,7 @@ export function admit(rule: Rule, caller: Caller, nowSeconds: number): Principal
   const { principal } = caller;
   if (isPublic(rule)) {
     // The method acts for the user who is signed in, and an API key is not signed in.
-    return principal && isApiKey(principal) && !rule.apiKeyAllowed ? undefined : principal;
+    return principal && isAccepted(rule, principal) ? principal : undefined;
   }
   const admitted = requireStill(rule, caller);
   const { maxSignInAgeSeconds: age } = rule;
@@ -144,13 +144,25 @@ export function admit(rule: Rule, caller: Caller, nowSeconds: number): Principal
 export function requireStill(rule: Rule, { principal, refusal }: Caller): Principal | undefined {
   if (isPublic(rule)) return principal;
   if (!principal) throw refusal ?? missing();
-  if (isApiKey(principal) && !rule.apiKeyAllowed) {
-    const message = 'this method does not accept an API key; sign in';
+  if (!isAccepted(rule, principal)) {
+    const message =
+      principal.actors.length > 0
+        ? 'this method accepts nobody who acts for someone else; sign in'
+        : 'this method does not accept an API key; sign in';
     throw new VerifierError('PERMISSION_DENIED', message);
   }
   if (isSignedIn(rule)) return principal;
   requirePermission(principal, rule.permission, rule.orPermission);
   return principal;
+}
+
+/**
+ * Whether a rule accepts this kind of credential. Who acts for someone else opens what a key of its own
+ * would open, and nothing that asks for no permission.
+ */
+function isAccepted(rule: Rule, principal: Principal): boolean {
+  if (principal.actors.length > 0) return rule.apiKeyAllowed === true && 'permission' in rule;
+  return rule.apiKeyAllowed === true || isSignIn(principal);
 }
 
 /** Throws `PERMISSION_DENIED` unless the principal holds a permission, or the alternative to it. */

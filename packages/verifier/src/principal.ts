@@ -1,3 +1,15 @@
+/** A service account that acts for the principal of a token, and what revokes what it acts with. */
+export type Actor = {
+  readonly type: 'user' | 'service_account';
+  readonly subject: string;
+  /** Empty if it acted without a key. */
+  readonly apiKeyId: string;
+  /** Of the token that it came with; empty for an API key itself. */
+  readonly tokenId: string;
+  readonly tokenVersion: number | undefined;
+  readonly issuedAt: number;
+};
+
 /**
  * The user or service account that a credential speaks for, and what the credential allows. Times are in
  * seconds since 1970.
@@ -29,16 +41,18 @@ export type Principal = {
   readonly expiresAt: number;
   /** Goes up when something is taken from the subject; undefined if unknown. */
   readonly tokenVersion: number | undefined;
+  /** Who acts for the subject, the latest first; empty if nobody does (RFC 8693). */
+  readonly actors: readonly Actor[];
 };
 
-/** Whether it is an API key, or a token that one was exchanged for. */
-export function isApiKey(principal: Principal): boolean {
-  return principal.apiKeyId !== '';
+/** Whether it is a person who has signed in themselves: no key, no program, nobody who acts for them. */
+export function isSignIn({ sessionId, actors }: Principal): boolean {
+  return sessionId !== '' && actors.length === 0;
 }
 
 /** Its handlers share it with later calls of the same caller: none may add a permission to it. */
 export function frozen(principal: Principal): Principal {
-  for (const list of ['roles', 'permissions', 'scopes', 'amr', 'audience'] as const) {
+  for (const list of ['roles', 'permissions', 'scopes', 'amr', 'audience', 'actors'] as const) {
     Object.freeze(principal[list]);
   }
   return Object.freeze(principal);

@@ -1,6 +1,15 @@
 import type { Revocation } from '../gen/countersign/v1/session_service_pb.ts';
 import type { Principal } from './principal.ts';
 
+/** What a revocation is compared with. */
+type Revocable = Pick<
+  Principal,
+  'sessionId' | 'tokenId' | 'apiKeyId' | 'keyId' | 'subject' | 'tokenVersion' | 'issuedAt'
+>;
+
+/** An actor has neither session nor signature of its own in a token. */
+const NONE = { sessionId: '', keyId: '' };
+
 /** The revocations in force, as the service has told them. */
 export class RevocationSet {
   /** Ids, each with the time (ms) when the last token that it concerns has expired. */
@@ -39,10 +48,16 @@ export class RevocationSet {
   }
 
   /**
-   * Whether the credential of a principal is revoked. A token with a version is judged by it, without any
+   * Whether the credential of a principal is revoked, or what one of its actors acts with. A token with a version is judged by it, without any
    * clock; otherwise its `iat`, in whole seconds, is compared with the moment as it is.
    */
   covers(principal: Principal): boolean {
+    if (this.#coversOwn(principal)) return true;
+    for (const actor of principal.actors) if (this.#coversOwn({ ...NONE, ...actor })) return true;
+    return false;
+  }
+
+  #coversOwn(principal: Revocable): boolean {
     const { sessionId, tokenId, apiKeyId, signingKeyId } = this.#expiries;
     if (sessionId.has(principal.sessionId) || tokenId.has(principal.tokenId)) return true;
     if (apiKeyId.has(principal.apiKeyId) || signingKeyId.has(principal.keyId)) return true;

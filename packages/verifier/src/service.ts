@@ -3,7 +3,11 @@ import {
   ApiKeyService,
   type VerifyApiKeyResponse,
 } from '../gen/countersign/v1/api_key_service_pb.ts';
-import { type Principal as Message, PrincipalType } from '../gen/countersign/v1/principal_pb.ts';
+import {
+  type Actor as ActorMessage,
+  type Principal as Message,
+  PrincipalType,
+} from '../gen/countersign/v1/principal_pb.ts';
 import {
   SessionService,
   type WatchRevocationsResponse,
@@ -11,7 +15,7 @@ import {
 import { unavailable } from './errors.ts';
 import { Shared } from './memory.ts';
 import { type Credential, headersOf } from './own-credential.ts';
-import { frozen, type Principal } from './principal.ts';
+import { type Actor, frozen, type Principal } from './principal.ts';
 import { secondsOf } from './revocation-set.ts';
 
 type ServiceParts = {
@@ -77,7 +81,7 @@ export function principalOf(
 ): Principal {
   const { subject, sessionId, apiKeyId, emailVerified, roles, permissions, scopes, amr } = message;
   return frozen({
-    type: message.type === PrincipalType.SERVICE_ACCOUNT ? 'service_account' : 'user',
+    type: typeOf(message),
     subject,
     sessionId,
     apiKeyId,
@@ -94,5 +98,17 @@ export function principalOf(
     issuedAt: Number.POSITIVE_INFINITY,
     expiresAt,
     tokenVersion: undefined,
+    actors: message.actors.map(actorOf),
   });
+}
+
+/** What acts now has not been revoked up to now either. */
+function actorOf(message: ActorMessage): Actor {
+  const { subject, apiKeyId } = message;
+  const none = { tokenId: '', tokenVersion: undefined, issuedAt: Number.POSITIVE_INFINITY };
+  return { ...none, type: typeOf(message), subject, apiKeyId };
+}
+
+function typeOf({ type }: { type: PrincipalType }): Principal['type'] {
+  return type === PrincipalType.SERVICE_ACCOUNT ? 'service_account' : 'user';
 }

@@ -80,6 +80,7 @@ function introspection({ feed, nowSeconds, audience }: Parts, token: string) {
     issuedAt: iat,
     expiresAt: exp,
     tokenVersion: Number(claims['token_version'] ?? 0),
+    actors: [],
   };
   if (exp <= nowSeconds() || claims.aud !== audience || feed.covers(judged)) return inactive;
   const authTime = timestampFromMs(Number(claims['auth_time'] ?? 0) * 1000);
@@ -112,6 +113,7 @@ function verdict({ feed, apiKeys }: Parts, secret: string) {
     issuedAt: Number.POSITIVE_INFINITY,
     expiresAt: Number.POSITIVE_INFINITY,
     tokenVersion: undefined,
+    actors: [],
   };
   if (feed.covers(judged)) return { reason: ApiKeyReason.REVOKED };
   const principal = { type: TYPES[type], subject, apiKeyId, permissions, scopes: permissions };

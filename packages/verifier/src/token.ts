@@ -1,7 +1,7 @@
 import { compactVerify, decodeProtectedHeader, errors } from 'jose';
 import { VerifierError } from './errors.ts';
 import type { VerificationKey } from './key-set.ts';
-import { frozen, type Principal } from './principal.ts';
+import { type Actor, frozen, type Principal } from './principal.ts';
 
 const MAX_TOKEN_BYTES = 4096;
 const CLOCK_TOLERANCE_SECONDS = 5;
@@ -89,8 +89,9 @@ function principalOf(claims: Claims, keyId: string): Principal | undefined {
   const { sub, jti, iat, exp, nbf, scope, client_id: client } = claims;
   const { email_verified: emailVerified, token_version: tokenVersion } = claims;
   const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
-  const origin = claims['api_key_id'] === undefined ? signIn(claims) : apiKey(claims);
-  if (!origin || !isUuid(sub) || !isText(jti) || !isText(client)) return undefined;
+  const origin = originOf(claims);
+  const actors = actorsOf(claims['act'], iat);
+  if (!origin || !actors || !isUuid(sub) || !isText(jti) || !isText(client)) return undefined;
   if (typeof scope !== 'string' || typeof emailVerified !== 'boolean') return undefined;
   if (!isSeconds(iat) || !isSeconds(exp)) return undefined;
   if (nbf !== undefined && !isSeconds(nbf)) return undefined;
@@ -110,12 +111,25 @@ function principalOf(claims: Claims, keyId: string): Principal | undefined {
     issuedAt: iat,
     expiresAt: exp,
     tokenVersion,
+    actors,
   });
 }
 
 type Origin = Pick<Principal, 'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'amr' | 'authTime'>;
 
-function signIn({ sid, roles, amr, acr, auth_time: authTime }: Claims): Origin | undefined {
+function originOf(claims: Claims): Origin | undefined {
+  const { sid, api_key_id: id, sub_type: type } = claims;
+  if (id !== undefined) return apiKey(claims);
+  if (sid === undefined && type === 'service_account') return { ...PROGRAM, type, apiKeyId: '' };
+  return signIn(claims);
+}
+
+const PROGRAM = { sessionId: '', roles: [], amr: [], authTime: 0 };
+
+/** Who acts for a user has none of the user's roles. */
+function signIn(claims: Claims): Origin | undefined {
+  const { sid, amr, acr, auth_time: authTime, act } = claims;
+  const roles = act === undefined ? claims['roles'] : [];
   if (!isUuid(sid) || !isTextList(roles) || !isTextList(amr)) return undefined;
   if (!isText(acr) || !isSeconds(authTime)) return undefined;
   return { type: 'user', sessionId: sid, apiKeyId: '', roles, amr, authTime };
@@ -124,7 +138,22 @@ function signIn({ sid, roles, amr, acr, auth_time: authTime }: Claims): Origin |
 function apiKey({ api_key_id: id, sub_type: type, sid }: Claims): Origin | undefined {
   if (!isUuid(id) || sid !== undefined) return undefined;
   if (type !== 'user' && type !== 'service_account') return undefined;
-  return { type, sessionId: '', apiKeyId: id, roles: [], amr: [], authTime: 0 };
+  return { ...PROGRAM, type, apiKeyId: id };
+}
+
+/** The actors in `act` (RFC 8693, section 4.1), the latest first; undefined if it is malformed. */
+function actorsOf(act: unknown, issuedAt: unknown): readonly Actor[] | undefined {
+  const actors: Actor[] = [];
+  for (let next = act; next !== undefined; next = (next as Claims)['act']) {
+    if (typeof next !== 'object' || next === null || !isSeconds(issuedAt)) return undefined;
+    const { sub, sub_type: type, token_version: tokenVersion } = next as Claims;
+    const { api_key_id: apiKeyId = '', jti: tokenId = '' } = next as Claims;
+    if (!isUuid(sub) || (type !== 'user' && type !== 'service_account')) return undefined;
+    if (typeof apiKeyId !== 'string' || typeof tokenId !== 'string') return undefined;
+    if (tokenVersion !== undefined && !isSeconds(tokenVersion)) return undefined;
+    actors.push(Object.freeze({ type, subject: sub, apiKeyId, tokenId, tokenVersion, issuedAt }));
+  }
+  return actors;
 }
 
 function isUuid(value: unknown): value is string {
