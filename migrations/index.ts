@@ -15,6 +15,7 @@ import { SessionsAtOnce } from './0013-sessions-at-once.ts';
 import { ScopeUses } from './0014-scope-uses.ts';
 import { Webhooks } from './0015-webhooks.ts';
 import { Identities } from './0016-identities.ts';
+import { UsedWorkloadTokens } from './0018-used-workload-tokens.ts';
 import { BrowserSessions } from './0019-browser-sessions.ts';
 
 /**
@@ -38,5 +39,6 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000011', class: ScopeUses },
   { name: 'Migration20261122000012', class: Webhooks },
   { name: 'Migration20261122000013', class: Identities },
+  { name: 'Migration20261122000015', class: UsedWorkloadTokens },
   { name: 'Migration20261122000016', class: BrowserSessions },
 ];

@@ -18,8 +18,8 @@ import { AuditQueue } from './audit/audit-queue.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
 import { type Config, ConfigError } from './config.ts';
-import { devApp } from './http/dev-app.ts';
 import { Providers } from './federation/providers.ts';
+import { devApp } from './http/dev-app.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
@@ -38,6 +38,7 @@ import { InternalTokens } from './mesh/internal-tokens.ts';
 import { Rules } from './mesh/rule.ts';
 import { ScopeUse } from './mesh/scope-use.ts';
 import { ShadowDenials } from './mesh/shadow-denials.ts';
+import { WorkloadTokens } from './oauth/workload-tokens.ts';
 import { relyingParty } from './passkeys/relying-party.ts';
 import { BreachedPasswords } from './passwords/breached-passwords.ts';
 import { NewPasswords } from './passwords/new-passwords.ts';
@@ -288,6 +289,7 @@ function buildNouns(
     verifier,
     rules: new Rules(tokens.audience, config.exchangeAudiences),
     internalTokens: new InternalTokens({ ...following, ...config, keys, tokens }),
+    workloadTokens: new WorkloadTokens({ ...config, clock, log }),
     apiKeyMemory,
     keyUsage,
     apiKeyVerifier,

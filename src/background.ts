@@ -14,6 +14,7 @@ import { mailBudgetsIn } from './mail/mail-budget.repository.ts';
 import { MAIL_QUEUE, type Outbox } from './mail/outbox.ts';
 import { scopeUsesIn } from './mesh/scope-use.repository.ts';
 import { shadowDenialsIn } from './mesh/shadow-denial.repository.ts';
+import { usedWorkloadTokensIn } from './oauth/used-workload-token.repository.ts';
 import { oneTimeTokensIn } from './one-time-tokens/one-time-token.repository.ts';
 import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
 import { operator } from './platform/caller.ts';
@@ -206,6 +207,7 @@ export class Background {
       () => sql.read((em) => oneTimeTokensIn(em).forgetExpired(limit)),
       () => sql.read((em) => usedChallengesIn(em).forgetExpired(limit)),
       () => sql.read((em) => usedFlowsIn(em).forgetExpired(limit)),
+      () => sql.read((em) => usedWorkloadTokensIn(em).forgetExpired(limit)),
       () => sql.read((em) => mailBudgetsIn(em).forgetUnspent(clock.now())),
       () => sql.read((em) => sessionsIn(em).forgetExpired(limit)),
       () => sql.read((em) => revokedSigningKeysIn(em).forgetOld(clock.now())),

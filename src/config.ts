@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { type ProviderSettings, readProviders } from './federation/provider-settings.ts';
+import { type WorkloadIssuer, workloadIssuers } from './oauth/workload-issuer.ts';
 import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
 import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
 import type { Brand } from './texts/brand.ts';
@@ -286,7 +287,12 @@ export const settings = {
   COUNTERSIGN_EXCHANGE_AUDIENCES: withDefault(
     list,
     '',
-    'Audiences for which the rule of a route may exchange a credential (`exchange`, by comma).',
+    'Audiences for which the rule of a route (`exchange`) or a service (ExchangeToken) may exchange a credential (by comma).',
+  ),
+  COUNTERSIGN_WORKLOAD_ISSUERS: setting(
+    workloadIssuers.optional(),
+    'none',
+    'Issuers outside whose tokens stand for service accounts, as JSON: `[{"issuer": "https://…", "audience": "…", "subjects": [{"subject": "system:serviceaccount:shop:orders", "service_account": "…"}]}]`, and `jwks_uri` if discovery does not tell it. `*` in a subject is any text without `:` and `/`.',
   ),
   COUNTERSIGN_MESH_SHADOW: withDefault(
     onOff,
@@ -442,6 +448,7 @@ export type Config = Readonly<{
   trustedCallers: readonly string[];
   trustedProxies: readonly string[];
   exchangeAudiences: readonly string[];
+  workloadIssuers: readonly WorkloadIssuer[];
   meshShadow: boolean;
   /** Empty: any. */
   allowedHosts: readonly string[];
@@ -556,6 +563,10 @@ function contradictions(values: Values): string[] {
   if (![undefined, 'off'].includes(values.COUNTERSIGN_DEV_MAILBOX) && !hasMailbox(values)) {
     problems.push('COUNTERSIGN_DEV_MAILBOX is for the embedded database without an SMTP_URL');
   }
+  const own = values.COUNTERSIGN_ISSUER ?? values.COUNTERSIGN_PUBLIC_URL;
+  if (values.COUNTERSIGN_WORKLOAD_ISSUERS?.some(({ issuer }) => issuer === own)) {
+    problems.push('COUNTERSIGN_WORKLOAD_ISSUERS names this service itself');
+  }
   if (values.COUNTERSIGN_ACCESS_TOKEN_TTL > values.COUNTERSIGN_REFRESH_TOKEN_TTL) {
     problems.push('COUNTERSIGN_ACCESS_TOKEN_TTL is longer than COUNTERSIGN_REFRESH_TOKEN_TTL');
   }
@@ -606,6 +617,7 @@ function assemble(
       v.COUNTERSIGN_TRUSTED_CALLERS ?? (v.DATABASE_URL === undefined ? ['127.0.0.0/8', '::1'] : []),
     trustedProxies: v.COUNTERSIGN_TRUSTED_PROXIES,
     exchangeAudiences: v.COUNTERSIGN_EXCHANGE_AUDIENCES,
+    workloadIssuers: v.COUNTERSIGN_WORKLOAD_ISSUERS ?? [],
     meshShadow: v.COUNTERSIGN_MESH_SHADOW,
     allowedHosts: v.COUNTERSIGN_ALLOWED_HOSTS ?? defaultHosts(v.DATABASE_URL, publicUrl),
     corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,

@@ -13,6 +13,7 @@ import { MailBudget } from './mail/mail-budget.entity.ts';
 import { MAIL_QUEUE } from './mail/outbox.ts';
 import { ScopeUseRow } from './mesh/scope-use.entity.ts';
 import { ShadowDenial } from './mesh/shadow-denial.entity.ts';
+import { UsedWorkloadToken } from './oauth/used-workload-token.entity.ts';
 import { OneTimeToken } from './one-time-tokens/one-time-token.entity.ts';
 import { Passkey } from './passkeys/passkey.entity.ts';
 import { UsedChallenge } from './passkeys/used-challenge.entity.ts';
@@ -63,6 +64,7 @@ const entities = [
   TotpCredential,
   UsedChallenge,
   UsedFlow,
+  UsedWorkloadToken,
   Webhook,
   WebhookDelivery,
   WebhookFanOut,

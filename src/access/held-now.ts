@@ -77,7 +77,7 @@ export async function requireReach(
   if (caller.kind === 'operator') return;
   const held = await heldNow(em, caller);
   requireAll(held, [permission]);
-  const isSignedIn = caller.apiKeyId === '' && caller.actors.length === 0;
+  const isSignedIn = caller.sessionId !== '' && caller.actors.length === 0;
   if (target.id === caller.subject && isSignedIn) return;
   requireAll(held, await rolesIn(em).permissionsOf(target.roles));
 }

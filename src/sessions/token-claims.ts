@@ -25,7 +25,7 @@ export function principalOf(claims: Claims, keyId: string): Principal | undefine
   const { token_version: tokenVersion } = claims;
   const audience = typeof claims['aud'] === 'string' ? [claims['aud']] : claims['aud'];
   const actors = actorsOf(claims['act'], iat);
-  const origin = claims['api_key_id'] === undefined ? signIn(claims) : apiKey(claims);
+  const origin = originOf(claims);
   if (!origin || !actors || !isUuid(sub)) return undefined;
   if (!isText(jti) || !isText(client) || typeof scope !== 'string') return undefined;
   if (!isSeconds(iat) || !isSeconds(exp)) return undefined;
@@ -65,11 +65,11 @@ export function claimsOf(principal: Principal, scopes: readonly string[]): Claim
     // Without `roles`, whoever knows nothing of actors takes it for malformed.
     ...(actors.length === 0 ? { roles } : { owner_roles: ownerRoles, act: actOf(actors) }),
   };
-  if (apiKeyId !== '') {
-    const { type } = principal;
-    return { ...claims, sub_type: type, api_key_id: apiKeyId, owner_roles: ownerRoles };
+  const { type, sessionId, amr, authTime } = principal;
+  if (sessionId === '') {
+    const key = apiKeyId === '' ? {} : { api_key_id: apiKeyId };
+    return { ...claims, sub_type: type, ...key, owner_roles: ownerRoles };
   }
-  const { sessionId, amr, authTime } = principal;
   return { ...claims, sid: sessionId, amr, acr: acrOf(amr), auth_time: authTime };
 }
 
@@ -82,6 +82,12 @@ type Origin = Pick<
   Principal,
   'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'ownerRoles' | 'amr' | 'authTime'
 >;
+
+function originOf(claims: Claims): Origin | undefined {
+  const { sid, api_key_id: id, sub_type: type } = claims;
+  if (id !== undefined) return apiKey(claims);
+  return sid === undefined && type === 'service_account' ? workload(claims) : signIn(claims);
+}
 
 /** What a token says about the sign-in that it comes from. */
 function signIn(claims: Claims): Origin | undefined {
@@ -99,6 +105,13 @@ function apiKey({ api_key_id: id, sub_type: type, sid, owner_roles: ownerRoles }
   if (!isTextList(ownerRoles)) return undefined;
   if (!isUuid(id) || (type !== 'user' && type !== 'service_account')) return undefined;
   if (sid !== undefined) return undefined;
-  const none = { sessionId: '', roles: [], amr: [], authTime: 0 };
-  return { ...none, type, apiKeyId: id, ownerRoles } as Origin;
+  return { ...PROGRAM, type, apiKeyId: id, ownerRoles } as Origin;
 }
+
+/** What a token says about a service account that showed a token of its platform, without a key. */
+function workload({ owner_roles: ownerRoles }: Claims): Origin | undefined {
+  if (!isTextList(ownerRoles)) return undefined;
+  return { ...PROGRAM, type: 'service_account', apiKeyId: '', ownerRoles };
+}
+
+const PROGRAM = { sessionId: '', roles: [], amr: [], authTime: 0 };

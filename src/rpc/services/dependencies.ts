@@ -8,6 +8,7 @@ import type { InternalTokens } from '../../mesh/internal-tokens.ts';
 import type { Rules } from '../../mesh/rule.ts';
 import type { ScopeUse } from '../../mesh/scope-use.ts';
 import type { ShadowDenials } from '../../mesh/shadow-denials.ts';
+import type { WorkloadTokens } from '../../oauth/workload-tokens.ts';
 import type { RelyingParty } from '../../passkeys/relying-party.ts';
 import type { NewPasswords } from '../../passwords/new-passwords.ts';
 import type { PasswordHasher } from '../../passwords/password-hasher.ts';
@@ -69,6 +70,8 @@ export type Dependencies = {
   /** What the routes of proxies ask of requests. */
   rules: Rules;
   internalTokens: InternalTokens;
+  /** Tokens of outside issuers that stand for service accounts. */
+  workloadTokens: WorkloadTokens;
   /** Whether everything that a proxy's rule refuses is let through. */
   meshShadow: boolean;
   /** Audiences that a token may be exchanged for. */
