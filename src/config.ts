@@ -580,14 +580,6 @@ function assemble(
 ): Config {
   const publicUrl = v.COUNTERSIGN_PUBLIC_URL?.replace(/\/+$/, '');
   const issuer = v.COUNTERSIGN_ISSUER ?? publicUrl;
-  const tls =
-    v.COUNTERSIGN_TLS_CERT_FILE !== undefined && v.COUNTERSIGN_TLS_KEY_FILE !== undefined
-      ? {
-          certFile: v.COUNTERSIGN_TLS_CERT_FILE,
-          keyFile: v.COUNTERSIGN_TLS_KEY_FILE,
-          clientCaFile: v.COUNTERSIGN_TLS_CLIENT_CA_FILE,
-        }
-      : undefined;
   return {
     databaseUrl: v.DATABASE_URL,
     redisUrl: v.REDIS_URL,
@@ -597,7 +589,7 @@ function assemble(
     masterKeys: v.COUNTERSIGN_MASTER_KEY,
     grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
     httpAddress: v.COUNTERSIGN_HTTP_ADDR,
-    tls,
+    tls: tlsFiles(v),
     publicUrl,
     issuer,
     audience: v.COUNTERSIGN_AUDIENCE ?? issuer,
@@ -646,6 +638,12 @@ function assemble(
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
     files,
   };
+}
+
+function tlsFiles(v: Values): Config['tls'] {
+  const { COUNTERSIGN_TLS_CERT_FILE: certFile, COUNTERSIGN_TLS_KEY_FILE: keyFile } = v;
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  return { certFile, keyFile, clientCaFile: v.COUNTERSIGN_TLS_CLIENT_CA_FILE };
 }
 
 function webhookRules(values: Values): Config['webhooks'] {
