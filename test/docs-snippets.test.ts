@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
@@ -8,6 +8,7 @@ import { eventually } from './harness/eventually.ts';
 import { type Person, person } from './harness/people.ts';
 import { temporaryDirectory } from './harness/prepared.ts';
 import { type Service, startService } from './harness/service.ts';
+import { snippet } from './snippets.ts';
 
 const GO_VERIFIERS = ['golangjwt', 'jwx', 'gooidc', 'revoked'];
 const PYTHON_MODULES = 'import grpc_tools, grpc_status, jwt, cryptography';
@@ -53,16 +54,6 @@ before(async () => {
   service = await startService({ env: { COUNTERSIGN_ISSUER: '' } });
   pat = await person(service, 'user', 'admin');
 });
-
-/** The code that stands in a document under a name: "```py introspect.py". */
-function snippet(document: string, name: string): string {
-  const fences = readFileSync(`docs/${document}.md`, 'utf8').matchAll(
-    /^```\w+ (\S+)\n([\s\S]*?)^```$/gm,
-  );
-  const [, , code] = [...fences].find(([, each]) => each === name) ?? [];
-  assert.ok(code, `${document}.md has no ${name}`);
-  return code;
-}
 
 function save(document: string, ...names: string[]): void {
   for (const name of names) writeFileSync(join(folder, name), snippet(document, name));
@@ -132,7 +123,11 @@ describe('the snippets of docs/clients.md and docs/verify-tokens.md', () => {
 
   it('are formatted in Go as gofmt does it', (t) => {
     if (spawnSync('gofmt', ['-h']).error) return t.skip('gofmt is not installed');
-    const documents = { clients: ['introspect', 'revocations'], 'verify-tokens': GO_VERIFIERS };
+    const documents = {
+      clients: ['introspect', 'revocations'],
+      'verify-tokens': GO_VERIFIERS,
+      webhooks: ['receiver'],
+    };
     for (const [document, names] of Object.entries(documents)) {
       for (const name of names) {
         const input = snippet(document, `${name}.go`);
