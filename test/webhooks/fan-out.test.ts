@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import pg from 'pg';
 import { WebhookState } from '../../gen/countersign/v1/webhook_pb.ts';
+import { WebhookService } from '../../gen/countersign/v1/webhook_service_pb.ts';
 import { AuditTrail } from '../../src/audit/audit-trail.ts';
 import { readConfig } from '../../src/config.ts';
 import { Keyring } from '../../src/platform/crypto.ts';
@@ -13,8 +14,18 @@ import { chained, seed } from '../audit/trail.ts';
 import { type Environment, spawnService } from '../child.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { sql } from '../harness/database.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { accountOf, person, signedIn, userIdOf } from '../harness/people.ts';
+import { tokenIn } from '../harness/mail-server.ts';
+import {
+  accountOf,
+  newEmail,
+  PASSWORD,
+  person,
+  signedIn,
+  signIn,
+  userIdOf,
+} from '../harness/people.ts';
 import { CRASHES } from '../harness/scale.ts';
 import { type Service, startReplica } from '../harness/service.ts';
 import {
@@ -172,6 +183,31 @@ describe('The fan-out', () => {
     await chained(empty);
     await handedOn(empty);
     assert.equal((await sql(empty.databaseUrl, 'select 1 from webhook_messages')).length, 0);
+  });
+});
+
+describe('The fan-out of the embedded database', () => {
+  it('E02 hands events on, and again', async () => {
+    const email = newEmail();
+    const service = await startWebhookService({
+      env: {
+        DATABASE_URL: '',
+        COUNTERSIGN_DATA_DIR: await embeddedDirectory(),
+        COUNTERSIGN_BOOTSTRAP_ADMIN_EMAIL: email,
+      },
+    });
+    const token = tokenIn(await service.mail.next(email, /account is ready/)) ?? '';
+    await service.auth.resetPassword({ token, newPassword: PASSWORD });
+    const { accessToken } = await signIn(service, email);
+    const webhooks = service.client(WebhookService, 'grpc', accessToken);
+    const { id: webhookId } = await newPaused(webhooks, ['session.*']);
+    const types = async () =>
+      (await deliveriesOf(webhooks, webhookId)).map(({ eventType }) => eventType);
+    await signIn(service, email);
+    await eventually(async () => (await types()).includes('session.created'), 10_000);
+    await webhooks.updateWebhook({ webhook: { webhookId, eventTypes: ['webhook.*'] } });
+    await webhooks.redeliverWebhook({ webhookId, what: { case: 'range', value: {} } });
+    await eventually(async () => (await types()).includes('webhook.created'), 10_000);
   });
 });
 
