@@ -41,11 +41,11 @@ async function made(...events: string[]): Promise<string> {
 
 describe('countersign webhooks', () => {
   it('makes, changes, lists and deletes webhooks', async () => {
-    const id = await made('session.*', 'account.created');
+    const id = await made('signing_key.*', 'permission.created');
     const paused = await command('update', id, '--state', 'paused', '--name', 'Other');
     assert.equal(paused.code, 0, paused.text);
     const listed = await command('list');
-    const types = 'account.created session.*';
+    const types = 'permission.created signing_key.*';
     assert.ok(listed.text.includes(`${id}  Other  paused  ${NOWHERE}  [${types}]\n`), listed.text);
     assert.equal((await command('delete', id)).code, 0);
     assert.ok(!(await command('list')).text.includes(id));
