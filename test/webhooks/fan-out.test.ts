@@ -162,6 +162,7 @@ describe('The fan-out', () => {
     const someone = await person(service, 'user');
     const account = accountOf(service, someone);
     await account.updateMe({ user: { displayName: 'Zebulon Quirk' } });
+    await handedOn(service);
     await account.deleteMe({});
     await handedOn(service);
     const types = (await deliveriesOf(webhooks, id)).map(({ eventType }) => eventType);
