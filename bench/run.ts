@@ -33,6 +33,9 @@ import { verify } from './rows/verify.ts';
 import { verifyApiKey } from './rows/verify-api-key.ts';
 import { verifyApiKeyJson } from './rows/verify-api-key-json.ts';
 import { verifyApiKeyMany } from './rows/verify-api-key-many.ts';
+import { webhookLatency } from './rows/webhook-latency.ts';
+import { webhookMemory } from './rows/webhook-memory.ts';
+import { webhooks } from './rows/webhooks.ts';
 
 const ROWS: readonly Row[] = [
   auditOverhead,
@@ -53,6 +56,7 @@ const ROWS: readonly Row[] = [
   signUp,
   refreshToken,
   verifierInterceptor,
+  webhooks,
   latency,
 ];
 
@@ -65,6 +69,8 @@ const NAMED_ROWS: readonly Row[] = [
   residentMemoryRow,
   verifierStreams,
   verifierMemory,
+  webhookLatency,
+  webhookMemory,
   floods,
   growth,
 ];

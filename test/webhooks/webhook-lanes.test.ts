@@ -198,6 +198,23 @@ describe('a target', () => {
     assert.ok(times() <= 3, `${times()} times`);
   });
 
+  it('E03 that hangs delays no other, even if there are more of them than lanes', async () => {
+    const hung = new Set<string>();
+    const hanging = await startTarget((_response, { url }) => hung.add(url));
+    const good = await startTarget();
+    const service = await startSender([hanging, good]);
+    const webhooks = await webhooksFor(service, 'admin');
+    for (let n = 0; n < 60; n += 1) {
+      const { id } = await newWebhook(webhooks, ['account.created'], `${hanging.url}/${n}`);
+      await makeMessages(webhooks, id, 1);
+    }
+    await eventually(() => hung.size > 50);
+    const { id: fast } = await newWebhook(webhooks, ['account.created'], good.url);
+    await makeMessages(webhooks, fast, 5);
+    await settled(webhooks, fast);
+    assert.equal(good.received.length, 5);
+  });
+
   it('E03 that hangs delays no other', async () => {
     let open = 0;
     const hanging = await startTarget(() => {
