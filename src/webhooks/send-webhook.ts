@@ -62,10 +62,10 @@ export async function sendWebhook(
   };
   signal.addEventListener('abort', leave, { once: true });
   try {
-    webhookTargets.check(message.url).then(
-      (target) => exchange.send(target, message, now),
-      (error) => exchange.fail(error instanceof TargetRefused ? error.kind : 'dns'),
-    );
+    webhookTargets
+      .check(message.url)
+      .then((target) => exchange.send(target, message, now))
+      .catch((error) => exchange.fail(error instanceof TargetRefused ? error.kind : 'connect'));
     const answer = await over;
     return { durationMs: Math.round(performance.now() - startedAt), ...answer };
   } finally {

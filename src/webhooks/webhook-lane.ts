@@ -15,6 +15,8 @@ import { signingSecrets } from './webhook-secret.ts';
 import type { WebhookTargets } from './webhook-targets.ts';
 
 const BATCH = 32;
+/** For how long what has been read of a webhook holds: its address or its state may change. */
+const FRESH_MS = 2000;
 /** A lane whose target answers nothing for this long does not keep others waiting. */
 const SLOW_MS = 1000;
 /** An attempt, and the time to write it down. */
@@ -115,6 +117,7 @@ export class WebhookLane {
   async #serve(): Promise<boolean> {
     await this.#notes.flush();
     const now = this.#needs.clock.now();
+    const freshUntil = performance.now() + FRESH_MS;
     const which = { except: [...this.#busy], most: BATCH };
     const found = await this.#tried('nothing sent', (em) =>
       dueDeliveriesIn(em).due(this.#replica, this.id, which, now),
@@ -128,6 +131,7 @@ export class WebhookLane {
     for (const delivery of deliveries) {
       await this.#turn();
       if (!this.#mayStart) return false;
+      if (performance.now() > freshUntil) return true;
       this.#start(delivery, { url: target.url, secrets });
     }
     if (deliveries.length < BATCH) await this.#change();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { WebhookDeliveryState, WebhookState } from '../../gen/countersign/v1/webhook_pb.ts';
+import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startReplica } from '../harness/service.ts';
 import { makeMessages, settled, startSender, tried } from './deliveries.ts';
@@ -70,6 +71,25 @@ describe('a delivery', () => {
     const [delivery] = await settled(webhooks, id, WebhookDeliveryState.FAILED);
     assert.equal(delivery?.attemptCount, 10);
     assert.equal(target.received.length, 10);
+  });
+
+  it('E03 goes to the address that the webhook has when it leaves', async () => {
+    const target = await startTarget((response) => {
+      setTimeout(() => response.writeHead(204).end(), 2500);
+    });
+    const next = await startTarget();
+    const service = await startSender([target, next]);
+    const webhooks = await webhooksFor(service, 'admin');
+    const { id: webhookId } = await newWebhook(webhooks, ['account.created'], target.url);
+    await setState(webhooks, webhookId, WebhookState.PAUSED);
+    await makeMessages(webhooks, webhookId, 5);
+    await setState(webhooks, webhookId, WebhookState.ENABLED);
+    await eventually(() => target.received.length === 1);
+    const paths = ['url'];
+    const webhook = { webhookId, url: next.url };
+    await webhooks.updateWebhook({ webhook, updateMask: { paths } });
+    await settled(webhooks, webhookId);
+    assert.deepEqual([target.received.length, next.received.length], [1, 4]);
   });
 
   it('E03 goes out once, whichever of several replicas sends it', async () => {
@@ -206,9 +226,13 @@ describe('a target', () => {
     const webhooks = await webhooksFor(service, 'admin');
     for (let n = 0; n < 60; n += 1) {
       const { id } = await newWebhook(webhooks, ['account.created'], `${hanging.url}/${n}`);
+      await setState(webhooks, id, WebhookState.PAUSED);
       await makeMessages(webhooks, id, 1);
     }
-    await eventually(() => hung.size > 50);
+    await sql(service.databaseUrl, "update webhooks set state = 'enabled'");
+    await eventually(() => hung.size === 60);
+    const ended = 'select 1 from webhook_deliveries where attempt_count > 0';
+    assert.ok((await sql(service.databaseUrl, ended)).length < 10, 'some waited for others to end');
     const { id: fast } = await newWebhook(webhooks, ['account.created'], good.url);
     await makeMessages(webhooks, fast, 5);
     await settled(webhooks, fast);
