@@ -74,13 +74,14 @@ describe("A workload's token of an outside issuer", () => {
     );
     assert.match(String(scope), /audit\.read/);
     assert.equal(await isActive(service, token), true);
-    const narrow = await exchange(await issuer.sign(claims({ exp: now() + 60 })), {
+    const exp = now() + 60;
+    const narrow = await exchange(await issuer.sign(claims({ exp })), {
       ...{ scope: 'audit.read', audience: 'https://orders.test' },
     });
     const told = claimsOf(String(narrow.body['access_token']));
     assert.deepEqual(
       [told['scope'], told['aud'], told['exp']],
-      ['audit.read', 'https://orders.test', now() + 60],
+      ['audit.read', 'https://orders.test', exp],
     );
     const ci = await issuer.sign(claims({ sub: 'repo:acme/shop:ref:refs/heads/main' }));
     assert.equal((await exchange(ci)).status, 200);
