@@ -110,7 +110,7 @@ export class Peer {
         {
           client_id: CLIENT.id,
           client_secret: CLIENT.secret,
-          redirect_uris: [REDIRECT],
+          redirect_uris: [REDIRECT, `${REDIRECT}/google`],
           token_endpoint_auth_method: 'client_secret_post',
           id_token_signed_response_alg: 'ES256',
         },
