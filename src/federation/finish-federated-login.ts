@@ -65,11 +65,13 @@ async function admit(
   const account = state?.account ?? found.account;
   const failure = notAdmitted(account, requireVerifiedEmail);
   if (failure) throw refuseSignIn(tx, auditQueue, failure, account.id);
+  const { id: idp } = settings;
   const amr = [FEDERATED, ...(identity.hasSecondFactor ? ['mfa'] : [])];
   if (state?.hasTotp && !identity.hasSecondFactor) {
-    return { challenge: await issueMfaChallenge(tx, keyring, account.id, { deviceLabel, amr }) };
+    const details = { deviceLabel, amr, idp };
+    return { challenge: await issueMfaChallenge(tx, keyring, account.id, details) };
   }
   const isNewDevice = state?.isNewDevice === true;
-  const signIn = { account, amr, deviceLabel, isNewDevice };
+  const signIn = { account, amr, idp, deviceLabel, isNewDevice };
   return { tokens: await completeSignIn(tx, needs, signIn) };
 }

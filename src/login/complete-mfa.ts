@@ -53,7 +53,7 @@ export async function completeMfa(
     const isNewDevice = state?.isNewDevice === true;
     // Challenges that an earlier version issued follow a password.
     const amr = proofsTogether(details.amr ?? ['pwd'], proved);
-    const signIn = { account, amr, deviceLabel, isNewDevice };
+    const signIn = { account, amr, idp: details.idp, deviceLabel, isNewDevice };
     return completeSignIn(tx, needs, signIn);
   });
 }

@@ -8,6 +8,8 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 type CompletedSignIn = {
   account: Omit<SignInAccount, 'state'>;
   amr: string[];
+  /** The identity provider that they proved it to, if it was one. */
+  idp?: string | undefined;
   deviceLabel: string;
   isNewDevice: boolean;
 };
@@ -16,12 +18,12 @@ type CompletedSignIn = {
 export async function completeSignIn(
   tx: Transaction,
   { keyring, tokenIssuer }: { keyring: Keyring; tokenIssuer: TokenIssuer },
-  { account, amr, deviceLabel, isNewDevice }: CompletedSignIn,
+  { account, amr, idp, deviceLabel, isNewDevice }: CompletedSignIn,
 ): Promise<IssuedTokens> {
   if (isNewDevice) {
     const { userAgent, ipAddress: address } = tx.caller;
     const device = deviceLabel === '' ? userAgent : deviceLabel;
     await sendNotice(tx, keyring, account, { template: 'new_device', device, address });
   }
-  return tokenIssuer.openSession(tx, { account, amr, deviceLabel });
+  return tokenIssuer.openSession(tx, { account, amr, idp, deviceLabel });
 }

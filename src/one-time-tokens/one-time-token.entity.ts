@@ -39,6 +39,8 @@ export type TokenDetails = {
   deviceLabel?: string;
   /** `mfa_challenge`: how the first factor was proved (RFC 8176). Missing: by password. */
   amr?: string[];
+  /** `mfa_challenge`: the identity provider that it was proved to. */
+  idp?: string;
   /** `secure_account`: the change that the notice reported, if it added something. */
   undo?: Undo;
 };

@@ -10,15 +10,20 @@ import type { RefreshedSession } from './session-refresh.repository.ts';
 const MAX_USER_AGENT_LENGTH = 500;
 
 /** A session that has not been written yet, with its first refresh token. */
-export type OpenedSession = NewSession & { amr: string[]; refresh: RefreshSecret };
+export type OpenedSession = NewSession & {
+  amr: string[];
+  /** The identity provider that the first factor was proved to, if one was. */
+  idp?: string | undefined;
+  refresh: RefreshSecret;
+};
 
 /** Makes the session of a sign-in that is complete. `amr` is how it was proved (RFC 8176). */
 export function newSession(
   { keyring, now, ttlMs }: { keyring: Keyring; now: Date; ttlMs: number },
   { userAgent, ipAddress, inBrowser }: Caller,
-  signIn: { accountId: string; amr: string[]; deviceLabel: string },
+  signIn: { accountId: string; amr: string[]; idp?: string | undefined; deviceLabel: string },
 ): OpenedSession {
-  const { accountId, amr, deviceLabel } = signIn;
+  const { accountId, amr, idp, deviceLabel } = signIn;
   const id = uuidv7();
   const refresh = firstRefreshSecret(keyring, id);
   return {
@@ -28,6 +33,7 @@ export function newSession(
     userAgent: userAgent.slice(0, MAX_USER_AGENT_LENGTH),
     ipAddress,
     amr,
+    idp,
     now,
     expiresAt: addMs(now, ttlMs),
     inBrowser,
@@ -36,12 +42,12 @@ export function newSession(
 }
 
 /** The audit event of a new session. */
-export function openingOf({ id, accountId, amr }: OpenedSession): AuditEntry {
+export function openingOf({ id, accountId, amr, idp }: OpenedSession): AuditEntry {
   return {
     type: 'session.created',
     actor: accountId,
     subject: accountId,
-    details: { session_id: id, amr },
+    details: { session_id: id, amr, ...(idp === undefined ? {} : { idp }) },
   };
 }
 

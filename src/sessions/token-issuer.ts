@@ -39,6 +39,8 @@ export type SignIn = {
   account: SessionOwner & { id: string };
   /** RFC 8176. */
   amr: string[];
+  /** The identity provider that the first factor was proved to, if one was. */
+  idp?: string | undefined;
   deviceLabel: string;
 };
 

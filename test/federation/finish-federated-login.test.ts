@@ -163,6 +163,15 @@ describe('FinishFederatedLogin', () => {
     });
     const { amr, acr } = claimsOf(tokens?.accessToken ?? '');
     assert.deepEqual([amr, acr], [['fed', 'otp', 'mfa'], 'aal2']);
+    const events = await sql<{ details: { amr: string[]; idp: string } }>(
+      service.databaseUrl,
+      `select details from audit_events where type = 'session.created' and subject = $1`,
+      [userIdOf({ accessToken: tokens?.accessToken ?? '' })],
+    );
+    assert.deepEqual(
+      events.map(({ details }) => details.idp),
+      ['peer', 'peer'],
+    );
   });
 
   it('leaves it to a provider that says so in the configured way, and to no other', async () => {
