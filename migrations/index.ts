@@ -17,6 +17,7 @@ import { Webhooks } from './0015-webhooks.ts';
 import { Identities } from './0016-identities.ts';
 import { UsedWorkloadTokens } from './0018-used-workload-tokens.ts';
 import { BrowserSessions } from './0019-browser-sessions.ts';
+import { AccountLocales } from './0020-account-locales.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -41,4 +42,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000013', class: Identities },
   { name: 'Migration20261122000015', class: UsedWorkloadTokens },
   { name: 'Migration20261122000016', class: BrowserSessions },
+  { name: 'Migration20261122000017', class: AccountLocales },
 ];

@@ -12,6 +12,8 @@ const AccountSchema = defineEntity({
     /** The form in which addresses are compared, or what stands in for it: see `email.ts`. */
     canonicalEmail: p.text(),
     displayName: p.text(),
+    /** The language of its owner (RFC 5646); null if nobody has said. */
+    locale: p.text().nullable(),
     state: p.enum(['active', 'suspended', 'deleted']).$type<AccountState>(),
     emailVerifiedAt: p.datetime().columnType('timestamptz').nullable(),
     /** When its owner proved an earlier address, if they have yet to prove the present one. */

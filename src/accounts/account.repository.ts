@@ -14,6 +14,7 @@ export type SignInAccount = {
   id: string;
   email: string;
   displayName: string;
+  locale: string | null | undefined;
   state: string;
   isVerified: boolean;
   roles: string[];
@@ -21,7 +22,13 @@ export type SignInAccount = {
 };
 
 /** An account that somebody signs up for. */
-export type NewAccount = { id: string; email: string; displayName: string; passwordHash: string };
+export type NewAccount = {
+  id: string;
+  email: string;
+  displayName: string;
+  locale: string | null;
+  passwordHash: string;
+};
 
 type Which = { canonicalEmail: string } | { id: string };
 
@@ -42,7 +49,7 @@ export class AccountRepository extends Repository<Account> {
   /** What a sign-in needs of a live account, which stays locked until the transaction ends. */
   async lockForSignIn(id: string): Promise<SignInAccount | undefined> {
     const rows = await this.query<SignInAccount>(
-      `select id, email, display_name as "displayName", state, roles,
+      `select id, email, display_name as "displayName", locale, state, roles,
          token_version as "tokenVersion", email_verified_at is not null as "isVerified"
        from accounts where id = $1 and state <> 'deleted' for update`,
       [id],
@@ -91,9 +98,9 @@ export class AccountRepository extends Repository<Account> {
   holding(
     roles: readonly string[],
     limit: number,
-  ): Promise<Pick<Account, 'email' | 'displayName'>[]> {
+  ): Promise<Pick<Account, 'email' | 'displayName' | 'locale'>[]> {
     return this.query(
-      `select email, display_name as "displayName" from accounts
+      `select email, display_name as "displayName", locale from accounts
        where roles && $1::text[] and state = 'active' and email_verified_at is not null
        order by id limit $2`,
       [roles, limit],
@@ -117,17 +124,17 @@ export class AccountRepository extends Repository<Account> {
    * Returns whether it has been inserted.
    */
   async insertIfFree(
-    { id, email, displayName, passwordHash }: NewAccount,
+    { id, email, displayName, locale, passwordHash }: NewAccount,
     now: Date,
     event: AuditEventRow,
   ): Promise<boolean> {
-    const parameters = [id, email, canonicalEmail(email), displayName, now, passwordHash];
+    const parameters = [id, email, canonicalEmail(email), displayName, now, passwordHash, locale];
     const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1, 'made');
     const rows = await this.query(
       `with made as (
          insert into accounts (id, email, canonical_email, display_name, state, roles, created_at,
-           updated_at, sign_ups)
-         values ($1, $2, $3, $4, 'active', '{user}', $5, $5, 1)
+           updated_at, sign_ups, locale)
+         values ($1, $2, $3, $4, 'active', '{user}', $5, $5, 1, $7)
          on conflict (canonical_email) where state <> 'deleted' do nothing returning id
        ), known as (
          insert into password_credentials (account_id, password_hash, changed_at)
@@ -145,17 +152,17 @@ export class AccountRepository extends Repository<Account> {
    * inserted.
    */
   async insertVerifiedIfFree(
-    { id, email, displayName }: Omit<NewAccount, 'passwordHash'>,
+    { id, email, displayName, locale }: Omit<NewAccount, 'passwordHash'>,
     now: Date,
     event: AuditEventRow,
   ): Promise<boolean> {
-    const parameters = [id, email, canonicalEmail(email), displayName, now];
+    const parameters = [id, email, canonicalEmail(email), displayName, now, locale];
     const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1, 'made');
     const rows = await this.query(
       `with made as (
          insert into accounts (id, email, canonical_email, display_name, state, roles, created_at,
-           updated_at, email_verified_at)
-         values ($1, $2, $3, $4, 'active', '{user}', $5, $5, $5)
+           updated_at, email_verified_at, locale)
+         values ($1, $2, $3, $4, 'active', '{user}', $5, $5, $5, $6)
          on conflict (canonical_email) where state <> 'deleted' do nothing returning id
        ), noted as (${audit.sql})
        select from made`,

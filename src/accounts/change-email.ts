@@ -45,10 +45,10 @@ async function mailLink(tx: Transaction, keyring: Keyring, newEmail: string): Pr
   const { token } = await issueOneTimeToken(tx, keyring, account.id, 'change_email', { details });
   const holder = await accounts.findLive({ canonicalEmail: canonical });
   if (!holder || holder.isDisposable) {
-    const { displayName } = account;
-    await tx.mail({ template: 'change_email', to: newEmail, displayName, token });
+    const { displayName, locale } = account;
+    await tx.mail({ template: 'change_email', to: newEmail, displayName, locale, token });
     return;
   }
-  const { email: to, displayName } = holder;
-  await tx.mail({ template: 'address_taken', to, displayName });
+  const { email: to, displayName, locale } = holder;
+  await tx.mail({ template: 'address_taken', to, displayName, locale });
 }

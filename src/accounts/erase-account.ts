@@ -46,13 +46,13 @@ export async function eraseAccount(
   account: Account,
 ): Promise<void> {
   await refuseLastAdmin(tx.em, account);
-  const { id, email: to, displayName, isVerified } = account;
+  const { id, email: to, displayName, locale, isVerified } = account;
   await endSessions(tx, id, 'account_deleted');
   await revokeKeys(tx, apiKeyMemory, { ownerId: id, cause: 'account_deleted' });
   tx.audit({ type: 'account.deleted', subject: id });
   // Whoever signs up with another's address can delete that account, again and again (C16).
   if (isVerified || (await mayMail(tx, keyring, 'notice', to))) {
-    await tx.mail({ template: 'account_deleted', to, displayName });
+    await tx.mail({ template: 'account_deleted', to, displayName, locale });
   }
   blank(account, tx.now);
   await tx.em.flush();
@@ -71,6 +71,7 @@ function blank(account: Account, now: Date): void {
   account.email = '';
   account.canonicalEmail = '';
   account.displayName = '';
+  account.locale = null;
   account.emailVerifiedAt = null;
   account.firstVerifiedAt = null;
   account.lastLoginAt = null;

@@ -15,21 +15,21 @@ export async function mailConfirmation(
   keyring: Keyring,
   account: Pick<
     Account,
-    'id' | 'email' | 'displayName' | 'signUps' | 'isProved' | 'hasOnePassword'
+    'id' | 'email' | 'displayName' | 'locale' | 'signUps' | 'isProved' | 'hasOnePassword'
   >,
   { isNew = false } = {},
 ): Promise<boolean> {
-  const { id, email: to, displayName, signUps: signUp } = account;
+  const { id, email: to, displayName, locale, signUps: signUp } = account;
   if (account.isProved || account.hasOnePassword) {
     if (!(await mayMail(tx, keyring, 'verify_email', to))) return false;
     const details = { signUp };
     const options = { details, isFirst: isNew };
     const { token } = await issueOneTimeToken(tx, keyring, id, 'verify_email', options);
-    await tx.mail({ template: 'verify_email', to, displayName, token });
+    await tx.mail({ template: 'verify_email', to, displayName, locale, token });
     return true;
   }
   if (!(await mayMail(tx, keyring, 'reset_password', to))) return false;
   const { token } = await issueOneTimeToken(tx, keyring, id, 'reset_password');
-  await tx.mail({ template: 'choose_password', to, displayName, token });
+  await tx.mail({ template: 'choose_password', to, displayName, locale, token });
   return true;
 }

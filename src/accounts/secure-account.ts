@@ -134,9 +134,9 @@ async function takeAwayFactors(
 async function mailAddressInUse(
   tx: Transaction,
   keyring: Keyring,
-  { id, email: to, displayName }: Account,
+  { id, email: to, displayName, locale }: Account,
 ): Promise<void> {
   const details = { undo: { email: to } };
   const { token } = await issueOneTimeToken(tx, keyring, id, 'secure_account', { details });
-  await tx.mail({ template: 'address_in_use', to, displayName, token });
+  await tx.mail({ template: 'address_in_use', to, displayName, locale, token });
 }

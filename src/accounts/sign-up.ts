@@ -9,6 +9,7 @@ import type { Caller } from '../platform/caller.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { inEvenTime } from '../platform/even-time.ts';
 import { unavailable } from '../platform/failure.ts';
+import { localeOf } from '../texts/languages.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import { type Errand, type Errands, queueErrand } from '../unit-of-work/errands.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
@@ -66,8 +67,10 @@ export async function settleSignUp(
   const accounts = accountsIn(tx.em);
   const id = uuidv7();
   const event = tx.auditEvent({ type: 'account.created', actor: id, subject: id });
-  if (await accounts.insertIfFree({ id, email, displayName, passwordHash }, tx.now, event)) {
-    const signUp = { id, email, displayName, signUps: 1, isProved: false, hasOnePassword: true };
+  const locale = localeOf(tx.caller.languages);
+  const added = { id, email, displayName, locale, passwordHash };
+  if (await accounts.insertIfFree(added, tx.now, event)) {
+    const signUp = { ...added, signUps: 1, isProved: false, hasOnePassword: true };
     return void (await mailConfirmation(tx, keyring, signUp, { isNew: true }));
   }
   const account = await accounts.lockLive({ canonicalEmail: canonicalEmail(email) });
@@ -75,13 +78,14 @@ export async function settleSignUp(
   // Links that were mailed before no longer confirm a password.
   if (!account.isProved) account.signUps += 1;
   if (!account.isUnclaimed) {
-    const { email: to, displayName } = account;
+    const { email: to, displayName, locale } = account;
     if (!(await mayMail(tx, keyring, 'address_taken', to))) return;
-    await tx.mail({ template: 'address_taken', to, displayName });
+    await tx.mail({ template: 'address_taken', to, displayName, locale });
     return;
   }
   account.email = email;
   account.displayName = displayName;
+  account.locale = locale;
   account.updatedAt = tx.now;
   await passwordsIn(tx.em).set(account.id, passwordHash, tx.now);
   // Someone who signed up earlier may have locked the address on purpose.

@@ -8,6 +8,8 @@ export type User = {
   email: string;
   emailVerified: boolean;
   displayName: string;
+  /** Empty if nobody has said. */
+  locale: string;
   state: 'active' | 'suspended' | 'deleted';
   roles: string[];
   mfaEnabled: boolean;
@@ -28,7 +30,7 @@ type Row = Omit<User, 'createdAt' | 'updatedAt' | 'lastLoginAt' | 'lockedUntil' 
 /** The columns of a `User`. `$1` is the present time. */
 const COLUMNS = `
   a.id as "userId", a.email, a.email_verified_at is not null as "emailVerified",
-  a.display_name as "displayName", a.state, a.roles, t.confirmed_at is not null as "mfaEnabled",
+  a.display_name as "displayName", coalesce(a.locale, '') as locale, a.state, a.roles, t.confirmed_at is not null as "mfaEnabled",
   a.created_at as "createdAt", a.updated_at as "updatedAt", a.last_login_at as "lastLoginAt",
   l.locked_until as "lockedUntil"`;
 const JOINED = `
@@ -62,9 +64,12 @@ export async function readUsers(
 
 function userOf(row: Row): User {
   // The etag covers what an update may have been based on.
-  const { createdAt, updatedAt, lastLoginAt, lockedUntil, ...editable } = row;
+  const { createdAt, updatedAt, lastLoginAt, lockedUntil, locale, ...others } = row;
+  // Replicas of a version without it must come to the same etag.
+  const editable = locale === '' ? others : { ...others, locale };
   return {
-    ...editable,
+    ...others,
+    locale,
     createdAt: timestamp(createdAt),
     updatedAt: timestamp(updatedAt),
     lastLoginAt: lastLoginAt === null ? undefined : timestamp(lastLoginAt),

@@ -6,6 +6,7 @@ import type { ApiKeyMemory } from '../api-keys/api-key-memory.ts';
 import { dropUnproved } from '../passwords/drop-unproved.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { Failure, unavailable } from '../platform/failure.ts';
+import { localeOf } from '../texts/languages.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import type { ExternalIdentity } from './external-identity.ts';
 import { identitiesIn } from './identity.repository.ts';
@@ -80,9 +81,9 @@ async function signUp(
   const accounts = accountsIn(tx.em);
   const id = uuidv7();
   const event = tx.auditEvent({ type: 'account.created', actor: id, subject: id });
-  if (!(await accounts.insertVerifiedIfFree({ id, email, displayName }, tx.now, event))) {
-    return undefined;
-  }
+  const locale = localeOf(tx.caller.languages);
+  const added = { id, email, displayName, locale };
+  if (!(await accounts.insertVerifiedIfFree(added, tx.now, event))) return undefined;
   const account = await accounts.lockLive({ id });
   if (!account || !(await addIdentity(tx, account.id, settings, external))) {
     throw unavailable('the identity');
@@ -123,6 +124,7 @@ async function replace(
   const dropped = await dropUnproved(tx, apiKeyMemory, account);
   account.email = external.email;
   account.displayName = external.displayName;
+  account.locale = localeOf(tx.caller.languages);
   account.emailVerifiedAt = tx.now;
   account.updatedAt = tx.now;
   const event = { actor: account.id, subject: account.id };

@@ -16,7 +16,7 @@ export type Mail = {
   to: string;
   displayName: string;
   /** The language of its reader (RFC 5646), if that is known. */
-  locale?: string;
+  locale?: string | null | undefined;
 } & (
   | { template: keyof typeof LINK_MAILS; token: string }
   | { template: 'address_taken' | 'account_deleted' }

@@ -17,14 +17,14 @@ import { issueOneTimeToken } from './one-time-token.ts';
 export async function sendNotice(
   tx: Transaction,
   keyring: Keyring,
-  account: Pick<Account, 'id' | 'email' | 'displayName' | 'isVerified'>,
+  account: Pick<Account, 'id' | 'email' | 'displayName' | 'locale' | 'isVerified'>,
   notice: Notice,
   { undo, to }: { undo?: Undo; to?: string } = {},
 ): Promise<void> {
   const details = undo ? { undo } : {};
   const { token } = await issueOneTimeToken(tx, keyring, account.id, 'secure_account', { details });
-  const { email, displayName, isVerified } = account;
+  const { email, displayName, locale, isVerified } = account;
   if (to === undefined && !isVerified && !(await mayMail(tx, keyring, 'notice', email))) return;
   const happenedAt = tx.now.toISOString();
-  await tx.mail({ ...notice, to: to ?? email, displayName, token, happenedAt });
+  await tx.mail({ ...notice, to: to ?? email, displayName, locale, token, happenedAt });
 }

@@ -38,8 +38,8 @@ export async function settlePasswordReset(
 export async function mailReset(
   tx: Transaction,
   keyring: Keyring,
-  { id, email: to, displayName }: Account,
+  { id, email: to, displayName, locale }: Account,
 ): Promise<void> {
   const { token } = await issueOneTimeToken(tx, keyring, id, 'reset_password');
-  await tx.mail({ template: 'reset_password', to, displayName, token });
+  await tx.mail({ template: 'reset_password', to, displayName, locale, token });
 }

@@ -11,6 +11,8 @@ export type Caller = {
   /** Whether the address can't be forged. An address that is not certain opens nothing. */
   addressIsCertain: boolean;
   userAgent: string;
+  /** The languages that it asks for: `accept-language`, as it is. */
+  languages: string;
   /** Whether it is a page whose browser keeps the refresh token in a cookie. */
   inBrowser: boolean;
   /** Fires when the caller is gone or its deadline has passed. */
@@ -36,6 +38,7 @@ export function operator(): Caller {
     ipAddress: '',
     addressIsCertain: false,
     userAgent: 'countersign',
+    languages: '',
     inBrowser: false,
     signal: new AbortController().signal,
     kind: 'operator',

@@ -28,6 +28,7 @@ export type Call = Readonly<CallerAddress> & {
   readonly peerAddress: string;
   readonly traceId: string | undefined;
   readonly userAgent: string;
+  readonly languages: string;
   readonly startedAt: number;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
@@ -98,6 +99,7 @@ export function callerOf(context: { values: ContextValues; signal: AbortSignal }
     ipAddress,
     addressIsCertain,
     userAgent,
+    languages: call.languages,
     inBrowser: sessionMode !== undefined,
     signal: context.signal,
     kind: principal?.type ?? 'anonymous',
@@ -137,6 +139,7 @@ export class CallFactory {
       addressIsCertain,
       countedAs,
       userAgent: header('user-agent') ?? '',
+      languages: header('accept-language') ?? '',
       startedAt: performance.now(),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
       sessionMode: undefined,

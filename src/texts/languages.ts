@@ -55,6 +55,19 @@ function rangesOf(preferences: string): string[] {
     .map(({ range }) => range);
 }
 
+/**
+ * The first language of a list of preferences, as a tag to keep. It is asked of an errand too, whose
+ * caller an earlier version may have queued without one.
+ */
+export function localeOf(preferences: string | undefined): string | null {
+  const [range] = rangesOf(preferences ?? '');
+  try {
+    return (range && Intl.getCanonicalLocales(range)[0]) || null;
+  } catch {
+    return null;
+  }
+}
+
 const RIGHT_TO_LEFT: ReadonlySet<string> = new Set([
   'Arab',
   'Hebr',

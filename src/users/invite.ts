@@ -49,9 +49,9 @@ export async function invite(
 export async function mailInvitation(
   tx: Transaction,
   keyring: Keyring,
-  { id, email: to, displayName }: Account,
+  { id, email: to, displayName, locale }: Account,
 ): Promise<void> {
   const ttl = { ttlMs: INVITATION_TTL_MS };
   const { token } = await issueOneTimeToken(tx, keyring, id, 'reset_password', ttl);
-  await tx.mail({ template: 'invitation', to, displayName, token });
+  await tx.mail({ template: 'invitation', to, displayName, locale, token });
 }

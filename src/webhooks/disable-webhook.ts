@@ -27,7 +27,7 @@ export async function disableWebhook(
   });
   const roles = await rolesIn(tx.em).namesWith('webhooks.write');
   const { displayName: webhookName } = webhook;
-  for (const { email: to, displayName } of await accountsIn(tx.em).holding(roles, MAX_MAILS)) {
-    await tx.mail({ template: 'webhook_disabled', to, displayName, webhookName, reason });
+  for (const { email: to, ...owner } of await accountsIn(tx.em).holding(roles, MAX_MAILS)) {
+    await tx.mail({ template: 'webhook_disabled', to, ...owner, webhookName, reason });
   }
 }

@@ -35,7 +35,7 @@ const isUnsafe = (statement: string) => UNSAFE.some((pattern) => pattern.test(st
 
 /** What the next version might bring. */
 const NEXT_VERSION = [
-  'alter table accounts add column locale text',
+  'alter table accounts add column time_zone text',
   `alter table sessions add column country text not null default ''`,
   'create table devices (id uuid primary key, account_id uuid references accounts (id))',
   `insert into schema_migrations (name, executed_at) values ('Migration99991231235959', now())`,

@@ -882,7 +882,7 @@ export const AccountService: GenService<{
     output: typeof GetMeResponseSchema;
   },
   /**
-   * Changes the caller's profile: currently only `display_name`.
+   * Changes the caller's profile: `display_name` and `locale`.
    *
    * Errors: INVALID_REQUEST if the mask names any other field; ETAG_MISMATCH if `user.etag` is set and
    * is not the account's.

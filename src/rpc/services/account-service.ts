@@ -24,8 +24,8 @@ export function accountService(deps: Dependencies): ServiceImpl<typeof AccountSe
     },
 
     async updateMe({ user, updateMask }, context) {
-      const { displayName = '', etag = '' } = user ?? {};
-      const update = { displayName, etag, mask: updateMask?.paths ?? [] };
+      const { displayName = '', locale = '', etag = '' } = user ?? {};
+      const update = { displayName, locale, etag, mask: updateMask?.paths ?? [] };
       const updated = await updateMe(deps, callerOf(context), update);
       return { user: userMessage(updated) };
     },
