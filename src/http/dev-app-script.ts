@@ -43,6 +43,13 @@ async function signedIn(issued) {
   show('signed-in');
 }
 
+// A sign-in is complete, or a second factor is asked for.
+async function goOn({ tokens: issued, mfa }) {
+  if (issued) return signedIn(issued);
+  challengeToken = mfa.challengeToken;
+  show('second-factor');
+}
+
 function signedOut() {
   tokens = undefined;
   clearTimeout(renewal);
@@ -75,6 +82,33 @@ async function answerPasskey() {
   return JSON.stringify(await navigator.credentials.get({ publicKey }));
 }
 
+// Sends the person to a provider, and keeps what proves that it is they who come back.
+async function leaveFor(provider) {
+  const redirectUri = location.origin + location.pathname;
+  const request = { provider, redirectUri };
+  const { authorizationUrl, loginToken } = await call('AuthService/StartFederatedLogin', request);
+  sessionStorage.setItem('login-token', loginToken);
+  location.assign(authorizationUrl);
+}
+
+async function comeBack({ state, code, iss, error }) {
+  const loginToken = sessionStorage.getItem('login-token') ?? '';
+  sessionStorage.removeItem('login-token');
+  const request = { loginToken, state, code, iss, error };
+  await goOn(await call('AuthService/FinishFederatedLogin', request));
+}
+
+async function listProviders() {
+  const { providers = [] } = await call('AuthService/ListProviders');
+  const buttons = providers.map(({ provider, displayName }) => {
+    const text = 'Sign in with ' + displayName;
+    const button = Object.assign(document.createElement('button'), { type: 'button', className: 'plain', textContent: text });
+    on(button, 'click', () => leaveFor(provider));
+    return button;
+  });
+  find('providers').replaceChildren(...buttons.flatMap((button) => [button, ' ']));
+}
+
 // Whatever fails is said.
 function on(element, event, work) {
   element.addEventListener(event, async (happening) => {
@@ -87,10 +121,7 @@ function on(element, event, work) {
 const entered = (form) => Object.fromEntries(new FormData(form));
 
 on(find('sign-in'), 'submit', async ({ target }) => {
-  const { tokens: issued, mfa } = await call('AuthService/Login', entered(target));
-  if (issued) return signedIn(issued);
-  challengeToken = mfa.challengeToken;
-  show('second-factor');
+  await goOn(await call('AuthService/Login', entered(target)));
 });
 on(find('second-factor'), 'submit', async ({ target }) => {
   const request = { challengeToken, ...entered(target) };
@@ -122,5 +153,15 @@ on(find('sign-out'), 'click', async () => {
 if (location.hostname !== 'localhost') {
   find('ways').after('Passkeys work at http://localhost:' + location.port + location.pathname);
 }
-refresh().catch(signedOut);
+listProviders();
+const { state, ...answer } = Object.fromEntries(new URLSearchParams(location.search));
+history.replaceState(null, '', location.pathname);
+if (state === undefined) {
+  refresh().catch(signedOut);
+} else {
+  comeBack({ state, ...answer }).catch((error) => {
+    signedOut();
+    tell(error.message, 'bad');
+  });
+}
 `;

@@ -16,6 +16,7 @@ const MAIN = `<main>
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <p id="ways"><button>Sign in</button> <button type="button" class="plain" id="sign-up">Sign up</button> <button type="button" class="plain" id="passkey">Sign in with a passkey</button></p>
+<p id="providers"></p>
 </form>
 <p class="quiet">Mail does not leave this machine: <a href="/dev/mailbox">read it here</a>.</p>
 </section>

@@ -26,14 +26,17 @@ export class Peer {
   }
 
   /** `inUserInfo`: claims come from the userinfo endpoint, and not in ID tokens. */
-  static async start({ inUserInfo = false } = {}): Promise<Peer> {
+  static async start({
+    inUserInfo = false,
+    redirectUris = [REDIRECT, `${REDIRECT}/google`],
+  } = {}): Promise<Peer> {
     const server = createServer();
     const peer = new Peer(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     peer.issuer = `http://127.0.0.1:${port}`;
     atEnd(() => peer.stop());
-    await peer.#serve(inUserInfo);
+    await peer.#serve(inUserInfo, redirectUris);
     return peer;
   }
 
@@ -80,8 +83,8 @@ export class Peer {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  async #serve(inUserInfo: boolean): Promise<void> {
-    const provider = new Provider(this.issuer, await this.#configuration(inUserInfo));
+  async #serve(inUserInfo: boolean, redirectUris: string[]): Promise<void> {
+    const provider = new Provider(this.issuer, await this.#configuration(inUserInfo, redirectUris));
     provider.on('grant.success', (ctx) => this.#noteTokenRequest('success', ctx.oidc.params));
     provider.on('grant.error', (ctx) => this.#noteTokenRequest('error', ctx.oidc.params));
     const callback = provider.callback();
@@ -103,14 +106,14 @@ export class Peer {
     noteSecret(String(params['code_verifier'] ?? ''));
   }
 
-  async #configuration(inUserInfo: boolean) {
+  async #configuration(inUserInfo: boolean, redirectUris: string[]) {
     const { privateKey } = await generateKeyPair('ES256', { extractable: true });
     return {
       clients: [
         {
           client_id: CLIENT.id,
           client_secret: CLIENT.secret,
-          redirect_uris: [REDIRECT, `${REDIRECT}/google`],
+          redirect_uris: redirectUris,
           token_endpoint_auth_method: 'client_secret_post',
           id_token_signed_response_alg: 'ES256',
         },

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { readConfig } from '../../src/config.ts';
 import { DEV_APP_SCRIPT } from '../../src/http/dev-app-script.ts';
+import { Peer } from '../federation/peer.ts';
+import { addProviders, newcomer } from '../federation/people.ts';
 import { axeViolations, NO_CHROMIUM, newProfile, startChromium } from '../harness/chromium.ts';
 import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -96,5 +98,30 @@ describe('/dev/app', () => {
     assert.equal((await page.$$('#sessions tr')).length, 1);
     await page.goto(`${url}/dev/mailbox`);
     assert.deepEqual(await axeViolations(page), []);
+  });
+
+  it('signs in with a provider, who sends people back to it', { skip: NO_CHROMIUM }, async () => {
+    const { service, url } = await embedded();
+    const redirectUris = [`${url}/dev/app`];
+    const peer = await Peer.start({ redirectUris });
+    addProviders(service, [peer.settings({ redirect_uris: redirectUris })]);
+    const { email, sub } = newcomer(peer);
+    const browser = await startChromium(await newProfile());
+    const page = await browser.newPage();
+    // The provider asks nobody who they are: its address says so.
+    await page.route(`${peer.issuer}/auth?*`, (route) => {
+      const asked = route.request().url();
+      if (asked.includes('login_hint')) return route.continue();
+      const location = `${asked}&login_hint=${sub}`;
+      return route.fulfill({ status: 302, headers: { location } });
+    });
+    await page.goto(`${url}/dev/app`);
+    await page.click('button:text("Sign in with Example")');
+    await page.waitForSelector('#signed-in:not([hidden])');
+    assert.equal(await page.textContent('#who'), email);
+    assert.equal(page.url(), `${url}/dev/app`);
+    assert.equal((await browser.cookies(url))[0]?.name, '__Host-countersign');
+    await page.reload();
+    await page.waitForSelector('#signed-in:not([hidden])');
   });
 });

@@ -4,6 +4,8 @@ import { Code } from '@connectrpc/connect';
 import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import type { Tokens } from '../../gen/countersign/v1/tokens_pb.ts';
+import { Peer } from '../federation/peer.ts';
+import { addProviders, newcomer, visited } from '../federation/people.ts';
 import { sql } from '../harness/database.ts';
 import { type Jar, Page, type PageHeaders } from '../harness/page.ts';
 import { createAccount, isActive, PASSWORD, signedIn } from '../harness/people.ts';
@@ -176,6 +178,17 @@ describe('A session in a browser', () => {
     // Another page of the browser signs out as well.
     await page.auth.logout({});
     assert.equal((await refusal(refresh(page))).reason, 'CREDENTIALS_MISSING');
+  });
+
+  it('W11 keeps it from the page that comes back from a provider', async () => {
+    const peer = await Peer.start();
+    addProviders(service, [peer.settings()]);
+    const { sub } = newcomer(peer);
+    const page = new Page(service);
+    const answer = await visited(service, peer, sub);
+    const { outcome } = await page.auth.finishFederatedLogin(answer);
+    assert.ok(outcome.case === 'tokens' && outcome.value.refreshToken === '');
+    assert.equal((await refresh(page)).tokens?.sessionId, outcome.value.sessionId);
   });
 
   it('W11 opens nothing but RefreshToken and Logout', async () => {
