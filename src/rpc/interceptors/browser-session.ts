@@ -1,7 +1,7 @@
 import { type DescMessage, isMessage, type Message } from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
-import type { Interceptor, StreamRequest, UnaryRequest } from '@connectrpc/connect';
+import type { Interceptor, StreamRequest, UnaryRequest, UnaryResponse } from '@connectrpc/connect';
 import {
   LogoutRequestSchema,
   RefreshTokenRequestSchema,
@@ -12,6 +12,8 @@ import { Failure } from '../../platform/failure.ts';
 import { invalidField } from '../../platform/invalid-field.ts';
 import { callOf, SESSION_MODE } from '../call.ts';
 import { cookieIn, forgottenCookie, sessionCookie } from '../session-cookie.ts';
+
+type Request = UnaryRequest | StreamRequest;
 
 /** From where browsers say that a request comes which carries `SameSite=Strict` cookies. */
 const OWN_SITE: ReadonlySet<string | null> = new Set([null, 'same-origin', 'same-site']);
@@ -32,30 +34,43 @@ export function browserSession({
   origins: readonly string[];
 }): Interceptor {
   const own = new Set(origins);
-  return (next) => async (req) => {
-    const { sessionMode } = callOf(req.contextValues);
-    if (sessionMode === undefined) return next(req);
-    requireMode(sessionMode, req, own);
-    if (req.stream) return next(req);
-    const isRead = readCookie(req);
-    const res = await next(req);
-    if (res.stream) return res;
-    const tokens = tokensIn(res.method.output, res.message);
-    if (tokens && tokens.refreshToken !== '') {
-      const seconds = secondsUntil(tokens, clock);
-      res.header.append('set-cookie', sessionCookie(tokens.refreshToken, seconds));
-      tokens.refreshToken = '';
-    }
-    if (isRead && req.method.input === LogoutRequestSchema) {
-      res.header.append('set-cookie', forgottenCookie());
-    }
-    return res;
+  return (next) => {
+    const inMode = async (req: Request, mode: string) => {
+      requireMode(mode, req, own);
+      if (req.stream) return next(req);
+      const isRead = readCookie(req);
+      const res = await next(req);
+      if (!res.stream) keepCookie(req, res, isRead, clock);
+      return res;
+    };
+    return (req) => {
+      const { sessionMode } = callOf(req.contextValues);
+      return sessionMode === undefined ? next(req) : inMode(req, sessionMode);
+    };
   };
+}
+
+/** Moves the refresh token of an answer into the cookie, or takes the cookie away after a sign-out. */
+function keepCookie(
+  { method }: UnaryRequest,
+  { header, message }: UnaryResponse,
+  isRead: boolean,
+  clock: Clock,
+): void {
+  const tokens = tokensIn(method.output, message);
+  if (tokens && tokens.refreshToken !== '') {
+    const seconds = secondsUntil(tokens, clock);
+    header.append('set-cookie', sessionCookie(tokens.refreshToken, seconds));
+    tokens.refreshToken = '';
+  }
+  if (isRead && method.input === LogoutRequestSchema) {
+    header.append('set-cookie', forgottenCookie());
+  }
 }
 
 function requireMode(
   mode: string,
-  { requestMethod, header }: UnaryRequest | StreamRequest,
+  { requestMethod, header }: Request,
   own: ReadonlySet<string>,
 ): void {
   if (mode !== 'cookie') {
