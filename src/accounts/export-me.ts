@@ -51,6 +51,7 @@ async function sessionsOf(em: EntityManager, account: string) {
       deviceLabel: session.deviceLabel,
       userAgent: session.userAgent,
       ipAddress: session.ipAddress,
+      inBrowser: session.inBrowser,
       amr: session.amr,
       authTime: session.authTime,
       createdAt: session.createdAt,
