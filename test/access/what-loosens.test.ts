@@ -139,6 +139,12 @@ const NOT_LOOSENING: Record<string, string> = {
   rotateSigningKey: 'signing keys belong to nobody',
   revokeSigningKey: 'it narrows',
   revokeApiKey: 'it narrows',
+  createWebhook: 'webhooks are told what has happened, and can do nothing',
+  updateWebhook: 'webhooks can do nothing',
+  deleteWebhook: 'webhooks can do nothing',
+  rotateWebhookSecret: 'webhooks can do nothing',
+  redeliverWebhook: 'webhooks can do nothing',
+  testWebhook: 'webhooks can do nothing',
   getApiKey: 'it reads',
   listApiKeys: 'it reads',
 };

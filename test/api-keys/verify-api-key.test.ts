@@ -51,6 +51,7 @@ describe('VerifyApiKey', () => {
           subject: owner.userId,
           sessionId: '',
           apiKeyId: id,
+          actors: [],
           emailVerified: true,
           roles: [],
           permissions: ['users.read', 'audit.read'],

@@ -57,6 +57,7 @@ describe('IntrospectToken', () => {
         subject: account?.id,
         sessionId,
         apiKeyId: '',
+        actors: [],
         emailVerified: true,
         roles: ['user'],
         permissions: [],
