@@ -49,6 +49,7 @@ export async function onDatabase(
   const log = createLog('silent');
   const keyring = new Keyring(config.masterKeys ?? (await masterKeyIn(config.dataDir)));
   const sql = await openDatabase(config, log);
+  const jobs = new Jobs(sql, log);
   try {
     if ((await sql.pendingMigrations()).length > 0) {
       const text = 'the schema is not up to date: run `countersign migrate`\n';
@@ -56,24 +57,26 @@ export async function onDatabase(
     }
     const clock = new DatabaseClock(systemClock);
     await clock.ask(sql);
-    return await work(connect(config, { keyring, sql, log, clock }));
+    await jobs.start();
+    return await work(connect(config, { keyring, sql, log, clock, jobs }));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     return print(io.err, `${printable(error.message)}\n`, exitCode(error));
   } finally {
+    await jobs.stop();
     await sql.close();
   }
 }
 
 function connect(
   config: Config,
-  platform: Pick<OnDatabase, 'keyring' | 'sql' | 'log' | 'clock'>,
+  { jobs, ...platform }: Pick<OnDatabase, 'keyring' | 'sql' | 'log' | 'clock'> & { jobs: Jobs },
 ): OnDatabase {
-  const { sql, keyring, log, clock } = platform;
+  const { sql, keyring, clock } = platform;
   const common = { ...platform, hints: noHints };
   const keys = new KeySet(sql, keyring);
   const revocations = new RevocationFeed({ ...config, ...common, database: sql, keys });
-  const outbox = new Outbox(new Jobs(sql, log), keyring);
+  const outbox = new Outbox(jobs, keyring);
   const database = new Database(sql, clock, { outbox, revocations });
   return { ...common, config, keys, revocations, database };
 }

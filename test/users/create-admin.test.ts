@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { adminClient, withRoles } from '../administrators.ts';
 import { runCommand } from '../harness/command.ts';
 import { createDatabase, sql } from '../harness/database.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import { createAccount, NEW_PASSWORD, newEmail, PASSWORD, signIn } from '../harness/people.ts';
 import { MASTER_KEY } from '../harness/prepared.ts';
@@ -73,6 +74,16 @@ describe('countersign admin create', () => {
     const other = await createAccount(service);
     assert.equal(await create(other), 'promoted');
     assert.equal((await adminsIn(service.databaseUrl)).length, 2);
+  });
+
+  it('invites someone on the embedded database, while the service is not running', async () => {
+    const env = { COUNTERSIGN_DATA_DIR: await embeddedDirectory() };
+    const create = ['admin', 'create', '--email', newEmail(), '--json'];
+    for (const outcome of ['invited', 'unchanged']) {
+      const { code, text } = await runCommand(create, env);
+      assert.equal(code, 0, text);
+      assert.equal(JSON.parse(text).outcome, outcome);
+    }
   });
 
   it('prints its usage, and says what it could not do', async () => {
