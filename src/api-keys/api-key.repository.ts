@@ -135,6 +135,16 @@ export class ApiKeyRepository extends Repository<ApiKey> {
     await this.query(`update api_keys set ${CHANGED} where id = $1`, [id]);
   }
 
+  /** The same for all keys of a service account. Returns their ids. */
+  async noteAllChanged(serviceAccountId: string): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(
+      `update api_keys set ${CHANGED}
+       where service_account_id = $1 and revoked_at is null returning id`,
+      [serviceAccountId],
+    );
+    return rows.map(({ id }) => id);
+  }
+
   /** Deletes some of the keys that ended before `before`. Returns whether there may be more. */
   async forgetOver(before: Date): Promise<boolean> {
     const gone = await this.query(

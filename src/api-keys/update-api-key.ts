@@ -43,8 +43,8 @@ export function updateApiKey(
   const { mask, settings } = request;
   const names = fieldsToUpdate(mask, NAMES, (name) => isGiven(settings[EDITABLE[name]]));
   return database.transaction(caller, async (tx) => {
-    const updated = await update(tx, request, names);
-    tx.afterCommit(() => apiKeyMemory.changed([updated.apiKeyId]));
+    const { updated, changed } = await update(tx, request, names);
+    tx.afterCommit(() => apiKeyMemory.changed(changed));
     return updated;
   });
 }
@@ -53,7 +53,7 @@ async function update(
   tx: Transaction,
   { keyId, settings, etag }: UpdateApiKey,
   names: readonly Editable[],
-): Promise<ApiKeyView> {
+): Promise<{ updated: ApiKeyView; changed: readonly string[] }> {
   const { em, now } = tx;
   const { key, owner } = await lockKey(tx, keyId, 'managed');
   requireUnrevoked(key);
@@ -67,35 +67,37 @@ async function update(
   const networks = names.includes('allowed_cidrs') ? { allowedCidrs: checked.allowedCidrs } : {};
   const after: KeySettings = { ...before, ...chosen, ...networks };
   const { fields, details, personal } = changeOf(names, before, after);
-  if (fields.length === 0) return before;
+  if (fields.length === 0) return { updated: before, changed: [] };
   // A caller who lets a key be used by more people, for longer or more often can do what it can (A08).
   if (isLooser(before, after)) requireHeld(after.scopes, owner.bounds.granter, 'you do not hold');
   await apiKeysIn(em).change(key.id, after);
-  await endNarrowed(tx, owner, before, after);
+  const others = await endNarrowed(tx, owner, before, after);
   tx.audit({
     type: 'api_key.updated',
     subject: owner.id,
     details: { api_key_id: key.id, fields, ...details },
     ...(personal && { personal }),
   });
-  return readKey(em, key.id, now);
+  return { updated: await readKey(em, key.id, now), changed: [key.id, ...others] };
 }
 
 /**
  * Ends what a service account has issued by its keys if one of them may do less from now on: tokens have
  * the scopes and the end that their key had, also those with which it acts for others (A09). A person's
- * own tokens would end with them.
+ * own tokens would end with them. Returns the keys that the account has: what they are exchanged for next
+ * must have its new version.
  */
 async function endNarrowed(
   tx: Transaction,
   owner: LockedOwner,
   before: KeySettings,
   after: KeySettings,
-): Promise<void> {
+): Promise<readonly string[]> {
   const isNarrower = before.scopes.some((scope) => !after.scopes.includes(scope));
   const end = ({ expiresAt }: KeySettings) => expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
-  if (owner.type !== 'service_account' || (!isNarrower && end(after) >= end(before))) return;
+  if (owner.type !== 'service_account' || (!isNarrower && end(after) >= end(before))) return [];
   await tx.revokeSubject(owner.id, 'api_key_narrowed');
+  return apiKeysIn(tx.em).noteAllChanged(owner.id);
 }
 
 /** Fields that say something about the owner: what they wrote, and where they are. */

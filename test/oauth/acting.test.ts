@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
+import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { BUILT_IN_PERMISSIONS } from '../../src/access/permissions.ts';
 import { accessRule } from '../../src/rpc/interceptors/access.ts';
 import { type Administrator, withRoles } from '../administrators.ts';
-import { keysOf } from '../api-keys/keys.ts';
+import { keysOf, newKey } from '../api-keys/keys.ts';
 import { emptyCall, everyMethod } from '../every-service.ts';
 import { Forger } from '../forge.ts';
 import { sql } from '../harness/database.ts';
@@ -167,6 +168,31 @@ describe('A token with which a service acts for a user', () => {
       await assert.rejects(second.exchange(one, { audience: PAYMENTS }));
     });
   }
+
+  it('A09 ends with a key that is narrowed, and its other keys exchange on, on every replica', async () => {
+    const { robot, keyId, secret } = await acting(service, boss, ['users.read', 'audit.read']);
+    const settings = { serviceAccountId: robot, scopes: ['tokens.exchange', 'users.read'] };
+    const other = await newKey(service, boss, settings);
+    const exchanged = async (at: Service, key: string) => {
+      const client = at.client(AuthService, 'grpc', key);
+      const request = { subjectToken: boss.accessToken, audience: ORDERS };
+      return (await client.exchangeToken(request)).accessToken;
+    };
+    for (const at of [service, replica]) {
+      for (const key of [secret, other.secret]) {
+        assert.equal(await isActive(at, await exchanged(at, key)), true);
+      }
+    }
+    await keysOf(service, boss).updateApiKey({
+      apiKey: { apiKeyId: keyId, scopes: ['tokens.exchange'] },
+      updateMask: { paths: ['scopes'] },
+    });
+    for (const at of [service, replica]) {
+      for (const key of [secret, other.secret]) {
+        await eventually(async () => isActive(at, await exchanged(at, key)));
+      }
+    }
+  });
 
   it('A09 is judged by the database where that decides: the service lost its key a moment ago', async () => {
     const robot = await acting(service, boss, ['users.write', 'users.read']);
