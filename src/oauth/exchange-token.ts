@@ -54,6 +54,7 @@ export async function exchangeToken(
   const subject = await verified(needs.verifier, 'subject_token', request.subjectToken);
   const actor =
     actorToken === '' ? client : await verified(needs.verifier, 'actor_token', actorToken);
+  requireOwnAudience(needs, actor);
   requireActor(client);
   requireActor(actor);
   requireNarrower(needs, subject, audience);
@@ -92,6 +93,13 @@ async function verified(verifier: AccessTokenVerifier, field: string, token: str
     }
     throw error;
   }
+}
+
+/** What a service account has sent to another service must not let that one act in its name. */
+function requireOwnAudience({ tokens }: Needs, { tokenId, audience }: Principal): void {
+  // An API key has no audience.
+  if (tokenId === '' || audience.includes(tokens.audience)) return;
+  throw invalidField('actor_token', 'is for another audience than this service');
 }
 
 /** Only a service account acts for others, and itself: whoever acts for someone can't act for a third. */

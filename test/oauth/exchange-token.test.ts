@@ -115,6 +115,17 @@ describe('ExchangeToken', () => {
     assert.equal((await introspect(accessToken))['active'], false);
   });
 
+  it('A09 lets nobody act with a token that an account has sent to another service', async () => {
+    const keys = service.client(ApiKeyService);
+    const { accessToken: sent } = await keys.exchangeApiKey({
+      ...{ secret: orders.secret, audience: 'https://gateway.test' },
+    });
+    const auth = service.client(AuthService, 'grpc', gateway.secret);
+    const request = { subjectToken: pat.accessToken, audience: ORDERS, actorToken: sent };
+    const refused = await refusal(auth.exchangeToken(request));
+    assert.deepEqual([refused.reason, refused.fields], ['INVALID_REQUEST', ['actor_token']]);
+  });
+
   it('A09 never widens: audience, scope, time', async () => {
     const narrow = await gateway.exchange(pat.accessToken, { scopes: ['users.read'] });
     const bad: [string, object, string, string[]][] = [
