@@ -68,7 +68,9 @@ export function claimsOf(principal: Principal, scopes: readonly string[]): Claim
   const { type, sessionId, amr, authTime } = principal;
   if (sessionId === '') {
     const key = apiKeyId === '' ? {} : { api_key_id: apiKeyId };
-    return { ...claims, sub_type: type, ...key, owner_roles: ownerRoles };
+    // Of actors, versions from before know nothing: they miss `sub_type`, and so take it for malformed.
+    const whose = actors.length === 0 ? { sub_type: type } : { subject_type: type };
+    return { ...claims, ...whose, ...key, owner_roles: ownerRoles };
   }
   return { ...claims, sid: sessionId, amr, acr: acrOf(amr), auth_time: authTime };
 }
@@ -84,7 +86,8 @@ type Origin = Pick<
 >;
 
 function originOf(claims: Claims): Origin | undefined {
-  const { sid, api_key_id: id, sub_type: type } = claims;
+  const { sid, api_key_id: id } = claims;
+  const type = subjectType(claims);
   if (id !== undefined) return apiKey(claims);
   return sid === undefined && type === 'service_account' ? workload(claims) : signIn(claims);
 }
@@ -101,7 +104,9 @@ function signIn(claims: Claims): Origin | undefined {
 }
 
 /** What a token says about the API key that it was exchanged for, without a sign-in. */
-function apiKey({ api_key_id: id, sub_type: type, sid, owner_roles: ownerRoles }: Claims) {
+function apiKey(claims: Claims) {
+  const { api_key_id: id, sid, owner_roles: ownerRoles } = claims;
+  const type = subjectType(claims);
   if (!isTextList(ownerRoles)) return undefined;
   if (!isUuid(id) || (type !== 'user' && type !== 'service_account')) return undefined;
   if (sid !== undefined) return undefined;
@@ -112,6 +117,10 @@ function apiKey({ api_key_id: id, sub_type: type, sid, owner_roles: ownerRoles }
 function workload({ owner_roles: ownerRoles }: Claims): Origin | undefined {
   if (!isTextList(ownerRoles)) return undefined;
   return { ...PROGRAM, type: 'service_account', apiKeyId: '', ownerRoles };
+}
+
+function subjectType(claims: Claims): unknown {
+  return claims[claims['act'] === undefined ? 'sub_type' : 'subject_type'];
 }
 
 const PROGRAM = { sessionId: '', roles: [], amr: [], authTime: 0 };

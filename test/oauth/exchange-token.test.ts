@@ -10,6 +10,7 @@ import { sql } from '../harness/database.ts';
 import { claimsOf, type Person, person } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
+import { verifierOf } from '../verifier/verifiers.ts';
 import { basic, post } from './asking.ts';
 import { type Acting, AUDIENCES, acting, ORDERS, PAYMENTS } from './delegation.ts';
 
@@ -124,6 +125,22 @@ describe('ExchangeToken', () => {
     const request = { subjectToken: pat.accessToken, audience: ORDERS, actorToken: sent };
     const refused = await refusal(auth.exchangeToken(request));
     assert.deepEqual([refused.reason, refused.fields], ['INVALID_REQUEST', ['actor_token']]);
+  });
+
+  it('A09 lacks a claim that every version before needs, whatever its subject signed in with', async () => {
+    const { id, secret } = await newKey(service, pat, { scopes: ['users.read'] });
+    const keys = service.client(ApiKeyService);
+    const ofKey = await keys.exchangeApiKey({ secret, audience: own });
+    const [bySession, byKey] = [
+      await gateway.exchange(pat.accessToken),
+      await gateway.exchange(ofKey.accessToken),
+    ];
+    assert.equal(claimsOf(bySession)['roles'], undefined);
+    assert.equal(claimsOf(byKey)['sub_type'], undefined);
+    const verifier = verifierOf(service, { issuer: own, audience: ORDERS });
+    const { type, apiKeyId, actors } = await verifier.verify(byKey);
+    assert.deepEqual([type, apiKeyId, actors[0]?.subject], ['user', id, gateway.robot]);
+    assert.equal((await introspect(byKey))['active'], true);
   });
 
   it('A09 never widens: audience, scope, time', async () => {

@@ -118,10 +118,16 @@ function principalOf(claims: Claims, keyId: string): Principal | undefined {
 type Origin = Pick<Principal, 'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'amr' | 'authTime'>;
 
 function originOf(claims: Claims): Origin | undefined {
-  const { sid, api_key_id: id, sub_type: type } = claims;
+  const { sid, api_key_id: id } = claims;
+  const type = subjectType(claims);
   if (id !== undefined) return apiKey(claims);
   if (sid === undefined && type === 'service_account') return { ...PROGRAM, type, apiKeyId: '' };
   return signIn(claims);
+}
+
+/** Versions from before `act` miss `sub_type` in tokens that have it, and so refuse them. */
+function subjectType(claims: Claims): unknown {
+  return claims[claims['act'] === undefined ? 'sub_type' : 'subject_type'];
 }
 
 const PROGRAM = { sessionId: '', roles: [], amr: [], authTime: 0 };
@@ -135,7 +141,9 @@ function signIn(claims: Claims): Origin | undefined {
   return { type: 'user', sessionId: sid, apiKeyId: '', roles, amr, authTime };
 }
 
-function apiKey({ api_key_id: id, sub_type: type, sid }: Claims): Origin | undefined {
+function apiKey(claims: Claims): Origin | undefined {
+  const { api_key_id: id, sid } = claims;
+  const type = subjectType(claims);
   if (!isUuid(id) || sid !== undefined) return undefined;
   if (type !== 'user' && type !== 'service_account') return undefined;
   return { ...PROGRAM, type, apiKeyId: id };
