@@ -19,10 +19,12 @@ export const NOBODY: Identity = {
 };
 
 /** All four, empty ones too: a client's own value must not take the place of one that is missing. */
-export function identityOf({ subject, sessionId, permissions, roles }: Principal): Identity {
+export function identityOf(principal: Principal): Identity {
+  const { subject, sessionId, permissions, roles, actors } = principal;
   return {
     'x-countersign-subject': subject,
-    'x-countersign-session': sessionId,
+    // Services take whoever has a session for the person who signed in (A09).
+    'x-countersign-session': actors.length === 0 ? sessionId : '',
     // Those that the owner of the credential holds at this moment.
     'x-countersign-scopes': permissions.join(' '),
     'x-countersign-roles': roles.join(','),

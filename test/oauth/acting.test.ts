@@ -194,6 +194,18 @@ describe('A token with which a service acts for a user', () => {
     }
   });
 
+  it('A09 names no session to services behind a proxy, which would take it for the user', async () => {
+    const robot = await acting(service, boss, ['users.read']);
+    const token = await robot.exchange(boss.accessToken, { audience: OWN });
+    const url = `http://${service.app.httpAddress}/verify`;
+    const names = (headers: Headers) =>
+      ['subject', 'session', 'scopes', 'roles'].map((of) => headers.get(`x-countersign-${of}`));
+    const own = await fetch(url, { headers: bearer(boss.accessToken) });
+    assert.equal(names(own.headers)[1], boss.sessionId);
+    const acted = await fetch(url, { headers: bearer(token) });
+    assert.deepEqual(names(acted.headers), [boss.userId, '', 'users.read', '']);
+  });
+
   it('A09 is judged by the database where that decides: the service lost its key a moment ago', async () => {
     const robot = await acting(service, boss, ['users.write', 'users.read']);
     const token = await robot.exchange(boss.accessToken, { audience: OWN });
