@@ -59,13 +59,35 @@ export function serviceAccountOf(
   { subjects }: WorkloadIssuer,
   subject: string,
 ): { id: string; pattern: string } | undefined {
-  const found = subjects.find(({ subject: pattern }) => patternOf(pattern).test(subject));
+  const parts = subject.split(SEPARATORS);
+  const found = subjects.find(({ subject: pattern }) => fits(pattern.split(SEPARATORS), parts));
   return found && { id: found.service_account, pattern: found.subject };
 }
 
-function patternOf(pattern: string): RegExp {
-  const parts = pattern.split('*').map((part) => part.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'));
-  return new RegExp(`^${parts.join('[^:/]*')}$`);
+/** With themselves, so that `:` is not `/`. */
+const SEPARATORS = /([:/])/;
+
+function fits(patterns: readonly string[], parts: readonly string[]): boolean {
+  return (
+    patterns.length === parts.length &&
+    patterns.every((pattern, i) => partFits(pattern, parts[i] ?? ''))
+  );
+}
+
+/** Looks at each character once: who has a branch or namespace to name chooses the subject. */
+function partFits(pattern: string, part: string): boolean {
+  const [first = '', ...rest] = pattern.split('*');
+  const last = rest.pop();
+  if (last === undefined) return pattern === part;
+  const end = part.length - last.length;
+  if (!part.startsWith(first) || !part.endsWith(last) || end < first.length) return false;
+  let at = first.length;
+  for (const piece of rest) {
+    const found = part.indexOf(piece, at);
+    if (found < 0 || found + piece.length > end) return false;
+    at = found + piece.length;
+  }
+  return true;
 }
 
 function jsonOf(text: string): unknown {

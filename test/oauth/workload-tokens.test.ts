@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { generateKeyPair } from 'jose';
 import { readConfig } from '../../src/config.ts';
+import { serviceAccountOf, type WorkloadIssuer } from '../../src/oauth/workload-issuer.ts';
 import { withRoles } from '../administrators.ts';
 import { newRobot } from '../api-keys/keys.ts';
 import { sql } from '../harness/database.ts';
@@ -139,6 +140,35 @@ describe("A workload's token of an outside issuer", () => {
     assert.equal(scope.body['error'], 'invalid_scope');
     // What was refused was not used up.
     assert.equal((await exchange(token)).status, 200);
+  });
+
+  it('A01 is of the service account whose pattern fits all of its subject, however long that is', () => {
+    const fits = (pattern: string, subject: string) =>
+      serviceAccountOf(
+        { subjects: [{ subject: pattern, service_account: robot }] } as WorkloadIssuer,
+        subject,
+      ) !== undefined;
+    const good = [
+      ['a', 'a'],
+      ['*', ''],
+      ['a*', 'a'],
+      ['a*c*e', 'abcde'],
+      ['*ab*ab', 'abab'],
+      ['a:*/*', 'a:b/'],
+    ] as const;
+    for (const [pattern, subject] of good) assert.ok(fits(pattern, subject), pattern);
+    const bad = [
+      ['a', 'A'],
+      ['a', 'a\n'],
+      ['a*a', 'a'],
+      ['a*b*b', 'ab'],
+      ['*', 'a:'],
+      ['a:*', 'a/b'],
+      ['a.c', 'abc'],
+      // Whoever tries each way to divide the hyphens never comes to an end.
+      [`${'*-'.repeat(12)}y`, '-'.repeat(250)],
+    ] as const;
+    for (const [pattern, subject] of bad) assert.ok(!fits(pattern, subject), pattern);
   });
 
   it('S09 leads to a token that ends when the service account loses a role', async () => {
