@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.ts';
 import { unavailable } from '../platform/failure.ts';
 import { invalidField } from '../platform/invalid-field.ts';
 import type { Log } from '../platform/log.ts';
+import { isText } from '../sessions/claim-values.ts';
 import { OutsideKeys } from './outside-keys.ts';
 import { serviceAccountOf, type WorkloadIssuer } from './workload-issuer.ts';
 
@@ -53,10 +54,12 @@ export class WorkloadTokens {
   async verify(token: string): Promise<Workload> {
     const trusted = this.#trustedOf(token);
     const claims = trusted && (await this.#verified(trusted, token));
-    const { sub = '', jti = '', exp = 0 } = claims ?? {};
+    const { sub, jti, exp = 0 } = claims ?? {};
+    // They may be anything that JSON has.
+    if (!isText(sub) || !isText(jti)) throw invalid();
     const found = trusted && serviceAccountOf(trusted.settings, sub);
     const latest = this.#clock.now().getTime() / 1000 + MAX_LIFE_SECONDS;
-    if (!found || jti === '' || exp > latest) throw invalid();
+    if (!found || exp > latest) throw invalid();
     return {
       issuer: trusted.settings.issuer,
       tokenId: jti,
@@ -85,17 +88,17 @@ export class WorkloadTokens {
     try {
       return (await jwtVerify(token, known, check)).payload;
     } catch (error) {
-      if (!(error instanceof errors.JOSEError)) throw error;
+      // Also for a key that can't be used, which anyone can name.
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw invalid();
     }
     // The issuer may have a new key.
     const newer = await keys.getAgain();
+    if (!newer) throw invalid();
     try {
-      if (newer) return (await jwtVerify(token, newer, check)).payload;
-    } catch (error) {
-      if (!(error instanceof errors.JOSEError)) throw error;
+      return (await jwtVerify(token, newer, check)).payload;
+    } catch {
+      throw invalid();
     }
-    throw invalid();
   }
 }
 

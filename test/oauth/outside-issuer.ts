@@ -3,6 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { atEnd } from '../harness/at-end.ts';
 
+/** A key that is no point of its curve. */
+const UNUSABLE = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'unusable' };
+
 /** A platform that gives its workloads tokens, and publishes its keys. */
 export class OutsideIssuer {
   readonly url: string;
@@ -23,7 +26,7 @@ export class OutsideIssuer {
         return;
       }
       issuer.asked += 1;
-      const keys = issuer.#keys.map(({ jwk }) => jwk);
+      const keys = [...issuer.#keys.map(({ jwk }) => jwk), UNUSABLE];
       if (issuer.behaviour === 'good') res.end(JSON.stringify({ keys }));
       else if (issuer.behaviour === 'gone') res.writeHead(503).end();
       else if (issuer.behaviour === 'long')

@@ -119,13 +119,17 @@ describe("A workload's token of an outside issuer", () => {
       await issuer.sign(claims({ sub: 'repo:acme/a:ref:refs/heads/x:ref:refs/heads/main' })),
       await issuer.sign(claims({ sub: undefined })),
       await issuer.sign(claims({ sub: 'nobody' })),
+      await issuer.sign(claims({ sub: [SUBJECT] as unknown as string })),
       await issuer.sign(claims({ jti: undefined })),
+      await issuer.sign(claims({ jti: null as unknown as string })),
+      await issuer.sign(claims({ jti: {} as string })),
       await issuer.sign(claims({ exp: undefined })),
       await issuer.sign(claims({ exp: now() - HOUR })),
       await issuer.sign(claims({ exp: now() + 25 * HOUR })),
       await issuer.sign(claims({ nbf: now() + HOUR })),
       await issuer.sign(claims(), {}, privateKey),
       await issuer.sign(claims(), { alg: 'HS256' }, mac),
+      await issuer.sign(claims(), { kid: 'unusable' }),
       await other.sign(claims({ iss: issuer.url })),
     ];
     for (const [i, token] of bad.entries()) {
