@@ -888,8 +888,8 @@ export type ExchangeTokenRequest = Message<"countersign.v1.ExchangeTokenRequest"
   scopes: string[];
 
   /**
-   * An access token of the service account that will act, if that is not the caller: it must hold
-   * `tokens.exchange` too.
+   * An access token of the service account that will act, if that is not the caller: it must be for this
+   * service's own audience, and hold `tokens.exchange` too.
    *
    * @generated from field: string actor_token = 4;
    */
