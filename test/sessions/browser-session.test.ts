@@ -215,6 +215,28 @@ describe('A session in a browser', () => {
     assert.equal((await refusal(refresh(new Page(service)))).reason, 'CREDENTIALS_MISSING');
   });
 
+  it('W11 takes no cookie that only looks like its own, such as one after other white space', async () => {
+    const page = new Page(service);
+    await signInOn(page);
+    const own = `__Host-countersign=${page.jar.cookie}`;
+    /** The status of a refresh with these bytes as the header, which fetch writes as they are. */
+    const refreshWith = async (cookie: string) => {
+      const origin = service.app.publicUrl;
+      const mode = { 'x-countersign-session': 'cookie', 'content-type': 'application/json' };
+      const url = `http://${service.app.httpAddress}/countersign.v1.AuthService/RefreshToken`;
+      const headers = { ...mode, origin, cookie };
+      return (await fetch(url, { method: 'POST', headers, body: '{}' })).status;
+    };
+    assert.equal(await refreshWith(`a=b; ${own}; c`), 200);
+    // U+00A0 is white space to JavaScript, and part of a name to browsers.
+    for (const before of ['\u00a0', '\u00a0 ', '\u0085', '\u00e2\u0080\u0080', '=', '$']) {
+      const planted = `a=b; ${before}${own}; c`;
+      assert.equal(await refreshWith(planted), 401, before);
+      assert.equal(await refreshWith(`${planted}; ${own}`), 200, 'it signs nobody out');
+    }
+    assert.equal(await refreshWith(own.replace('Host', 'host')), 401);
+  });
+
   const foreign: [string, PageHeaders, Code][] = [
     ['another origin', { origin: 'https://evil.example' }, Code.PermissionDenied],
     ['a host below a listed one', { origin: 'https://x.app.example.com' }, Code.PermissionDenied],
