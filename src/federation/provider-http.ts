@@ -3,7 +3,7 @@ import {
   type CircuitBreakerPolicy,
   ConsecutiveBreaker,
   circuitBreaker,
-  handleType,
+  handleWhen,
 } from 'cockatiel';
 import type { CustomFetch, CustomFetchOptions } from 'openid-client';
 
@@ -19,16 +19,19 @@ export class ProviderFault extends Error {
   override readonly name = 'ProviderFault';
 }
 
+/** What a provider says of one person is too long to be read: it may well be fine for everyone else. */
+class LongAnswer extends ProviderFault {}
+
 /**
  * The requests to one provider. Each has 3 seconds for its whole answer and a limit to its size, and follows
  * no redirect. After five faults in a row the provider is left alone for a while (W13). An answer that
- * refuses is no fault: anyone can cause one.
+ * refuses, or one about a person that is too long, doesn't count: anyone can cause one.
  */
 export class ProviderHttp {
   readonly #breaker: CircuitBreakerPolicy;
 
   constructor() {
-    this.#breaker = circuitBreaker(handleType(ProviderFault), {
+    this.#breaker = circuitBreaker(handleWhen(isOutage), {
       halfOpenAfter: HALF_OPEN_AFTER_MS,
       breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
     });
@@ -51,6 +54,10 @@ export function isProviderFault(error: unknown): boolean {
   return false;
 }
 
+function isOutage(error: unknown): boolean {
+  return error instanceof ProviderFault && !(error instanceof LongAnswer);
+}
+
 async function request(
   url: string,
   { method, headers, body, redirect, signal }: CustomFetchOptions,
@@ -71,7 +78,7 @@ async function request(
       await response.body?.cancel();
       throw new ProviderFault(`status ${response.status}`);
     }
-    const bytes = await bytesOf(response, isMetadata ? MAX_METADATA_BYTES : MAX_BYTES);
+    const bytes = await bytesOf(response, isMetadata);
     if (response.ok && !isJwt(response) && !isJson(bytes)) throw new ProviderFault('not JSON');
     return new Response(bytes, response);
   } catch (error) {
@@ -99,12 +106,14 @@ function isJson(bytes: Uint8Array): boolean {
   }
 }
 
-async function bytesOf(response: Response, max: number): Promise<Uint8Array<ArrayBuffer>> {
+async function bytesOf(response: Response, isMetadata: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  const max = isMetadata ? MAX_METADATA_BYTES : MAX_BYTES;
+  const TooLong = isMetadata ? ProviderFault : LongAnswer;
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body ?? []) {
     length += chunk.byteLength;
-    if (length > max) throw new ProviderFault('too long');
+    if (length > max) throw new TooLong('too long');
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks));

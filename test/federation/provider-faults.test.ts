@@ -140,6 +140,15 @@ describe('A provider that fails', () => {
     assert.equal((await finish(person())).outcome.case, 'tokens');
   });
 
+  it('W13 is not given up for one person of whom it says too much', async () => {
+    const { finish } = await provider();
+    const groups = { groups: Array(5000).fill('a group of the directory') };
+    const talkedAbout = { claims: { sub: 'many', ...groups } };
+    for (let i = 0; i < 6; i += 1) await assertUnavailable(finish(talkedAbout), String(i));
+    const { outcome } = await finish(person());
+    assert.equal(outcome.case, 'tokens');
+  });
+
   it('is unavailable if it does not accept us', async () => {
     const { fake, finish } = await provider();
     fake.tokenError = 'invalid_client';
