@@ -215,6 +215,18 @@ describe('A session in a browser', () => {
     assert.equal((await refusal(refresh(new Page(service)))).reason, 'CREDENTIALS_MISSING');
   });
 
+  it('W11 is kept by no cache between the browser and the service', async () => {
+    const page = new Page(service);
+    const answers: Headers[] = [];
+    const options = { onHeader: (headers: Headers) => void answers.push(headers) };
+    const request = { email: await createAccount(service), password: PASSWORD };
+    await page.auth.login(request, options);
+    await page.auth.refreshToken({}, options);
+    await page.auth.logout({}, options);
+    const told = answers.map((headers) => headers.get('cache-control'));
+    assert.deepEqual(told, ['no-store', 'no-store', 'no-store']);
+  });
+
   it('W11 takes no cookie that only looks like its own, such as one after other white space', async () => {
     const page = new Page(service);
     await signInOn(page);

@@ -57,6 +57,8 @@ function keepCookie(
   isRead: boolean,
   clock: Clock,
 ): void {
+  // Caches of other people must not have tokens, nor hand out somebody's cookie.
+  header.set('cache-control', 'no-store');
   const tokens = tokensIn(method.output, message);
   if (tokens && tokens.refreshToken !== '') {
     const seconds = secondsUntil(tokens, clock);
