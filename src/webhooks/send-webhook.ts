@@ -12,6 +12,8 @@ const ATTEMPT_MS = 15_000;
 const NEXT_ADDRESS_MS = 1000;
 const MAX_HEADERS_BYTES = 16 * 1024;
 const MAX_BODY_BYTES = 4096;
+/** All that is read of a connection, which the limits above don't count all of: empty lines, for example. */
+const MAX_BYTES = 256 * 1024;
 /** How many informational answers (1xx) may come before the answer. */
 const MAX_INFORMATION = 10;
 
@@ -140,6 +142,11 @@ class Exchange {
     });
     socket.once('secureConnect', () => {
       this.#phase = 'bad_response';
+    });
+    let bytes = 0;
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > MAX_BYTES) this.fail('bad_response');
     });
   }
 

@@ -162,6 +162,7 @@ describe('the answer of a target', () => {
     },
     'early hints without end': (socket) =>
       forEver(socket, 'HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\n\r\n'),
+    'empty lines without end': (socket) => forEver(socket, '\r\n'.repeat(1000)),
     'another protocol': (socket) =>
       socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
     'no HTTP': (socket) => socket.write('SSH-2.0-OpenSSH_9.9\r\n'),
