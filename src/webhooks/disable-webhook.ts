@@ -8,15 +8,15 @@ const MAX_MAILS = 20;
 
 /**
  * Disables a webhook whose target is gone, or that has failed for days, and tells the people who may
- * enable it. Does nothing if it is disabled or deleted already.
+ * enable it. Does nothing if it is disabled or deleted already, or has another URL by now.
  */
 export async function disableWebhook(
   tx: Transaction,
-  id: string,
+  { id, url }: { id: string; url: string },
   reason: 'gone' | 'failing',
 ): Promise<void> {
   const webhook = await webhooksIn(tx.em).lockLive(id);
-  if (!webhook || webhook.state === 'disabled') return;
+  if (!webhook || webhook.state === 'disabled' || webhook.url !== url) return;
   webhook.state = 'disabled';
   webhook.disabledReason = reason;
   webhook.updatedAt = tx.now;

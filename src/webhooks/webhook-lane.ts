@@ -32,11 +32,14 @@ export type LaneNeeds = {
   webhookTargets: WebhookTargets;
   /** How many statements of lanes run at a time. */
   places: Places;
-  /** Disables a webhook. */
-  disable(id: string, reason: 'gone' | 'failing'): Promise<void>;
+  /** Disables a webhook that still has this URL. */
+  disable(target: { id: string; url: string }, reason: 'gone' | 'failing'): Promise<void>;
 };
 
-/** What goes to one webhook, as long as this replica has its lease and something is due. */
+/**
+ * What goes to one webhook, as long as this replica has its lease, something is due, and the webhook has
+ * the same URL: what a target does is not held against another.
+ */
 export class WebhookLane {
   readonly id: string;
   readonly #replica: string;
@@ -49,6 +52,7 @@ export class WebhookLane {
   readonly #underWay = new Set<Promise<void>>();
   #news = Promise.withResolvers<void>();
   #leasedUntil: number;
+  #url = '';
   #isClosing = false;
   #failingSince: Date | null = null;
   #pauseUntil: Date | null = null;
@@ -105,8 +109,12 @@ export class WebhookLane {
     await Promise.all(this.#underWay);
     await this.#notes.flush();
     await this.#tried('lease not given back', (em) =>
-      webhookLeasesIn(em).release(this.#replica, this.id, this.#pauseUntil),
+      webhookLeasesIn(em).release(this.#replica, this.#target, this.#pauseUntil),
     );
+  }
+
+  get #target(): { id: string; url: string } {
+    return { id: this.id, url: this.#url };
   }
 
   get #mayStart(): boolean {
@@ -125,6 +133,8 @@ export class WebhookLane {
     if (!found) return false;
     const { target, deliveries } = found;
     if (!target) return this.#waitOrHurry(now);
+    this.#url ||= target.url;
+    if (this.#url !== target.url) return false;
     // What this lane has seen itself may not be written down yet.
     if (!this.#pace.answers) this.#failingSince ??= target.failingSince;
     const secrets = signingSecrets(this.#needs.keyring, target, now);
@@ -192,17 +202,18 @@ export class WebhookLane {
       const failedFor = this.#failingSince ? +this.#needs.clock.now() - +this.#failingSince : 0;
       this.#pace.taken(failedFor);
     }
-    const { id } = this;
     if (+(failingSince ?? 0) !== +(this.#failingSince ?? 0)) {
       this.#failingSince = failingSince;
       await this.#tried('not noted', (em) =>
-        webhookLeasesIn(em).noteFailing(this.#replica, id, failingSince),
+        webhookLeasesIn(em).noteFailing(this.#replica, this.#target, failingSince),
       );
     }
     if (pauseUntil) this.#pauseUntil = pauseUntil;
     if (pauseUntil || disable) this.close();
     if (disable) {
-      await this.#needs.disable(id, disable).catch((error) => this.#log('not disabled', error));
+      await this.#needs
+        .disable(this.#target, disable)
+        .catch((error) => this.#log('not disabled', error));
     }
   }
 

@@ -49,8 +49,8 @@ export class WebhookLanes {
       ...needs,
       database: sql,
       places: new Places(STATEMENTS),
-      disable: (id, reason) =>
-        database.transaction(operator(), (tx) => disableWebhook(tx, id, reason)),
+      disable: (target, reason) =>
+        database.transaction(operator(), (tx) => disableWebhook(tx, target, reason)),
     };
   }
 

@@ -48,22 +48,33 @@ export class WebhookLeaseRepository extends Repository<Webhook> {
     return rows.map(({ id }) => id);
   }
 
-  /** Gives a lease back, with the time until which nothing is sent, if there is one. */
-  async release(replica: string, id: string, pauseUntil: Date | null): Promise<void> {
+  /**
+   * Gives a lease back, with the time until which nothing is sent to this URL, if there is one: it does
+   * not hold for another.
+   */
+  async release(
+    replica: string,
+    { id, url }: { id: string; url: string },
+    pauseUntil: Date | null,
+  ): Promise<void> {
     await this.query(
-      `update webhooks set leased_by = null, leased_until = statement_timestamp(), pause_until = $3
+      `update webhooks set leased_by = null, leased_until = statement_timestamp(),
+         pause_until = case when url = $3 then $4::timestamptz else pause_until end
        where id = $2 and leased_by = $1`,
-      [replica, id, pauseUntil],
+      [replica, id, url, pauseUntil],
     );
   }
 
-  /** Notes since when a target has been failing; null if it answers. */
-  async noteFailing(replica: string, id: string, since: Date | null): Promise<void> {
-    await this.query('update webhooks set failing_since = $3 where id = $2 and leased_by = $1', [
-      replica,
-      id,
-      since,
-    ]);
+  /** Notes since when the target at this URL has been failing; null if it answers. */
+  async noteFailing(
+    replica: string,
+    { id, url }: { id: string; url: string },
+    since: Date | null,
+  ): Promise<void> {
+    await this.query(
+      'update webhooks set failing_since = $4 where id = $2 and leased_by = $1 and url = $3',
+      [replica, id, url, since],
+    );
   }
 }
 

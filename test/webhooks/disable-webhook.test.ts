@@ -9,7 +9,7 @@ import { disableWebhook } from '../../src/webhooks/disable-webhook.ts';
 import { sql } from '../harness/database.ts';
 import { type Person, person } from '../harness/people.ts';
 import type { Service } from '../harness/service.ts';
-import { newPaused, setState, startWebhookService, type Webhooks } from './webhooks.ts';
+import { NOWHERE, newPaused, setState, startWebhookService, type Webhooks } from './webhooks.ts';
 
 let service: Service;
 let admin: Person;
@@ -34,7 +34,9 @@ async function disable(id: string, reason: 'gone' | 'failing'): Promise<void> {
     keepRunning: unused,
   };
   await onDatabase(io, async ({ database }) => {
-    await database.transaction(operator(), (tx) => disableWebhook(tx, id, reason));
+    await database.transaction(operator(), (tx) =>
+      disableWebhook(tx, { id, url: NOWHERE }, reason),
+    );
     return 0;
   });
 }

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
+import { describe, it } from 'node:test';
+import { WebhookState } from '../../gen/countersign/v1/webhook_pb.ts';
+import { eventually } from '../harness/eventually.ts';
+import { makeMessages, settled, startSender } from './deliveries.ts';
+import { startTarget } from './target-server.ts';
+import { deliveriesOf, newWebhook, webhooksFor } from './webhooks.ts';
+
+/** A target that answers when it is told to, each request once. */
+async function holdingTarget() {
+  const held: ServerResponse[] = [];
+  const target = await startTarget((response) => {
+    held.push(response);
+  });
+  return { ...target, held };
+}
+
+describe('a change while a message is on its way', () => {
+  it('E03 to another URL: what the former target answers is not held against the new one', async () => {
+    for (const [status, headers] of [
+      [410, {}],
+      [429, { 'retry-after': '600' }],
+    ] as const) {
+      const former = await holdingTarget();
+      const target = await startTarget();
+      const service = await startSender([former, target]);
+      const webhooks = await webhooksFor(service, 'admin');
+      const { id: webhookId } = await newWebhook(webhooks, ['account.created'], former.url);
+      const made = await makeMessages(webhooks, webhookId, 2);
+      await eventually(() => former.held.length === 1);
+      await webhooks.updateWebhook({ webhook: { webhookId, url: target.url } });
+      former.held[0]?.writeHead(status, headers).end();
+      await eventually(async () =>
+        (await deliveriesOf(webhooks, webhookId)).some(({ attempts }) =>
+          attempts.some(({ httpStatus }) => httpStatus === status),
+        ),
+      );
+      service.clock.advance(7000);
+      await settled(webhooks, webhookId);
+      const { webhook } = await webhooks.getWebhook({ webhookId });
+      assert.equal(webhook?.state, WebhookState.ENABLED);
+      const seen = target.received.map((one) => one.headers['webhook-id']);
+      assert.deepEqual(seen.toSorted(), made.toSorted());
+    }
+  });
+});
