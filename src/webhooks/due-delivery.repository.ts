@@ -5,6 +5,9 @@ import { KEPT_ATTEMPTS, type WebhookAttempt, WebhookDelivery } from './webhook-d
 /** How many waiting deliveries are hurried in one statement. */
 const HURRIED = 1000;
 
+/** Whether the attempt that is written down was the next one of the schedule. */
+const UNCHANGED = 'd.retry_step = n.step - 1';
+
 /** A delivery that is due. */
 export type DueDelivery = {
   messageId: string;
@@ -78,11 +81,16 @@ export class DueDeliveryRepository extends Repository<WebhookDelivery> {
     };
   }
 
-  /** Writes down attempts, unless the replica has lost the lease. Returns true. */
+  /**
+   * Writes down attempts, unless the replica has lost the lease. What has been asked for again meanwhile
+   * stays due. Returns true.
+   */
   async note(replica: string, webhookId: string, attempts: readonly NotedAttempt[]): Promise<true> {
     await this.query(
       `update webhook_deliveries d
-       set state = n.state, next_attempt_at = n."nextAttemptAt", retry_step = n.step,
+       set state = case when ${UNCHANGED} then n.state else d.state end,
+         next_attempt_at = case when ${UNCHANGED} then n."nextAttemptAt" else d.next_attempt_at end,
+         retry_step = case when ${UNCHANGED} then n.step else d.retry_step end,
          attempt_count = attempt_count + 1,
          attempts = case when jsonb_array_length(d.attempts) < ${KEPT_ATTEMPTS} then d.attempts
            else d.attempts - 0 end || jsonb_build_array(n.attempt)

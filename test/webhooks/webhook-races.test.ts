@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
 import { WebhookState } from '../../gen/countersign/v1/webhook_pb.ts';
+import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { makeMessages, settled, startSender } from './deliveries.ts';
 import { startTarget } from './target-server.ts';
-import { deliveriesOf, newWebhook, webhooksFor } from './webhooks.ts';
+import { deliveriesOf, newWebhook, setState, webhooksFor } from './webhooks.ts';
 
 /** A target that answers when it is told to, each request once. */
 async function holdingTarget() {
@@ -43,5 +44,23 @@ describe('a change while a message is on its way', () => {
       const seen = target.received.map((one) => one.headers['webhook-id']);
       assert.deepEqual(seen.toSorted(), made.toSorted());
     }
+  });
+
+  it('E03 to send it again: its last attempt, which fails, is not the last', async () => {
+    const target = await holdingTarget();
+    const service = await startSender([target]);
+    const webhooks = await webhooksFor(service, 'admin');
+    const { id: webhookId } = await newWebhook(webhooks, ['account.created'], target.url);
+    await setState(webhooks, webhookId, WebhookState.PAUSED);
+    const [deliveryId = ''] = await makeMessages(webhooks, webhookId, 1);
+    await sql(service.databaseUrl, 'update webhook_deliveries set retry_step = 9');
+    await setState(webhooks, webhookId, WebhookState.ENABLED);
+    await eventually(() => target.held.length === 1);
+    await webhooks.redeliverWebhook({ webhookId, what: { case: 'deliveryId', value: deliveryId } });
+    target.held[0]?.writeHead(500).end();
+    await eventually(() => target.held.length === 2);
+    target.held[1]?.writeHead(204).end();
+    const [delivery] = await settled(webhooks, webhookId);
+    assert.equal(delivery?.attemptCount, 2);
   });
 });
