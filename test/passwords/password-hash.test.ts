@@ -192,6 +192,6 @@ describe('PasswordHasher', () => {
     setTimeout(() => gone.abort(new Error('gone')), 50);
     const outcomes = await Promise.allSettled(asked);
     assert.ok(outcomes.every(({ status }) => status === 'rejected'));
-    assert.ok(performance.now() - from < 15_000, `${performance.now() - from} ms`);
+    assert.ok(performance.now() - from < 60_000, `${performance.now() - from} ms`);
   });
 });
