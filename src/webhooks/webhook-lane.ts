@@ -19,6 +19,8 @@ const BATCH = 32;
 const FRESH_MS = 2000;
 /** A lane whose target answers nothing for this long does not keep others waiting. */
 const SLOW_MS = 1000;
+/** After which a lane makes room for others, if there are more than can be served at a time. */
+const TURN_MS = 5000;
 /** An attempt, and the time to write it down. */
 const ATTEMPT_MS = 20_000;
 /** After an error of our own, which the next attempt would meet too. */
@@ -53,10 +55,11 @@ export class WebhookLane {
   #news = Promise.withResolvers<void>();
   #leasedUntil: number;
   #url = '';
-  #isClosing = false;
+  #isClosed = false;
   #failingSince: Date | null = null;
   #pauseUntil: Date | null = null;
   #waitingSince = performance.now();
+  readonly #openedAt = this.#waitingSince;
 
   /** `leasedAt` is when the lease was asked for, by `performance.now()`. */
   constructor(
@@ -79,6 +82,16 @@ export class WebhookLane {
     return performance.now() - this.#waitingSince > SLOW_MS;
   }
 
+  /** Whether it starts nothing more. */
+  get isClosing(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Whether it has had its turn, and may make room for another webhook. */
+  get isServedLong(): boolean {
+    return !this.#isClosed && performance.now() - this.#openedAt > TURN_MS;
+  }
+
   /** Lets it look for more while attempts are on their way. */
   nudge(): void {
     if (this.#pace.answers) this.#news.resolve();
@@ -90,7 +103,7 @@ export class WebhookLane {
 
   /** Starts nothing more. */
   close(): void {
-    this.#isClosing = true;
+    this.#isClosed = true;
   }
 
   /** Calls back what is on its way: those attempts have not been made. */
@@ -118,7 +131,7 @@ export class WebhookLane {
   }
 
   get #mayStart(): boolean {
-    return !this.#isClosing && performance.now() + ATTEMPT_MS < this.#leasedUntil;
+    return !this.#isClosed && performance.now() + ATTEMPT_MS < this.#leasedUntil;
   }
 
   /** Sends a batch of what is due. Returns whether there may be more. */

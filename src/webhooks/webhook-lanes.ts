@@ -17,6 +17,8 @@ const RENEW_MS = LEASE_MS / 3;
 /** How many targets are sent to at a time. Those that leave everything unanswered are counted apart. */
 const LANES = 50;
 const SLOW_LANES = 150;
+/** How many lanes at a time make room for other webhooks. */
+const MAKING_ROOM = 10;
 /** Lanes leave the rest of the connections to calls. */
 const STATEMENTS = 2;
 const STOP_MS = 5000;
@@ -109,13 +111,17 @@ export class WebhookLanes {
     const { database, places, clock } = this.#needs;
     const lanes = [...this.#lanes.values()];
     const slow = lanes.filter(({ isSlow }) => isSlow).length;
-    const most = LANES - (lanes.length - Math.min(slow, SLOW_LANES));
-    if (most <= 0) return;
+    const free = Math.max(LANES - (lanes.length - Math.min(slow, SLOW_LANES)), 0);
+    const long = free > 0 ? [] : lanesToClose(lanes);
+    const most = free + long.length;
+    if (most === 0) return;
     const which = { except: [...this.#lanes.keys()], most };
     const leasedAt = performance.now();
     const take = () =>
       database.read((em) => webhookLeasesIn(em).take(this.#replica, which, clock.now()));
-    for (const id of await places.run(take)) this.#open(id, leasedAt);
+    const ids = await places.run(take);
+    for (const id of ids) this.#open(id, leasedAt);
+    for (const lane of long.slice(0, ids.length)) lane.close();
   }
 
   #open(id: string, leasedAt: number): void {
@@ -146,4 +152,11 @@ export class WebhookLanes {
       else lane?.close();
     }
   }
+}
+
+/** The lanes that may make room: those that have been served for long, the first ones first. */
+function lanesToClose(lanes: readonly WebhookLane[]): WebhookLane[] {
+  const closing = lanes.filter(({ isClosing }) => isClosing).length;
+  const long = lanes.filter(({ isServedLong }) => isServedLong);
+  return long.slice(0, Math.max(MAKING_ROOM - closing, 0));
 }

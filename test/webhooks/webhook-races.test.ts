@@ -64,3 +64,52 @@ describe('a change while a message is on its way', () => {
     assert.equal(delivery?.attemptCount, 2);
   });
 });
+
+describe('many targets', () => {
+  it('E03 that always have something to get keep no other waiting', async () => {
+    const busy = await startTarget((response) => {
+      setTimeout(() => response.writeHead(204).end(), 200);
+    });
+    const target = await startTarget();
+    const service = await startSender([busy, target]);
+    const webhooks = await webhooksFor(service, 'admin');
+    const { id: first } = await newWebhook(webhooks, ['account.created'], target.url);
+    await setState(webhooks, first, WebhookState.PAUSED);
+    await makeMessages(webhooks, first, 1);
+    await sql(
+      service.databaseUrl,
+      `with w as (
+         insert into webhooks (id, display_name, url, event_types, state, secret, created_at, updated_at)
+         select gen_random_uuid(), 'Busy', '${busy.url}', event_types, 'enabled', secret, created_at, updated_at
+         from webhooks, generate_series(1, 210) returning id, created_at),
+       m as (
+         insert into webhook_messages (id, type, payload, created_at)
+         select gen_random_uuid(), type, payload, created_at
+         from webhook_messages, generate_series(1, 200) returning id)
+       select count(*) from w, m`,
+    );
+    await sql(
+      service.databaseUrl,
+      `insert into webhook_deliveries (webhook_id, message_id, state, created_at, next_attempt_at,
+         retry_step, attempt_count, attempts)
+       select w.id, m.id, 'pending', m.created_at, m.created_at, 0, 0, '[]'
+       from webhooks w, webhook_messages m where w.display_name = 'Busy'`,
+    );
+    await eventually(() => busy.received.length > 200, 30_000);
+    const { id } = await newWebhook(webhooks, ['account.created'], target.url);
+    // The others come first, which have not been served yet.
+    await sql(
+      service.databaseUrl,
+      'update webhooks set leased_until = statement_timestamp() where id = $1',
+      [id],
+    );
+    await makeMessages(webhooks, id, 1);
+    await eventually(() => target.received.length > 0, 40_000);
+    const busyStill = await sql(
+      service.databaseUrl,
+      `select id from webhooks w where display_name = 'Busy' and exists (
+         select from webhook_deliveries d where d.webhook_id = w.id and d.state = 'pending')`,
+    );
+    assert.equal(busyStill.length, 210);
+  });
+});
