@@ -36,7 +36,10 @@ describe('the answers of the HTTP endpoints, as caches and clients read them', (
       const headers = (answer: Response) =>
         [...answer.headers].filter(([name]) => !/^(date|connection|keep-alive)$/.test(name));
       assert.deepEqual(headers(head), headers(got), path);
-      assert.equal(head.headers.get('content-length'), String((await got.arrayBuffer()).byteLength));
+      assert.equal(
+        head.headers.get('content-length'),
+        String((await got.arrayBuffer()).byteLength),
+      );
     }
   });
 
