@@ -61,9 +61,7 @@ export async function finishFlow(
   if (answer.error !== '') throw redirectFailure(needs.log, settings, answer.error);
   if (answer.code === '') throw invalidField('code', 'is missing');
   const expiresAt = new Date(flow.expiresAt);
-  const isFirst = await database.read(caller, (em) =>
-    usedFlowsIn(em).use({ id: flow.id, expiresAt }),
-  );
+  const isFirst = await database.read(caller, (em) => usedFlowsIn(em).use(flow.id, expiresAt));
   if (!isFirst) throw invalidLoginToken();
   const identity = await redeem(needs, caller.signal, { flow, provider, answer });
   if (flow.isFresh && isOlder(identity, flow)) throw notConfirmed('login_required');

@@ -49,7 +49,8 @@ async function add(
   { challenge, credential, displayName }: Addition,
 ): Promise<Passkey> {
   const account = await accountsIn(tx.em).lockOwn(tx.caller);
-  if (!(await usedChallengesIn(tx.em).use(challenge))) throw registrationRefused();
+  if (!(await usedChallengesIn(tx.em).use(challenge.hash, challenge.expiresAt)))
+    throw registrationRefused();
   const passkeys = passkeysIn(tx.em);
   if ((await passkeys.count({ account: account.id })) >= MAX_PASSKEYS) throw tooManyPasskeys();
   const id = uuidv7();

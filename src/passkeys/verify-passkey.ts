@@ -53,7 +53,7 @@ export async function verifyPasskey(
   const passkey = account && (await passkeysIn(tx.em).findOne({ credentialId, account: owner }));
   const counter = passkey && (await signedCounter(relyingParty, passkey, answer));
   if (!account || !passkey || counter === undefined || counter === null) return undefined;
-  if (!(await usedChallengesIn(tx.em).use(challenge))) return undefined;
+  if (!(await usedChallengesIn(tx.em).use(challenge.hash, challenge.expiresAt))) return undefined;
   if (passkey.counter > 0 && counter <= passkey.counter) {
     auditReversal(tx, passkey, owner, counter);
     return undefined;
