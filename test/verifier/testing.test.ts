@@ -86,6 +86,17 @@ describe('A test issuer', () => {
     assert.equal(await reasonAt(refusing, token), 'TOKEN_REVOKED');
   });
 
+  it('waits for no verifier that is closed', async () => {
+    const issuer = issuerForTest();
+    const [closed, open] = [issuer.createVerifier(), issuer.createVerifier()];
+    const sessionId = randomUUID();
+    const token = await issuer.token({ sessionId });
+    closed.close();
+    assert.equal(closed.state, 'closed');
+    await issuer.revoke({ sessionId });
+    assert.equal(await reasonAt(open, token), 'TOKEN_REVOKED');
+  });
+
   it('signs with another key when it is told to', async () => {
     const issuer = issuerForTest();
     const verifier = issuer.createVerifier();

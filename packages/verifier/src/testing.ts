@@ -153,7 +153,7 @@ export class TestIssuer {
     const since = this.#nowMs();
     // Clocks are compared in milliseconds.
     const isBehind = ({ state, heardUpToMs }: Verifier) =>
-      state !== 'ready' || heardUpToMs < since + 2;
+      state !== 'closed' && (state !== 'ready' || heardUpToMs < since + 2);
     for (const end = performance.now() + HEARD_WITHIN_MS; performance.now() < end; await sleep(1)) {
       if (![...this.#verifiers].some(isBehind)) return;
       this.#feed.checkpoint();

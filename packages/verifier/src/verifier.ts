@@ -42,9 +42,12 @@ export class Verifier {
     void this.#renewKeys();
   }
 
-  /** `starting` until it has heard what is in force, then `ready`, and `stale` while it can't hear. */
-  get state(): 'starting' | 'ready' | 'stale' {
-    return this.#parts.feed.state;
+  /**
+   * `starting` until it has heard what is in force, then `ready`, and `stale` while it can't hear;
+   * `closed` in the end.
+   */
+  get state(): 'starting' | 'ready' | 'stale' | 'closed' {
+    return this.#isClosed ? 'closed' : this.#parts.feed.state;
   }
 
   /** The moment, by the service's clock (ms since 1970), up to which it has heard every revocation. */
