@@ -6,6 +6,7 @@ import {
   handleWhen,
 } from 'cockatiel';
 import type { CustomFetch, CustomFetchOptions } from 'openid-client';
+import { boundedBody } from '../platform/bounded-body.ts';
 
 const REQUEST_MS = 3000;
 const FAILURES_TO_OPEN = 5;
@@ -97,24 +98,17 @@ function isJwt({ headers }: Response): boolean {
   return headers.get('content-type')?.startsWith('application/jwt') === true;
 }
 
-function isJson(bytes: Uint8Array): boolean {
+function isJson(bytes: Buffer): boolean {
   try {
-    JSON.parse(Buffer.from(bytes).toString());
+    JSON.parse(bytes.toString());
     return true;
   } catch {
     return false;
   }
 }
 
-async function bytesOf(response: Response, isMetadata: boolean): Promise<Uint8Array<ArrayBuffer>> {
-  const max = isMetadata ? MAX_METADATA_BYTES : MAX_BYTES;
-  const TooLong = isMetadata ? ProviderFault : LongAnswer;
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of response.body ?? []) {
-    length += chunk.byteLength;
-    if (length > max) throw new TooLong('too long');
-    chunks.push(chunk);
-  }
-  return new Uint8Array(Buffer.concat(chunks));
+async function bytesOf(response: Response, isMetadata: boolean): Promise<Buffer<ArrayBuffer>> {
+  const body = await boundedBody(response, isMetadata ? MAX_METADATA_BYTES : MAX_BYTES);
+  if (body) return body;
+  throw isMetadata ? new ProviderFault('too long') : new LongAnswer('too long');
 }

@@ -6,6 +6,7 @@ import {
   handleAll,
 } from 'cockatiel';
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
+import { boundedBody } from '../platform/bounded-body.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import { isKeyUrl, type WorkloadIssuer } from './workload-issuer.ts';
 
@@ -112,12 +113,7 @@ async function jsonAt(url: string): Promise<unknown> {
     await response.body?.cancel();
     throw new UnusableAnswer(`status ${response.status}`);
   }
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BYTES) throw new UnusableAnswer('too long');
-    chunks.push(chunk);
-  }
-  return JSON.parse(Buffer.concat(chunks).toString());
+  const body = await boundedBody(response, MAX_BYTES);
+  if (!body) throw new UnusableAnswer('too long');
+  return JSON.parse(body.toString());
 }

@@ -6,6 +6,7 @@ import {
   circuitBreaker,
   handleAll,
 } from 'cockatiel';
+import { boundedBody } from '../platform/bounded-body.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 
 const TIMEOUT_MS = 1000;
@@ -81,14 +82,9 @@ class UnusableAnswer extends Error {
 }
 
 async function textOf(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BYTES) throw new UnusableAnswer('too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
+  const body = await boundedBody(response, MAX_BYTES);
+  if (!body) throw new UnusableAnswer('too long');
+  return body.toString();
 }
 
 function parse(text: string): Map<string, number> {
