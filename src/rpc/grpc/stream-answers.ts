@@ -36,13 +36,13 @@ export async function writeAll(
     // Not before: until then the method may set some.
     rpc.sendMetadata(metadataOf(responseHeader));
     for (; !next.done; next = await messages.next()) {
-      // Waits for a reader who takes nothing instead of buffering for it.
       const bytes = answerBytes(method.output, next.value);
       const hasRoom = write(rpc, bytes, hold);
       const isLong = bytes.length > LONG_BYTES && rpc.writableLength > 0;
       const ready = isLong ? WRITTEN : 'drain';
-      if (isLong || !hasRoom)
-        await drainedInTime(once(rpc, ready, { signal }), limits.readerStallMs);
+      if (hasRoom && !isLong) continue;
+      // Waits for a reader who takes nothing instead of buffering for it.
+      await drainedInTime(once(rpc, ready, { signal }), limits.readerStallMs);
     }
   } catch (error) {
     // The source of the messages learns why they end: otherwise they would seem to be complete.
