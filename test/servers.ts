@@ -1,7 +1,8 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -115,13 +116,32 @@ function installRedis(): string {
   );
 }
 
+const PORTS_FROM = 10_000;
+
+/**
+ * A port on which nothing listens. It is not one that the system hands out: what starts elsewhere in the
+ * meantime does not get it, and calls for what is to listen here never reach anything else.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(PORTS_FROM, firstHandedOut());
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+}
+
+/** The first port that the system gives to who asks for any. */
+function firstHandedOut(): number {
+  const path = '/proc/sys/net/ipv4/ip_local_port_range';
+  const [first] = existsSync(path) ? readFileSync(path, 'utf8').split(/\s/) : [];
+  return Math.max(Number(first ?? 32_768), PORTS_FROM + 1000);
 }
 
 async function answers(port: number): Promise<void> {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { WebhookDeliveryState } from '../../gen/countersign/v1/webhook_pb.ts';
@@ -10,6 +9,7 @@ import { atEnd } from '../harness/at-end.ts';
 import { eventually } from '../harness/eventually.ts';
 import { temporaryDirectory } from '../harness/prepared.ts';
 import type { Service } from '../harness/service.ts';
+import { freePort } from '../servers.ts';
 import { snippet } from '../snippets.ts';
 import { deliveriesOf, newPaused, startWebhookService, webhooksFor } from './webhooks.ts';
 
@@ -37,18 +37,10 @@ before(async () => {
   folder = temporaryDirectory();
   symlinkSync(resolve('node_modules'), join(folder, 'node_modules'));
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
-  ports = await Promise.all(LANGUAGES.map(freePort));
+  ports = await Promise.all(LANGUAGES.map(() => freePort()));
   const env = { COUNTERSIGN_WEBHOOK_ALLOWED_PORTS: [1, ...ports].join() };
   service = await startWebhookService({ env });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return address !== null && typeof address === 'object' ? address.port : 0;
-}
 
 /** Runs a receiver of the document. Returns all that it has printed so far. */
 async function receiver(
@@ -89,7 +81,10 @@ describe('The receivers of docs/webhooks.md', () => {
       const port = ports[index] ?? 0;
       writeFileSync(join(folder, file), snippet('webhooks', file));
       const built = { cwd: folder, encoding: 'utf8' } as const;
-      if (language === 'Go') spawnSync('go', ['build', '-o', 'receiver', file], built);
+      if (language === 'Go') {
+        const { status, stderr } = spawnSync('go', ['build', '-o', 'receiver', file], built);
+        assert.equal(status, 0, stderr);
+      }
       const webhooks = await webhooksFor(service, 'admin');
       const { id: webhookId, secret } = await newPaused(webhooks, ['role.created']);
       const printed = await receiver(command, secret, port);
