@@ -23,8 +23,8 @@ export type StrengthQuestion = { password: string; ownWords: readonly string[] }
 /** An estimate takes 8 ms, the slowest 75 ms: the last one waits a second and a half at worst. */
 const MAX_WAITING = 20;
 const TOO_MANY = 'too many passwords are waiting to be judged; try again later';
-/** Twenty times what loading and the slowest password take: a thread that takes longer hangs. */
-const MAX_MS = 10_000;
+/** Sixty times what loading and the slowest password take: a thread that takes longer hangs. */
+const MAX_MS = 30_000;
 /** The dictionaries take 40 MB. Without a limit, garbage would take a hundred more. */
 const MAX_HEAP_MB = 96;
 /** After this time without a question the thread ends and gives back its 90 MB. */
