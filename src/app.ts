@@ -45,6 +45,7 @@ import { NewPasswords } from './passwords/new-passwords.ts';
 import { PasswordHasher } from './passwords/password-hasher.ts';
 import { PasswordPolicy } from './passwords/password-policy.ts';
 import { PasswordStrength } from './passwords/password-strength.ts';
+import { Breakers } from './platform/breakers.ts';
 import { Certificates } from './platform/certificates.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { Keyring } from './platform/crypto.ts';
@@ -214,11 +215,13 @@ async function buildPlatform(config: Config, overrides: Overrides) {
   const certificates = config.tls ? await Certificates.open(config.tls, log) : undefined;
   const keyring = new Keyring(config.masterKeys ?? (await masterKeyIn(config.dataDir)));
   const sql = await openDatabase(config, log);
+  const breakers = new Breakers(log);
   const { redisUrl } = config;
-  const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log);
+  const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log, breakers);
   const hints = redis && redisUrl ? redisHints(redis, redisUrl, log) : noHints;
   const jobs = new Jobs(sql, log);
-  return { clock, databaseClock, log, certificates, keyring, sql, redis, hints, jobs };
+  const platform = { clock, databaseClock, log, breakers, certificates, keyring };
+  return { ...platform, sql, redis, hints, jobs };
 }
 
 /** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
@@ -244,7 +247,7 @@ function buildNouns(
   publicUrl: string,
   strength: PasswordStrength,
 ) {
-  const { clock, databaseClock, log, sql, keyring, redis, hints, jobs } = platform;
+  const { clock, databaseClock, log, breakers, sql, keyring, redis, hints, jobs } = platform;
   // Code that follows tables and keeps memories has no caller, and uses the database directly.
   const follower = { database: sql, clock, log, keyring, hints };
   const issuer = config.issuer ?? publicUrl;
@@ -257,7 +260,7 @@ function buildNouns(
   const keyLimits = new KeyLimits(redis);
   const outbox = new Outbox(jobs, keyring);
   const passwords = new PasswordHasher(config.argon2, log);
-  const passwordPolicy = buildPasswordPolicy(config, log, strength);
+  const passwordPolicy = buildPasswordPolicy(config, platform, strength);
   const keyLookups = new KeyLookups(config.rateLimits);
   const following = { ...follower, roles, revocations, apiKeyMemory };
   const judges = { ...following, keyLimits, keyLookups, keyUsage };
@@ -266,7 +269,7 @@ function buildNouns(
   const auditTrail = new AuditTrail(follower);
   const database = new Database(sql, clock, { outbox, revocations });
   return {
-    ...buildMail(config, clock),
+    ...buildMail(config, platform),
     languages: languagesOf(config, log),
     tokens,
     keys,
@@ -283,13 +286,13 @@ function buildNouns(
     passwordPolicy,
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
-    providers: new Providers(config.providers, log),
+    providers: new Providers(config.providers, platform),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
     verifiers: { verifier, apiKeyVerifier, audience: tokens.audience },
     verifier,
     rules: new Rules(tokens.audience, config.exchangeAudiences),
     internalTokens: new InternalTokens({ ...following, ...config, keys, tokens }),
-    workloadTokens: new WorkloadTokens({ ...config, clock, log }),
+    workloadTokens: new WorkloadTokens({ ...config, clock, log, breakers }),
     apiKeyMemory,
     keyUsage,
     apiKeyVerifier,
@@ -311,16 +314,18 @@ function buildWebhooks(
   return { webhookTargets, webhookLanes, fanOut };
 }
 
-function buildPasswordPolicy(config: Config, log: Log, strength: PasswordStrength) {
+function buildPasswordPolicy(config: Config, platform: Platform, strength: PasswordStrength) {
   const { minLength, pwnedPasswordsUrl: url } = config.passwords;
-  const breached = url === undefined ? undefined : new BreachedPasswords(url, log);
+  const breached = url === undefined ? undefined : new BreachedPasswords(url, platform);
   return new PasswordPolicy({ minLength, strength, breached });
 }
 
 /** Without a mail server, mail goes to the mailbox where there is one, or waits. */
-function buildMail({ smtpUrl, mailbox: shownTo, dataDir }: Config, clock: Clock) {
+function buildMail(config: Config, { clock, breakers }: Pick<Platform, 'clock' | 'breakers'>) {
+  const { smtpUrl, mailbox: shownTo, dataDir } = config;
   const mailbox = shownTo === 'off' ? undefined : new Mailbox(dataDir, () => clock.now());
-  const mail: MailTransport | undefined = smtpUrl === undefined ? mailbox : smtpTransport(smtpUrl);
+  const mail: MailTransport | undefined =
+    smtpUrl === undefined ? mailbox : smtpTransport(smtpUrl, breakers);
   return { mailbox, mail };
 }
 

@@ -7,7 +7,7 @@ import {
   UnusableClaims,
 } from './external-identity.ts';
 import type { Answer, AuthorizationRequest, ProviderClient } from './provider-client.ts';
-import { ProviderHttp } from './provider-http.ts';
+import type { ProviderHttp } from './provider-http.ts';
 import type { ProviderSettings } from './provider-settings.ts';
 
 const GITHUB = 'https://github.com/login/oauth';
@@ -27,10 +27,11 @@ const emailsSchema = z.array(
  */
 export class GithubClient implements ProviderClient {
   readonly #settings: ProviderSettings;
-  readonly #http = new ProviderHttp();
+  readonly #http: ProviderHttp;
 
-  constructor(settings: ProviderSettings) {
+  constructor(settings: ProviderSettings, http: ProviderHttp) {
     this.#settings = settings;
+    this.#http = http;
   }
 
   async authorizationUrl({

@@ -2,7 +2,7 @@ import * as client from 'openid-client';
 import { errorFields, type Log } from '../platform/log.ts';
 import { type ExternalIdentity, identityFromClaims } from './external-identity.ts';
 import type { Answer, AuthorizationRequest, ProviderClient } from './provider-client.ts';
-import { isProviderFault, ProviderFault, ProviderHttp } from './provider-http.ts';
+import { isProviderFault, ProviderFault, type ProviderHttp } from './provider-http.ts';
 import type { ProviderSettings } from './provider-settings.ts';
 
 const DISCOVERY_MS = 4000;
@@ -19,13 +19,14 @@ type Tokens = Awaited<ReturnType<typeof client.authorizationCodeGrant>>;
 export class OidcClient implements ProviderClient {
   readonly #settings: ProviderSettings;
   readonly #log: Log;
-  readonly #http = new ProviderHttp();
+  readonly #http: ProviderHttp;
   #metadata: { value: client.ServerMetadata; at: number } | undefined;
   #discovering: Promise<client.ServerMetadata> | undefined;
   #keys: client.ExportedJWKSCache | undefined;
 
-  constructor(settings: ProviderSettings, log: Log) {
+  constructor(settings: ProviderSettings, http: ProviderHttp, log: Log) {
     this.#settings = settings;
+    this.#http = http;
     this.#log = log;
   }
 

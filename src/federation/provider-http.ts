@@ -1,16 +1,10 @@
-import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleWhen,
-} from 'cockatiel';
 import type { CustomFetch, CustomFetchOptions } from 'openid-client';
 import { boundedBody } from '../platform/bounded-body.ts';
+import { type Breaker, type Breakers, isLeftAlone } from '../platform/breakers.ts';
 
 const REQUEST_MS = 3000;
-const FAILURES_TO_OPEN = 5;
-const HALF_OPEN_AFTER_MS = 10_000;
+const FAULTS_TO_OPEN = 5;
+const REST_MS = 10_000;
 const MAX_BYTES = 64 * 1024;
 /** Discovery documents and key sets, which are the larger ones. */
 const MAX_METADATA_BYTES = 256 * 1024;
@@ -29,13 +23,10 @@ class LongAnswer extends ProviderFault {}
  * refuses, or one about a person that is too long, doesn't count: anyone can cause one.
  */
 export class ProviderHttp {
-  readonly #breaker: CircuitBreakerPolicy;
+  readonly #breaker: Breaker;
 
-  constructor() {
-    this.#breaker = circuitBreaker(handleWhen(isOutage), {
-      halfOpenAfter: HALF_OPEN_AFTER_MS,
-      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-    });
+  constructor(breaker: Breaker) {
+    this.#breaker = breaker;
   }
 
   /**
@@ -43,14 +34,20 @@ export class ProviderHttp {
    * says nothing about the provider, and the caller's reason is thrown.
    */
   fetchWithin(deadline: AbortSignal, caller?: AbortSignal): CustomFetch {
-    return (url, options) => this.#breaker.execute(() => request(url, options, deadline, caller));
+    return (url, options) => this.#breaker.run(() => request(url, options, deadline, caller));
   }
+}
+
+/** The breaker of a provider, of which the operator has chosen the id. */
+export function providerBreaker(breakers: Breakers, id: string): Breaker {
+  const options = { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault: isOutage };
+  return breakers.add(`provider:${id}`, options);
 }
 
 /** Whether an error comes from a provider that can't be reached or read, and not from what it said. */
 export function isProviderFault(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
-    if (at instanceof ProviderFault || at instanceof BrokenCircuitError) return true;
+    if (at instanceof ProviderFault || isLeftAlone(at)) return true;
   }
   return false;
 }

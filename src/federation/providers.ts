@@ -1,19 +1,28 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Breaker, Breakers } from '../platform/breakers.ts';
 import type { Log } from '../platform/log.ts';
 import { GithubClient } from './github-client.ts';
 import { OidcClient } from './oidc-client.ts';
 import type { ProviderClient } from './provider-client.ts';
+import { ProviderHttp, providerBreaker } from './provider-http.ts';
 import type { ProviderSettings } from './provider-settings.ts';
 
 export type Provider = { settings: ProviderSettings; client: ProviderClient };
 
+type Known = Provider & { breaker: Breaker };
+
 /** The identity providers that are configured at the moment, and what is remembered about each. */
 export class Providers {
   readonly #log: Log;
-  #providers: readonly Provider[] = [];
+  readonly #breakers: Breakers;
+  #providers: readonly Known[] = [];
 
-  constructor(settings: readonly ProviderSettings[], log: Log) {
+  constructor(
+    settings: readonly ProviderSettings[],
+    { log, breakers }: { log: Log; breakers: Breakers },
+  ) {
     this.#log = log;
+    this.#breakers = breakers;
     this.replace(settings);
   }
 
@@ -22,8 +31,11 @@ export class Providers {
     const before = this.#providers;
     this.#providers = settings.map((each) => {
       const same = before.find((provider) => isDeepStrictEqual(provider.settings, each));
-      return same ?? { settings: each, client: this.#clientOf(each) };
+      return same ?? this.#known(each);
     });
+    for (const each of before) {
+      if (!this.#providers.includes(each)) this.#breakers.remove(each.breaker);
+    }
   }
 
   /** All of them, in the order of the configuration. */
@@ -40,8 +52,13 @@ export class Providers {
     return this.#providers.find(({ settings }) => settings.id === id);
   }
 
-  #clientOf(settings: ProviderSettings): ProviderClient {
-    if (settings.preset === 'github') return new GithubClient(settings);
-    return new OidcClient(settings, this.#log);
+  #known(settings: ProviderSettings): Known {
+    const breaker = providerBreaker(this.#breakers, settings.id);
+    const http = new ProviderHttp(breaker);
+    const client =
+      settings.preset === 'github'
+        ? new GithubClient(settings, http)
+        : new OidcClient(settings, http, this.#log);
+    return { settings, client, breaker };
   }
 }

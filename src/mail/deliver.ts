@@ -1,9 +1,12 @@
 import { createTransport, type Transporter } from 'nodemailer';
+import type { Breakers } from '../platform/breakers.ts';
 import type { Outbox } from './outbox.ts';
 import { type MailLook, renderMail } from './templates.ts';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKET_TIMEOUT_MS = 20_000;
+const FAULTS_TO_OPEN = 3;
+const REST_MS = 2000;
 
 /** A rendered mail. `id` is the same if the mail is delivered again. */
 type OutgoingMail = {
@@ -36,13 +39,15 @@ export async function deliverMail(
 
 /**
  * Delivers mail by SMTP. The `Message-ID` is the job's id, which makes a second delivery recognisable.
+ * After three failures in a row the server is left alone for two seconds (W13).
  */
-export function smtpTransport(url: string): MailTransport {
+export function smtpTransport(url: string, breakers: Breakers): MailTransport {
   let transporter = createSmtp(url);
+  const breaker = breakers.add('smtp', { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault });
   return {
     async deliver({ id, to, ...mail }, signal) {
       const domain = /@([^\s>]+)/.exec(mail.from)?.[1] ?? 'localhost';
-      await transporter.sendMail({
+      const message = {
         ...mail,
         to: { name: '', address: to },
         messageId: `<${id}@${domain}>`,
@@ -50,7 +55,8 @@ export function smtpTransport(url: string): MailTransport {
         disableFileAccess: true,
         disableUrlAccess: true,
         signal,
-      });
+      };
+      await breaker.run(() => transporter.sendMail(message));
     },
     setUrl(next) {
       transporter.close();
@@ -58,6 +64,12 @@ export function smtpTransport(url: string): MailTransport {
     },
     close: () => transporter.close(),
   };
+}
+
+/** A server that refuses a sender, a recipient or a mail is there. */
+function isFault(error: unknown): boolean {
+  const { code, responseCode } = error as { code?: unknown; responseCode?: unknown };
+  return responseCode === undefined || responseCode === 421 || code === 'EAUTH';
 }
 
 function createSmtp(url: string): Transporter {

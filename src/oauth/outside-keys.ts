@@ -1,19 +1,13 @@
-import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleAll,
-} from 'cockatiel';
 import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import { boundedBody } from '../platform/bounded-body.ts';
+import { type Breaker, type Breakers, isLeftAlone } from '../platform/breakers.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import { isKeyUrl, type WorkloadIssuer } from './workload-issuer.ts';
 
 const TIMEOUT_MS = 2000;
 const MAX_BYTES = 64 * 1024;
-const FAILURES_TO_OPEN = 3;
-const HALF_OPEN_AFTER_MS = 10_000;
+const FAULTS_TO_OPEN = 3;
+const REST_MS = 10_000;
 /** How long a key set is used without asking again, and how long if it can't be had again. */
 const FRESH_MS = 5 * 60_000;
 const USABLE_MS = 60 * 60_000;
@@ -29,17 +23,18 @@ type Keys = ReturnType<typeof createLocalJWKSet>;
 export class OutsideKeys {
   readonly #issuer: Pick<WorkloadIssuer, 'issuer' | 'jwks_uri'>;
   readonly #log: Log;
-  readonly #breaker: CircuitBreakerPolicy;
+  readonly #breaker: Breaker;
   #known: { keys: Keys; fetchedAtMs: number } | undefined;
   #asking: Promise<void> | undefined;
 
-  constructor(issuer: Pick<WorkloadIssuer, 'issuer' | 'jwks_uri'>, log: Log) {
+  constructor(
+    issuer: Pick<WorkloadIssuer, 'issuer' | 'jwks_uri'>,
+    { log, breakers }: { log: Log; breakers: Breakers },
+  ) {
     this.#issuer = issuer;
     this.#log = log;
-    this.#breaker = circuitBreaker(handleAll, {
-      halfOpenAfter: HALF_OPEN_AFTER_MS,
-      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-    });
+    // The issuers share a name: theirs are URLs.
+    this.#breaker = breakers.add('workload_issuers', { faults: FAULTS_TO_OPEN, restMs: REST_MS });
   }
 
   /** The keys as they are known; asks for them if those are old. Undefined if they can't be had. */
@@ -70,11 +65,11 @@ export class OutsideKeys {
 
   async #fetch(): Promise<void> {
     try {
-      const jwks = await this.#breaker.execute(() => this.#jwks());
+      const jwks = await this.#breaker.run(() => this.#jwks());
       this.#known = { keys: jwks, fetchedAtMs: performance.now() };
     } catch (error) {
       // The failures that opened the breaker have been logged.
-      if (error instanceof BrokenCircuitError) return;
+      if (isLeftAlone(error)) return;
       const status = error instanceof UnusableAnswer ? error.message : undefined;
       const fields = { component: 'workload keys', name: this.#issuer.issuer };
       this.#log.warn({ ...fields, ...errorFields(error), status, stack: undefined }, 'not had');

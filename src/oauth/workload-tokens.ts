@@ -1,4 +1,5 @@
 import { decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import type { Breakers } from '../platform/breakers.ts';
 import type { Clock } from '../platform/clock.ts';
 import { unavailable } from '../platform/failure.ts';
 import { invalidField } from '../platform/invalid-field.ts';
@@ -30,12 +31,17 @@ export class WorkloadTokens {
   readonly #clock: Clock;
   readonly #trusted: ReadonlyMap<string, Trusted>;
 
-  constructor(parts: { clock: Clock; log: Log; workloadIssuers: readonly WorkloadIssuer[] }) {
+  constructor(parts: {
+    clock: Clock;
+    log: Log;
+    breakers: Breakers;
+    workloadIssuers: readonly WorkloadIssuer[];
+  }) {
     this.#clock = parts.clock;
     this.#trusted = new Map(
       parts.workloadIssuers.map((settings) => [
         settings.issuer,
-        { settings, keys: new OutsideKeys(settings, parts.log) },
+        { settings, keys: new OutsideKeys(settings, parts) },
       ]),
     );
   }

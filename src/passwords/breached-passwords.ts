@@ -1,17 +1,11 @@
 import { createHash } from 'node:crypto';
-import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleAll,
-} from 'cockatiel';
 import { boundedBody } from '../platform/bounded-body.ts';
+import { type Breaker, type Breakers, isLeftAlone } from '../platform/breakers.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 
 const TIMEOUT_MS = 1000;
-const FAILURES_TO_OPEN = 5;
-const HALF_OPEN_AFTER_MS = 10_000;
+const FAULTS_TO_OPEN = 5;
+const REST_MS = 10_000;
 /** An answer has some 2,000 lines of 40 bytes. */
 const MAX_BYTES = 1024 * 1024;
 /** The last 35 of the 40 hex digits of a SHA-1, and how often that password was seen. */
@@ -24,20 +18,21 @@ const LINE = /^([0-9A-F]{35}):(\d+)$/i;
  * even tell those from the length of the answer (`Add-Padding`).
  *
  * If the server fails or does not answer within a second, the password counts as not breached. After
- * five failures in a row the server is not asked for `halfOpenAfterMs` (W13).
+ * five failures in a row the server is left alone for `restMs` (W13).
  */
 export class BreachedPasswords {
   readonly #url: string;
   readonly #log: Log;
-  readonly #breaker: CircuitBreakerPolicy;
+  readonly #breaker: Breaker;
 
-  constructor(url: string, log: Log, { halfOpenAfterMs = HALF_OPEN_AFTER_MS } = {}) {
+  constructor(
+    url: string,
+    { log, breakers }: { log: Log; breakers: Breakers },
+    { restMs = REST_MS } = {},
+  ) {
     this.#url = url.replace(/\/+$/, '');
     this.#log = log;
-    this.#breaker = circuitBreaker(handleAll, {
-      halfOpenAfter: halfOpenAfterMs,
-      breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
-    });
+    this.#breaker = breakers.add('breached_passwords', { faults: FAULTS_TO_OPEN, restMs });
   }
 
   /** Whether the normalised password is known to be breached. Throws only the reason of `signal`. */
@@ -45,11 +40,11 @@ export class BreachedPasswords {
     const digest = createHash('sha1').update(password).digest('hex').toUpperCase();
     try {
       // Without the caller's signal: a caller who leaves says nothing about the server.
-      const counts = await this.#breaker.execute(() => this.#range(digest.slice(0, 5)));
+      const counts = await this.#breaker.run(() => this.#range(digest.slice(0, 5)));
       return (counts.get(digest.slice(5)) ?? 0) > 0;
     } catch (error) {
       // The failures that opened the breaker have been logged.
-      if (!(error instanceof BrokenCircuitError)) this.#logFailure(error);
+      if (!isLeftAlone(error)) this.#logFailure(error);
       return false;
     } finally {
       signal.throwIfAborted();

@@ -1,4 +1,5 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis, type RedisOptions, ReplyError } from 'ioredis';
+import type { Breakers } from './breakers.ts';
 import { errorFields, type Log } from './log.ts';
 
 export type RedisClient = Redis | Cluster;
@@ -6,6 +7,8 @@ export type RedisClient = Redis | Cluster;
 const CONNECT_TIMEOUT_MS = 2000;
 const COMMAND_TIMEOUT_MS = 250;
 const RETRY_MAX_MS = 1000;
+const FAULTS_TO_OPEN = 3;
+const REST_MS = 500;
 
 /**
  * Fails fast in every case: nothing is queued while Redis is unreachable, a command has 250 ms, and
@@ -24,14 +27,32 @@ const FAIL_FAST = {
 /**
  * Connects to `redis://`, `rediss://`, `redis+sentinel://host:port,…/service-name` or
  * `redis+cluster://host:port,…` in the background: the client is returned at once, and commands fail
- * until it is connected.
+ * until it is connected. With `breakers`, commands also fail at once after three failures in a row.
  */
-export function connectRedis(url: string, log: Log): RedisClient {
+export function connectRedis(url: string, log: Log, breakers?: Breakers): RedisClient {
   const client = createClient(url);
+  if (breakers) guardCommands(client, breakers);
   client.on('error', (error) => {
     log.warn({ component: 'redis', ...errorFields(error), stack: undefined }, 'redis error');
   });
   return client;
+}
+
+/** Has every command that is not part of connecting run behind a breaker. */
+function guardCommands(client: RedisClient, breakers: Breakers): void {
+  const breaker = breakers.add('redis', { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault });
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (...[command, stream]: Parameters<typeof send>) => {
+    // What a connection begins with, or a part of a transaction, which is sent as a whole.
+    if (client.status === 'connect' || stream) return send(command, stream);
+    breaker.run(async () => void (await send(command))).catch((error) => command.reject(error));
+    return command.promise;
+  };
+}
+
+/** Redis answers even if it refuses a command. */
+function isFault(error: unknown): boolean {
+  return !(error instanceof ReplyError);
 }
 
 /**

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code } from '@connectrpc/connect';
+import { logLines } from '../harness/logs.ts';
 import { createAccount, newEmail, signIn } from '../harness/people.ts';
 import { type Refusal, refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
@@ -34,7 +35,7 @@ async function provider(userInfo?: Record<string, unknown>) {
     const answer = { loginToken, ...fake.visit(authorizationUrl, grant) };
     return service.auth.finishFederatedLogin(answer);
   };
-  return { fake, start, finish };
+  return { fake, start, finish, id };
 }
 
 const person = (): Grant => ({
@@ -108,10 +109,17 @@ describe('A provider that fails', () => {
   });
 
   it('W13 is asked no more after five faults', async () => {
-    const { fake, start } = await provider();
+    const { fake, start, id } = await provider();
     fake.faults.discovery = '500';
-    for (let i = 0; i < 8; i += 1) await assertUnavailable(start(), String(i));
+    const lines = await logLines(async () => {
+      for (let i = 0; i < 8; i += 1) await assertUnavailable(start(), String(i));
+    });
     assert.equal(fake.requests.discovery, 5);
+    const said = lines.filter(({ component }) => component === 'breaker');
+    assert.deepEqual(
+      said.map(({ dependency }) => dependency),
+      [`provider:${id}`],
+    );
   });
 
   it('W13 is asked once for everybody who waits', async () => {

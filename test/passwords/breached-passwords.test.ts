@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { before, beforeEach, describe, it } from 'node:test';
 import { BreachedPasswords } from '../../src/passwords/breached-passwords.ts';
+import { Breakers } from '../../src/platform/breakers.ts';
 import type { LogFields } from '../../src/platform/log.ts';
 import { atEnd } from '../harness/at-end.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -14,7 +15,7 @@ import { type Service, startService } from '../harness/service.ts';
 const PREFIX = 'ABF7A';
 const SUFFIX = 'AD6438836DBE526AA231ABDE2D0EEF74D42';
 const OTHERS = `0018A45C4D1DEF81644B54AB7F969B88D65:10\r\n00D4F6E8FA6EECAD2A3AA415EEC418D38EC:2`;
-const HALF_OPEN_AFTER_MS = 300;
+const REST_MS = 300;
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -48,12 +49,11 @@ describe('Breached passwords', () => {
       res.writeHead(status).end(text);
   const found = answers(`${OTHERS}\r\n${SUFFIX}:384\r\n`);
   const note = (fields: LogFields) => void logged.push(fields);
-  const lookup = () =>
-    new BreachedPasswords(
-      url,
-      { debug: note, info: note, warn: note, error: note },
-      { halfOpenAfterMs: HALF_OPEN_AFTER_MS },
-    );
+  const lookup = () => {
+    const log = { debug: note, info: note, warn: note, error: note };
+    return new BreachedPasswords(url, { log, breakers: new Breakers(log) }, { restMs: REST_MS });
+  };
+  const lines = (component: string) => logged.filter((each) => each.component === component);
   const includes = (breached: BreachedPasswords, password = PASSWORD) =>
     breached.includes(password, AbortSignal.timeout(20_000));
 
@@ -105,13 +105,18 @@ describe('Breached passwords', () => {
     handler = answers('', 503);
     for (let i = 0; i < 10; i += 1) assert.equal(await includes(breached), false);
     assert.equal(requests.length, 5);
-    assert.equal(logged.length, 5);
+    assert.equal(lines('breached passwords').length, 5);
+    assert.deepEqual(
+      lines('breaker').map(({ dependency }) => dependency),
+      ['breached_passwords'],
+    );
     handler = found;
     assert.equal(await includes(breached), false);
     assert.equal(requests.length, 5);
     await eventually(() => includes(breached));
     assert.equal(requests.length, 6);
     assert.equal(await includes(breached), true);
+    assert.equal(lines('breaker').length, 2);
   });
 
   it('throws if the caller has gone', async () => {
