@@ -163,7 +163,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const look = () => readiness(background.checks());
   onRequest(buildHttp(parts, serving, { look, grpcPort, stopping: stopping.signal }));
   const ready = background.bringUp().then(async () => {
-    const showHealth = async () => grpc.setServing((await look()).status !== 'not ready');
+    const showHealth = async () => grpc.setServing((await look()).serves);
     await showHealth();
     background.every(READINESS_MS, 'readiness', showHealth);
   });
@@ -177,7 +177,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
     reload: (next) => reload(platform, nouns, next),
     async stop() {
       draining.abort();
-      grpc.setServing(false);
+      grpc.setServing('nothing');
       await sleep(Math.min(DRAIN_NOTICE_MS, config.shutdownGraceMs / 10));
       stopping.abort();
       await Promise.all([grpc.close(config.shutdownGraceMs), http.close(config.shutdownGraceMs)]);
@@ -249,7 +249,8 @@ function buildNouns(
 ) {
   const { clock, databaseClock, log, breakers, sql, keyring, redis, hints, jobs } = platform;
   // Code that follows tables and keeps memories has no caller, and uses the database directly.
-  const follower = { database: sql, clock, log, keyring, hints };
+  const { stalenessLimitMs } = config;
+  const follower = { database: sql, clock, log, keyring, hints, stalenessLimitMs };
   const issuer = config.issuer ?? publicUrl;
   const tokens = { ...config, issuer, audience: config.audience ?? issuer };
   const keys = new KeySet(sql, keyring, hints);

@@ -17,6 +17,7 @@ import { shadowDenialsIn } from './mesh/shadow-denial.repository.ts';
 import { usedWorkloadTokensIn } from './oauth/used-workload-token.repository.ts';
 import { oneTimeTokensIn } from './one-time-tokens/one-time-token.repository.ts';
 import { usedChallengesIn } from './passkeys/used-challenge.repository.ts';
+import type { Breakers } from './platform/breakers.ts';
 import { operator } from './platform/caller.ts';
 import { addMs, type Clock } from './platform/clock.ts';
 import type { Keyring } from './platform/crypto.ts';
@@ -24,7 +25,7 @@ import type { DatabaseClock } from './platform/database-clock.ts';
 import { Failure } from './platform/failure.ts';
 import type { Jobs } from './platform/jobs.ts';
 import { errorFields, type Log } from './platform/log.ts';
-import type { Check } from './platform/readiness.ts';
+import type { Check, Serves } from './platform/readiness.ts';
 import type { RedisClient } from './platform/redis.ts';
 import type { SqlDatabase } from './platform/sql-database.ts';
 import type { RevocationFeed } from './revocations/revocation-feed.ts';
@@ -48,6 +49,8 @@ const MAINTENANCE_MS = 30_000;
 const KEYS_MS = 5000;
 const RETENTION_MS = 24 * 3600_000;
 /** Nothing wakes the worker, so that the time at which it works reveals nothing about the call. */
+/** The database is looked at seven times a second; after this long without an answer it counts as away. */
+const CONTACT_MS = 2000;
 const ERRAND_POLL_SECONDS = 0.5;
 const KEY_RETENTION_MS = 30 * RETENTION_MS;
 
@@ -58,6 +61,7 @@ type Platform = {
   keyring: Keyring;
   sql: SqlDatabase;
   redis: RedisClient | undefined;
+  breakers: Breakers;
   jobs: Jobs;
 };
 
@@ -152,34 +156,35 @@ export class Background {
 
   /** The checks that readiness consists of. */
   checks(): Check[] {
-    const { sql, redis } = this.#platform;
+    const { sql, redis, breakers } = this.#platform;
     const { keys, revocations, roles } = this.#nouns;
+    const check = (without: Serves, name: string, look: Check['check']): Check => {
+      return { name, without, check: look };
+    };
     const says = (ok: boolean, problem: string) => Promise.resolve(ok ? undefined : problem);
-    const checks: Check[] = [
-      { name: 'database', required: true, check: () => sql.ping() },
-      { name: 'migrations', required: true, check: () => pending(sql) },
-      { name: 'signing_key', required: true, check: () => says(keys.ready, 'none') },
-      {
-        name: 'revocations',
-        required: true,
-        check: () => says(!revocations.isStale, 'not followed'),
-      },
-      { name: 'roles', required: true, check: () => says(!roles.isStale, 'not followed') },
-      { name: 'start', required: true, check: () => says(this.#up, 'under way') },
-      {
-        name: 'shutdown',
-        required: true,
-        check: () => says(!this.#draining.aborted, 'under way'),
-      },
+    const others = [...breakers.states()].filter(([dependency]) => dependency !== 'redis');
+    return [
+      check('from memory', 'database', () => this.#reachDatabase()),
+      check('nothing', 'migrations', () => pending(sql)),
+      check('nothing', 'signing_key', () => says(keys.ready, 'none')),
+      check('nothing', 'revocations', () => says(!revocations.isStale, 'not followed')),
+      check('nothing', 'roles', () => says(!roles.isStale, 'not followed')),
+      check('nothing', 'start', () => says(this.#up, 'under way')),
+      check('nothing', 'shutdown', () => says(!this.#draining.aborted, 'under way')),
+      ...(redis ? [check('everything', 'redis', () => answers(redis))] : []),
+      ...others.map(([name, state]) =>
+        check('everything', name, () => says(state === 'closed', 'left alone')),
+      ),
     ];
-    if (redis) {
-      checks.push({
-        name: 'redis',
-        required: false,
-        check: async () => ((await redis.ping()) === 'PONG' ? undefined : 'unavailable'),
-      });
-    }
-    return checks;
+  }
+
+  /**
+   * Once it is up, the replica looks at the database all the time. Asking it for each question about
+   * health would keep those waiting who have a second for the answer.
+   */
+  async #reachDatabase(): Promise<string | undefined> {
+    if (!this.#up) return this.#platform.sql.ping();
+    return this.#nouns.revocations.lookedAgoMs > CONTACT_MS ? 'unavailable' : undefined;
   }
 
   async stop(): Promise<void> {
@@ -285,6 +290,10 @@ export class Background {
       }
     }
   }
+}
+
+async function answers(redis: RedisClient): Promise<string | undefined> {
+  return (await redis.ping()) === 'PONG' ? undefined : 'unavailable';
 }
 
 async function pending(database: SqlDatabase): Promise<string | undefined> {

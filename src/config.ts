@@ -398,6 +398,11 @@ export const settings = {
     '30s',
     'How long an unused connection is kept.',
   ),
+  COUNTERSIGN_STALENESS_LIMIT: withDefault(
+    duration.refine((ms) => ms >= 3000 && ms <= 600_000, { message: 'is not between 3s and 10m' }),
+    '10s',
+    'How long tokens, keys and roles are checked from memory while the database is away, 3s to 10m. After that the replica is not ready until the database is back.',
+  ),
   COUNTERSIGN_LOG_LEVEL: withDefault(
     z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
     'info',
@@ -480,6 +485,8 @@ export type Config = Readonly<{
     statementTimeoutMs: number;
     idleTimeoutMs: number;
   };
+  /** How long (ms) memory is trusted while the database is away. */
+  stalenessLimitMs: number;
   logLevel: string;
   shutdownGraceMs: number;
   /** The files that secrets were read from, to be watched. */
@@ -634,6 +641,7 @@ function assemble(
       statementTimeoutMs: v.COUNTERSIGN_DB_STATEMENT_TIMEOUT,
       idleTimeoutMs: v.COUNTERSIGN_DB_IDLE_TIMEOUT,
     },
+    stalenessLimitMs: v.COUNTERSIGN_STALENESS_LIMIT,
     logLevel: v.COUNTERSIGN_LOG_LEVEL,
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
     files,

@@ -1,7 +1,5 @@
 import type { Clock } from '../platform/clock.ts';
-import { FollowedTable } from '../platform/followed-table.ts';
-import type { Log } from '../platform/log.ts';
-import type { Hints } from '../platform/redis-hints.ts';
+import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import { type RoleRow, rolesIn } from './role.repository.ts';
 
@@ -16,7 +14,7 @@ export class RoleBook extends FollowedTable {
   #permissions: ReadonlyMap<string, readonly string[]> = new Map();
   #fingerprint = '';
 
-  constructor(parts: { database: SqlDatabase; clock: Clock; log: Log; hints: Hints }) {
+  constructor(parts: FollowedTableDeps & { clock: Clock }) {
     super('roles', parts);
     this.#database = parts.database;
     this.#clock = parts.clock;

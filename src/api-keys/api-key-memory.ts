@@ -1,9 +1,7 @@
 import type { LRUCache } from 'lru-cache';
 import type { CacheSizes } from '../platform/cache-sizes.ts';
-import { FollowedTable } from '../platform/followed-table.ts';
-import type { Log } from '../platform/log.ts';
+import { FollowedTable, type FollowedTableDeps } from '../platform/followed-table.ts';
 import { lruCache } from '../platform/lru-cache.ts';
-import type { Hints } from '../platform/redis-hints.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { TablePlace } from '../platform/table-place.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
@@ -40,13 +38,12 @@ export class ApiKeyMemory extends FollowedTable {
   /** Includes wrong secrets of existing keys: asking twice does not reveal which ids exist (A02). */
   readonly #unknown = lruCache<string, true>(UNKNOWN_SECRETS, { ttl: UNKNOWN_MS });
 
-  constructor(parts: {
-    caches: Pick<CacheSizes, 'apiKeys'>;
-    database: SqlDatabase;
-    log: Log;
-    hints: Hints;
-    revocations: Pick<RevocationFeed, 'followers'>;
-  }) {
+  constructor(
+    parts: FollowedTableDeps & {
+      caches: Pick<CacheSizes, 'apiKeys'>;
+      revocations: Pick<RevocationFeed, 'followers'>;
+    },
+  ) {
     super('api-keys', parts);
     const { apiKeys } = parts.caches;
     this.#secrets = lruCache(2 * apiKeys);

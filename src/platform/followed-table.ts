@@ -18,10 +18,15 @@ export const AGAIN_MS = 10_000;
 export const OVERLAP_MS = 2 * MAX_TRANSACTION_MS + 10_000;
 /** The maximum age (ms) of the memory by which tokens are issued. */
 export const RECENT_MS = 500;
-/** After this long without a look at the table, memory alone is no longer trusted. */
-const STALE_AFTER_MS = 10_000;
+const STALENESS_LIMIT_MS = 10_000;
 
-export type FollowedTableDeps = { database: SqlDatabase; log: Log; hints: Hints };
+export type FollowedTableDeps = {
+  database: SqlDatabase;
+  log: Log;
+  hints: Hints;
+  /** After this long without a look at the table, memory alone is no longer trusted. */
+  stalenessLimitMs?: number;
+};
 
 /**
  * This replica's memory of a table, which stays the record. It looks at the table seven times a second,
@@ -56,7 +61,7 @@ export abstract class FollowedTable {
   }
 
   get isStale(): boolean {
-    return this.#isOlderThan(STALE_AFTER_MS);
+    return this.#isOlderThan(this.#deps.stalenessLimitMs ?? STALENESS_LIMIT_MS);
   }
 
   /** How long ago the last look began (ms). */

@@ -35,6 +35,7 @@ type FeedParts = {
   databaseClock?: Pick<DatabaseClock, 'note'>;
   keys: { drop(keyId: string): void };
   accessTokenTtlMs: number;
+  stalenessLimitMs?: number;
 };
 
 /** This replica's memory of revocations, in step with the table. */

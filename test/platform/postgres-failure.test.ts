@@ -91,8 +91,7 @@ describe('PostgreSQL', () => {
     proxy.freeze();
     await assertRefusedAtOnce();
     assert.equal(await isActive(), true);
-    await sleep(1500);
-    assert.equal((await service.app.readiness()).status, 'not ready');
+    await eventually(async () => (await service.app.readiness()).serves === 'from memory');
     assert.equal(await isActive(), true);
     proxy.open();
     await assertPoolIsWhole();
@@ -117,6 +116,7 @@ describe('PostgreSQL', () => {
       );
     await eventually(isRefused, 60_000);
     assertAway(await refusal(isActive()));
+    assert.equal((await service.app.readiness()).status, 'not ready');
     proxy.open();
     await eventually(() => isActive().catch(() => false));
   });

@@ -2,13 +2,17 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { before, describe, it } from 'node:test';
+import { Code } from '@connectrpc/connect';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { protoPath } from 'grpc-health-check';
 import { atEnd } from '../harness/at-end.ts';
 import { createDatabase } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
-import { type Service, startService } from '../harness/service.ts';
+import { newEmail, PASSWORD, signedIn } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { DEFAULT_LIMITS, type Service, startService } from '../harness/service.ts';
+import { freePort } from '../servers.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 
 /** `buf curl`, as people call it. Not spawnSync: the service runs in this process. */
@@ -64,31 +68,74 @@ describe('server reflection', () => {
   });
 });
 
+const FROM_MEMORY = ['', 'countersign.v1.SessionService', 'envoy.service.auth.v3.Authorization'];
+const AUTH = 'countersign.v1.AuthService';
+
 describe('grpc.health.v1', () => {
-  it('says about every service what /readyz says, and tells watchers when it changes', async () => {
+  it('W06 serves what it answers from memory without the database, until memory is too old', async () => {
     const databaseUrl = await createDatabase();
     const proxy = new TcpProxy(databaseUrl);
     atEnd(() => proxy.close());
-    const service = await startService({ databaseUrl: await proxy.listen(databaseUrl) });
+    const env = { ...DEFAULT_LIMITS, COUNTERSIGN_STALENESS_LIMIT: '8s' };
+    const service = await startService({ databaseUrl: await proxy.listen(databaseUrl), env });
+    const { accessToken: token } = await signedIn(service);
+    const isActive = async () => (await service.sessions.introspectToken({ token })).active;
     const health = healthClient(service.app.grpcAddress);
-    const seen: string[] = [];
-    health.watch('countersign.v1.AuthService', (status) => seen.push(status));
-    assert.equal(await health.check(''), 'SERVING');
-    assert.equal(await health.check('countersign.v1.SessionService'), 'SERVING');
-    assert.equal(await readyz(service), 200);
-    proxy.down();
-    await eventually(async () => (await health.check('')) === 'NOT_SERVING');
-    assert.equal(await readyz(service), 503);
+    const statuses = async () =>
+      new Set(await Promise.all(FROM_MEMORY.map((name) => health.check(name))));
+    const seen = { auth: [] as string[], whole: [] as string[] };
+    health.watch(AUTH, (status) => seen.auth.push(status));
+    health.watch('', (status) => seen.whole.push(status));
+    assert.deepEqual([await health.check(AUTH), ...(await statuses())], ['SERVING', 'SERVING']);
+    assert.deepEqual(await readyz(service), { code: 200, status: 'ready', database: 'ok' });
+    assert.equal(await isActive(), true);
+
+    proxy.freeze();
+    await eventually(() => seen.auth.length >= 2);
+    assert.deepEqual(seen, { auth: ['SERVING', 'NOT_SERVING'], whole: ['SERVING'] });
+    assert.deepEqual([...(await statuses())], ['SERVING']);
+    const degraded = { code: 200, status: 'degraded', database: 'unavailable' };
+    assert.deepEqual(await readyz(service), degraded);
+    assert.equal(await isActive(), true);
+
+    await eventually(() => seen.whole.length >= 2, 30_000);
+    assert.deepEqual([...(await statuses())], ['NOT_SERVING']);
+    const gone = { code: 503, status: 'not ready', database: 'unavailable' };
+    assert.deepEqual(await readyz(service), gone);
+    assert.equal((await refusal(isActive())).code, Code.Unavailable);
+
     proxy.open();
-    await eventually(async () => (await health.check('')) === 'SERVING');
-    await eventually(async () => (await readyz(service)) === 200);
-    await eventually(() => seen.length >= 3);
-    assert.deepEqual(seen, ['SERVING', 'NOT_SERVING', 'SERVING']);
+    await eventually(() => seen.whole.length >= 3 && seen.auth.length >= 3);
+    const there = ['SERVING', 'NOT_SERVING', 'SERVING'];
+    assert.deepEqual(seen, { auth: there, whole: there });
+    assert.deepEqual(await readyz(service), { code: 200, status: 'ready', database: 'ok' });
+    assert.equal(await isActive(), true);
+  });
+
+  it('W13 says in /readyz which dependencies are left alone, and serves everything', async () => {
+    const port = await freePort();
+    const env = { SMTP_URL: `smtp://127.0.0.1:${port}` };
+    const service = await startService({ env });
+    const person = () =>
+      service.auth.signUp({ email: newEmail(), password: PASSWORD, displayName: 'Pat' });
+    await Promise.all([person(), person(), person()]);
+    const answer = async () => {
+      const response = await fetch(`http://${service.app.httpAddress}/readyz`);
+      return { code: response.status, ...((await response.json()) as Body) };
+    };
+    await eventually(async () => (await answer()).checks['smtp'] === 'left alone', 20_000);
+    const { code, status } = await answer();
+    assert.deepEqual([code, status], [200, 'degraded']);
+    assert.equal(await healthClient(service.app.grpcAddress).check(AUTH), 'SERVING');
   });
 });
 
-async function readyz(service: Service): Promise<number> {
-  return (await fetch(`http://${service.app.httpAddress}/readyz`)).status;
+type Body = { status: string; checks: Record<string, string> };
+
+async function readyz(service: Service) {
+  const response = await fetch(`http://${service.app.httpAddress}/readyz`);
+  const { status, checks } = (await response.json()) as Body;
+  return { code: response.status, status, database: checks['database'] };
 }
 
 type Answer = { status: string };

@@ -118,7 +118,7 @@ describe('PostgreSQL, when it is away', () => {
     target.open();
     await assert.rejects(deliveriesOf(webhooks, id));
     proxy.open();
-    await eventually(() => service.app.readiness().then(({ status }) => status !== 'not ready'));
+    await eventually(() => service.app.readiness().then(({ status }) => status === 'ready'));
     const deliveries = await settled(webhooks, id);
     assert.ok(deliveries.every(({ state }) => state === WebhookDeliveryState.SUCCEEDED));
     // Each attempt was written down, so none had to be made again.

@@ -1,25 +1,35 @@
 import type { HandlerContext } from '@connectrpc/connect';
+import { ApiKeyService } from '../../../gen/countersign/v1/api_key_service_pb.ts';
+import { SessionService } from '../../../gen/countersign/v1/session_service_pb.ts';
+import { Authorization } from '../../../gen/envoy/service/auth/v3/external_auth_pb.ts';
 import {
   Health,
   type HealthCheckRequest,
   HealthCheckResponse_ServingStatus as Status,
 } from '../../../gen/grpc/health/v1/health_pb.ts';
 import { Failure } from '../../platform/failure.ts';
+import type { Serves } from '../../platform/readiness.ts';
 import { shuttingDown } from '../failures.ts';
 import type { Limits } from '../limits.ts';
 import { type Service, service } from '../services/service.ts';
 import { HealthWatchers } from './health-watchers.ts';
 
+/** The server as a whole, by its name, and the services with checks that need no database. */
+const FROM_MEMORY: ReadonlySet<string> = new Set([
+  '',
+  ...[SessionService, ApiKeyService, Authorization].map(({ typeName }) => typeName),
+]);
+
 /**
- * `grpc.health.v1`: what it says of each of our services is the same, and what it says of the server as
- * a whole, whose name is empty. Anyone may ask.
+ * `grpc.health.v1`: while a replica answers from memory only, it serves the server as a whole, whose name is
+ * empty, and the services that check credentials; otherwise all services are alike. Anyone may ask.
  */
 export class HealthService {
   readonly service: Service;
   readonly #names: ReadonlySet<string>;
   readonly #watchers: HealthWatchers;
   readonly #repeatMs: number;
-  #status: Status = Status.NOT_SERVING;
+  #serves: Serves = 'nothing';
   #isClosed = false;
 
   constructor(names: readonly string[], limits: Limits) {
@@ -35,10 +45,9 @@ export class HealthService {
   }
 
   /** Watchers are told only if it has changed. */
-  setServing(isServing: boolean): void {
-    const status = isServing ? Status.SERVING : Status.NOT_SERVING;
-    if (status === this.#status) return;
-    this.#status = status;
+  setServing(serves: Serves): void {
+    if (serves === this.#serves) return;
+    this.#serves = serves;
     this.#watchers.wake();
   }
 
@@ -55,8 +64,8 @@ export class HealthService {
   }
 
   #list() {
-    const status = this.#status;
-    return { statuses: Object.fromEntries([...this.#names].map((name) => [name, { status }])) };
+    const statuses = [...this.#names].map((name) => [name, { status: this.#statusOf(name) }]);
+    return { statuses: Object.fromEntries(statuses) };
   }
 
   async *#watch({ service: name }: HealthCheckRequest, context: HandlerContext) {
@@ -83,6 +92,9 @@ export class HealthService {
   }
 
   #statusOf(name: string): Status {
-    return this.#names.has(name) ? this.#status : Status.SERVICE_UNKNOWN;
+    if (!this.#names.has(name)) return Status.SERVICE_UNKNOWN;
+    const isServed =
+      this.#serves === 'everything' || (this.#serves === 'from memory' && FROM_MEMORY.has(name));
+    return isServed ? Status.SERVING : Status.NOT_SERVING;
   }
 }

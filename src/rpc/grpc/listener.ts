@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import type { Certificates } from '../../platform/certificates.ts';
 import { type Address, formatAddress } from '../../platform/net.ts';
+import type { Serves } from '../../platform/readiness.ts';
 import type { CallerMemory } from '../caller-memory.ts';
 import { guardHttp2, http2Options } from '../http2-guard.ts';
 import { errors } from '../interceptors/errors.ts';
@@ -84,9 +85,9 @@ export class GrpcListener {
     this.#completeServer();
   }
 
-  /** Sets what `grpc.health.v1` says of every service. */
-  setServing(serving: boolean): void {
-    this.#health.setServing(serving);
+  /** Sets what `grpc.health.v1` says of each service. */
+  setServing(serves: Serves): void {
+    this.#health.setServing(serves);
   }
 
   /** Returns the port that it listens on. */
