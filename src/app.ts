@@ -23,6 +23,7 @@ import { devApp } from './http/dev-app.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
+import { fromNetworks, metricsEndpoint } from './http/metrics-endpoint.ts';
 import { oauthDoor } from './http/oauth/oauth-door.ts';
 import { oauthEndpoints } from './http/oauth/oauth-endpoints.ts';
 import { originGuard } from './http/origin-guard.ts';
@@ -38,6 +39,7 @@ import { InternalTokens } from './mesh/internal-tokens.ts';
 import { Rules } from './mesh/rule.ts';
 import { ScopeUse } from './mesh/scope-use.ts';
 import { ShadowDenials } from './mesh/shadow-denials.ts';
+import { describeMetrics } from './metrics/describe-metrics.ts';
 import { WorkloadTokens } from './oauth/workload-tokens.ts';
 import { relyingParty } from './passkeys/relying-party.ts';
 import { BreachedPasswords } from './passwords/breached-passwords.ts';
@@ -53,7 +55,8 @@ import { DatabaseClock } from './platform/database-clock.ts';
 import { Jobs } from './platform/jobs.ts';
 import { createLog, errorFields, type Log } from './platform/log.ts';
 import { masterKeyIn } from './platform/master-key.ts';
-import { formatAddress } from './platform/net.ts';
+import { Metrics } from './platform/metrics.ts';
+import { type Address, formatAddress } from './platform/net.ts';
 import { Networks } from './platform/networks.ts';
 import { ownOrigins } from './platform/own-origins.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
@@ -61,6 +64,7 @@ import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
+import { CallDurations } from './rpc/call-durations.ts';
 import { CallerMemory } from './rpc/caller-memory.ts';
 import { answerLargeHeaders } from './rpc/connect/large-headers.ts';
 import { connectListener } from './rpc/connect/listener.ts';
@@ -122,6 +126,8 @@ export type Overrides = {
 export type App = {
   grpcAddress: string;
   httpAddress: string;
+  /** Where `/metrics` is. */
+  metricsAddress: string;
   publicUrl: string;
   /** Resolves when the service has everything it needs, however long that takes. */
   ready: Promise<void>;
@@ -141,11 +147,12 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const limits = { ...LIMITS, ...overrides.limits };
   const memory = new CallerMemory(limits);
   const { certificates } = platform;
-  const calls = new CallFactory(config.trustedProxies);
+  const durations = new CallDurations();
+  const calls = new CallFactory(config.trustedProxies, durations);
   const refuse = refuseHeaders({ calls, log: platform.log, limits }, answerLargeHeaders);
   const proxies = new Networks([...config.trustedCallers, ...config.trustedProxies]);
   const edge = { certificates, limits, memory, refuse, proxies };
-  const { http, httpPort, onRequest } = await listenHttp(config, edge);
+  const { http, httpPort, onRequest } = await listenHttp(config.httpAddress, edge);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const strength = overrides.strength ?? new PasswordStrength();
@@ -161,9 +168,18 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
 
   const background = new Background(parts, draining.signal);
   const look = () => readiness(background.checks());
-  onRequest(buildHttp(parts, serving, { look, grpcPort, stopping: stopping.signal }));
+  let isReady = false;
+  describeMetrics(platform.metrics, { durations, serving, isReady: () => isReady });
+  const path = metricsOf(config, platform, calls);
+  const metrics = await listenMetrics(config, { edge, path, log: platform.log });
+  const { path: metricsPath } = metrics;
+  onRequest(buildHttp(parts, serving, { look, grpcPort, stopping: stopping.signal, metricsPath }));
   const ready = background.bringUp().then(async () => {
-    const showHealth = async () => grpc.setServing((await look()).serves);
+    const showHealth = async () => {
+      const { serves } = await look();
+      isReady = serves !== 'nothing';
+      grpc.setServing(serves);
+    };
     await showHealth();
     background.every(READINESS_MS, 'readiness', showHealth);
   });
@@ -171,28 +187,25 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   return {
     grpcAddress: formatAddress({ ...config.grpcAddress, port: grpcPort }),
     httpAddress,
+    metricsAddress: metrics.address ?? httpAddress,
     publicUrl,
     ready,
     readiness: look,
     reload: (next) => reload(platform, nouns, next),
     async stop() {
       draining.abort();
+      isReady = false;
       grpc.setServing('nothing');
       await sleep(Math.min(DRAIN_NOTICE_MS, config.shutdownGraceMs / 10));
       stopping.abort();
       await Promise.all([grpc.close(config.shutdownGraceMs), http.close(config.shutdownGraceMs)]);
       await ready.catch(() => {});
       await background.stop();
-      await nouns.auditQueue.flush();
-      await nouns.keyUsage.flush();
-      await nouns.scopeUse.flush();
-      await nouns.shadowDenials.flush();
+      await flush(nouns);
       nouns.mail?.close();
       if (!overrides.strength) await strength.close();
-      certificates?.close();
-      platform.hints.close();
-      platform.redis?.disconnect();
-      await platform.sql.close();
+      await closePlatform(platform);
+      await metrics.close();
     },
   };
 }
@@ -204,6 +217,17 @@ function reload(platform: Platform, nouns: Nouns, next: Config): void {
   if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
   nouns.providers.replace(next.providers);
   void platform.certificates?.look();
+}
+
+async function flush({ auditQueue, keyUsage, scopeUse, shadowDenials }: Nouns): Promise<void> {
+  for (const waiting of [auditQueue, keyUsage, scopeUse, shadowDenials]) await waiting.flush();
+}
+
+async function closePlatform({ certificates, hints, redis, sql }: Platform): Promise<void> {
+  certificates?.close();
+  hints.close();
+  redis?.disconnect();
+  await sql.close();
 }
 
 type Platform = Awaited<ReturnType<typeof buildPlatform>>;
@@ -220,22 +244,65 @@ async function buildPlatform(config: Config, overrides: Overrides) {
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log, breakers);
   const hints = redis && redisUrl ? redisHints(redis, redisUrl, log) : noHints;
   const jobs = new Jobs(sql, log);
-  const platform = { clock, databaseClock, log, breakers, certificates, keyring };
+  const metrics = new Metrics();
+  const platform = { clock, databaseClock, log, metrics, breakers, certificates, keyring };
   return { ...platform, sql, redis, hints, jobs };
 }
 
 /** Opens the HTTP listener before anything can answer on it: its port may be part of the issuer's name. */
-async function listenHttp(config: Config, edge: HttpEdge) {
+async function listenHttp(address: Address, edge: HttpEdge) {
   let handler: HttpHandler = (_req, res) => {
     res.statusCode = 503;
     res.end();
   };
   const http = new HttpServer((req, res) => handler(req, res), edge);
-  const httpPort = await http.listen(config.httpAddress);
+  const httpPort = await http.listen(address);
   const onRequest = (next: HttpHandler) => {
     handler = next;
   };
   return { http, httpPort, onRequest };
+}
+
+type MetricsPlace = {
+  /** Undefined: on the HTTP listener. */
+  address: string | undefined;
+  /** What the HTTP listener serves of it. */
+  path: [string, Endpoint][];
+  close(): Promise<void>;
+};
+
+/** Opens the listener of `/metrics` if it has one of its own. */
+async function listenMetrics(
+  { metricsAddress: address }: Config,
+  { edge, path, log }: { edge: HttpEdge; path: [string, Endpoint][]; log: Log },
+): Promise<MetricsPlace> {
+  if (!address) return { address: undefined, path, close: async () => {} };
+  const { http, httpPort, onRequest } = await listenHttp(address, {
+    ...edge,
+    certificates: undefined,
+  });
+  onRequest(endpointsAt(path, log));
+  return {
+    address: formatAddress({ ...address, port: httpPort }),
+    path: [],
+    close: () => http.close(0),
+  };
+}
+
+function endpointsAt(paths: [string, Endpoint][], log: Log): HttpHandler {
+  return sidecar(new Map(paths), (error) =>
+    log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
+  );
+}
+
+function metricsOf(
+  { metricsAddress, metricsNetworks }: Config,
+  { metrics }: Platform,
+  calls: CallFactory,
+): [string, Endpoint][] {
+  const isAnyone = metricsAddress !== undefined && metricsNetworks.length === 0;
+  const isReader = isAnyone ? () => true : fromNetworks(metricsNetworks, calls);
+  return [['/metrics', metricsEndpoint(metrics, isReader)]];
 }
 
 type Nouns = ReturnType<typeof buildNouns>;
@@ -395,7 +462,12 @@ function buildServing(
 function buildHttp(
   { config, platform, nouns, publicUrl }: Parts,
   serving: ReturnType<typeof buildServing>,
-  of: { look: () => Promise<Readiness>; grpcPort: number; stopping: AbortSignal },
+  of: {
+    look: () => Promise<Readiness>;
+    grpcPort: number;
+    stopping: AbortSignal;
+    metricsPath: [string, Endpoint][];
+  },
 ): HttpHandler {
   const { log } = platform;
   const { keys, tokens, mailbox } = nouns;
@@ -418,13 +490,12 @@ function buildHttp(
     ['/.well-known/oauth-authorization-server', discovery],
     ['/healthz', healthzEndpoint],
     ['/readyz', readyzEndpoint(of.look)],
+    ...of.metricsPath,
     ...tokenPages({ ...config, ...config.passwords, frame, languages: nouns.languages }),
   ];
   if (config.devApp) paths.push(devApp(frame));
   if (mailbox) paths.push(...mailboxPages(mailbox, frame, config.mailbox === 'anyone'));
-  const endpoints = sidecar(new Map(paths), (error) =>
-    log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
-  );
+  const endpoints = endpointsAt(paths, log);
   return (req, res) => {
     if (verify(req, res) || oauth(req, res)) return;
     if (!guard(req, res) && !rpc(req, res)) endpoints(req, res);

@@ -11,7 +11,7 @@ function rows(): Row[] {
 export function describeConfig(config: Config): Record<string, unknown> {
   const masked = (value: unknown) => (value === undefined ? undefined : '********');
   const { databaseUrl, redisUrl, smtpUrl, masterKeys, providers, ...open } = config;
-  const { grpcAddress, httpAddress, ...rest } = open;
+  const { grpcAddress, httpAddress, metricsAddress, ...rest } = open;
   return {
     databaseUrl: masked(databaseUrl) ?? 'embedded',
     redisUrl: masked(redisUrl) ?? 'none',
@@ -20,6 +20,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     providers: providers.map(({ id }) => id).join(',') || 'none',
     grpcAddress: formatAddress(grpcAddress),
     httpAddress: formatAddress(httpAddress),
+    metricsAddress: formatAddress(metricsAddress ?? httpAddress),
     ...Object.fromEntries(
       Object.entries(rest).map(([name, value]) => [
         name,

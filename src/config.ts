@@ -175,6 +175,16 @@ export const settings = {
     '127.0.0.1:8080',
     'Where Connect, gRPC-Web and the HTTP endpoints listen.',
   ),
+  COUNTERSIGN_METRICS_ADDR: setting(
+    address.optional(),
+    'COUNTERSIGN_HTTP_ADDR',
+    'Where `/metrics` listens, and then nowhere else: without TLS, for anyone who reaches it, or for COUNTERSIGN_METRICS_NETWORKS if they are set.',
+  ),
+  COUNTERSIGN_METRICS_NETWORKS: withDefault(
+    networks,
+    '',
+    'Networks that may read `/metrics` in addition to the own machine (CIDRs, by comma).',
+  ),
   COUNTERSIGN_TLS_CERT_FILE: setting(
     z.string().optional(),
     'no TLS',
@@ -430,6 +440,9 @@ export type Config = Readonly<{
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;
   httpAddress: Address;
+  /** Undefined: `/metrics` is among the HTTP endpoints. */
+  metricsAddress: Address | undefined;
+  metricsNetworks: readonly string[];
   tls: TlsFiles | undefined;
   /** Undefined: the address that the HTTP listener got. */
   publicUrl: string | undefined;
@@ -596,6 +609,8 @@ function assemble(
     masterKeys: v.COUNTERSIGN_MASTER_KEY,
     grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
     httpAddress: v.COUNTERSIGN_HTTP_ADDR,
+    metricsAddress: v.COUNTERSIGN_METRICS_ADDR,
+    metricsNetworks: v.COUNTERSIGN_METRICS_NETWORKS,
     tls: tlsFiles(v),
     publicUrl,
     issuer,

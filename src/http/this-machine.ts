@@ -17,6 +17,7 @@ export function forThisMachine(endpoint: Endpoint, error: string): Endpoint {
   };
 }
 
-function isProxied({ headers }: NodeRequest): boolean {
+/** Whether a proxy says that it has passed a request on. */
+export function isProxied({ headers }: NodeRequest): boolean {
   return PROXY_HEADERS.some((name) => headers[name] !== undefined);
 }

@@ -68,7 +68,7 @@ class VerifyEndpoint {
     const { headers } = req;
     const hold = holdOf('stream' in req ? req.stream : req);
     const peer = hold?.peer ?? req.socket.remoteAddress;
-    const call = calls.begin((name) => headerText(headers[name]), peer);
+    const call = calls.begin((name) => headerText(headers[name]), peer, 'http');
     call.hold = hold;
     call.asksForOthers = true;
     const failed = (error: unknown) => {

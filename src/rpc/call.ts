@@ -10,6 +10,7 @@ import type { Caller } from '../platform/caller.ts';
 import type { Failure } from '../platform/failure.ts';
 import { Networks } from '../platform/networks.ts';
 import type { Principal } from '../sessions/principal.ts';
+import type { CallDurations, CallSystem, SystemDurations } from './call-durations.ts';
 import {
   type CallerAddress,
   directAddress,
@@ -30,6 +31,8 @@ export type Call = Readonly<CallerAddress> & {
   readonly userAgent: string;
   readonly languages: string;
   readonly startedAt: number;
+  /** Where its duration is counted. */
+  readonly durations: SystemDurations;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
   /** The header `x-countersign-session`, as it is; of the HTTP listener alone. */
@@ -121,16 +124,18 @@ type ReadHeader = (name: string) => string | undefined;
 /** Begins calls: finds each one's request id, its trace, and the address that it comes from. */
 export class CallFactory {
   readonly #trustedProxies: Networks;
+  readonly #durations: CallDurations;
 
-  constructor(trustedProxies: readonly string[]) {
+  constructor(trustedProxies: readonly string[], durations: CallDurations) {
     this.#trustedProxies = new Networks(trustedProxies);
+    this.#durations = durations;
   }
 
-  /** `peer` is the address of the connection. */
-  begin(header: ReadHeader, peer: string | undefined): Call {
+  /** `peer` is the address of the connection, `system` how the call arrives. */
+  begin(header: ReadHeader, peer: string | undefined, system: CallSystem): Call {
     const requestId = header('x-request-id');
     const peerAddress = plainAddress(peer ?? '');
-    const { ipAddress, addressIsCertain, countedAs } = this.#addressOf(header, peerAddress);
+    const { ipAddress, addressIsCertain, countedAs } = this.addressOf(header, peerAddress);
     return {
       requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
       traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
@@ -141,6 +146,7 @@ export class CallFactory {
       userAgent: header('user-agent') ?? '',
       languages: header('accept-language') ?? '',
       startedAt: performance.now(),
+      durations: this.#durations.of(system),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
       sessionMode: undefined,
       asksForOthers: false,
@@ -153,7 +159,8 @@ export class CallFactory {
     };
   }
 
-  #addressOf(header: ReadHeader, connection: string): CallerAddress {
+  /** Where a request comes from whose connection comes from this address. */
+  addressOf(header: ReadHeader, connection: string): CallerAddress {
     const xForwardedFor = header('x-forwarded-for');
     const forwarded = header('forwarded');
     const isForwarded = xForwardedFor !== undefined || forwarded !== undefined;

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { ConnectError } from '@connectrpc/connect';
 import type { Call } from './call.ts';
+import { callSystem } from './call-durations.ts';
 import { toConnectError } from './errors.ts';
 import { headersTooLarge } from './failures.ts';
 import { headerText } from './headers.ts';
@@ -45,7 +46,8 @@ export function refuseHeaders(
 ): RefuseHeaders {
   return (stream, headers) => {
     const peer = stream.session?.socket.remoteAddress;
-    const call = calls.begin((name) => headerText(headers[name]), peer);
+    const system = callSystem(headers['content-type']);
+    const call = calls.begin((name) => headerText(headers[name]), peer, system);
     const error = toConnectError(headersTooLarge(limits), call.requestId);
     const [path = ''] = (headers[':path'] ?? '').split('?', 1);
     logCall(log, call, path.slice(1), error);

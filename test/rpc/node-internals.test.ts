@@ -5,6 +5,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import * as grpc from '@grpc/grpc-js';
 import { createLog } from '../../src/platform/log.ts';
 import { CallFactory } from '../../src/rpc/call.ts';
+import { CallDurations } from '../../src/rpc/call-durations.ts';
 import { CallerMemory } from '../../src/rpc/caller-memory.ts';
 import { UnaryFastPath as ConnectFastPath } from '../../src/rpc/connect/unary-fast-path.ts';
 import { addConnectService } from '../../src/rpc/grpc/adapter.ts';
@@ -167,7 +168,7 @@ describe('calls of an unknown form', () => {
     const serving = {
       services: [echo.service],
       interceptors: [],
-      calls: new CallFactory([]),
+      calls: new CallFactory([], new CallDurations()),
       log,
       limits: LIMITS,
       memory: new CallerMemory(LIMITS),

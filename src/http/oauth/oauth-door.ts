@@ -79,7 +79,7 @@ class Exchange {
     const { req } = request;
     const hold = holdOf('stream' in req ? req.stream : req);
     const peer = hold?.peer ?? req.socket.remoteAddress;
-    this.#call = shared.calls.begin((name) => headerText(req.headers[name]), peer);
+    this.#call = shared.calls.begin((name) => headerText(req.headers[name]), peer, 'http');
     this.#call.hold = hold;
   }
 

@@ -4,6 +4,7 @@ import { Code, ConnectError, createConnectRouter } from '@connectrpc/connect';
 import type { UniversalHandler, UniversalServerResponse } from '@connectrpc/connect/protocol';
 import { type CallLog, errorFields } from '../../platform/log.ts';
 import { type Call, SESSION_MODE } from '../call.ts';
+import { callSystem } from '../call-durations.ts';
 import { limitConnectDeadline } from '../deadlines.ts';
 import { isClosed } from '../door/answer-once.ts';
 import { toConnectError } from '../errors.ts';
@@ -56,7 +57,9 @@ export function connectListener(
     if (isGrpc(req)) return answerGrpc(res as Http2ServerResponse, grpcPort);
     const handler = handlers.get(path);
     if (!handler && !isUnknownCall(req, path)) return false;
-    const call = serving.calls.begin((name) => header(req, name), req.socket.remoteAddress);
+    const system = callSystem(header(req, 'content-type'));
+    const peer = req.socket.remoteAddress;
+    const call = serving.calls.begin((name) => header(req, name), peer, system);
     call.hold = holdOf('stream' in req ? req.stream : req);
     call.sessionMode = header(req, SESSION_MODE);
     const encoding = req.headers['content-encoding'] ?? header(req, 'grpc-encoding');

@@ -45,7 +45,11 @@ export class UnaryExchange implements Carrier, BodyTaker {
     const { headers } = req;
     const hold = holdOf('stream' in req ? req.stream : req);
     const peer = hold?.peer ?? req.socket.remoteAddress;
-    const call = method.serving.calls.begin((name) => headerText(headers[name]), peer);
+    const call = method.serving.calls.begin(
+      (name) => headerText(headers[name]),
+      peer,
+      'connectrpc',
+    );
     const named = headers['connect-timeout-ms'];
     const namedMs = named === undefined ? undefined : Number(named);
     call.hold = hold;

@@ -138,7 +138,7 @@ function begin(
   metadata: grpc.Metadata,
   header = (name: string) => metadata.get(name).join(', ') || undefined,
 ): Call {
-  const call = calls.begin(header, rpc.getConnectionInfo().remoteAddress);
+  const call = calls.begin(header, rpc.getConnectionInfo().remoteAddress, 'grpc');
   call.timeLimitMs = timeLimit(method.requestStream || method.responseStream, namedMs(rpc));
   carry(metadata, call);
   return call;

@@ -50,7 +50,7 @@ export class UnaryStream implements Carrier {
     const named = headers['grpc-timeout'];
     const namedMs = named === undefined ? undefined : grpcTimeout(String(named));
     this.deadline = namedMs === undefined ? Infinity : Date.now() + namedMs;
-    this.#call = method.serving.calls.begin((name) => headerText(headers[name]), peer);
+    this.#call = method.serving.calls.begin((name) => headerText(headers[name]), peer, 'grpc');
     this.#call.hold = holdOf(stream);
     this.#request = new GatheredBytes(this.#call.hold);
     this.#call.timeLimitMs = timeLimit(false, namedMs);

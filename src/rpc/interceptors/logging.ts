@@ -1,3 +1,4 @@
+import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { type CallLog, errorFields } from '../../platform/log.ts';
 import { type Call, callOf } from '../call.ts';
@@ -6,10 +7,18 @@ import { shortText } from '../short-errors.ts';
 
 /** Writes one line for each call when it has ended; for a stream, after its last message. */
 export function logging(log: CallLog): Interceptor {
+  const paths = new Map<DescMethod, string>();
+  const pathOf = (method: DescMethod) => {
+    const known = paths.get(method);
+    if (known !== undefined) return known;
+    const path = methodPath(method);
+    paths.set(method, path);
+    return path;
+  };
   return (next) => async (req) => {
     const call = callOf(req.contextValues);
     call.intercepted = true;
-    const path = `${req.service.typeName}/${req.method.name}`;
+    const path = pathOf(req.method);
     try {
       const res = await next(req);
       if (res.stream) return { ...res, message: logged(log, call, path, res.message) };
@@ -38,12 +47,13 @@ async function* logged<T>(log: CallLog, call: Call, path: string, messages: Asyn
 
 const REFUSALS: ReadonlySet<Code> = new Set([Code.Unauthenticated, Code.PermissionDenied]);
 
-/** Writes the line of one call. Our own failures are errors, with their cause; refusals are not. */
+/** Writes the line of one call, and counts how long it took. Our own failures are errors, with their cause; refusals are not. */
 export function logCall(log: CallLog, call: Call, method: string, error: unknown): void {
   const durationMs = Math.round((performance.now() - call.startedAt) * 100) / 100;
   const { requestId, traceId, ipAddress: address } = call;
   const { subject: principal, sessionId, apiKeyId } = call.principal ?? {};
   if (error === undefined) {
+    call.durations.answered(method, durationMs);
     log.answered({
       requestId,
       traceId,
@@ -57,12 +67,14 @@ export function logCall(log: CallLog, call: Call, method: string, error: unknown
     return;
   }
   const failed = ConnectError.from(error);
+  const code = codeName(failed.code);
+  call.durations.failed(method, code, durationMs);
   const fields = {
     request_id: requestId,
     trace_id: traceId,
     // Of an unknown method, whatever the caller has put into the path.
     method: shortText(method),
-    code: codeName(failed.code),
+    code,
     reason: reasonOf(failed),
     duration_ms: durationMs,
     principal,
@@ -79,6 +91,11 @@ export function logCall(log: CallLog, call: Call, method: string, error: unknown
   } else {
     log.info(fields, 'call');
   }
+}
+
+/** A method as logs and metrics name it: `package.Service/Method`. */
+export function methodPath({ parent, name }: DescMethod): string {
+  return `${parent.typeName}/${name}`;
 }
 
 /** A code in gRPC's own spelling: `INVALID_ARGUMENT`, and `CANCELLED` with a double l. */

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { before, describe, it } from 'node:test';
+import { eventually } from '../harness/eventually.ts';
+import type { Service } from '../harness/service.ts';
+import { type Family, scrape, sumOf } from './scrape.ts';
+import { busyService, type Expected } from './traffic.ts';
+
+/** A row of docs/metrics.md: a metric, its type and its labels. */
+const ROW = /^\| `(\w+)` \| (\w+) \|([^|]*)\| [^|]+ \|$/gm;
+/** The ranges of a histogram. */
+const RANGE = 'le';
+
+function documented(): string[] {
+  const page = readFileSync('docs/metrics.md', 'utf8');
+  return [...page.matchAll(ROW)].map(([, name, type, labels = '']) => {
+    const names = [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label);
+    return `${name} ${type} ${names.sort()}`;
+  });
+}
+
+function described({ name, type, samples }: Family): string {
+  const labels = new Set(samples.flatMap((each) => Object.keys(each.labels)));
+  labels.delete(RANGE);
+  return `${name} ${type} ${[...labels].sort()}`;
+}
+
+/** For the collector, whose pauses are a metric. */
+function makeGarbage(): void {
+  for (let i = 0; i < 20; i += 1) structuredClone(Array.from({ length: 10_000 }, () => ({})));
+}
+
+describe('metrics', () => {
+  let service: Service;
+  let expected: Expected[];
+
+  before(async () => {
+    ({ service, expected } = await busyService());
+  });
+
+  it('say what has happened, by the names and labels that dashboards rely on', async () => {
+    let wrong: unknown[] = [];
+    const isRight = async () => {
+      const families = await scrape(service);
+      wrong = expected
+        .map(([name, labels, wanted]) => ({
+          name,
+          labels,
+          wanted,
+          got: sumOf(families, name, labels),
+        }))
+        .filter(({ wanted, got }) => !(typeof wanted === 'number' ? wanted === got : wanted(got)));
+      return wrong.length === 0;
+    };
+    await eventually(isRight).catch(() => {});
+    assert.deepEqual(wrong, []);
+  });
+
+  it('are those that docs/metrics.md lists, each with its type and labels', async () => {
+    let families: Family[] = [];
+    const haveValues = async () => {
+      makeGarbage();
+      families = [...(await scrape(service)).values()];
+      return families.every(({ samples }) => samples.length > 0);
+    };
+    await eventually(haveValues).catch(() => {});
+    assert.deepEqual(families.map(described).sort(), documented().sort());
+  });
+
+  it('name nobody and nothing by a label: no id, no address, no URL', async () => {
+    const families = [...(await scrape(service)).values()];
+    const values = families
+      .flatMap((each) => each.samples)
+      .flatMap(({ labels }) => Object.entries(labels))
+      .filter(([name]) => !['rpc_method', 'version', 'node_version', RANGE].includes(name));
+    for (const [name, value] of values) assert.match(value, /^[\w .:-]{0,40}$/, `${name}=${value}`);
+    const ids = values.filter(([, value]) => /[\da-f]{8}-[\da-f]{4}|@|\/\/|(\d+\.){3}/.test(value));
+    assert.deepEqual(ids, []);
+  });
+
+  it('have at most a few hundred lines for each name, whatever callers send', async () => {
+    for (const { name, samples } of (await scrape(service)).values()) {
+      assert.ok(samples.length < 500, `${name} has ${samples.length}`);
+    }
+  });
+});
