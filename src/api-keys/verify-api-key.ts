@@ -6,6 +6,7 @@ import type { Log } from '../platform/log.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import type { RevocationFeed } from '../revocations/revocation-feed.ts';
 import type { Principal } from '../sessions/principal.ts';
+import { type CheckSource, TokenChecks } from '../sessions/token-checks.ts';
 import type { ApiKeyMemory, KnownSecret } from './api-key-memory.ts';
 import { SecretFinder } from './find-secret.ts';
 import type { KeyLimits } from './key-limits.ts';
@@ -35,6 +36,8 @@ type VerifierParts = {
  * is asked only if the key has a limit.
  */
 export class ApiKeyVerifier {
+  /** What the checks came to. */
+  readonly checks = new TokenChecks('api_key');
   readonly #parts: VerifierParts;
   readonly #finder: SecretFinder;
 
@@ -48,12 +51,35 @@ export class ApiKeyVerifier {
     const { secret, requestId } = query;
     if (secret.length !== SECRET_LENGTH) {
       this.#finder.noteUnknown(requestId, 'not a secret');
-      return refusedKey('UNKNOWN_KEY');
+      return this.#noted(refusedKey('UNKNOWN_KEY'), 'memory');
     }
     const digest = hash('sha256', secret, 'base64url');
     const { apiKeyMemory, roles } = this.#parts;
-    if (!apiKeyMemory.isStale && !roles.isStale) return this.#look(digest, query);
-    return this.#catchUp().then(() => this.#look(digest, query));
+    if (apiKeyMemory.isStale || roles.isStale) {
+      const judged = this.#catchUp().then(() => this.#look(digest, query));
+      return this.#counted(judged, 'database');
+    }
+    const known = apiKeyMemory.get(digest);
+    if (!known) return this.#counted(this.#find(digest, query), 'database');
+    const verdict = this.#judge(known, query);
+    return verdict instanceof Promise
+      ? this.#counted(verdict, 'memory')
+      : this.#noted(verdict, 'memory');
+  }
+
+  #noted(verdict: KeyVerdict, source: CheckSource): KeyVerdict {
+    if (verdict.valid && source === 'memory') this.checks.fromMemory.value += 1;
+    else this.checks.note(verdict.valid ? 'valid' : verdict.reason.toLowerCase(), source);
+    return verdict;
+  }
+
+  async #counted(verdict: Promise<KeyVerdict>, source: CheckSource): Promise<KeyVerdict> {
+    try {
+      return this.#noted(await verdict, source);
+    } catch (error) {
+      this.checks.failed(error, source);
+      throw error;
+    }
   }
 
   /** Asks the database if memory no longer follows it, and so is not trusted. */
@@ -64,11 +90,13 @@ export class ApiKeyVerifier {
 
   #look(digest: string, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {
     const known = this.#parts.apiKeyMemory.get(digest);
-    if (known) return this.#judge(known, query);
+    return known ? this.#judge(known, query) : this.#find(digest, query);
+  }
+
+  async #find(digest: string, query: KeyQuery): Promise<KeyVerdict> {
     const { secret, requestId, countedAs } = query;
-    return this.#finder
-      .find({ secret, digest, requestId, countedAs })
-      .then((found) => (found ? this.#judge(found, query) : refusedKey('UNKNOWN_KEY')));
+    const found = await this.#finder.find({ secret, digest, requestId, countedAs });
+    return found ? this.#judge(found, query) : refusedKey('UNKNOWN_KEY');
   }
 
   #judge(known: KnownSecret, query: KeyQuery): KeyVerdict | Promise<KeyVerdict> {

@@ -10,6 +10,7 @@ import type { KeySet } from '../signing-keys/key-set.ts';
 import { ACCESS_TOKEN_TYPE, MAX_TOKEN_BYTES } from './access-token.ts';
 import { isSeconds } from './claim-values.ts';
 import type { Principal } from './principal.ts';
+import { type CheckSource, TokenChecks } from './token-checks.ts';
 import { parseClaims, principalOf } from './token-claims.ts';
 import { jwsHeader, verifyJws } from './verify-jws.ts';
 
@@ -34,6 +35,8 @@ type Known = { principal: Principal; version: number };
  * token by its digest. Time, revocations and roles are checked on every call.
  */
 export class AccessTokenVerifier {
+  /** What the checks came to. */
+  readonly checks = new TokenChecks('access_token');
   readonly #parts: VerifierParts;
   readonly #known: LRUCache<string, Known>;
 
@@ -49,11 +52,39 @@ export class AccessTokenVerifier {
    * database fails, throws that failure.
    */
   verify(token: string): Principal | Promise<Principal> {
-    // Before any parsing or cryptography (S03).
-    if (token.length > MAX_TOKEN_BYTES || !COMPACT_JWS.test(token)) throw invalidToken();
-    const digest = hash('sha256', token, 'base64url');
-    const known = this.#known.get(digest);
-    if (known) return this.#current(known);
+    try {
+      // Before any parsing or cryptography (S03).
+      if (token.length > MAX_TOKEN_BYTES || !COMPACT_JWS.test(token)) throw invalidToken();
+      const digest = hash('sha256', token, 'base64url');
+      const known = this.#known.get(digest);
+      const { revocations, roles } = this.#parts;
+      const isStale = revocations.isStale || roles.isStale;
+      if (known && !isStale) {
+        const principal = this.#live(known);
+        this.checks.fromMemory.value += 1;
+        return principal;
+      }
+      const checked = known ? this.#current(known) : this.#first(token, digest);
+      return this.#counted(checked, isStale ? 'database' : 'signature');
+    } catch (error) {
+      this.checks.failed(error, 'memory');
+      throw error;
+    }
+  }
+
+  async #counted(checked: Principal | Promise<Principal>, source: CheckSource): Promise<Principal> {
+    try {
+      const principal = await checked;
+      this.checks.note('valid', source);
+      return principal;
+    } catch (error) {
+      this.checks.failed(error, source);
+      throw error;
+    }
+  }
+
+  /** A token that this replica does not know yet. */
+  #first(token: string, digest: string): Promise<Principal> {
     return this.#verify(token).then((principal) => {
       // Of several calls at once, all get the same principal, by which answers are kept.
       const fresh = this.#known.get(digest) ?? { principal, version: -1 };

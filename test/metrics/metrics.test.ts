@@ -4,7 +4,8 @@ import { before, describe, it } from 'node:test';
 import { eventually } from '../harness/eventually.ts';
 import type { Service } from '../harness/service.ts';
 import { type Family, scrape, sumOf } from './scrape.ts';
-import { busyService, type Expected } from './traffic.ts';
+import type { Expected } from './scripts/script.ts';
+import { SCRIPTS, startObserved } from './traffic.ts';
 
 /** A row of docs/metrics.md: a metric, its type and its labels. */
 const ROW = /^\| `(\w+)` \| (\w+) \|([^|]*)\| [^|]+ \|$/gm;
@@ -30,31 +31,39 @@ function makeGarbage(): void {
   for (let i = 0; i < 20; i += 1) structuredClone(Array.from({ length: 10_000 }, () => ({})));
 }
 
+type Families = Map<string, Family>;
+
+/** What is not as a script expects. */
+function wrongIn(expected: readonly Expected[], before: Families, after: Families): unknown[] {
+  return expected
+    .map(([name, labels, wanted]) => {
+      const [then, got] = [sumOf(before, name, labels) || 0, sumOf(after, name, labels)];
+      const isRight = typeof wanted === 'number' ? got - then === wanted : wanted(got);
+      return { isRight, name, labels, then, wanted, got };
+    })
+    .filter(({ isRight }) => !isRight);
+}
+
 describe('metrics', () => {
   let service: Service;
-  let expected: Expected[];
 
   before(async () => {
-    ({ service, expected } = await busyService());
+    service = await startObserved();
   });
 
-  it('say what has happened, by the names and labels that dashboards rely on', async () => {
-    let wrong: unknown[] = [];
-    const isRight = async () => {
-      const families = await scrape(service);
-      wrong = expected
-        .map(([name, labels, wanted]) => ({
-          name,
-          labels,
-          wanted,
-          got: sumOf(families, name, labels),
-        }))
-        .filter(({ wanted, got }) => !(typeof wanted === 'number' ? wanted === got : wanted(got)));
-      return wrong.length === 0;
-    };
-    await eventually(isRight).catch(() => {});
-    assert.deepEqual(wrong, []);
-  });
+  for (const { does, run } of SCRIPTS) {
+    it(`count ${does}`, async () => {
+      const start = await scrape(service);
+      const expected = await run(service);
+      let wrong: unknown[] = [];
+      const isRight = async () => {
+        wrong = wrongIn(expected, start, await scrape(service));
+        return wrong.length === 0;
+      };
+      await eventually(isRight).catch(() => {});
+      assert.deepEqual(wrong, []);
+    });
+  }
 
   it('are those that docs/metrics.md lists, each with its type and labels', async () => {
     let families: Family[] = [];
