@@ -93,6 +93,7 @@ import { type Service, service } from './rpc/services/service.ts';
 import { sessionService } from './rpc/services/session-service.ts';
 import { webhookService } from './rpc/services/webhook-service.ts';
 import type { Serving } from './rpc/serving.ts';
+import { SignInCounts } from './rpc/sign-in-counts.ts';
 import { openDatabase } from './schema.ts';
 import { TokenIssuer } from './sessions/token-issuer.ts';
 import { AccessTokenVerifier } from './sessions/verify-access-token.ts';
@@ -355,6 +356,7 @@ function buildNouns(
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
     providers: new Providers(config.providers, platform),
+    signInCounts: new SignInCounts(),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
     verifiers: { verifier, apiKeyVerifier, audience: tokens.audience },
     verifier,
@@ -364,6 +366,8 @@ function buildNouns(
     apiKeyMemory,
     keyUsage,
     apiKeyVerifier,
+    keyLimits,
+    keyLookups,
     scopeUse: new ScopeUse(follower),
     shadowDenials: new ShadowDenials(follower),
     ...buildWebhooks(config, platform, { database, auditTrail }),

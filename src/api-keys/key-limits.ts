@@ -1,4 +1,5 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { LimitDecisions } from '../platform/limit-decisions.ts';
 import { lruCache } from '../platform/lru-cache.ts';
 import type { RedisClient } from '../platform/redis.ts';
 import type { KeyLimit } from './api-key.repository.ts';
@@ -21,6 +22,7 @@ type Limiter = { local: RateLimiterMemory; shared: RateLimiterRedis | undefined 
  * Redis's time limit, and those after it don't.
  */
 export class KeyLimits {
+  readonly decisions = new LimitDecisions();
   readonly #redis: RedisClient | undefined;
   readonly #limiters = lruCache<string, Limiter>(LIMITERS);
   #awayUntil = Number.NEGATIVE_INFINITY;
@@ -31,6 +33,12 @@ export class KeyLimits {
 
   /** Counts a use as `cost` uses, or as none if fewer are left. */
   async count(keyId: string, limit: KeyLimit, cost: number): Promise<LimitVerdict> {
+    const verdict = await this.#count(keyId, limit, cost);
+    this.decisions.note('api_key', verdict.isAllowed);
+    return verdict;
+  }
+
+  async #count(keyId: string, limit: KeyLimit, cost: number): Promise<LimitVerdict> {
     const { local, shared } = this.#limiter(limit);
     if (!shared || performance.now() < this.#awayUntil) return this.#use(local, keyId, limit, cost);
     try {

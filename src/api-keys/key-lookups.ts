@@ -1,7 +1,9 @@
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { Failure } from '../platform/failure.ts';
+import { LimitDecisions } from '../platform/limit-decisions.ts';
 import { networkOf } from '../platform/net.ts';
 
+const POLICY = 'unknown_keys';
 /** Unknown secrets (`points`) of one address in a number of seconds (`duration`). */
 const LIMIT = { points: 300, duration: 60 };
 
@@ -11,6 +13,7 @@ const LIMIT = { points: 300, duration: 60 };
  * own pool of connections. Secrets that this replica knows are not looked up, and so not limited.
  */
 export class KeyLookups {
+  readonly decisions = new LimitDecisions();
   readonly #limiter: RateLimiterMemory | undefined;
 
   constructor(isLimited: boolean) {
@@ -21,8 +24,10 @@ export class KeyLookups {
   async begin(countedAs: string): Promise<void> {
     try {
       await this.#limiter?.consume(networkOf(countedAs));
+      if (this.#limiter) this.decisions.note(POLICY, true);
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
+      this.decisions.note(POLICY, false);
       const message = 'too many unknown API keys from this address; wait and call again';
       throw new Failure('exhausted', 'RATE_LIMITED', message, {
         retryAfterMs: error.msBeforeNext,

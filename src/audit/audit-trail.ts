@@ -1,3 +1,4 @@
+import { Counts } from '../platform/counts.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import type { NewsListeners } from '../platform/news.ts';
@@ -12,6 +13,9 @@ import { type Stored, storedRows } from './stored-row.ts';
 const POLL_MS = 500;
 /** After this long without a look (ms), this replica no longer knows how far the chain goes. */
 const STALE_AFTER_MS = 10_000;
+
+export const CHAINED_LABELS = ['type', 'outcome'] as const;
+export const LOCKOUT_LABELS = ['factor'] as const;
 
 type Needs = { database: SqlDatabase; keyring: Keyring; log: Log };
 
@@ -36,12 +40,16 @@ export class AuditTrail {
   readonly listeners: NewsListeners = new Map();
   /** The same for parts of this replica. */
   readonly followers = new Set<() => void>();
+  /** The events that this replica has chained: each is chained by one. */
+  readonly chained = new Counts(...CHAINED_LABELS);
+  readonly lockouts = new Counts(...LOCKOUT_LABELS);
   readonly #needs: Needs;
   #head: ChainPlace | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #problem = '';
+  #wasPutBack = false;
 
   constructor(needs: Needs) {
     this.#needs = needs;
@@ -50,6 +58,11 @@ export class AuditTrail {
   /** The position of the newest event in the chain, as far as this replica has seen. */
   get headPosition(): number {
     return this.#head?.position ?? 0;
+  }
+
+  /** Whether the chain was found changed by somebody else, now or since this replica started. */
+  get isBroken(): boolean {
+    return this.#wasPutBack || this.#problem !== '';
   }
 
   get isStale(): boolean {
@@ -104,11 +117,21 @@ export class AuditTrail {
   }
 
   async #look(): Promise<void> {
-    const { database, keyring } = this.#needs;
     if (await this.#see()) {
-      while (await database.transaction((em) => chainEvents(em, keyring)));
+      while (await this.#chain());
       await this.#see();
     }
+  }
+
+  /** Chains some events. Returns whether there may be more. */
+  async #chain(): Promise<boolean> {
+    const { database, keyring } = this.#needs;
+    const { events, mayBeMore } = await database.transaction((em) => chainEvents(em, keyring));
+    for (const { type, outcome, details } of events) {
+      this.chained.add(type, outcome);
+      if (type === 'account.locked') this.lockouts.add(String(details['factor']));
+    }
+    return mayBeMore;
   }
 
   /** Notes how far the chain goes. Returns whether events wait to be chained. */
@@ -132,6 +155,7 @@ export class AuditTrail {
     this.#head = head;
     const isBehind = known !== undefined && head.position < known.position;
     if (isBehind || (head.position === known?.position && head.hash !== known.hash)) {
+      this.#wasPutBack = true;
       const fields = { component: 'audit', position: head.position };
       this.#needs.log.error(fields, 'audit chain was put back to an earlier state');
     }

@@ -3,28 +3,33 @@ import type { Keyring } from '../platform/crypto.ts';
 import { type EntityManager, query } from '../platform/sql.ts';
 import { lockEnds, writeEnds } from './chain-ends.ts';
 import { eventHash, sealOf } from './event-hash.ts';
-import { storedEvents } from './stored-event.ts';
+import { type StoredEvent, storedEvents } from './stored-event.ts';
 
 const BATCH = 250;
 const SALT_BYTES = 16;
 
+/** What was appended to the chain, and whether more may be waiting. */
+type Chained = { events: readonly StoredEvent[]; mayBeMore: boolean };
+
+const NOTHING: Chained = { events: [], mayBeMore: false };
+
 /**
  * Appends a batch of events to the chain, in one transaction; events that were committed late simply
- * come later. One replica at a time does this, and the others find nothing to do. Returns whether there
- * may be more.
+ * come later. One replica at a time does this, and the others find nothing to do. Returns what it has
+ * appended.
  *
  * Events whose personal part is being erased at this moment are left for the next time.
  *
  * Throws `BrokenChain` if the chain's ends were not written by this service: nothing may build on them.
  */
-export async function chainEvents(em: EntityManager, keyring: Keyring): Promise<boolean> {
+export async function chainEvents(em: EntityManager, keyring: Keyring): Promise<Chained> {
   const ends = await lockEnds(em, keyring, 'leave');
-  if (!ends) return false;
+  if (!ends) return NOTHING;
   const events = await storedEvents(
     em,
     `from audit_events where position is null order by id limit ${BATCH} for update skip locked`,
   );
-  if (events.length === 0) return false;
+  if (events.length === 0) return NOTHING;
   let { head } = ends;
   const places = events.map((event) => {
     const ipSalt = event.ipAddress === null ? null : salt();
@@ -36,7 +41,7 @@ export async function chainEvents(em: EntityManager, keyring: Keyring): Promise<
   });
   await query(em, PLACE, [JSON.stringify(places), events[0]?.id, events.at(-1)?.id]);
   await writeEnds(em, keyring, { anchor: ends.anchor, head });
-  return events.length === BATCH;
+  return { events, mayBeMore: events.length === BATCH };
 }
 
 const salt = () => randomBytes(SALT_BYTES).toString('hex');

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { eventually } from '../harness/eventually.ts';
-import type { Service } from '../harness/service.ts';
+import { newEmail, PASSWORD } from '../harness/people.ts';
+import { refusal } from '../harness/refusal.ts';
+import { type Service, startReplica } from '../harness/service.ts';
 import { type Family, scrape, sumOf } from './scrape.ts';
 import type { Expected } from './scripts/script.ts';
 import { SCRIPTS, startObserved } from './traffic.ts';
@@ -30,6 +32,8 @@ function described({ name, type, samples }: Family): string {
 function makeGarbage(): void {
   for (let i = 0; i < 20; i += 1) structuredClone(Array.from({ length: 10_000 }, () => ({})));
 }
+
+const LOGINS_A_MINUTE = 30;
 
 type Families = Map<string, Family>;
 
@@ -64,6 +68,21 @@ describe('metrics', () => {
       assert.deepEqual(wrong, []);
     });
   }
+
+  it('count what limits by address let through, and what not', async () => {
+    const limited = await startReplica(service, {
+      env: { COUNTERSIGN_RATE_LIMITS: 'on', REDIS_URL: '' },
+    });
+    const wrong = { email: newEmail(), password: PASSWORD };
+    for (let i = 0; i < LOGINS_A_MINUTE + 2; i += 1) await refusal(limited.auth.login(wrong));
+    const families = await scrape(limited);
+    const decisions = (decision: string) =>
+      sumOf(families, 'countersign_rate_limit_decisions_total', {
+        policy: 'credentials',
+        decision,
+      });
+    assert.deepEqual([decisions('allowed'), decisions('limited')], [LOGINS_A_MINUTE, 2]);
+  });
 
   it('are those that docs/metrics.md lists, each with its type and labels', async () => {
     let families: Family[] = [];

@@ -6,6 +6,7 @@ import {
 } from 'rate-limiter-flexible';
 import { RatePolicy } from '../../../gen/countersign/v1/access_pb.ts';
 import { Failure } from '../../platform/failure.ts';
+import { LimitDecisions } from '../../platform/limit-decisions.ts';
 import { networkOf } from '../../platform/net.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 
@@ -18,13 +19,22 @@ const LIMITS: readonly [RatePolicy, Limit][] = [
   [RatePolicy.TOKENS, { points: 300, duration: 60 }],
 ];
 
+const NAMES: ReadonlyMap<RatePolicy, string> = new Map(
+  Object.entries(RatePolicy).map(([name, policy]) => [policy, name.toLowerCase()]),
+);
+
 /** Counts calls by address. */
 export type RateLimits = {
+  /** What it came to. */
+  readonly decisions: LimitDecisions;
   /** Throws `RATE_LIMITED` if `countedAs`, as a call has it, has used up what the policy allows it. */
   count(policy: RatePolicy, countedAs: string): Promise<void>;
 };
 
-export const noRateLimits: RateLimits = { count: async () => {} };
+export const noRateLimits: RateLimits = {
+  decisions: new LimitDecisions(),
+  count: async () => {},
+};
 
 /** Limits that replicas share through Redis. Without it, or while it is away, each counts by itself. */
 export function rateLimits(redis: RedisClient | undefined): RateLimits {
@@ -44,12 +54,17 @@ export function rateLimits(redis: RedisClient | undefined): RateLimits {
         : local,
     );
   }
+  const decisions = new LimitDecisions();
   return {
+    decisions,
     async count(policy, countedAs) {
+      const name = NAMES.get(policy) ?? '';
       try {
         await limiters.get(policy)?.consume(networkOf(countedAs));
+        decisions.note(name, true);
       } catch (error) {
         if (!(error instanceof RateLimiterRes)) throw error;
+        decisions.note(name, false);
         throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait and call again', {
           retryAfterMs: error.msBeforeNext,
         });

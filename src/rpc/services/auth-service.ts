@@ -26,7 +26,7 @@ import { federatedLoginMethods } from './federation-methods.ts';
 import { passkeyLoginMethods } from './passkey-methods.ts';
 
 export function authService(deps: Dependencies): ServiceImpl<typeof AuthService> {
-  return {
+  return deps.signInCounts.counting({
     async signUp(request, context) {
       await signUp(deps, callerOf(context), request);
       return {};
@@ -94,7 +94,7 @@ export function authService(deps: Dependencies): ServiceImpl<typeof AuthService>
       await logout(deps, callerOf(context), presented);
       return {};
     },
-  };
+  });
 }
 
 /** The second factor or the proof in a request. The validation rules refuse a request without one. */

@@ -1,5 +1,7 @@
 import type { RoleBook } from '../../access/role-book.ts';
 import type { ApiKeyMemory } from '../../api-keys/api-key-memory.ts';
+import type { KeyLimits } from '../../api-keys/key-limits.ts';
+import type { KeyLookups } from '../../api-keys/key-lookups.ts';
 import type { ApiKeyVerifier } from '../../api-keys/verify-api-key.ts';
 import type { AuditQueue } from '../../audit/audit-queue.ts';
 import type { AuditTrail } from '../../audit/audit-trail.ts';
@@ -28,6 +30,7 @@ import type { Errands } from '../../unit-of-work/errands.ts';
 import type { FanOut } from '../../webhooks/fan-out.ts';
 import type { WebhookTargets } from '../../webhooks/webhook-targets.ts';
 import type { Limits } from '../limits.ts';
+import type { SignInCounts } from '../sign-in-counts.ts';
 
 /**
  * Everything that use cases may name among their needs. The composition root builds each once; handlers
@@ -55,6 +58,7 @@ export type Dependencies = {
   roles: RoleBook;
   tokens: TokenSettings;
   tokenIssuer: TokenIssuer;
+  signInCounts: SignInCounts;
   verifier: AccessTokenVerifier;
   passwords: PasswordHasher;
   passwordPolicy: PasswordPolicy;
@@ -64,6 +68,8 @@ export type Dependencies = {
   providers: Providers;
   apiKeyMemory: ApiKeyMemory;
   apiKeyVerifier: ApiKeyVerifier;
+  keyLimits: KeyLimits;
+  keyLookups: KeyLookups;
   scopeUse: ScopeUse;
   shadowDenials: ShadowDenials;
   limits: Limits;

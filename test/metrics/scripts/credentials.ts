@@ -9,6 +9,12 @@ const checks = (kind: string, result: string, source: string, by: number): Expec
   by,
 ];
 
+const limits = (policy: string, decision: string, by: number): Expected => [
+  'countersign_rate_limit_decisions_total',
+  { policy, decision },
+  by,
+];
+
 async function introspect({ sessions }: Service, token: string, times: number): Promise<void> {
   for (let i = 0; i < times; i += 1) await sessions.introspectToken({ token });
 }
@@ -48,6 +54,8 @@ export const credentialScripts: readonly Script[] = [
         checks('api_key', 'scope_missing', 'memory', 1),
         checks('api_key', 'unknown_key', 'memory', 1),
         checks('api_key', 'rate_limited', 'memory', 2),
+        limits('api_key', 'allowed', 1),
+        limits('api_key', 'limited', 2),
       ];
     },
   },
