@@ -18,7 +18,9 @@ import { AuditQueue } from './audit/audit-queue.ts';
 import { AuditTrail } from './audit/audit-trail.ts';
 import { Background } from './background.ts';
 import { type Config, ConfigError } from './config.ts';
+import type { ProviderSettings } from './federation/provider-settings.ts';
 import { Providers } from './federation/providers.ts';
+import { TEST_PROVIDER_PATH, testProviderAt } from './federation/test-provider.ts';
 import { devApp } from './http/dev-app.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
@@ -29,6 +31,7 @@ import { oauthEndpoints } from './http/oauth/oauth-endpoints.ts';
 import { originGuard } from './http/origin-guard.ts';
 import { PageFrame } from './http/page.ts';
 import { type Endpoint, sidecar } from './http/sidecar.ts';
+import { testProviderEndpoints } from './http/test-provider/test-provider-endpoints.ts';
 import { tokenPages } from './http/token-pages.ts';
 import { verifyEndpoint } from './http/verify.ts';
 import { discoveryEndpoint, jwksEndpoint } from './http/well-known.ts';
@@ -157,7 +160,7 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
   const strength = overrides.strength ?? new PasswordStrength();
-  const nouns = buildNouns(config, platform, publicUrl, strength);
+  const nouns = buildNouns(config, platform, { publicUrl, httpAddress }, strength);
   const parts = { config, platform, nouns, publicUrl };
   // Callers learn to go elsewhere first, and streams end a little later.
   const draining = new AbortController();
@@ -216,7 +219,7 @@ function reload(platform: Platform, nouns: Nouns, next: Config): void {
   if (next.redisUrl !== undefined) platform.hints.setUrl(next.redisUrl);
   if (next.smtpUrl !== undefined) nouns.mail?.setUrl(next.smtpUrl);
   if (next.masterKeys !== undefined) platform.keyring.replace(next.masterKeys);
-  nouns.providers.replace(next.providers);
+  nouns.providers.replace(providersOf(next, nouns.testProvider));
   void platform.certificates?.look();
 }
 
@@ -229,6 +232,11 @@ async function closePlatform({ certificates, hints, redis, sql }: Platform): Pro
   hints.close();
   redis?.disconnect();
   await sql.close();
+}
+
+/** The test provider stands in for those that are not configured. */
+function providersOf({ providers }: Config, testProvider: ProviderSettings | undefined) {
+  return testProvider && providers.length === 0 ? [testProvider] : providers;
 }
 
 type Platform = Awaited<ReturnType<typeof buildPlatform>>;
@@ -312,7 +320,7 @@ type Parts = { config: Config; platform: Platform; nouns: Nouns; publicUrl: stri
 function buildNouns(
   config: Config,
   platform: Platform,
-  publicUrl: string,
+  { publicUrl, httpAddress }: { publicUrl: string; httpAddress: string },
   strength: PasswordStrength,
 ) {
   const { clock, databaseClock, log, breakers, sql, keyring, redis, hints, jobs } = platform;
@@ -336,6 +344,7 @@ function buildNouns(
   const verifier = new AccessTokenVerifier({ ...following, ...config, keys, tokens });
   const apiKeyVerifier = new ApiKeyVerifier(judges);
   const auditTrail = new AuditTrail(follower);
+  const testProvider = config.testProvider ? testProviderAt(httpAddress) : undefined;
   const database = new Database(sql, clock, { outbox, revocations });
   return {
     ...buildMail(config, platform),
@@ -355,7 +364,8 @@ function buildNouns(
     passwordPolicy,
     newPasswords: new NewPasswords(passwords, passwordPolicy, config.passwords.history),
     relyingParty: relyingParty(config, publicUrl),
-    providers: new Providers(config.providers, platform),
+    providers: new Providers(providersOf(config, testProvider), platform),
+    testProvider,
     signInCounts: new SignInCounts(),
     tokenIssuer: new TokenIssuer({ clock, keyring, keys, roles, tokens }),
     verifiers: { verifier, apiKeyVerifier, audience: tokens.audience },
@@ -474,13 +484,15 @@ function buildHttp(
   },
 ): HttpHandler {
   const { log } = platform;
-  const { keys, tokens, mailbox } = nouns;
+  const { keys, tokens, mailbox, testProvider } = nouns;
   const frame = new PageFrame(config.brand);
   // Before the guard of origins: what a proxy asks for its clients has their hosts and origins.
   const verify = verifyEndpoint({ ...config, ...nouns, serving, deps: serving.deps });
   const { deps, limiter } = serving;
   const asking = { ...config, ...deps, verifiers: nouns.verifiers, rateLimits: limiter };
   const oauth = oauthDoor(oauthEndpoints(asking), { ...config, serving });
+  const test = testProvider && testProviderEndpoints(testProvider, systemClock, frame);
+  const testToken = test && oauthDoor(test.token, { ...config, serving }, TEST_PROVIDER_PATH);
   const guard = originGuard(config);
   const open = {
     services: reflection(serving.services.map(({ descriptor }) => descriptor.file)),
@@ -498,10 +510,11 @@ function buildHttp(
     ...tokenPages({ ...config, ...config.passwords, frame, languages: nouns.languages }),
   ];
   if (config.devApp) paths.push(devApp(frame));
+  if (test) paths.push(...test.pages);
   if (mailbox) paths.push(...mailboxPages(mailbox, frame, config.mailbox === 'anyone'));
   const endpoints = endpointsAt(paths, log);
   return (req, res) => {
-    if (verify(req, res) || oauth(req, res)) return;
+    if (verify(req, res) || oauth(req, res) || testToken?.(req, res)) return;
     if (!guard(req, res) && !rpc(req, res)) endpoints(req, res);
   };
 }

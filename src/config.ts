@@ -437,6 +437,8 @@ export type Config = Readonly<{
   mailbox: 'loopback' | 'anyone' | 'off';
   /** Whether there is a page to try the service with, on its own machine. */
   devApp: boolean;
+  /** Whether a provider that takes people at their word stands in for those that are not configured. */
+  testProvider: boolean;
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;
   httpAddress: Address;
@@ -606,6 +608,7 @@ function assemble(
     smtpUrl: v.SMTP_URL,
     mailbox: v.COUNTERSIGN_DEV_MAILBOX ?? defaultMailbox(v),
     devApp: v.DATABASE_URL === undefined && isOwn(v),
+    testProvider: providers.length === 0 && mayPretend(v),
     masterKeys: v.COUNTERSIGN_MASTER_KEY,
     grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
     httpAddress: v.COUNTERSIGN_HTTP_ADDR,
@@ -693,6 +696,16 @@ function hasMailbox(values: Values): boolean {
 /** A service that others are meant to reach shows nobody the links it would mail. */
 function defaultMailbox(values: Values): Config['mailbox'] {
   return hasMailbox(values) && isOwn(values) ? 'loopback' : 'off';
+}
+
+/**
+ * Whether anyone who reaches it may say that an address is theirs. Who reads the mailbox can prove that of any
+ * address; so this is never the case where the mailbox is off, or where others reach either listener.
+ */
+function mayPretend(values: Values): boolean {
+  const { COUNTERSIGN_GRPC_ADDR: grpc, COUNTERSIGN_TLS_CERT_FILE: cert } = values;
+  const isAlone = isOwn(values) && isLoopback(grpc.host) && cert === undefined;
+  return isAlone && hasMailbox(values) && values.COUNTERSIGN_DEV_MAILBOX !== 'off';
 }
 
 /** Whether only its own machine is meant to reach it. */

@@ -5,9 +5,10 @@ import { resolve } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { readConfig } from '../../src/config.ts';
+import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { noteSecret } from '../harness/logs.ts';
-import { isActive } from '../harness/people.ts';
-import type { Service } from '../harness/service.ts';
+import { accountOf, isActive } from '../harness/people.ts';
+import { type Service, startService } from '../harness/service.ts';
 import { Peer, REDIRECT } from './peer.ts';
 import { newcomer, startFederatedService } from './people.ts';
 
@@ -36,6 +37,16 @@ describe('docs/federation.md', () => {
     const { tokens } = await run(service, 'finish', answer);
     noteSecret(tokens.refreshToken);
     assert.ok(await isActive(service, tokens.accessToken));
+  });
+
+  it('signs in with the test provider, as it says', async () => {
+    const dataDir = await embeddedDirectory();
+    const env = { DATABASE_URL: '', SMTP_URL: '', COUNTERSIGN_DATA_DIR: dataDir };
+    const service = await startService({ env });
+    const { tokens } = await run(service, 'try');
+    noteSecret(tokens.refreshToken);
+    const { user } = await accountOf(service, tokens).getMe({});
+    assert.deepEqual([user?.email, user?.displayName], ['robin@example.com', 'Robin']);
   });
 
   it('has settings for each provider that the service accepts', () => {

@@ -37,14 +37,18 @@ type Parts = {
   allowedHosts: readonly string[];
 };
 
+/** What the paths of the service's own endpoints begin with. */
+const OWN = '/oauth2/';
+
 /**
  * Serves the OAuth endpoints: POST with a form of up to 8 KiB, answered in JSON. Nothing is read from the
- * query, where proxies would log it, no answer may be kept, and no page of another origin gets one. The
- * returned function returns whether the request is one of these.
+ * query, where proxies would log it, no answer may be kept, and no page of another origin gets one. All
+ * their paths begin with `prefix`. The returned function returns whether the request is one of these.
  */
 export function oauthDoor(
   endpoints: ReadonlyMap<string, OAuthEndpoint>,
   parts: Parts,
+  prefix = OWN,
 ): (req: NodeRequest, res: NodeResponse) => boolean {
   const { bodyTimeoutMs } = parts.serving.limits;
   const shared = {
@@ -55,7 +59,7 @@ export function oauthDoor(
   const isOtherHost = hostGuard(parts);
   return (req, res) => {
     const { url = '' } = req;
-    if (!url.startsWith('/oauth2/')) return false;
+    if (!url.startsWith(prefix)) return false;
     const [path = ''] = url.split('?', 1);
     const endpoint = endpoints.get(path);
     if (!endpoint) return false;
