@@ -18,6 +18,7 @@ import { Identities } from './0016-identities.ts';
 import { UsedWorkloadTokens } from './0018-used-workload-tokens.ts';
 import { BrowserSessions } from './0019-browser-sessions.ts';
 import { AccountLocales } from './0020-account-locales.ts';
+import { SessionProviders } from './0021-session-providers.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -43,4 +44,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000015', class: UsedWorkloadTokens },
   { name: 'Migration20261122000016', class: BrowserSessions },
   { name: 'Migration20261122000017', class: AccountLocales },
+  { name: 'Migration20261122000018', class: SessionProviders },
 ];

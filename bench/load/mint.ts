@@ -79,6 +79,7 @@ export class Mint {
       roles,
       emailVerified: true,
       amr: ['pwd'],
+      idp: null,
       authTime: now,
       expiresAt: new Date(now.getTime() + LIFE_MS),
     });

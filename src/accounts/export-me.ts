@@ -53,6 +53,7 @@ async function sessionsOf(em: EntityManager, account: string) {
       ipAddress: session.ipAddress,
       inBrowser: session.inBrowser,
       amr: session.amr,
+      identityProvider: session.idp,
       authTime: session.authTime,
       createdAt: session.createdAt,
       lastUsedAt: session.refreshedAt,

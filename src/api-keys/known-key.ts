@@ -71,6 +71,7 @@ function principalOf(row: KeyRow, scopes: readonly string[]): Principal {
     permissions: scopes,
     actors: [],
     amr: [],
+    idp: '',
     audience: [],
     authTime: 0,
     // Revoking an owner's tokens up to a moment does not revoke the owner's keys.

@@ -55,6 +55,7 @@ export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
       'sid',
       'roles',
       'amr',
+      'idp',
       'acr',
       'auth_time',
       'email_verified',

@@ -50,9 +50,10 @@ export async function reauthenticate(
     const account = await accountsIn(tx.em).lockOwn(caller);
     const proved = await prove(tx, needs, account, proof);
     const session = await lockOwnSession(tx, needs.tokens.sessionIdleTtlMs);
-    session.amr = isCompletedBy(session, proved, tx.now)
-      ? proofsTogether(session.amr, proved)
-      : proved;
+    const isCompleted = isCompletedBy(session, proved, tx.now);
+    session.amr = isCompleted ? proofsTogether(session.amr, proved) : proved;
+    // A provider has vouched for what was proved before only.
+    if (!isCompleted) session.idp = null;
     session.authTime = tx.now;
     tx.audit({
       type: 'session.reauthenticated',
@@ -66,6 +67,7 @@ export async function reauthenticate(
       tokenVersion: account.tokenVersion,
       emailVerified: account.isVerified,
       amr: session.amr,
+      idp: session.idp ?? null,
       authTime: tx.now,
       expiresAt: session.expiresAt,
     });

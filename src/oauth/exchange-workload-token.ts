@@ -75,7 +75,15 @@ function principalOf(
   return {
     ...{ type: 'service_account', subject: id, sessionId: '', apiKeyId: '', tokenId: '' },
     ...{ clientId: id, keyId: '', emailVerified: false, roles: [], ownerRoles: roles },
-    ...{ tokenVersion, scopes: permissions, permissions, actors: [], amr: [], audience: [] },
+    ...{
+      tokenVersion,
+      scopes: permissions,
+      permissions,
+      actors: [],
+      amr: [],
+      idp: '',
+      audience: [],
+    },
     ...{ authTime: 0, issuedAt: 0, expiresAt },
   };
 }

@@ -12,8 +12,6 @@ const MAX_USER_AGENT_LENGTH = 500;
 /** A session that has not been written yet, with its first refresh token. */
 export type OpenedSession = NewSession & {
   amr: string[];
-  /** The identity provider that the first factor was proved to, if one was. */
-  idp?: string | undefined;
   refresh: RefreshSecret;
 };
 
@@ -23,7 +21,7 @@ export function newSession(
   { userAgent, ipAddress, inBrowser }: Caller,
   signIn: { accountId: string; amr: string[]; idp?: string | undefined; deviceLabel: string },
 ): OpenedSession {
-  const { accountId, amr, idp, deviceLabel } = signIn;
+  const { accountId, amr, idp = null, deviceLabel } = signIn;
   const id = uuidv7();
   const refresh = firstRefreshSecret(keyring, id);
   return {
@@ -47,19 +45,20 @@ export function openingOf({ id, accountId, amr, idp }: OpenedSession): AuditEntr
     type: 'session.created',
     actor: accountId,
     subject: accountId,
-    details: { session_id: id, amr, ...(idp === undefined ? {} : { idp }) },
+    details: { session_id: id, amr, ...(idp === null ? {} : { idp }) },
   };
 }
 
 /** What the first tokens of a new session say. */
 export function grantOf(
-  { id, accountId, amr, now, expiresAt }: OpenedSession,
+  { id, accountId, amr, idp, now, expiresAt }: OpenedSession,
   { roles, tokenVersion, isVerified }: Readonly<SessionOwner>,
 ): RefreshedSession {
   return {
     sessionId: id,
     accountId,
     amr,
+    idp,
     authTime: now,
     refreshedAt: now,
     expiresAt,

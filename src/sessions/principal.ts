@@ -49,6 +49,8 @@ export type Principal = {
   /** Who acts for the subject, the latest first; empty if nobody does (RFC 8693, section 4.1). */
   actors: readonly Actor[];
   amr: readonly string[];
+  /** The configured name of the identity provider that the owner signed in with; empty without one. */
+  idp: string;
   audience: readonly string[];
   /** 0 if nobody signed in. */
   authTime: number;

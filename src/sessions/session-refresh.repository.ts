@@ -18,6 +18,8 @@ export type RefreshedSession = {
   sessionId: string;
   accountId: string;
   amr: string[];
+  /** The configured name of the identity provider, of a sign-in by one. */
+  idp: string | null;
   authTime: Date;
   refreshedAt: Date;
   expiresAt: Date;
@@ -39,7 +41,7 @@ export type LastExchange = { session: RefreshedSession; rotatedMs: number; nowMs
 const MILLIS = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`;
 
 const OWNER = `
-  s.id as "sessionId", s.account_id as "accountId", s.amr, s.auth_time as "authTime",
+  s.id as "sessionId", s.account_id as "accountId", s.amr, s.idp, s.auth_time as "authTime",
   s.refreshed_at as "refreshedAt", s.expires_at as "expiresAt", a.roles,
   a.token_version as "tokenVersion",
   a.email_verified_at is not null as "emailVerified"`;

@@ -12,6 +12,8 @@ const SessionSchema = defineEntity({
     ipAddress: p.text(),
     /** How the owner proved who they are: RFC 8176. */
     amr: p.array().columnType('text[]'),
+    /** The configured name of the identity provider that they proved it to, if it was one. */
+    idp: p.text().nullable(),
     authTime: p.datetime().columnType('timestamptz'),
     createdAt: p.datetime().columnType('timestamptz'),
     /** When it ends, however often it is refreshed. */

@@ -15,6 +15,7 @@ export type NewSession = {
   userAgent: string;
   ipAddress: string;
   amr: readonly string[];
+  idp: string | null;
   now: Date;
   expiresAt: Date;
   inBrowser: boolean;
@@ -45,14 +46,15 @@ export class SessionRepository extends Repository<Session> {
       session.refresh.hash,
       session.refresh.keyVersion,
       session.inBrowser,
+      session.idp,
     ];
     const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1);
     await this.query(
       `with opened as (
          insert into sessions (id, account_id, device_label, user_agent, ip_address, amr, auth_time,
            created_at, refreshed_at, expires_at, refresh_generation, refresh_hash, refresh_key_version,
-           in_browser)
-         values ($1, $2, $3, $4, $5, $6::text[], $7, $7, $7, $8, $9, $10, $11, $12)
+           in_browser, idp)
+         values ($1, $2, $3, $4, $5, $6::text[], $7, $7, $7, $8, $9, $10, $11, $12, $13)
        ), noted as (update accounts set last_login_at = $7 where id = $2)
        ${audit.sql}`,
       [...parameters, ...audit.parameters],

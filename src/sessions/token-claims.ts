@@ -65,14 +65,15 @@ export function claimsOf(principal: Principal, scopes: readonly string[]): Claim
     // Without `roles`, whoever knows nothing of actors takes it for malformed.
     ...(actors.length === 0 ? { roles } : { owner_roles: ownerRoles, act: actOf(actors) }),
   };
-  const { type, sessionId, amr, authTime } = principal;
+  const { type, sessionId, amr, idp, authTime } = principal;
   if (sessionId === '') {
     const key = apiKeyId === '' ? {} : { api_key_id: apiKeyId };
     // Of actors, versions from before know nothing: they miss `sub_type`, and so take it for malformed.
     const whose = actors.length === 0 ? { sub_type: type } : { subject_type: type };
     return { ...claims, ...whose, ...key, owner_roles: ownerRoles };
   }
-  return { ...claims, sid: sessionId, amr, acr: acrOf(amr), auth_time: authTime };
+  const signedIn = { sid: sessionId, amr, acr: acrOf(amr), auth_time: authTime };
+  return { ...claims, ...signedIn, ...(idp !== '' && { idp }) };
 }
 
 /** The level of assurance that the factors of a sign-in amount to. */
@@ -82,7 +83,7 @@ export function acrOf(amr: readonly string[]): 'aal1' | 'aal2' {
 
 type Origin = Pick<
   Principal,
-  'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'ownerRoles' | 'amr' | 'authTime'
+  'type' | 'sessionId' | 'apiKeyId' | 'roles' | 'ownerRoles' | 'amr' | 'idp' | 'authTime'
 >;
 
 function originOf(claims: Claims): Origin | undefined {
@@ -94,13 +95,15 @@ function originOf(claims: Claims): Origin | undefined {
 
 /** What a token says about the sign-in that it comes from. */
 function signIn(claims: Claims): Origin | undefined {
-  const { sid, amr, acr, auth_time: authTime, act } = claims;
+  const { sid, amr, acr, auth_time: authTime, idp, act } = claims;
   // Who acts for a user has none of the user's roles, as an API key has none.
   const ownerRoles = claims[act === undefined ? 'roles' : 'owner_roles'];
   if (!isTextList(ownerRoles)) return undefined;
   if (!isUuid(sid) || !isTextList(amr) || !isText(acr) || !isSeconds(authTime)) return undefined;
+  if (idp !== undefined && !isText(idp)) return undefined;
   const roles = act === undefined ? ownerRoles : [];
-  return { type: 'user', sessionId: sid, apiKeyId: '', roles, ownerRoles, amr, authTime };
+  const proof = { amr, idp: idp ?? '', authTime };
+  return { type: 'user', sessionId: sid, apiKeyId: '', roles, ownerRoles, ...proof };
 }
 
 /** What a token says about the API key that it was exchanged for, without a sign-in. */
@@ -123,4 +126,4 @@ function subjectType(claims: Claims): unknown {
   return claims[claims['act'] === undefined ? 'sub_type' : 'subject_type'];
 }
 
-const PROGRAM = { sessionId: '', roles: [], amr: [], authTime: 0 };
+const PROGRAM = { sessionId: '', roles: [], amr: [], idp: '', authTime: 0 };

@@ -141,6 +141,7 @@ export class TokenIssuer {
       roles: grant.roles,
       token_version: grant.tokenVersion,
       amr: grant.amr,
+      ...(grant.idp !== null && { idp: grant.idp }),
       acr: acrOf(grant.amr),
       auth_time: Math.floor(grant.authTime.getTime() / 1000),
       email_verified: grant.emailVerified,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
+import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
 import { appCode } from '../authenticator-app.ts';
 import { sql } from '../harness/database.ts';
 import { accountOf, claimsOf, newEmail, userIdOf } from '../harness/people.ts';
@@ -49,6 +50,21 @@ describe('FinishFederatedLogin', () => {
       [userIdOf(first)],
     );
     assert.equal(rows.length, 0);
+  });
+
+  it('names the provider in its tokens, those of a refresh included', async () => {
+    const first = await federatedTokens(service, peer, newcomer(peer).sub);
+    const { refreshToken } = first;
+    const { tokens } = await replica.auth.refreshToken({ refreshToken });
+    // The grace time answers by another statement.
+    const { tokens: again } = await service.auth.refreshToken({ refreshToken });
+    for (const { accessToken } of [first, tokens, again].filter((each) => each !== undefined)) {
+      assert.equal(claimsOf(accessToken)['idp'], 'peer');
+      const { principal } = await service.sessions.introspectToken({ token: accessToken });
+      assert.deepEqual([principal?.identityProvider, principal?.amr], ['peer', ['fed']]);
+    }
+    const { json } = await accountOf(service, first).exportMe({});
+    assert.equal(JSON.parse(json).sessions[0].identity_provider, 'peer');
   });
 
   it('F02 never follows the address of an identity that is known', async () => {
@@ -106,7 +122,7 @@ describe('FinishFederatedLogin', () => {
     assert.deepEqual([none.code, none.fields], [Code.InvalidArgument, ['login_token']]);
     for (const loginToken of [
       attacker.state,
-      `${attacker.loginToken.slice(0, -2)}xx`,
+      attacker.loginToken.replace(/(?<=.{20})./, (letter) => (letter === 'A' ? 'B' : 'A')),
       attacker.loginToken.replace('csf_', 'csr_'),
       'csf_',
     ]) {
@@ -163,6 +179,7 @@ describe('FinishFederatedLogin', () => {
     });
     const { amr, acr } = claimsOf(tokens?.accessToken ?? '');
     assert.deepEqual([amr, acr], [['fed', 'otp', 'mfa'], 'aal2']);
+    assert.equal(claimsOf(tokens?.accessToken ?? '')['idp'], 'peer');
     const events = await sql<{ details: { amr: string[]; idp: string } }>(
       service.databaseUrl,
       `select details from audit_events where type = 'session.created' and subject = $1`,
@@ -187,6 +204,26 @@ describe('FinishFederatedLogin', () => {
     assert.deepEqual([amr, acr], [['fed', 'mfa'], 'aal2']);
     // It counts as one where a recent second factor is asked for.
     await accountOf(service, outcome.value).disableTotp({});
+  });
+
+  it('no longer names the provider once something else has been proved', async () => {
+    const { sub, secret } = await withApp();
+    const outcome = await federatedLogin(service, peer, sub);
+    assert.ok(outcome.case === 'mfa');
+    const code = () => appCode(secret, service.clock.now());
+    const { tokens } = await service.auth.completeMfa({
+      challengeToken: outcome.value.challengeToken,
+      factor: { case: 'totpCode', value: code() },
+    });
+    assert.ok(tokens);
+    service.clock.advance(60_000);
+    const auth = service.client(AuthService, 'grpc', tokens.accessToken);
+    const proved = await auth.reauthenticate({ proof: { case: 'totpCode', value: code() } });
+    const { amr, idp } = claimsOf(proved.tokens?.accessToken ?? '');
+    assert.deepEqual([amr, idp], [['otp'], undefined]);
+    const { refreshToken } = tokens;
+    const refreshed = await service.auth.refreshToken({ refreshToken });
+    assert.equal(claimsOf(refreshed.tokens?.accessToken ?? '')['idp'], undefined);
   });
 
   async function withApp() {

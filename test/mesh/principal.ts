@@ -17,6 +17,7 @@ export const principal = (subject: string, apiKeyId = ''): Principal => ({
   permissions: [],
   actors: [],
   amr: [],
+  idp: '',
   audience: [],
   authTime: 0,
   issuedAt: 0,

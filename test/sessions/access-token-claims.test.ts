@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { claimsOf } from '../../src/sessions/token-claims.ts';
 import { Forger, judge } from '../forge.ts';
 import { logLines } from '../harness/logs.ts';
 import { type Service, startService } from '../harness/service.ts';
+import { principal } from '../mesh/principal.ts';
 
 const UUID = '01890000-0000-7000-8000-000000000000';
 const notText = [null, 7, true, {}, [], ['text']];
@@ -52,6 +54,19 @@ describe('The access token, with odd claims that we have signed', () => {
   it('S04 is refused with an odd nbf, which is optional', async () => {
     assert.equal(await judge(service, await forger.token({ nbf: 0 })), 'accepted');
     for (const nbf of notTime) await refused(await forger.token({ nbf }), JSON.stringify(nbf));
+  });
+
+  it('S04 is refused with an odd idp, which only sign-ins with a provider have', async () => {
+    assert.equal(await judge(service, await forger.token({ idp: 'google' })), 'accepted');
+    for (const idp of [...notText, '']) {
+      await refused(await forger.token({ idp }), JSON.stringify(idp));
+    }
+  });
+
+  it('passes its idp on to what it is exchanged for', () => {
+    const signedIn = { ...principal(UUID), sessionId: UUID };
+    assert.equal(claimsOf({ ...signedIn, idp: 'google' }, [])['idp'], 'google');
+    assert.equal('idp' in claimsOf(signedIn, []), false);
   });
 
   it('S04 is refused with an odd token_version, which older tokens do not have', async () => {

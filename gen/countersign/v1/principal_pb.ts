@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/principal.proto.
  */
 export const file_countersign_v1_principal: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jb3VudGVyc2lnbi92MS9wcmluY2lwYWwucHJvdG8SDmNvdW50ZXJzaWduLnYxIqACCglQcmluY2lwYWwSKwoEdHlwZRgBIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSDwoHc3ViamVjdBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhIKCmFwaV9rZXlfaWQYBCABKAkSFgoOZW1haWxfdmVyaWZpZWQYBSABKAgSDQoFcm9sZXMYBiADKAkSEwoLcGVybWlzc2lvbnMYByADKAkSDgoGc2NvcGVzGAggAygJEgsKA2FtchgJIAMoCRItCglhdXRoX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBmFjdG9ycxgLIAMoCzIVLmNvdW50ZXJzaWduLnYxLkFjdG9yIlkKBUFjdG9yEg8KB3N1YmplY3QYASABKAkSKwoEdHlwZRgCIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSEgoKYXBpX2tleV9pZBgDIAEoCSpsCg1QcmluY2lwYWxUeXBlEh4KGlBSSU5DSVBBTF9UWVBFX1VOU1BFQ0lGSUVEEAASFwoTUFJJTkNJUEFMX1RZUEVfVVNFUhABEiIKHlBSSU5DSVBBTF9UWVBFX1NFUlZJQ0VfQUNDT1VOVBACQtcBChJjb20uY291bnRlcnNpZ24udjFCDlByaW5jaXBhbFByb3RvUAFaRmdpdGh1Yi5jb20vY291bnRlcnNpZ24vY291bnRlcnNpZ24vZ2VuL2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGiAgNDU06qAg5Db3VudGVyc2lnbi5WMboCD0NvdW50ZXJzaWduX1YxX8oCDkNvdW50ZXJzaWduXFYx4gIaQ291bnRlcnNpZ25cVjFcR1BCTWV0YWRhdGHqAg9Db3VudGVyc2lnbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("Ch5jb3VudGVyc2lnbi92MS9wcmluY2lwYWwucHJvdG8SDmNvdW50ZXJzaWduLnYxIrsCCglQcmluY2lwYWwSKwoEdHlwZRgBIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSDwoHc3ViamVjdBgCIAEoCRISCgpzZXNzaW9uX2lkGAMgASgJEhIKCmFwaV9rZXlfaWQYBCABKAkSFgoOZW1haWxfdmVyaWZpZWQYBSABKAgSDQoFcm9sZXMYBiADKAkSEwoLcGVybWlzc2lvbnMYByADKAkSDgoGc2NvcGVzGAggAygJEgsKA2FtchgJIAMoCRItCglhdXRoX3RpbWUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKBmFjdG9ycxgLIAMoCzIVLmNvdW50ZXJzaWduLnYxLkFjdG9yEhkKEWlkZW50aXR5X3Byb3ZpZGVyGAwgASgJIlkKBUFjdG9yEg8KB3N1YmplY3QYASABKAkSKwoEdHlwZRgCIAEoDjIdLmNvdW50ZXJzaWduLnYxLlByaW5jaXBhbFR5cGUSEgoKYXBpX2tleV9pZBgDIAEoCSpsCg1QcmluY2lwYWxUeXBlEh4KGlBSSU5DSVBBTF9UWVBFX1VOU1BFQ0lGSUVEEAASFwoTUFJJTkNJUEFMX1RZUEVfVVNFUhABEiIKHlBSSU5DSVBBTF9UWVBFX1NFUlZJQ0VfQUNDT1VOVBACQtcBChJjb20uY291bnRlcnNpZ24udjFCDlByaW5jaXBhbFByb3RvUAFaRmdpdGh1Yi5jb20vY291bnRlcnNpZ24vY291bnRlcnNpZ24vZ2VuL2dvL2NvdW50ZXJzaWduL3YxO2NvdW50ZXJzaWdudjGiAgNDU06qAg5Db3VudGVyc2lnbi5WMboCD0NvdW50ZXJzaWduX1YxX8oCDkNvdW50ZXJzaWduXFYx4gIaQ291bnRlcnNpZ25cVjFcR1BCTWV0YWRhdGHqAg9Db3VudGVyc2lnbjo6VjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * The user or service account behind a verified credential, and what the credential allows.
@@ -78,8 +78,9 @@ export type Principal = Message<"countersign.v1.Principal"> & {
   scopes: string[];
 
   /**
-   * How the user authenticated, in the terms of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`. Empty for API
-   * keys and for the tokens they were exchanged for.
+   * How the user authenticated, in the terms of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`; and `fed` for an
+   * identity provider, whatever it asked for. Empty for API keys and for the tokens they were exchanged
+   * for.
    *
    * @generated from field: repeated string amr = 9;
    */
@@ -99,6 +100,14 @@ export type Principal = Message<"countersign.v1.Principal"> & {
    * @generated from field: repeated countersign.v1.Actor actors = 11;
    */
   actors: Actor[];
+
+  /**
+   * The identity provider that the user signed in with, by the name that it is configured under (the
+   * token's `idp`). Empty unless `amr` has `fed`.
+   *
+   * @generated from field: string identity_provider = 12;
+   */
+  identityProvider: string;
 };
 
 /**

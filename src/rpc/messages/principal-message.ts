@@ -25,6 +25,7 @@ export function principalMessage(principal: Principal): PrincipalMessage {
     permissions: [...principal.permissions],
     scopes: [...principal.scopes],
     amr: [...principal.amr],
+    identityProvider: principal.idp,
     actors: principal.actors.map(({ subject, type, apiKeyId }) =>
       create(ActorSchema, { subject, type: PRINCIPAL_TYPES[type], apiKeyId }),
     ),
