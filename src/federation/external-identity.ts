@@ -51,7 +51,7 @@ export function identityFromClaims(
     isAuthoritative: email !== undefined && isAuthoritative(settings, claims, email),
     displayName: displayNameOf(claims['name']),
     hasSecondFactor: hasSecondFactor(settings, idToken),
-    authTime: typeof authTime === 'number' ? authTime : undefined,
+    authTime: typeof authTime === 'number' && authTime >= 0 ? authTime : undefined,
   };
 }
 

@@ -72,6 +72,15 @@ async function admit(
     return { challenge: await issueMfaChallenge(tx, keyring, account.id, details) };
   }
   const isNewDevice = state?.isNewDevice === true;
-  const signIn = { account, amr, idp, deviceLabel, isNewDevice };
+  const provedAt = provedAtOf(identity, tx.now);
+  const signIn = { account, amr, idp, provedAt, deviceLabel, isNewDevice };
   return { tokens: await completeSignIn(tx, needs, signIn) };
+}
+
+/**
+ * When the person proved who they are: a provider that knows them may have asked nothing now, and that is no
+ * recent sign-in (C10). One that does not say when is believed to have asked.
+ */
+function provedAtOf({ authTime }: FinishedFlow['identity'], now: Date): Date {
+  return authTime === undefined ? now : new Date(Math.min(authTime * 1000, now.getTime()));
 }

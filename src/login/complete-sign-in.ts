@@ -10,6 +10,8 @@ type CompletedSignIn = {
   amr: string[];
   /** The identity provider that they proved it to, if it was one. */
   idp?: string | undefined;
+  /** When, if it was not now. */
+  provedAt?: Date;
   deviceLabel: string;
   isNewDevice: boolean;
 };
@@ -18,12 +20,13 @@ type CompletedSignIn = {
 export async function completeSignIn(
   tx: Transaction,
   { keyring, tokenIssuer }: { keyring: Keyring; tokenIssuer: TokenIssuer },
-  { account, amr, idp, deviceLabel, isNewDevice }: CompletedSignIn,
+  { isNewDevice, ...signIn }: CompletedSignIn,
 ): Promise<IssuedTokens> {
+  const { account, deviceLabel } = signIn;
   if (isNewDevice) {
     const { userAgent, ipAddress: address } = tx.caller;
     const device = deviceLabel === '' ? userAgent : deviceLabel;
     await sendNotice(tx, keyring, account, { template: 'new_device', device, address });
   }
-  return tokenIssuer.openSession(tx, { account, amr, idp, deviceLabel });
+  return tokenIssuer.openSession(tx, signIn);
 }

@@ -15,13 +15,21 @@ export type OpenedSession = NewSession & {
   refresh: RefreshSecret;
 };
 
+type BeganBy = {
+  accountId: string;
+  amr: string[];
+  idp?: string | undefined;
+  provedAt?: Date;
+  deviceLabel: string;
+};
+
 /** Makes the session of a sign-in that is complete. `amr` is how it was proved (RFC 8176). */
 export function newSession(
   { keyring, now, ttlMs }: { keyring: Keyring; now: Date; ttlMs: number },
   { userAgent, ipAddress, inBrowser }: Caller,
-  signIn: { accountId: string; amr: string[]; idp?: string | undefined; deviceLabel: string },
+  signIn: BeganBy,
 ): OpenedSession {
-  const { accountId, amr, idp = null, deviceLabel } = signIn;
+  const { accountId, amr, idp = null, provedAt = now, deviceLabel } = signIn;
   const id = uuidv7();
   const refresh = firstRefreshSecret(keyring, id);
   return {
@@ -32,6 +40,7 @@ export function newSession(
     ipAddress,
     amr,
     idp,
+    provedAt,
     now,
     expiresAt: addMs(now, ttlMs),
     inBrowser,
@@ -51,7 +60,7 @@ export function openingOf({ id, accountId, amr, idp }: OpenedSession): AuditEntr
 
 /** What the first tokens of a new session say. */
 export function grantOf(
-  { id, accountId, amr, idp, now, expiresAt }: OpenedSession,
+  { id, accountId, amr, idp, provedAt, now, expiresAt }: OpenedSession,
   { roles, tokenVersion, isVerified }: Readonly<SessionOwner>,
 ): RefreshedSession {
   return {
@@ -59,7 +68,7 @@ export function grantOf(
     accountId,
     amr,
     idp,
-    authTime: now,
+    authTime: provedAt,
     refreshedAt: now,
     expiresAt,
     roles: [...roles],

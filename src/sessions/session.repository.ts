@@ -16,6 +16,8 @@ export type NewSession = {
   ipAddress: string;
   amr: readonly string[];
   idp: string | null;
+  /** When the owner proved who they are. */
+  provedAt: Date;
   now: Date;
   expiresAt: Date;
   inBrowser: boolean;
@@ -47,6 +49,7 @@ export class SessionRepository extends Repository<Session> {
       session.refresh.keyVersion,
       session.inBrowser,
       session.idp,
+      session.provedAt,
     ];
     const audit = auditEventsIn(this.em).insertStatement(event, parameters.length + 1);
     await this.query(
@@ -54,7 +57,7 @@ export class SessionRepository extends Repository<Session> {
          insert into sessions (id, account_id, device_label, user_agent, ip_address, amr, auth_time,
            created_at, refreshed_at, expires_at, refresh_generation, refresh_hash, refresh_key_version,
            in_browser, idp)
-         values ($1, $2, $3, $4, $5, $6::text[], $7, $7, $7, $8, $9, $10, $11, $12, $13)
+         values ($1, $2, $3, $4, $5, $6::text[], $14, $7, $7, $8, $9, $10, $11, $12, $13)
        ), noted as (update accounts set last_login_at = $7 where id = $2)
        ${audit.sql}`,
       [...parameters, ...audit.parameters],

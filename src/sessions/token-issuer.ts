@@ -41,6 +41,8 @@ export type SignIn = {
   amr: string[];
   /** The identity provider that the first factor was proved to, if one was. */
   idp?: string | undefined;
+  /** When that was, if it was not now. */
+  provedAt?: Date;
   deviceLabel: string;
 };
 

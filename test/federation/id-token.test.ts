@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { generateKeyPair, SignJWT } from 'jose';
-import { newEmail } from '../harness/people.ts';
+import { accountOf, claimsOf, newEmail } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import type { Service } from '../harness/service.ts';
 import { FakeProvider, type Grant } from './fake-provider.ts';
@@ -95,6 +95,41 @@ describe('An ID token', () => {
       assert.deepEqual([code, reason], [Code.Unauthenticated, 'FEDERATED_LOGIN_REFUSED']);
     });
   }
+
+  /** Has the provider say that the person proved to it who they are this long ago. */
+  async function provedBefore(seconds: number, reauthenticate: boolean) {
+    const request = { provider: 'fake', redirectUri: REDIRECT, reauthenticate };
+    const { authorizationUrl, loginToken } = await service.auth.startFederatedLogin(request);
+    const authTime = Math.floor(service.clock.now().getTime() / 1000) - seconds;
+    const claims = { sub: newEmail(), email: newEmail(), email_verified: true };
+    const answer = fake.visit(authorizationUrl, { claims: { ...claims, auth_time: authTime } });
+    const { outcome } = await service.auth.finishFederatedLogin({ ...answer, loginToken });
+    if (outcome.case !== 'tokens') throw new Error('no tokens');
+    return { tokens: outcome.value, authTime };
+  }
+
+  it('C10 is refused if the person was to prove again who they are, and has not', async () => {
+    const { reason, metadata } = await refusal(provedBefore(3600, true));
+    assert.deepEqual(
+      [reason, metadata],
+      ['FEDERATED_LOGIN_REFUSED', { provider_error: 'login_required' }],
+    );
+    const { tokens } = await provedBefore(0, true);
+    assert.ok(await accountOf(service, tokens).beginTotpEnrollment({}));
+  });
+
+  it('C10 is no recent sign-in if the person proved long ago who they are', async () => {
+    const { tokens, authTime } = await provedBefore(3600, false);
+    const refreshed = await service.auth.refreshToken({ refreshToken: tokens.refreshToken });
+    for (const { accessToken } of [tokens, refreshed.tokens ?? tokens]) {
+      assert.equal(claimsOf(accessToken)['auth_time'], authTime);
+      const refused = await refusal(accountOf(service, { accessToken }).beginTotpEnrollment({}));
+      assert.equal(refused.reason, 'REAUTHENTICATION_REQUIRED');
+    }
+    const ahead = await provedBefore(-3600, false);
+    const { auth_time: later, iat } = claimsOf(ahead.tokens.accessToken);
+    assert.equal(later, iat);
+  });
 
   it('is verified by a key that was made after the keys were fetched, with one token request', async () => {
     await login({});
