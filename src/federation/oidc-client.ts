@@ -1,4 +1,5 @@
 import * as client from 'openid-client';
+import type { Clock } from '../platform/clock.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import { type ExternalIdentity, identityFromClaims } from './external-identity.ts';
 import type { Answer, AuthorizationRequest, ProviderClient } from './provider-client.ts';
@@ -7,6 +8,8 @@ import type { ProviderSettings } from './provider-settings.ts';
 
 const DISCOVERY_MS = 4000;
 const FRESH_MS = 3600_000;
+/** After a renewal that failed: the provider's other endpoints may be well, and are behind one breaker. */
+const AGAIN_MS = 60_000;
 /** The library's own limit (seconds), which is never the first to be reached. */
 const LIBRARY_TIMEOUT_S = 10;
 
@@ -14,19 +17,26 @@ type Tokens = Awaited<ReturnType<typeof client.authorizationCodeGrant>>;
 
 /**
  * A provider that speaks OpenID Connect. Its discovery document is fetched when it is first needed, once for
- * all who wait for it. After an hour the old one is still used until there is a new one.
+ * all who wait for it. After an hour the old one is still used until there is a new one, which is asked
+ * for once a minute.
  */
 export class OidcClient implements ProviderClient {
   readonly #settings: ProviderSettings;
   readonly #log: Log;
+  readonly #clock: Clock;
   readonly #http: ProviderHttp;
-  #metadata: { value: client.ServerMetadata; at: number } | undefined;
+  #metadata: { value: client.ServerMetadata; freshUntil: number } | undefined;
   #discovering: Promise<client.ServerMetadata> | undefined;
   #keys: client.ExportedJWKSCache | undefined;
 
-  constructor(settings: ProviderSettings, http: ProviderHttp, log: Log) {
+  constructor(
+    settings: ProviderSettings,
+    http: ProviderHttp,
+    { clock, log }: { clock: Clock; log: Log },
+  ) {
     this.#settings = settings;
     this.#http = http;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -100,13 +110,13 @@ export class OidcClient implements ProviderClient {
 
   async #discovered(signal: AbortSignal): Promise<client.ServerMetadata> {
     const known = this.#metadata;
-    if (known && performance.now() - known.at < FRESH_MS) return known.value;
+    if (known && this.#now() < known.freshUntil) return known.value;
     this.#discovering ??= this.#discover().finally(() => {
       this.#discovering = undefined;
     });
     const discovering = this.#discovering;
     if (!known) return untilAborted(discovering, signal);
-    discovering.catch((error) => this.#logStale(error));
+    discovering.catch((error) => this.#keepStale(known.value, error));
     return known.value;
   }
 
@@ -127,7 +137,7 @@ export class OidcClient implements ProviderClient {
       );
       const value = { ...configuration.serverMetadata() };
       if (value.issuer !== issuer) throw new ProviderFault('another issuer');
-      this.#metadata = { value, at: performance.now() };
+      this.#metadata = { value, freshUntil: this.#now() + FRESH_MS };
       return value;
     } catch (error) {
       // Whatever is wrong with the document, there is no provider without it.
@@ -135,9 +145,14 @@ export class OidcClient implements ProviderClient {
     }
   }
 
-  #logStale(error: unknown): void {
+  #keepStale(value: client.ServerMetadata, error: unknown): void {
+    this.#metadata = { value, freshUntil: this.#now() + AGAIN_MS };
     const fields = { component: 'federation', name: this.#settings.id, ...errorFields(error) };
     this.#log.warn({ ...fields, stack: undefined }, 'the discovery document was not renewed');
+  }
+
+  #now(): number {
+    return this.#clock.now().getTime();
   }
 }
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Breaker, Breakers } from '../platform/breakers.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { GithubClient } from './github-client.ts';
 import { OidcClient } from './oidc-client.ts';
@@ -13,16 +14,14 @@ type Known = Provider & { breaker: Breaker };
 
 /** The identity providers that are configured at the moment, and what is remembered about each. */
 export class Providers {
-  readonly #log: Log;
-  readonly #breakers: Breakers;
+  readonly #parts: { clock: Clock; log: Log; breakers: Breakers };
   #providers: readonly Known[] = [];
 
   constructor(
     settings: readonly ProviderSettings[],
-    { log, breakers }: { log: Log; breakers: Breakers },
+    parts: { clock: Clock; log: Log; breakers: Breakers },
   ) {
-    this.#log = log;
-    this.#breakers = breakers;
+    this.#parts = parts;
     this.replace(settings);
   }
 
@@ -34,7 +33,7 @@ export class Providers {
       return same ?? this.#known(each);
     });
     for (const each of before) {
-      if (!this.#providers.includes(each)) this.#breakers.remove(each.breaker);
+      if (!this.#providers.includes(each)) this.#parts.breakers.remove(each.breaker);
     }
   }
 
@@ -53,12 +52,12 @@ export class Providers {
   }
 
   #known(settings: ProviderSettings): Known {
-    const breaker = providerBreaker(this.#breakers, settings.id);
+    const breaker = providerBreaker(this.#parts.breakers, settings.id);
     const http = new ProviderHttp(breaker);
     const client =
       settings.preset === 'github'
         ? new GithubClient(settings, http)
-        : new OidcClient(settings, http, this.#log);
+        : new OidcClient(settings, http, this.#parts);
     return { settings, client, breaker };
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Code } from '@connectrpc/connect';
+import { eventually } from '../harness/eventually.ts';
 import { logLines } from '../harness/logs.ts';
 import { createAccount, newEmail, signIn } from '../harness/people.ts';
 import { type Refusal, refusal } from '../harness/refusal.ts';
@@ -120,6 +121,38 @@ describe('A provider that fails', () => {
       said.map(({ dependency }) => dependency),
       [`provider:${id}`],
     );
+  });
+
+  it('W13 has its discovery document renewed after an hour, and nobody waits for that', async () => {
+    const { fake, start } = await provider();
+    const asked = (times: number) => eventually(async () => fake.requests.discovery === times);
+    await start();
+    service.clock.advance(3599_000);
+    await start();
+    assert.equal(fake.requests.discovery, 1);
+    fake.faults.discovery = 'hang';
+    service.clock.advance(1000);
+    await start();
+    await asked(2);
+    await start();
+    assert.equal(fake.requests.discovery, 2);
+  });
+
+  it('W13 is used by an old discovery document while there is no new one', async () => {
+    const { fake, start, finish } = await provider();
+    await start();
+    fake.faults.discovery = '500';
+    for (let hour = 1; hour <= 3; hour += 1) {
+      service.clock.advance(3600_000);
+      for (let i = 0; i < 8; i += 1) await start();
+      await eventually(async () => fake.requests.discovery === 1 + hour);
+    }
+    // Those who only begin do not have the provider given up.
+    assert.equal((await finish(person())).outcome.case, 'tokens');
+    delete fake.faults.discovery;
+    service.clock.advance(60_000);
+    await start();
+    await eventually(async () => fake.requests.discovery === 5);
   });
 
   it('W13 is asked once for everybody who waits', async () => {
