@@ -63,9 +63,15 @@ export function notConfirmed(providerError?: string, cause?: unknown): Failure {
   );
 }
 
-/** The failure that an error in a provider's redirect stands for. */
-export function redirectFailure(log: Log, settings: ProviderSettings, name: string): Failure {
-  return providerFailure(log, settings, { error: name });
+/**
+ * The failure that an error in a provider's redirect stands for. It comes by way of a caller, who can write
+ * anything there: the log doesn't say that something is wrong with the provider.
+ */
+export function redirectFailure(log: Log, { id }: ProviderSettings, name: string): Failure {
+  const isKnown = [...OF_THE_PROVIDER, ...OF_OUR_SETTINGS, ...TOLD].includes(name);
+  const fields = { component: 'federation', name: id, ...(isKnown && { reason: name }) };
+  log.info(fields, 'a person came back from the identity provider with an error');
+  return OF_THE_PROVIDER.includes(name) ? unavailable('the identity provider') : notConfirmed(name);
 }
 
 /** The `error` of RFC 6749, section 5.2, that a provider answered with: GitHub does so with status 200. */

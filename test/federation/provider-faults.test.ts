@@ -190,6 +190,25 @@ describe('A provider that fails', () => {
     assert.equal(outcome.case, 'tokens');
   });
 
+  it('is not called unavailable because a caller says that it has refused', async () => {
+    const { start } = await provider();
+    for (const error of ['invalid_client', 'invalid_scope', 'made_up', 'server_error']) {
+      const { authorizationUrl, loginToken } = await start();
+      const state = new URL(authorizationUrl).searchParams.get('state') ?? '';
+      const lines = await logLines(async () => {
+        const call = service.auth.finishFederatedLogin({ loginToken, state, error });
+        const { reason } = await refusal(call);
+        const isTemporary = error === 'server_error';
+        assert.equal(reason, isTemporary ? 'DEPENDENCY_UNAVAILABLE' : 'FEDERATED_LOGIN_REFUSED');
+      });
+      const told = lines.filter(({ component }) => component === 'federation');
+      assert.deepEqual(
+        told.map(({ level, reason }) => [level, reason]),
+        [['info', error === 'made_up' ? undefined : error]],
+      );
+    }
+  });
+
   it('is unavailable if it does not accept us', async () => {
     const { fake, finish } = await provider();
     fake.tokenError = 'invalid_client';
