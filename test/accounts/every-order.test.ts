@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { appCode } from '../authenticator-app.ts';
+import { FakeProvider } from '../federation/fake-provider.ts';
+import { REDIRECT } from '../federation/peer.ts';
+import { addProviders } from '../federation/people.ts';
 import { noteSecret } from '../harness/logs.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import {
@@ -26,13 +30,16 @@ const AT_ONCE = 8;
 const THIEFS_PASSWORD = PHRASES[1] ?? '';
 
 let service: Service;
+let provider: FakeProvider;
 
 before(async () => {
   // Other tests cover earlier passwords.
   service = await startPasskeyService({ env: { ...PATIENT, COUNTERSIGN_PASSWORD_HISTORY: '0' } });
+  provider = await FakeProvider.start();
+  addProviders(service, [provider.settings()]);
 });
 
-type Step = 'app' | 'passkey' | 'key' | 'address' | 'password';
+type Step = 'app' | 'passkey' | 'key' | 'address' | 'password' | 'identity';
 
 /** What the thief has by now, and who has been mailed what. */
 type Theft = {
@@ -41,6 +48,8 @@ type Theft = {
   mailbox: string;
   readonly to: string;
   readonly passkey: Authenticator;
+  /** At the provider. */
+  readonly subject: string;
   apiKey: string;
   /** The links of the notices to the owner, the oldest first, and of all mail to the thief. */
   readonly owners: string[];
@@ -90,7 +99,29 @@ const steps: Record<Step, { does: (theft: Theft) => Promise<void>; told?: RegExp
     },
     told: /password was changed/,
   },
+  identity: {
+    async does(theft) {
+      const account = accountOf(service, theft);
+      const begun = await account.startIdentityLink({ provider: 'fake', redirectUri: REDIRECT });
+      await account.finishIdentityLink(visited(begun, theft));
+    },
+    told: /Another way to sign in was added/,
+  },
 };
+
+/** What the thief comes back with from the provider. */
+function visited(
+  { authorizationUrl, loginToken }: { authorizationUrl: string; loginToken: string },
+  { subject }: Theft,
+) {
+  return { ...provider.visit(authorizationUrl, { claims: { sub: subject } }), loginToken };
+}
+
+async function signInByProvider(theft: Theft) {
+  const begin = { provider: 'fake', redirectUri: REDIRECT };
+  const begun = await service.auth.startFederatedLogin(begin);
+  return service.auth.finishFederatedLogin(visited(begun, theft));
+}
 
 /** Takes a step, and keeps the link of the mail about it for whoever can read it. */
 async function take(step: Step, theft: Theft): Promise<void> {
@@ -117,6 +148,7 @@ async function robbed(order: readonly Step[]) {
     mailbox: email,
     to: newEmail(),
     passkey: new Authenticator(),
+    subject: randomUUID(),
     apiKey: '',
     owners: [await tokenOf(email, /A new device signed in/)],
     thiefs: [],
@@ -147,6 +179,7 @@ async function assertReturned(
     .client(ApiKeyService, 'grpc', owner.accessToken)
     .listApiKeys({});
   assert.deepEqual(apiKeys, []);
+  assert.deepEqual((await account.listIdentities({})).identities, []);
 
   assert.equal(await isActive(service, theft.accessToken), false);
   const { valid } = await service.client(ApiKeyService).verifyApiKey({ secret: theft.apiKey });
@@ -154,6 +187,7 @@ async function assertReturned(
   const refused = [
     [signInByPasskey(service, theft.passkey), 'MFA_CODE_INVALID'],
     [signIn(service, email, THIEFS_PASSWORD), 'INVALID_CREDENTIALS'],
+    [signInByProvider(theft), 'FEDERATED_EMAIL_UNVERIFIED'],
     [reset(service, thiefsReset, PHRASES[2]), 'TOKEN_INVALID'],
     ...theft.thiefs.map(
       (token) => [service.auth.secureAccount({ token }), 'TOKEN_INVALID'] as const,
@@ -194,7 +228,7 @@ function ordersOf<T>(items: readonly T[]): T[][] {
 }
 
 describe('An account that was taken over', () => {
-  const all = ordersOf<Step>(['app', 'passkey', 'key', 'address', 'password']);
+  const all = ordersOf<Step>(['app', 'passkey', 'key', 'address', 'password', 'identity']);
   const orders = all.filter((_, i) => (i * THIEF_ORDERS) % all.length < THIEF_ORDERS);
 
   it("C14 is its owner's again by the mail about the sign-in, whatever a thief did in any order", async () => {

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import pg from 'pg';
 import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
+import { FakeProvider } from '../federation/fake-provider.ts';
+import { REDIRECT } from '../federation/peer.ts';
+import { addProviders } from '../federation/people.ts';
 import { sql } from '../harness/database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { tokenIn } from '../harness/mail-server.ts';
@@ -13,9 +16,12 @@ import { startPasskeyService } from '../passkeys/people.ts';
 import { PHRASES } from '../passwords/reset.ts';
 
 let service: Service;
+let provider: FakeProvider;
 
 before(async () => {
   service = await startPasskeyService();
+  provider = await FakeProvider.start();
+  addProviders(service, [provider.settings()]);
 });
 
 /** How many calls wait for an account that a transaction has locked. */
@@ -44,6 +50,13 @@ describe('A change by the holder of a session', () => {
     },
     'an app': async (accessToken) => {
       return () => accountOf(service, { accessToken }).beginTotpEnrollment({});
+    },
+    'an identity': async (accessToken) => {
+      const account = accountOf(service, { accessToken });
+      const begun = await account.startIdentityLink({ provider: 'fake', redirectUri: REDIRECT });
+      const claims = { sub: newEmail() };
+      const answer = provider.visit(begun.authorizationUrl, { claims });
+      return () => account.finishIdentityLink({ ...answer, loginToken: begun.loginToken });
     },
     'another address': async (accessToken) => {
       return () => accountOf(service, { accessToken }).changeEmail({ newEmail: newEmail() });

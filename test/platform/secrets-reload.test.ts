@@ -119,6 +119,38 @@ describe('secrets from files', () => {
     });
   });
 
+  it('W08 takes over identity providers as their file changes, except one with mistakes', async () => {
+    const one = {
+      display_name: 'Example',
+      issuer: 'https://id.example.com',
+      client_id: 'x',
+      redirect_uris: ['https://app.example.com/signed-in'],
+    };
+    const file = join(temporaryDirectory(), 'providers');
+    const write = (...ids: string[]) =>
+      replaceFile(file, JSON.stringify(ids.map((id) => ({ ...one, id }))));
+    write('one');
+    const child = await spawnService({
+      DATABASE_URL: await createDatabase(),
+      COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
+      COUNTERSIGN_OIDC_PROVIDERS_FILE: file,
+    });
+    atEnd(() => child.end());
+    const auth = clients(child).client(AuthService);
+    const names = async () =>
+      (await auth.listProviders({})).providers.map(({ provider }) => provider).join();
+    assert.equal(await names(), 'one');
+    write('one', 'two');
+    await eventually(async () => (await names()) === 'one,two');
+    write('three', 'Not a name');
+    await eventually(() =>
+      /not reloaded: COUNTERSIGN_OIDC_PROVIDERS \[1\].id/.test(child.output()),
+    );
+    assert.equal(await names(), 'one,two');
+    write('three');
+    await eventually(async () => (await names()) === 'three');
+  });
+
   it('W08 keeps the old value while a file cannot be read, and takes the next one on SIGHUP', async () => {
     const admin = await createDatabase();
     const file = join(temporaryDirectory(), 'database-url');
