@@ -315,7 +315,7 @@ export const settings = {
     'Host names that HTTP requests may name, on any port (by comma). Other names are refused, so that no page can make its own name resolve to the service (DNS rebinding).',
   ),
   COUNTERSIGN_CORS_ORIGINS: withDefault(
-    list.refine((origins) => origins.every((o) => URL.canParse(o) && new URL(o).origin === o), {
+    list.refine((origins) => origins.every(isOrigin), {
       message: 'is not a list of origins like https://app.example.com (a wildcard is not accepted)',
     }),
     '',
@@ -733,7 +733,12 @@ export function unknownVariables(env: Environment): string[] {
 
 function isPasskeyOrigin(text: string): boolean {
   if (/^android:apk-key-hash:[\w-]{43}$/.test(text)) return true;
-  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+  return /^https?:/.test(text) && isOrigin(text);
+}
+
+/** As browsers write it. No browser has an origin with a wildcard, and nothing here would expand one. */
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text && !text.includes('*');
 }
 
 function isNetwork(text: string): boolean {

@@ -90,6 +90,13 @@ describe('configuration', () => {
     ]);
   });
 
+  it('has no origins with wildcards, which would match nothing', () => {
+    for (const name of ['COUNTERSIGN_CORS_ORIGINS', 'COUNTERSIGN_PASSKEY_ORIGINS']) {
+      const [problem] = problems({ [name]: 'https://app.example.com,https://*.example.com' });
+      assert.match(problem ?? '', new RegExp(`${name} .*a wildcard is not accepted`));
+    }
+  });
+
   it('never repeats the value of a secret', () => {
     const text = problems({ COUNTERSIGN_MASTER_KEY: 'hunter2hunter2', REDIS_URL: 'x://:pw@h' });
     assert.equal(text.length, 2);
