@@ -43,13 +43,13 @@ function languageIn(file: string, problems: string[], gaps: string[]): Language[
     return [];
   }
   const entries = entriesIn(file, problems);
-  const known = entries.filter(([key]) => key in ENGLISH);
-  const unknown = entries.filter(([key]) => !(key in ENGLISH));
+  const known = entries.filter(([key]) => Object.hasOwn(ENGLISH, key));
+  const unknown = entries.filter(([key]) => !Object.hasOwn(ENGLISH, key));
   gaps.push(...unknown.map(([key]) => `${file}: ${key} is not a text of this version`));
   const texts = Object.fromEntries(known) as Partial<Texts>;
   for (const [key, text] of known) problems.push(...flaws(file, key as TextKey, text));
   if (tag !== 'en') {
-    const missing = Object.keys(ENGLISH).filter((key) => !(key in texts));
+    const missing = Object.keys(ENGLISH).filter((key) => !Object.hasOwn(texts, key));
     gaps.push(...missing.map((key) => `${file}: ${key} is missing`));
   }
   return [languageOf(tag, texts)];

@@ -46,7 +46,7 @@ describe('The folder of texts', () => {
     const { languages, problems, gaps } = readTexts(
       folderWith({
         'en.json': '{"mail.greeting": "Hi there,"}',
-        'de-at.json': '{"mail.greeting": "Servus,", "mail.of_tomorrow": "x"}',
+        'de-at.json': '{"mail.greeting": "Servus,", "mail.of_tomorrow": "x", "toString": "x"}',
         'notes.txt': 'nothing',
       }),
     );
@@ -56,6 +56,7 @@ describe('The folder of texts', () => {
     assert.equal(austrian['mail.greeting'], 'Servus,');
     assert.equal(austrian['page.failed'], ENGLISH['page.failed']);
     assert.ok(gaps.some((gap) => /de-at.json: mail.of_tomorrow is not a text/.test(gap)));
+    assert.ok(gaps.some((gap) => /de-at.json: toString is not a text/.test(gap)));
     assert.ok(gaps.some((gap) => /de-at.json: page.failed is missing/.test(gap)));
     assert.ok(gaps.every((gap) => !gap.includes('en.json')));
   });
