@@ -4,6 +4,8 @@ import { challenged, enrolled } from '../authenticator-app.ts';
 import { Peer } from '../federation/peer.ts';
 import { addProviders, visited } from '../federation/people.ts';
 import { createAccount, newEmail, PASSWORD, person as withRoles } from '../harness/people.ts';
+import { startReplica } from '../harness/service.ts';
+import { OutsideIssuer } from '../oauth/outside-issuer.ts';
 import { loginOptions, withPasskey } from '../passkeys/people.ts';
 import { type Call, type Changes, mailed, person } from './changes.ts';
 
@@ -189,6 +191,14 @@ export const changesOfAuthService: Changes<typeof AuthService> = {
       done: [[to('https://issuer.test'), 'token.exchanged']],
       refused: [[to('https://other.test')]],
     };
+  },
+  async exchangeWorkloadToken(service) {
+    const issuer = await OutsideIssuer.start();
+    const env = issuer.trustedBy(await newRobot(service, 'auditor'));
+    const { auth } = await startReplica(service, { env });
+    const subjectToken = await issuer.workloadToken(service);
+    const call: Call = (options) => auth.exchangeWorkloadToken({ subjectToken }, options);
+    return { done: [[call, 'token.exchanged']], refused: [[call]] };
   },
   async logout(service) {
     const { refreshToken } = await person(service);

@@ -1,7 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { atEnd } from '../harness/at-end.ts';
+import type { Service } from '../harness/service.ts';
+
+const NAME = 'https://ci.test';
+const AUDIENCE = 'https://id.test';
+const SUBJECT = 'repo:acme/shop:ref:refs/heads/main';
 
 /** A key that is no point of its curve. */
 const UNUSABLE = { kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA', kid: 'unusable' };
@@ -61,5 +67,19 @@ export class OutsideIssuer {
     return new SignJWT({ iss: this.url, ...claims })
       .setProtectedHeader({ alg: 'ES256', kid: newest.kid, ...header })
       .sign(key ?? newest.key);
+  }
+
+  /** The environment of a service for which the workload of `workloadToken` is this service account. */
+  trustedBy(serviceAccountId: string): Record<string, string> {
+    const subjects = [{ subject: SUBJECT, service_account: serviceAccountId }];
+    const trusted = { issuer: NAME, jwks_uri: `${this.url}/keys`, audience: AUDIENCE, subjects };
+    return { COUNTERSIGN_WORKLOAD_ISSUERS: JSON.stringify([trusted]) };
+  }
+
+  /** A token of the one workload, valid now. */
+  workloadToken({ clock }: Service, more: JWTPayload = {}): Promise<string> {
+    const iat = Math.floor(clock.now().getTime() / 1000);
+    const claims = { iss: NAME, sub: SUBJECT, aud: AUDIENCE, jti: randomUUID(), iat };
+    return this.sign({ ...claims, exp: iat + 3600, ...more });
   }
 }
