@@ -499,7 +499,7 @@ function buildHttp(
     interceptors: [errors, shutdown(of.stopping)],
   };
   const rpc = connectListener(serving, { ...config, open, grpcPort: of.grpcPort });
-  const discovery = discoveryEndpoint(tokens.issuer, publicUrl);
+  const discovery = discoveryEndpoint({ ...config, issuer: tokens.issuer, publicUrl });
   const paths: [string, Endpoint][] = [
     ['/.well-known/jwks.json', jwksEndpoint(keys)],
     ['/.well-known/openid-configuration', discovery],

@@ -23,43 +23,46 @@ const ALGORITHMS = ['ES256', 'EdDSA', 'RS256'];
 /** RFC 6749, section 2.3.1. */
 const BY_SECRET = ['client_secret_basic', 'client_secret_post'];
 
+/** What access tokens say; the last five are ours. */
+const CLAIMS = [
+  ...['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act'],
+  ...['sid', 'roles', 'amr', 'acr', 'auth_time', 'email_verified'],
+  ...['api_key_id', 'owner_roles', 'sub_type', 'subject_type', 'token_version'],
+];
+
+/** What the documents depend on. */
+export type Discovered = {
+  issuer: string;
+  publicUrl: string;
+  /** With any, the token of a workload takes the place of a client's credential. */
+  workloadIssuers: readonly unknown[];
+  /** With any, there are callers who introspect without a credential. */
+  trustedCallers: readonly string[];
+};
+
 /**
  * Says where the keys of the issuer are, and which OAuth endpoints there are: OpenID Connect Discovery 1.0,
  * section 4, and RFC 8414. It names no authorization endpoint, since people sign in by AuthService.
  */
-export function discoveryEndpoint(issuer: string, publicUrl: string): Endpoint {
+export function discoveryEndpoint(facts: Discovered): Endpoint {
+  const { issuer, publicUrl, workloadIssuers, trustedCallers } = facts;
+  const or = (none: readonly unknown[]) => (none.length > 0 ? ['none'] : []);
   const document = {
     issuer,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     token_endpoint: `${publicUrl}/oauth2/token`,
-    token_endpoint_auth_methods_supported: BY_SECRET,
+    token_endpoint_auth_methods_supported: [...BY_SECRET, ...or(workloadIssuers)],
     revocation_endpoint: `${publicUrl}/oauth2/revoke`,
-    revocation_endpoint_auth_methods_supported: ['none', ...BY_SECRET],
+    // By an access token too, for which this list has no name.
+    revocation_endpoint_auth_methods_supported: [...BY_SECRET, 'none'],
     introspection_endpoint: `${publicUrl}/oauth2/introspect`,
-    introspection_endpoint_auth_methods_supported: [...BY_SECRET, 'Bearer'],
+    introspection_endpoint_auth_methods_supported: [...BY_SECRET, 'Bearer', ...or(trustedCallers)],
     introspection_signing_alg_values_supported: ALGORITHMS,
     response_types_supported: [],
     grant_types_supported: GRANT_TYPES,
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ALGORITHMS,
-    claims_supported: [
-      'iss',
-      'sub',
-      'aud',
-      'exp',
-      'iat',
-      'jti',
-      'client_id',
-      'scope',
-      'act',
-      'sid',
-      'roles',
-      'amr',
-      'idp',
-      'acr',
-      'auth_time',
-      'email_verified',
-    ],
+    claims_supported: CLAIMS,
   };
   return () => ({
     ...json(200, document),
