@@ -21,6 +21,8 @@ import { latency } from './rows/latency.ts';
 import { listUsers } from './rows/list-users.ts';
 import { login } from './rows/login.ts';
 import { memory } from './rows/memory.ts';
+import { oauthIntrospect } from './rows/oauth-introspect.ts';
+import { oauthIntrospectBasic } from './rows/oauth-introspect-basic.ts';
 import { refreshToken } from './rows/refresh-token.ts';
 import { residentMemoryRow } from './rows/resident-memory.ts';
 import { revocationLatency } from './rows/revocation-latency.ts';
@@ -48,6 +50,8 @@ const ROWS: readonly Row[] = [
   introspectTokenJson,
   introspectTokenMany,
   introspectTokenInStorm,
+  oauthIntrospect,
+  oauthIntrospectBasic,
   listUsers,
   verifyApiKey,
   verifyApiKeyJson,

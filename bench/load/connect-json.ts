@@ -41,8 +41,12 @@ export async function connectJson<M extends DescMethodUnary>(
 }
 
 /** Starts a bare server that answers every request with the same JSON. Returns its address. */
-export async function startJsonEcho(cleanups: Cleanups, answer: string): Promise<string> {
-  const args = ['bench/load/json-echo.ts', answer];
+export async function startJsonEcho(
+  cleanups: Cleanups,
+  answer: string,
+  bodies: 'json' | 'form' = 'json',
+): Promise<string> {
+  const args = ['bench/load/json-echo.ts', answer, bodies];
   const child = cleanups.process(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const [, address = ''] = await waitForOutput(child, /ready on (\S+)\n/, START_TIMEOUT_MS);
   return address;

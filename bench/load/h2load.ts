@@ -27,6 +27,7 @@ export type GrpcLoad = {
 
 export type JsonLoad = Pick<GrpcLoad, 'address' | 'path'> & {
   request: string;
+  headers?: Readonly<Record<string, string>>;
   /** The length of each answer's body, within a few bytes. */
   responseBytes: number;
 };
@@ -82,7 +83,7 @@ export function jsonLoad(cleanups: Cleanups, load: JsonLoad): (seconds: number) 
   return repeated(cleanups, {
     url: `http://${load.address}${load.path}`,
     body: load.request,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...load.headers },
     answerBytes: load.responseBytes,
     width: WIDTH_HTTP1,
     options: ['--h1'],

@@ -3,9 +3,11 @@ import type { AddressInfo } from 'node:net';
 
 /**
  * What Connect calls in JSON are measured against: node:http, which reads the body of each request,
- * parses it, writes the same answer, and does nothing else. Its argument is the answer.
+ * parses it, writes the same answer, and does nothing else. Its arguments are the answer and, if the bodies
+ * are forms and no JSON, `form`.
  */
-const [answer = ''] = process.argv.slice(2);
+const [answer = '', type = 'json'] = process.argv.slice(2);
+const parse = type === 'form' ? (text: string) => new URLSearchParams(text) : JSON.parse;
 const value = JSON.parse(answer);
 
 const server = createServer((req, res) => {
@@ -15,7 +17,7 @@ const server = createServer((req, res) => {
     text += chunk;
   });
   req.on('end', () => {
-    JSON.parse(text);
+    parse(text);
     const body = JSON.stringify(value);
     res.writeHead(200, {
       'content-type': 'application/json',

@@ -11,7 +11,11 @@ import type { PostgresService } from '../service/replica.ts';
 import type { Question } from './question.ts';
 
 /** Inserts API keys of a new owner, who holds all their scopes. Returns their secrets. */
-export async function insertKeys({ databaseUrl }: PostgresService, count: number) {
+export async function insertKeys(
+  { databaseUrl }: PostgresService,
+  count: number,
+  scopes = ['users.read', 'audit.read'],
+) {
   const keyring = benchKeyring();
   const owner = randomUUID();
   await runSql(
@@ -30,7 +34,7 @@ export async function insertKeys({ databaseUrl }: PostgresService, count: number
     databaseUrl,
     `insert into api_keys (id, account_id, display_name, scopes, secret_hash, key_version,
        allowed_cidrs, created_at)
-     values ${keys.map(({ id, hash }) => `('${id}', '${owner}', '', '{users.read,audit.read}', '\\x${hash}', ${keyring.current}, '{}', now())`)}`,
+     values ${keys.map(({ id, hash }) => `('${id}', '${owner}', '', '{${scopes}}', '\\x${hash}', ${keyring.current}, '{}', now())`)}`,
   );
   return keys.map(({ secret }) => secret);
 }
