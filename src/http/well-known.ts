@@ -26,7 +26,7 @@ const BY_SECRET = ['client_secret_basic', 'client_secret_post'];
 /** What access tokens say; the last five are ours. */
 const CLAIMS = [
   ...['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'scope', 'act'],
-  ...['sid', 'roles', 'amr', 'acr', 'auth_time', 'email_verified'],
+  ...['sid', 'roles', 'amr', 'idp', 'acr', 'auth_time', 'email_verified'],
   ...['api_key_id', 'owner_roles', 'sub_type', 'subject_type', 'token_version'],
 ];
 

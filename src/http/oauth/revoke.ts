@@ -16,7 +16,7 @@ type Parts = Parameters<typeof revokeToken>[0] & { verifiers: Verifiers; rateLim
  */
 export function revokeEndpoint(parts: Parts): OAuthEndpoint {
   return async ({ call, form, caller }) => {
-    await parts.rateLimits.count(RatePolicy.TOKENS, call.countedAs);
+    await parts.rateLimits.count(RatePolicy.TOKENS, call);
     call.hold?.suspend();
     const client = await clientOf(parts.verifiers, call, form);
     call.principal = client?.principal;

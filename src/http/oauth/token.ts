@@ -33,17 +33,26 @@ export const GRANT_TYPES: readonly string[] = [...GRANTS.keys()];
 export function tokenEndpoint(parts: Parts): OAuthEndpoint {
   return async (asked) => {
     const { call, form } = asked;
-    await parts.rateLimits.count(RatePolicy.TOKENS, call.countedAs);
-    call.hold?.suspend();
-    const grant = GRANTS.get(required(form, 'grant_type'));
-    if (!grant) throw unsupportedGrant();
     // The token that follows must not be issued by what this replica knew before it lost contact.
     await Promise.all([parts.apiKeyMemory.requireRecent(), parts.roles.requireRecent()]);
-    const client = await clientOf(parts.verifiers, call, form);
-    call.principal = client?.principal;
+    const client = await countedClient(parts, asked);
     if (client) call.hold?.know(client.principal.subject);
+    else call.hold?.suspend();
+    const grant = GRANTS.get(required(form, 'grant_type'));
+    if (!grant) throw unsupportedGrant();
     return answer(parts, await grant(parts, client, asked));
   };
+}
+
+/** The client, if there is one. What it may ask is counted for it, and for its address if it is not known. */
+async function countedClient(parts: Parts, { call, form }: Asked): Promise<Client | undefined> {
+  const client = await clientOf(parts.verifiers, call, form).catch(async (error) => {
+    await parts.rateLimits.count(RatePolicy.EXCHANGES, call);
+    throw error;
+  });
+  call.principal = client?.principal;
+  await parts.rateLimits.count(RatePolicy.EXCHANGES, call);
+  return client;
 }
 
 function answer({ clock }: Parts, issued: Issued): Answer {

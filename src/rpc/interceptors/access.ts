@@ -55,7 +55,7 @@ export function access({
       return requireSecondFactor(database, req.signal, call.principal).then(() => next(req));
     };
     if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
-    return rateLimits.count(rule.ratePolicy, call.countedAs).then(enter);
+    return rateLimits.count(rule.ratePolicy, call).then(enter);
   };
 }
 
