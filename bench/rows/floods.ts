@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWERS_ON_MANY, ANSWERS_ON_ONE } from '../../test/rpc/floods/answers.ts';
 import { COMPRESSED } from '../../test/rpc/floods/compressed.ts';
 import { type Flood, waysOf } from '../../test/rpc/floods/flood.ts';
+import { OAUTH } from '../../test/rpc/floods/oauth.ts';
 import { BEGUN, REQUESTS } from '../../test/rpc/floods/requests.ts';
 import { RawHttp2 } from '../../test/rpc/frames.ts';
 import { Progress } from '../report/progress.ts';
@@ -11,7 +12,7 @@ import { startDatabase } from '../service/databases.ts';
 import { startReplica } from '../service/replica.ts';
 import { residentMemory } from '../service/resident-memory.ts';
 
-const ALL = [...BEGUN, ...REQUESTS, ...COMPRESSED, ...ANSWERS_ON_ONE, ...ANSWERS_ON_MANY];
+const ALL = [...BEGUN, ...REQUESTS, ...COMPRESSED, ...ANSWERS_ON_ONE, ...ANSWERS_ON_MANY, ...OAUTH];
 const PROMISED_BYTES = 100e6;
 /** From the service's start until its memory at rest is read, and from a flood's end to the last reading. */
 const SETTLE_MS = 1000;
@@ -55,6 +56,7 @@ async function growth(databaseUrl: string, flood: Flood): Promise<number> {
       ways: waysOf({ ...service, httpAddress: new URL(service.publicUrl).host }),
       connect: async (address) => keep(await RawHttp2.to(address)),
       connectDeaf: async (address) => keep(await RawHttp2.toDeaf(address)),
+      connectSilent: async (address) => keep(await RawHttp2.toSilent(address)),
     });
     await sleep(SETTLE_MS);
     return Math.max(most, residentMemory(service.pid)) - atRest;

@@ -60,6 +60,7 @@ export class AttackedService {
       ways: waysOf(this.#service as Child),
       connect: async (address) => keep(await RawHttp2.to(address)),
       connectDeaf: async (address) => keep(await RawHttp2.toDeaf(address)),
+      connectSilent: async (address) => keep(await RawHttp2.toSilent(address)),
     });
     await this.#staysSmall();
   }

@@ -42,10 +42,15 @@ export class RawHttp2 {
 
   /** The same, but never acknowledges the settings. */
   static async toDeaf(address: string): Promise<RawHttp2> {
-    const raw = new RawHttp2(await rawSocket(address));
+    const raw = await RawHttp2.toSilent(address);
     raw.write(PREFACE);
     raw.write(frame(SETTINGS, 0, 0));
     return raw;
+  }
+
+  /** The same, and says nothing at all. */
+  static async toSilent(address: string): Promise<RawHttp2> {
+    return new RawHttp2(await rawSocket(address));
   }
 
   get closed(): boolean {
@@ -69,6 +74,11 @@ export class RawHttp2 {
   /** Whether a frame of that type has come, for that stream. */
   got(type: number, stream = 0): boolean {
     return this.received.some((each) => each.type === type && each.stream === stream);
+  }
+
+  /** Takes nothing more of what the server sends. */
+  stopReading(): void {
+    this.#socket.pause();
   }
 
   destroy(): void {

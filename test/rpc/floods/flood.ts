@@ -20,6 +20,8 @@ export type Target = {
   connect(address: string): Promise<RawHttp2>;
   /** The same, but the client never acknowledges the settings. */
   connectDeaf(address: string): Promise<RawHttp2>;
+  /** The same, and the client has said nothing yet: it may speak HTTP/1.1. */
+  connectSilent(address: string): Promise<RawHttp2>;
 };
 
 /** A way for a caller without a credential to fill the memory of the service. */
