@@ -111,9 +111,17 @@ export function errorFields(error: unknown): LogFields {
   return { causes: causes.length > 0 ? causes : [typeof error], stack };
 }
 
+/** Codes that say nothing to whoever reads them. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  '08P01':
+    '(the pooler in front of the database, such as PgBouncer, refused or ended the connection; its log says why)',
+};
+
 function describe(error: Error & { code?: unknown; constraint?: unknown }): string {
   const quotesNothing = error instanceof TypeError || error instanceof ReferenceError;
-  return [error.name, error.code, error.constraint, quotesNothing ? error.message : undefined]
+  const meaning = MEANINGS[String(error.code)];
+  const message = quotesNothing ? error.message : undefined;
+  return [error.name, error.code, error.constraint, meaning, message]
     .filter((part) => typeof part === 'string')
     .join(' ');
 }
