@@ -26,6 +26,10 @@ export function databaseDirectory(dataDir: string): string {
 export type Engine = {
   kind: 'postgresql' | 'embedded';
   options: Partial<Options>;
+  /** Resolves when it is known how to use the database, or the database does not answer. */
+  opened(): Promise<void>;
+  /** The SQL by which a transaction gets its limits, where connections can't have them (poolers). */
+  transactionLimits(): string | undefined;
   /** New connections use this URL from now on; open ones are kept until they are idle. */
   setUrl(url: string): void;
   /** Runs one SQL statement, or several without parameters, outside any transaction. */

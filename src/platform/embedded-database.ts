@@ -34,6 +34,8 @@ export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
   return {
     kind: 'embedded',
     options: { driver: PgliteDriver, dbName: directory, driverOptions: { pglite } },
+    opened: async () => {},
+    transactionLimits: () => undefined,
     setUrl: () => {},
     async script(sql, parameters) {
       if (parameters.length > 0) return pglite.query<unknown>(sql, parameters);

@@ -2,6 +2,7 @@ import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import type { DatabaseOptions, Engine } from './database-engine.ts';
 import { errorFields, type Log } from './log.ts';
+import { Pooler } from './pooler.ts';
 
 const BACKGROUND_POOL_MAX = 2;
 const BACKGROUND_TIMEOUT_MS = 30_000;
@@ -10,28 +11,36 @@ const LOOKING_POOL_MAX = 3;
 
 /** Opens a PostgreSQL database: a pool for calls, and small ones for looks and background work. */
 export function openPostgres(options: DatabaseOptions, url: string): Engine {
-  const pools: pg.Pool[] = [];
+  /** Each with the limit (ms) of its statements. */
+  const pools = new Map<pg.Pool, number>();
   let current = url;
+  let isPooled = false;
   const common = {
     application_name: 'countersign',
     connectionTimeoutMillis: options.acquireTimeoutMs,
     idleTimeoutMillis: options.idleTimeoutMs,
     keepAlive: true,
   };
-  const adopt = (pool: pg.Pool) => {
+  const adopt = (pool: pg.Pool, limitMs = options.statementTimeoutMs) => {
     pool.options.connectionString = current;
     pool.on('release', (_error, client) => discardIfBusy(client as unknown as PoolClient));
-    pools.push(pool);
+    pools.set(pool, limitMs);
+    limitSessions(pool, isPooled ? 0 : limitMs);
   };
   const background = backgroundPool(common, options.log);
-  adopt(background);
+  adopt(background, BACKGROUND_TIMEOUT_MS);
   const pool = (max: number) => ({
     ...common,
-    ...timeouts(options.statementTimeoutMs),
+    ...waiting(options.statementTimeoutMs),
     connectionString: url,
     max,
-    onPoolCreated: adopt,
+    onPoolCreated: (pool: pg.Pool) => adopt(pool),
   });
+  const pooler = new Pooler(options.log, options.acquireTimeoutMs, (found) => {
+    isPooled = found;
+    for (const [pool, limitMs] of pools) limitSessions(pool, found ? 0 : limitMs);
+  });
+  const looked = pooler.look(url);
   return {
     kind: 'postgresql',
     options: {
@@ -42,22 +51,29 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
       replicas: [{ driverOptions: pool(LOOKING_POOL_MAX) }],
       preferReadReplicas: false,
     },
+    opened: () => looked,
+    transactionLimits: () => (isPooled ? localLimits(options.statementTimeoutMs) : undefined),
     setUrl(next) {
+      if (next === current) return;
       current = next;
-      for (const pool of pools) pool.options.connectionString = next;
+      for (const pool of pools.keys()) pool.options.connectionString = next;
+      void pooler.look(next);
     },
     async script(sql, parameters) {
       const result: pg.QueryResult | pg.QueryResult[] = await background.query(sql, parameters);
       return { rows: [result].flat().flatMap((each) => each.rows) };
     },
-    release: () => background.end(),
+    async release() {
+      pooler.stop();
+      await background.end();
+    },
   };
 }
 
 function backgroundPool(common: pg.PoolConfig, log: Log): pg.Pool {
   const pool = new pg.Pool({
     ...common,
-    ...timeouts(BACKGROUND_TIMEOUT_MS),
+    ...waiting(BACKGROUND_TIMEOUT_MS),
     max: BACKGROUND_POOL_MAX,
     connectionTimeoutMillis: BACKGROUND_TIMEOUT_MS,
   });
@@ -70,14 +86,26 @@ function backgroundPool(common: pg.PoolConfig, log: Log): pg.Pool {
 /** The part of a client that the types of `pg` do not declare. */
 type PoolClient = { readyForQuery: boolean; connection: { stream: { destroy(): void } } };
 
-/** The server ends a statement after `limitMs`; the client stops waiting a little later. */
-function timeouts(limitMs: number) {
-  if (limitMs === 0) return {};
-  return {
-    statement_timeout: limitMs,
-    idle_in_transaction_session_timeout: limitMs * 2,
-    query_timeout: limitMs + 200,
-  };
+/** The client stops waiting a little later than the server ends a statement. */
+function waiting(limitMs: number) {
+  return limitMs === 0 ? {} : { query_timeout: limitMs + 200 };
+}
+
+/** What the server does for us after `limitMs`, as settings. */
+function serverLimits(limitMs: number) {
+  return { statement_timeout: limitMs, idle_in_transaction_session_timeout: limitMs * 2 };
+}
+
+/** New connections of a pool limit their statements from the start; 0 for those that must not. */
+function limitSessions(pool: pg.Pool, limitMs: number): void {
+  Object.assign(pool.options, serverLimits(limitMs));
+}
+
+/** The same limits for one transaction. */
+function localLimits(limitMs: number): string | undefined {
+  if (limitMs === 0) return;
+  const settings = Object.entries(serverLimits(limitMs));
+  return settings.map(([name, ms]) => `set local ${name} = ${ms}`).join('; ');
 }
 
 /**

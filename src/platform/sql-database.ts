@@ -55,6 +55,7 @@ export class SqlDatabase {
       debug: false,
       logger: (message: string) => options.log.debug({ component: 'orm' }, message),
     } as Options);
+    await engine.opened();
     return new SqlDatabase(orm, engine, options.statementTimeoutMs);
   }
 
@@ -72,6 +73,7 @@ export class SqlDatabase {
   ): Promise<T> {
     return this.#withinLimit(signal, async (expired) => {
       const result = await this.#fork().transactional(async (em) => {
+        await this.#limit(em as EntityManager);
         const done = await work(em as EntityManager);
         expired.throwIfAborted();
         return done;
@@ -83,7 +85,7 @@ export class SqlDatabase {
 
   /** Runs `work` without a transaction, for single statements. Has the time limit of `transaction`. */
   read<T>(work: (em: EntityManager) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#withinLimit(signal, () => work(this.#fork()));
+    return this.#withinLimit(signal, () => this.#alone('write', work));
   }
 
   /**
@@ -91,11 +93,29 @@ export class SqlDatabase {
    * calls keeps this replica from hearing of revocations, or is mistaken for an outage.
    */
   look<T>(work: (em: EntityManager) => Promise<T>): Promise<T> {
-    return this.#withinLimit(undefined, () => {
-      const em = this.#fork();
-      em.setTransactionContext(em.getConnection('read').getClient());
+    return this.#withinLimit(undefined, () => this.#alone('read', work));
+  }
+
+  /** Where only a transaction can have limits, single statements get one. */
+  #alone<T>(pool: 'read' | 'write', work: (em: EntityManager) => Promise<T>): Promise<T> {
+    const em = this.#fork();
+    const isLimited = this.#engine.transactionLimits() === undefined;
+    if (isLimited && pool === 'write') return work(em);
+    const client = em.getConnection(pool).getClient();
+    if (isLimited) {
+      em.setTransactionContext(client);
+      return work(em);
+    }
+    return client.transaction().execute(async (tx) => {
+      em.setTransactionContext(tx);
+      await this.#limit(em);
       return work(em);
     });
+  }
+
+  async #limit(em: EntityManager): Promise<void> {
+    const limits = this.#engine.transactionLimits();
+    if (limits !== undefined) await query(em, limits);
   }
 
   /**

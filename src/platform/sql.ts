@@ -21,7 +21,10 @@ export type Prepared = { name: string; text: string };
 /** SQLSTATEs of a statement that this server has not prepared: a pooler may have changed servers. */
 const NOT_PREPARED = new Set(['26000', '42P05', '0A000']);
 
-/** Runs a prepared statement outside any transaction. The embedded database does not prepare it. */
+/**
+ * Runs a prepared statement outside any transaction. The embedded database does not prepare it, nor does
+ * one behind a pooler: those are the connections that have no limit from the start.
+ */
 export async function queryPrepared<Row>(
   em: EntityManager,
   { name, text }: Prepared,
@@ -30,6 +33,7 @@ export async function queryPrepared<Row>(
   const connection = em.getConnection();
   if (!(connection instanceof PostgreSqlConnection)) return query(em, text, parameters);
   const pool = await connection.getNativeClient();
+  if (!pool.options.statement_timeout) return query(em, text, parameters);
   try {
     return (await pool.query({ name, text, values: [...parameters] })).rows;
   } catch (error) {
