@@ -19,6 +19,7 @@ import { UsedWorkloadTokens } from './0018-used-workload-tokens.ts';
 import { BrowserSessions } from './0019-browser-sessions.ts';
 import { AccountLocales } from './0020-account-locales.ts';
 import { SessionProviders } from './0021-session-providers.ts';
+import { Locks } from './0022-locks.ts';
 
 /**
  * Every migration, oldest first. Databases record which ones they have had in `schema_migrations`, by
@@ -45,4 +46,5 @@ export const migrations: MigrationObject[] = [
   { name: 'Migration20261122000016', class: BrowserSessions },
   { name: 'Migration20261122000017', class: AccountLocales },
   { name: 'Migration20261122000018', class: SessionProviders },
+  { name: 'Migration20261122000019', class: Locks },
 ];

@@ -22,6 +22,7 @@ import { PasswordHistory } from './passwords/password-history.entity.ts';
 import { SignInLock } from './passwords/sign-in-lock.entity.ts';
 import { Jobs } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
+import { NamedLock } from './platform/named-lock.entity.ts';
 import { SqlDatabase } from './platform/sql-database.ts';
 import { Revocation } from './revocations/revocation.entity.ts';
 import { RecoveryCode } from './second-factors/recovery-code.entity.ts';
@@ -46,6 +47,7 @@ const entities = [
   AuditEvent,
   Identity,
   MailBudget,
+  NamedLock,
   OneTimeToken,
   Passkey,
   PasswordCredential,

@@ -3,7 +3,7 @@ import { Migrator } from '@mikro-orm/migrations';
 import type { DatabaseOptions, Engine } from './database-engine.ts';
 import { databaseFailure } from './database-failure.ts';
 import { openEmbedded } from './embedded-database.ts';
-import { lock } from './locks.ts';
+import { lock, makeLocks } from './locks.ts';
 import { openPostgres } from './postgres-database.ts';
 import { type EntityManager, query } from './sql.ts';
 import { withinTimeLimit } from './time-limit.ts';
@@ -148,6 +148,7 @@ export class SqlDatabase {
   async migrate(): Promise<string[]> {
     const apply = async () => (await this.#orm.migrator.up()).map((migration) => migration.name);
     if (this.kind === 'embedded') return apply();
+    await makeLocks((sql) => this.script(sql));
     return this.transaction(async (em) => {
       await lock(em, 'migrations');
       return apply();

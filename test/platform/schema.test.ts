@@ -110,7 +110,7 @@ async function sequentialScans(url: string): Promise<unknown> {
     url,
     `select relname, seq_scan from pg_stat_user_tables
       where schemaname = 'public' and relname not in
-        ('signing_keys', 'schema_migrations', 'revocations', 'roles', 'permissions', 'audit_chain',
+        ('signing_keys', 'schema_migrations', 'locks', 'revocations', 'roles', 'permissions', 'audit_chain',
          'audit_erasures', 'webhooks', 'webhook_fan_out', 'webhook_replays')
      order by relname`,
   );
