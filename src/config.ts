@@ -4,6 +4,7 @@ import { type ProviderSettings, readProviders } from './federation/provider-sett
 import { type WorkloadIssuer, workloadIssuers } from './oauth/workload-issuer.ts';
 import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
 import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
+import { redisUrlProblem } from './platform/redis-url.ts';
 import type { Brand } from './texts/brand.ts';
 
 type Setting<S extends z.ZodType = z.ZodType> = {
@@ -67,6 +68,11 @@ const url = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
     message: `is not a URL that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
   });
+
+const redisUrl = z.string().superRefine((text, ctx) => {
+  const message = redisUrlProblem(text);
+  if (message !== undefined) ctx.addIssue({ code: 'custom', message });
+});
 
 /** Links are made by putting a path and a fragment behind it, and issuers are compared as they are. */
 const baseUrl = z.string().refine((text) => BASE_URL.test(text) && URL.canParse(text), {
@@ -141,15 +147,9 @@ export const settings = {
     { secret: true },
   ),
   REDIS_URL: setting(
-    z
-      .string()
-      .regex(
-        /^(rediss?|redis\+(sentinel|cluster)):\/\/([^@/\s]*@)?[\w.[\]:,-]+(\/[\w-]*)?$/,
-        'is not a URL like redis://host:6379 (rediss, redis+sentinel, redis+cluster)',
-      )
-      .optional(),
+    redisUrl.optional(),
     'none; one replica needs none',
-    'Redis, for what replicas share apart from the database: `redis://…`, `rediss://…`, `redis+sentinel://host:26379,host2:26379/service-name`, `redis+cluster://host:6379,host2:6379`.',
+    'Redis, for what replicas share apart from the database: `redis://user:password@host:6379/0`, `redis+sentinel://user:password@host:26379,host2:26379/master-name`, if the Sentinels have a password with `?sentinel_password=…` behind it, or `redis+cluster://user:password@host:6379,host2:6379`; all with `rediss` for TLS.',
     { secret: true },
   ),
   SMTP_URL: setting(

@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions, ReplyError } from 'ioredis';
 import type { Breakers } from './breakers.ts';
 import { errorFields, type Log } from './log.ts';
+import { parseRedisUrl, type RedisUrl } from './redis-url.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -9,6 +10,12 @@ const COMMAND_TIMEOUT_MS = 250;
 const RETRY_MAX_MS = 1000;
 const FAULTS_TO_OPEN = 3;
 const REST_MS = 500;
+/** How long a connection that is not wanted any more has to close before it is cut. */
+const LEAVE_MS = 500;
+const SENTINEL_RECONNECT_MS = 5000;
+const SLOTS_REFRESH_MS = 2000;
+/** Before a command that its node could not take is tried again, within its own time limit. */
+const REDIRECT_MS = 50;
 
 /**
  * Fails fast in every case: nothing is queued while Redis is unreachable, a command has 250 ms, and
@@ -25,9 +32,9 @@ const FAIL_FAST = {
 } satisfies RedisOptions;
 
 /**
- * Connects to `redis://`, `rediss://`, `redis+sentinel://host:port,…/service-name` or
- * `redis+cluster://host:port,…` in the background: the client is returned at once, and commands fail
- * until it is connected. With `breakers`, commands also fail at once after three failures in a row.
+ * Connects to a server, to the master that Sentinels name, or to a cluster (`parseRedisUrl`) in the
+ * background: the client is returned at once, and commands fail until it is connected. With `breakers`,
+ * commands also fail at once after three failures in a row.
  */
 export function connectRedis(url: string, log: Log, breakers?: Breakers): RedisClient {
   const client = createClient(url);
@@ -42,10 +49,12 @@ export function connectRedis(url: string, log: Log, breakers?: Breakers): RedisC
 function guardCommands(client: RedisClient, breakers: Breakers): void {
   const breaker = breakers.add('redis', { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault });
   const send = client.sendCommand.bind(client);
-  client.sendCommand = (...[command, stream]: Parameters<typeof send>) => {
-    // What a connection begins with, or a part of a transaction, which is sent as a whole.
-    if (client.status === 'connect' || stream) return send(command, stream);
-    breaker.run(async () => void (await send(command))).catch((error) => command.reject(error));
+  client.sendCommand = (...args: Parameters<Cluster['sendCommand']>) => {
+    const [command, stream, node] = args;
+    // What a connection begins with, a part of a transaction, which is sent as a whole, or a command that
+    // a cluster sends on to another of its nodes.
+    if (client.status === 'connect' || stream || node) return send(...args);
+    breaker.run(async () => void (await send(...args))).catch((error) => command.reject(error));
     return command.promise;
   };
 }
@@ -64,48 +73,56 @@ export function setRedisCredentials(client: RedisClient, url: string): void {
   Object.assign(options ?? {}, credentialsOf(parseRedisUrl(url)));
 }
 
-function credentialsOf({ username, password }: { username: string; password: string }) {
-  return { ...(username ? { username } : {}), ...(password ? { password } : {}) };
+/** Only what the URL has: a name without a password would be refused. */
+function credentialsOf(url: RedisUrl) {
+  const { username, password, sentinelUsername, sentinelPassword } = url;
+  return {
+    ...(username ? { username } : {}),
+    ...(password ? { password } : {}),
+    ...(sentinelUsername ? { sentinelUsername } : {}),
+    ...(sentinelPassword ? { sentinelPassword } : {}),
+  };
 }
 
 function createClient(url: string): RedisClient {
-  const { protocol, hosts, path, ...rest } = parseRedisUrl(url);
-  const credentials = credentialsOf(rest);
-  if (protocol === 'redis+cluster:') {
-    // A cluster has these two options itself, not for each of its nodes.
-    const { retryStrategy: _, enableOfflineQueue: __, ...commands } = FAIL_FAST;
-    return new Cluster(hosts, {
-      redisOptions: { ...commands, ...credentials },
-      enableOfflineQueue: false,
-      clusterRetryStrategy: (attempt) => Math.min(attempt * 50, RETRY_MAX_MS),
-    });
-  }
-  if (protocol === 'redis+sentinel:') {
-    return new Redis({ ...FAIL_FAST, ...credentials, sentinels: hosts, name: path || 'mymaster' });
-  }
+  const parsed = parseRedisUrl(url);
+  if (parsed.kind === 'cluster') return clusterClient(parsed);
+  if (parsed.kind === 'sentinel') return sentinelClient(parsed);
   return new Redis(url, FAIL_FAST);
 }
 
-/** Parses a Redis URL. It may name several hosts, which `URL` does not accept. */
-export function parseRedisUrl(url: string): {
-  protocol: string;
-  username: string;
-  password: string;
-  hosts: { host: string; port: number }[];
-  path: string;
-} {
-  const match = /^([a-z+]+:)\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/]+)(?:\/(.*))?$/.exec(url);
-  if (!match) throw new Error('the Redis URL is malformed; write redis://host:port');
-  const [, protocol = '', username = '', password = '', authority = '', path = ''] = match;
-  const hosts = authority.split(',').map((item) => {
-    const [host = '', port] = item.split(':');
-    return { host, port: Number(port ?? (protocol === 'redis+sentinel:' ? 26_379 : 6379)) };
+/** Follows the master that the Sentinels name, also from one that is frozen and closes no connection. */
+function sentinelClient(url: RedisUrl): Redis {
+  return new Redis({
+    ...FAIL_FAST,
+    ...credentialsOf(url),
+    ...(url.isTls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+    sentinels: url.hosts,
+    name: url.path || 'mymaster',
+    failoverDetector: true,
+    // A Sentinel may be frozen too: the next one is asked.
+    sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
+    sentinelRetryStrategy: FAIL_FAST.retryStrategy,
+    sentinelReconnectStrategy: () => SENTINEL_RECONNECT_MS,
+    disconnectTimeout: LEAVE_MS,
   });
-  return {
-    protocol,
-    username: decodeURIComponent(username),
-    password: decodeURIComponent(password),
-    hosts,
-    path,
-  };
+}
+
+/** Learns of new masters at intervals, since one that is frozen closes no connection and moves nobody. */
+function clusterClient(url: RedisUrl): Cluster {
+  // A cluster has these two options itself, not for each of its nodes.
+  const { retryStrategy, enableOfflineQueue, ...commands } = FAIL_FAST;
+  const tls = url.isTls ? { tls: {} } : {};
+  return new Cluster(url.hosts, {
+    redisOptions: { ...commands, ...credentialsOf(url), ...tls, disconnectTimeout: LEAVE_MS },
+    enableOfflineQueue,
+    clusterRetryStrategy: retryStrategy,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
+    maxRedirections: 4,
+    retryDelayOnFailover: REDIRECT_MS,
+    retryDelayOnClusterDown: REDIRECT_MS,
+    retryDelayOnTryAgain: REDIRECT_MS,
+    // Certificates are for names: don't resolve them first.
+    dnsLookup: (address, callback) => callback(null, address),
+  });
 }

@@ -38,3 +38,5 @@ export const EVERY_FLOOD = scale('EVERY_FLOOD', 0, 1) === 1;
 export const EVERY_KEY = scale('EVERY_KEY', 0, 1) === 1;
 /** Rolling restarts of two replicas behind a proxy that passes 250 requests a second. */
 export const ROLLING_RESTARTS = scale('ROLLING_RESTARTS', 0, 3);
+/** Fail-overs of a Redis: of Sentinels and of a cluster, by a master that is frozen or killed. */
+export const FAILOVERS = scale('FAILOVERS', 1, 4);

@@ -188,8 +188,21 @@ describe('configuration', () => {
       'rediss://user:pass@host:6380/1',
       'redis+sentinel://:pass@a:26379,b:26379/primary',
       'redis+cluster://a:6379,b:6379,c:6379',
+      'rediss+sentinel://user:p%40ss@a,b:26380/prime.eu?sentinel_username=x&sentinel_password=y',
+      'rediss+cluster://user:pass@[::1]:6379,b',
     ]) {
       assert.deepEqual(problems({ REDIS_URL: url }), [], url);
+    }
+    for (const [url, problem] of [
+      ['http://a', /is not a URL like redis:/],
+      ['redis://a:6379,b:6379', /names several hosts/],
+      ['redis+cluster://a:6379/1', /has a path/],
+      ['redis+cluster://a:6379?sentinel_password=x', /nothing reads: sentinel_password/],
+      ['redis+sentinel://a/x?sentinel_pasword=y', /nothing reads: sentinel_pasword/],
+      ['redis+sentinel://:100%@a/x', /%25/],
+      ['redis+sentinel://a:99999/x', /between 1 and 65535/],
+    ] as const) {
+      assert.match(problems({ REDIS_URL: url }).join(), problem, url);
     }
   });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseRedisUrl } from '../../src/platform/redis.ts';
+import { parseRedisUrl } from '../../src/platform/redis-url.ts';
 import { signedIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { startService } from '../harness/service.ts';
@@ -30,13 +30,17 @@ describe('Redis', () => {
   });
 
   it('is reached by Sentinel and Cluster URLs with credentials', () => {
-    assert.deepEqual(parseRedisUrl('redis+sentinel://user:p%40ss@a:1,b/primary'), {
-      protocol: 'redis+sentinel:',
+    const url = 'rediss+sentinel://user:p%40ss@a:1,[::1]/primary?sentinel_password=s%26s';
+    assert.deepEqual(parseRedisUrl(url), {
+      kind: 'sentinel',
+      isTls: true,
       username: 'user',
       password: 'p@ss',
+      sentinelUsername: '',
+      sentinelPassword: 's&s',
       hosts: [
         { host: 'a', port: 1 },
-        { host: 'b', port: 26_379 },
+        { host: '::1', port: 26_379 },
       ],
       path: 'primary',
     });
