@@ -20,6 +20,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/process.ts'],
   ['src/cli.ts'],
   ['src/cli'],
+  ['src/doctor'],
   ['src/config-text.ts'],
   ['src/app.ts'],
   ['src/background.ts'],

@@ -2,6 +2,7 @@ import { type App, startApp } from './app.ts';
 import { ADMIN_USAGE, adminCommand } from './cli/admin.ts';
 import { API_KEYS_USAGE, apiKeysCommand } from './cli/apikeys.ts';
 import { AUDIT_USAGE, auditCommand } from './cli/audit.ts';
+import { DOCTOR_USAGE, doctorCommand } from './cli/doctor.ts';
 import { EXIT, type Io, print } from './cli/io.ts';
 import { KEYS_USAGE, keysCommand } from './cli/keys.ts';
 import { MAIL_USAGE, mailCommand } from './cli/mail.ts';
@@ -21,7 +22,7 @@ const USAGE = `Usage: countersign COMMAND [--json]
   config    print the effective configuration, secrets masked
               --example   as an environment file with every default
               --table     as the table of the README
-${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}${WEBHOOKS_USAGE}${MAIL_USAGE}
+${DOCTOR_USAGE}${ADMIN_USAGE}${USERS_USAGE}${KEYS_USAGE}${API_KEYS_USAGE}${SCOPES_USAGE}${AUDIT_USAGE}${WEBHOOKS_USAGE}${MAIL_USAGE}
 Everything is configured by environment variables: see the README or .env.example.
 `;
 
@@ -39,6 +40,7 @@ const GROUPS: Readonly<Record<string, (io: Io, args: readonly string[]) => Promi
   admin: adminCommand,
   apikeys: apiKeysCommand,
   audit: auditCommand,
+  doctor: doctorCommand,
   keys: keysCommand,
   mail: mailCommand,
   scopes: scopesCommand,
