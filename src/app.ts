@@ -65,6 +65,7 @@ import { ownOrigins } from './platform/own-origins.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
 import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
+import { startTracer } from './platform/start-tracer.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
 import { CallDurations } from './rpc/call-durations.ts';
@@ -81,6 +82,7 @@ import { logging } from './rpc/interceptors/logging.ts';
 import { noRateLimits, rateLimits } from './rpc/interceptors/rate-limits.ts';
 import { shutdown } from './rpc/interceptors/shutdown.ts';
 import { standing } from './rpc/interceptors/standing.ts';
+import { tracing } from './rpc/interceptors/tracing.ts';
 import { validation } from './rpc/interceptors/validation.ts';
 import { refuseHeaders } from './rpc/large-headers.ts';
 import { LIMITS, type Limits } from './rpc/limits.ts';
@@ -227,11 +229,12 @@ async function flush({ auditQueue, keyUsage, scopeUse, shadowDenials }: Nouns): 
   for (const waiting of [auditQueue, keyUsage, scopeUse, shadowDenials]) await waiting.flush();
 }
 
-async function closePlatform({ certificates, hints, redis, sql }: Platform): Promise<void> {
+async function closePlatform({ certificates, hints, redis, sql, tracer }: Platform): Promise<void> {
   certificates?.close();
   hints.close();
   redis?.disconnect();
   await sql.close();
+  await tracer.close();
 }
 
 /** The test provider stands in for those that are not configured. */
@@ -247,14 +250,15 @@ async function buildPlatform(config: Config, overrides: Overrides) {
   const log = createLog(config.logLevel, overrides.logDestination);
   const certificates = config.tls ? await Certificates.open(config.tls, log) : undefined;
   const keyring = new Keyring(config.masterKeys ?? (await masterKeyIn(config.dataDir)));
-  const sql = await openDatabase(config, log);
+  const tracer = await startTracer(config.tracing, log);
+  const sql = await openDatabase(config, log, { tracer });
   const breakers = new Breakers(log);
   const { redisUrl } = config;
   const redis = redisUrl === undefined ? undefined : connectRedis(redisUrl, log, breakers);
   const hints = redis && redisUrl ? redisHints(redis, redisUrl, log) : noHints;
   const jobs = new Jobs(sql, log);
   const metrics = new Metrics();
-  const platform = { clock, databaseClock, log, metrics, breakers, certificates, keyring };
+  const platform = { clock, databaseClock, log, tracer, metrics, breakers, certificates, keyring };
   return { ...platform, sql, redis, hints, jobs };
 }
 
@@ -323,7 +327,7 @@ function buildNouns(
   { publicUrl, httpAddress }: { publicUrl: string; httpAddress: string },
   strength: PasswordStrength,
 ) {
-  const { clock, databaseClock, log, breakers, sql, keyring, redis, hints, jobs } = platform;
+  const { clock, databaseClock, log, tracer, breakers, sql, keyring, redis, hints, jobs } = platform;
   // Code that follows tables and keeps memories has no caller, and uses the database directly.
   const { stalenessLimitMs } = config;
   const follower = { database: sql, clock, log, keyring, hints, stalenessLimitMs };
@@ -336,7 +340,7 @@ function buildNouns(
   const keyUsage = new KeyUsage(sql, log);
   const keyLimits = new KeyLimits(redis);
   const outbox = new Outbox(jobs, keyring);
-  const passwords = new PasswordHasher(config.argon2, log);
+  const passwords = new PasswordHasher(config.argon2, log, tracer);
   const passwordPolicy = buildPasswordPolicy(config, platform, strength);
   const keyLookups = new KeyLookups(config.rateLimits);
   const following = { ...follower, roles, revocations, apiKeyMemory };
@@ -431,7 +435,7 @@ function buildServing(
   { calls, limits, memory }: Pick<Serving, 'calls' | 'limits' | 'memory'>,
   stopping: AbortSignal,
 ) {
-  const { clock, log, redis } = platform;
+  const { clock, log, redis, tracer } = platform;
   const { revocations, roles, apiKeyMemory, scopeUse, verifiers } = nouns;
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
   const limiter = config.rateLimits ? rateLimits(redis) : noRateLimits;
@@ -450,6 +454,7 @@ function buildServing(
       ...others,
     ],
     interceptors: [
+      ...(config.tracing ? [tracing(tracer)] : []),
       logging(log),
       errors,
       shutdown(stopping),

@@ -28,6 +28,7 @@ import { errorFields, type Log } from './platform/log.ts';
 import type { Check, Serves } from './platform/readiness.ts';
 import type { RedisClient } from './platform/redis.ts';
 import type { SqlDatabase } from './platform/sql-database.ts';
+import type { Tracer } from './platform/tracer.ts';
 import type { RevocationFeed } from './revocations/revocation-feed.ts';
 import { migrate } from './schema.ts';
 import { sessionsIn } from './sessions/session.repository.ts';
@@ -63,6 +64,7 @@ type Platform = {
   redis: RedisClient | undefined;
   breakers: Breakers;
   jobs: Jobs;
+  tracer: Tracer;
 };
 
 type Nouns = {
@@ -255,6 +257,7 @@ export class Background {
     const deps = {
       outbox: this.#nouns.outbox,
       transport,
+      tracer: this.#platform.tracer,
       from: this.#config.mailFrom,
       look: {
         publicUrl: this.#publicUrl,

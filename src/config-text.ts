@@ -10,7 +10,7 @@ function rows(): Row[] {
 /** The effective configuration for people and scripts. A secret shows only whether it is set. */
 export function describeConfig(config: Config): Record<string, unknown> {
   const masked = (value: unknown) => (value === undefined ? undefined : '********');
-  const { databaseUrl, redisUrl, smtpUrl, masterKeys, providers, ...open } = config;
+  const { databaseUrl, redisUrl, smtpUrl, masterKeys, providers, tracing, ...open } = config;
   const { grpcAddress, httpAddress, metricsAddress, ...rest } = open;
   return {
     databaseUrl: masked(databaseUrl) ?? 'embedded',
@@ -21,6 +21,7 @@ export function describeConfig(config: Config): Record<string, unknown> {
     grpcAddress: formatAddress(grpcAddress),
     httpAddress: formatAddress(httpAddress),
     metricsAddress: formatAddress(metricsAddress ?? httpAddress),
+    tracing: tracing ? JSON.stringify({ ...tracing, headers: masked(tracing.headers) }) : 'none',
     ...Object.fromEntries(
       Object.entries(rest).map(([name, value]) => [
         name,

@@ -5,6 +5,7 @@ import { type WorkloadIssuer, workloadIssuers } from './oauth/workload-issuer.ts
 import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
 import { type Address, isLoopback, type TlsFiles } from './platform/net.ts';
 import { redisUrlProblem } from './platform/redis-url.ts';
+import { SAMPLERS, type TracingSettings } from './platform/tracing-settings.ts';
 import type { Brand } from './texts/brand.ts';
 
 type Setting<S extends z.ZodType = z.ZodType> = {
@@ -118,6 +119,19 @@ const domain = z
 const passkeyOrigins = list.refine((origins) => origins.every(isPasskeyOrigin), {
   message:
     'is not a list of origins like https://app.example.com or android:apk-key-hash:… (a wildcard is not accepted)',
+});
+
+/** As in W3C Baggage, without properties. */
+const otlpHeaders = z.string().transform((text, ctx): Readonly<Record<string, string>> => {
+  const pairs = text.split(',').map((pair) => /^\s*([\w!#$%&'*+.^`|~-]+)=(.*)$/.exec(pair));
+  try {
+    return Object.fromEntries(
+      pairs.map((pair) => [pair?.[1], decodeURIComponent(pair?.[2] ?? '')]),
+    );
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'is not a list like name=value,name2=value2' });
+    return z.NEVER;
+  }
 });
 
 function setting<S extends z.ZodType>(
@@ -423,6 +437,40 @@ export const settings = {
     '25s',
     'How long calls in flight may take after SIGTERM.',
   ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: setting(
+    baseUrl.optional(),
+    'none; nothing is traced',
+    'The collector that traces are sent to by OTLP over HTTP, `http://collector:4318`: see docs/tracing.md.',
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: setting(
+    otlpHeaders.optional(),
+    'none',
+    'Headers for the collector, such as credentials: `name=value,name2=value2`, percent-encoded.',
+    { secret: true },
+  ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: withDefault(
+    z.enum(['http/protobuf', 'http/json'], 'is not http/protobuf or http/json'),
+    'http/protobuf',
+    'How traces are written: `http/protobuf` or `http/json`.',
+  ),
+  OTEL_SERVICE_NAME: withDefault(
+    z.string().min(1).max(200),
+    'countersign',
+    'The name of this service in traces.',
+  ),
+  OTEL_TRACES_SAMPLER: withDefault(
+    z.enum(SAMPLERS, `is not one of ${SAMPLERS.join(', ')}`),
+    'parentbased_always_on',
+    `Which traces are recorded: ${SAMPLERS.join(', ')}.`,
+  ),
+  OTEL_TRACES_SAMPLER_ARG: withDefault(
+    z
+      .string()
+      .regex(/^(0(\.\d{1,9})?|1(\.0{1,9})?)$/, 'is not a number from 0 to 1')
+      .transform(Number),
+    '1',
+    'The share of traces that the samplers by ratio record, 0 to 1.',
+  ),
 } as const satisfies Record<string, Setting>;
 
 type Name = keyof typeof settings;
@@ -504,6 +552,8 @@ export type Config = Readonly<{
   stalenessLimitMs: number;
   logLevel: string;
   shutdownGraceMs: number;
+  /** Undefined: nothing is traced. */
+  tracing: TracingSettings | undefined;
   /** The files that secrets were read from, to be watched. */
   files: readonly string[];
 }>;
@@ -662,6 +712,7 @@ function assemble(
     stalenessLimitMs: v.COUNTERSIGN_STALENESS_LIMIT,
     logLevel: v.COUNTERSIGN_LOG_LEVEL,
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
+    tracing: tracingOf(v),
     files,
   };
 }
@@ -670,6 +721,19 @@ function tlsFiles(v: Values): Config['tls'] {
   const { COUNTERSIGN_TLS_CERT_FILE: certFile, COUNTERSIGN_TLS_KEY_FILE: keyFile } = v;
   if (certFile === undefined || keyFile === undefined) return undefined;
   return { certFile, keyFile, clientCaFile: v.COUNTERSIGN_TLS_CLIENT_CA_FILE };
+}
+
+function tracingOf(v: Values): Config['tracing'] {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } = v;
+  if (endpoint === undefined) return undefined;
+  return {
+    endpoint,
+    protocol: v.OTEL_EXPORTER_OTLP_PROTOCOL,
+    headers: v.OTEL_EXPORTER_OTLP_HEADERS ?? {},
+    serviceName: v.OTEL_SERVICE_NAME,
+    sampler: v.OTEL_TRACES_SAMPLER,
+    ratio: v.OTEL_TRACES_SAMPLER_ARG,
+  };
 }
 
 function webhookRules(values: Values): Config['webhooks'] {

@@ -24,6 +24,7 @@ import { Jobs } from './platform/jobs.ts';
 import type { Log } from './platform/log.ts';
 import { NamedLock } from './platform/named-lock.entity.ts';
 import { SqlDatabase } from './platform/sql-database.ts';
+import type { Tracer } from './platform/tracer.ts';
 import { Revocation } from './revocations/revocation.entity.ts';
 import { RecoveryCode } from './second-factors/recovery-code.entity.ts';
 import { TotpCredential } from './second-factors/totp-credential.entity.ts';
@@ -78,7 +79,7 @@ const entities = [
 export function openDatabase(
   config: Config,
   log: Log,
-  { forMigration = false } = {},
+  { forMigration = false, tracer }: { forMigration?: boolean; tracer?: Tracer } = {},
 ): Promise<SqlDatabase> {
   return SqlDatabase.open({
     url: config.databaseUrl,
@@ -89,6 +90,7 @@ export function openDatabase(
     ...config.database,
     ...(forMigration ? { statementTimeoutMs: 0, acquireTimeoutMs: 30_000 } : {}),
     log,
+    ...(tracer ? { tracer } : {}),
   });
 }
 

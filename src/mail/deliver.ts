@@ -1,5 +1,6 @@
 import { createTransport, type Transporter } from 'nodemailer';
 import type { Breakers } from '../platform/breakers.ts';
+import { begun, type Tracer } from '../platform/tracer.ts';
 import type { Outbox } from './outbox.ts';
 import { type MailLook, renderMail } from './templates.ts';
 
@@ -7,6 +8,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKET_TIMEOUT_MS = 20_000;
 const FAULTS_TO_OPEN = 3;
 const REST_MS = 2000;
+const SEND_MAIL = { name: 'send mail', kind: 'client' } as const;
 
 /** A rendered mail. `id` is the same if the mail is delivered again. */
 type OutgoingMail = {
@@ -27,14 +29,15 @@ export type MailTransport = {
 
 /** Performs a job of the mail queue: renders its mail and hands it to the transport. */
 export async function deliverMail(
-  needs: { outbox: Outbox; transport: MailTransport; from: string; look: MailLook },
+  needs: { outbox: Outbox; transport: MailTransport; tracer: Tracer; from: string; look: MailLook },
   body: string,
   jobId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { outbox, transport, from, look } = needs;
+  const { outbox, transport, tracer, from, look } = needs;
   const mail = outbox.unseal(body);
-  await transport.deliver({ id: jobId, from, to: mail.to, ...renderMail(mail, look) }, signal);
+  const rendered = { id: jobId, from, to: mail.to, ...renderMail(mail, look) };
+  await begun(tracer, SEND_MAIL, () => transport.deliver(rendered, signal));
 }
 
 /**

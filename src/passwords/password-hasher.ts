@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { bulkhead, TaskCancelledError } from 'cockatiel';
 import { Failure } from '../platform/failure.ts';
 import { errorFields, type Log } from '../platform/log.ts';
+import { noTracer, type Tracer } from '../platform/tracer.ts';
 import { Turns } from '../platform/turns.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
@@ -11,6 +12,8 @@ const ADMITTED_PER_SLOT = 60;
 const WAITING_FOR_ONE_ACCOUNT = 40;
 const TOO_MANY_FOR_ONE_ACCOUNT =
   'too many passwords for one account are waiting to be checked; try again later';
+/** Part of a call: the wait for a turn, and one hash. */
+const HASH = { name: 'password hash', kind: 'internal' } as const;
 /** Of the four threads in libuv's pool; token checks, files and DNS need the others. */
 const MAX_SLOTS = 2;
 
@@ -22,15 +25,17 @@ const MAX_SLOTS = 2;
 export class PasswordHasher {
   readonly #settings: Argon2Settings;
   readonly #log: Pick<Log, 'warn'>;
+  readonly #tracer: Tracer;
   readonly #slots = Math.min(availableParallelism(), MAX_SLOTS);
   readonly #lane = bulkhead(this.#slots, Number.POSITIVE_INFINITY);
   readonly #turns = new Turns(WAITING_FOR_ONE_ACCOUNT, TOO_MANY_FOR_ONE_ACCOUNT);
   #admitted = 0;
   #decoy: Promise<string> | undefined;
 
-  constructor(settings: Argon2Settings, log: Pick<Log, 'warn'>) {
+  constructor(settings: Argon2Settings, log: Pick<Log, 'warn'>, tracer: Tracer = noTracer) {
     this.#settings = settings;
     this.#log = log;
+    this.#tracer = tracer;
   }
 
   /**
@@ -135,7 +140,14 @@ export class PasswordHasher {
 
   async #inLane<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#lane.execute(work, signal);
+      return await this.#tracer.part(HASH, (span) => {
+        const askedAt = performance.now();
+        const run = () => {
+          span?.set({ 'countersign.wait_ms': performance.now() - askedAt });
+          return work();
+        };
+        return this.#lane.execute(run, signal);
+      });
     } catch (error) {
       if (error instanceof TaskCancelledError && signal.aborted) throw signal.reason;
       throw error;

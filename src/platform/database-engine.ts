@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { MigrationObject, Options } from '@mikro-orm/core';
 import type { Log } from './log.ts';
+import type { Tracer } from './tracer.ts';
 
 export type DatabaseOptions = {
   /** Undefined for the embedded database in `dataDir`. */
@@ -15,6 +16,8 @@ export type DatabaseOptions = {
   statementTimeoutMs: number;
   idleTimeoutMs: number;
   log: Log;
+  /** By default nothing is recorded. */
+  tracer?: Tracer;
 };
 
 /** Where the files of the embedded database are. */

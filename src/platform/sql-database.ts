@@ -7,6 +7,7 @@ import { lock, makeLocks } from './locks.ts';
 import { openPostgres } from './postgres-database.ts';
 import { type EntityManager, query } from './sql.ts';
 import { withinTimeLimit } from './time-limit.ts';
+import { noTracer, type Tracer } from './tracer.ts';
 
 /**
  * No transaction takes longer (ms), neither a replica's nor a command's, whatever is configured. Followers
@@ -14,20 +15,29 @@ import { withinTimeLimit } from './time-limit.ts';
  */
 export const MAX_TRANSACTION_MS = 30_000;
 
+const TRANSACTION = spanOf('transaction');
+const STATEMENT = spanOf('statement');
+
 /** The database. Calls use `read` and `transaction`, followers of tables `look`, background jobs `script`. */
 export class SqlDatabase {
   readonly kind: Engine['kind'];
   readonly #orm: MikroORM;
   readonly #engine: Engine;
+  readonly #tracer: Tracer;
   /**
    * How long (ms) a transaction or a statement may take before its caller gets an error. 0: no limit.
    */
   readonly limitMs: number;
   #migrated = false;
 
-  private constructor(orm: MikroORM, engine: Engine, limitMs: number) {
+  private constructor(
+    orm: MikroORM,
+    engine: Engine,
+    { tracer = noTracer, statementTimeoutMs: limitMs }: DatabaseOptions,
+  ) {
     this.#orm = orm;
     this.#engine = engine;
+    this.#tracer = tracer;
     this.kind = engine.kind;
     this.limitMs = limitMs;
   }
@@ -56,7 +66,7 @@ export class SqlDatabase {
       logger: (message: string) => options.log.debug({ component: 'orm' }, message),
     } as Options);
     await engine.opened();
-    return new SqlDatabase(orm, engine, options.statementTimeoutMs);
+    return new SqlDatabase(orm, engine, options);
   }
 
   /**
@@ -71,7 +81,7 @@ export class SqlDatabase {
     work: (em: EntityManager) => Promise<T>,
     { signal, committed }: { signal?: AbortSignal; committed?: (result: T) => void } = {},
   ): Promise<T> {
-    return this.#withinLimit(signal, async (expired) => {
+    const run = async (expired: AbortSignal) => {
       const result = await this.#fork().transactional(async (em) => {
         await this.#limit(em as EntityManager);
         const done = await work(em as EntityManager);
@@ -80,12 +90,14 @@ export class SqlDatabase {
       });
       committed?.(result);
       return result;
-    });
+    };
+    return this.#tracer.part(TRANSACTION, () => this.#withinLimit(signal, run));
   }
 
   /** Runs `work` without a transaction, for single statements. Has the time limit of `transaction`. */
   read<T>(work: (em: EntityManager) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#withinLimit(signal, () => this.#alone('write', work));
+    const run = () => this.#alone('write', work);
+    return this.#tracer.part(STATEMENT, () => this.#withinLimit(signal, run));
   }
 
   /**
@@ -186,4 +198,8 @@ export class SqlDatabase {
     await this.#orm.close(true);
     await this.#engine.release();
   }
+}
+
+function spanOf(name: string) {
+  return { name, kind: 'client', attributes: { 'db.system.name': 'postgresql' } } as const;
 }

@@ -27,7 +27,10 @@ export type Call = Readonly<CallerAddress> & {
   readonly requestId: string;
   /** The address of the connection, whatever forwarding headers say. */
   readonly peerAddress: string;
-  readonly traceId: string | undefined;
+  /** The header `traceparent`, if it names a trace. */
+  readonly traceparent: string | undefined;
+  /** Of the trace that it belongs to. */
+  traceId: string | undefined;
   readonly userAgent: string;
   readonly languages: string;
   readonly startedAt: number;
@@ -134,11 +137,14 @@ export class CallFactory {
   /** `peer` is the address of the connection, `system` how the call arrives. */
   begin(header: ReadHeader, peer: string | undefined, system: CallSystem): Call {
     const requestId = header('x-request-id');
+    const traceparent = header('traceparent');
+    const traceId = TRACEPARENT.exec(traceparent ?? '')?.[1];
     const peerAddress = plainAddress(peer ?? '');
     const { ipAddress, addressIsCertain, countedAs } = this.addressOf(header, peerAddress);
     return {
       requestId: requestId !== undefined && REQUEST_ID.test(requestId) ? requestId : randomUUID(),
-      traceId: TRACEPARENT.exec(header('traceparent') ?? '')?.[1],
+      traceparent: traceId === undefined ? undefined : traceparent,
+      traceId,
       peerAddress,
       ipAddress,
       addressIsCertain,

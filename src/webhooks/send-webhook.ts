@@ -37,7 +37,11 @@ export type Attempt = {
 };
 
 type Answer = Omit<Attempt, 'durationMs'>;
-type Message = SignedMessage & { url: string };
+type Message = SignedMessage & {
+  url: string;
+  /** Of the trace that the attempt belongs to, for the target. */
+  traceparent?: string;
+};
 
 /**
  * Makes one attempt to deliver a message: checks the target, connects to an address that was checked,
@@ -182,6 +186,7 @@ function headersOf(message: Message, url: URL, now: Date) {
     'user-agent': 'countersign',
     'accept-encoding': 'identity',
     ...signedHeaders(message, now),
+    ...(message.traceparent === undefined ? {} : { traceparent: message.traceparent }),
   };
 }
 

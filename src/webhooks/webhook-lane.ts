@@ -5,11 +5,13 @@ import { errorFields, type Log } from '../platform/log.ts';
 import type { Places } from '../platform/places.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Tracer } from '../platform/tracer.ts';
 import { AttemptNotes } from './attempt-notes.ts';
 import { type DueDelivery, dueDeliveriesIn, type NotedAttempt } from './due-delivery.repository.ts';
 import { type Judgement, judgeAttempt } from './judge-attempt.ts';
-import { sendWebhook } from './send-webhook.ts';
+import type { sendWebhook } from './send-webhook.ts';
 import { TargetPace } from './target-pace.ts';
+import { tracedAttempt } from './traced-attempt.ts';
 import { LEASE_MS, webhookLeasesIn } from './webhook-lease.repository.ts';
 import { signingSecrets } from './webhook-secret.ts';
 import type { WebhookTargets } from './webhook-targets.ts';
@@ -30,6 +32,7 @@ export type LaneNeeds = {
   database: SqlDatabase;
   clock: Clock;
   log: Log;
+  tracer: Tracer;
   keyring: Keyring;
   webhookTargets: WebhookTargets;
   /** How many statements of lanes run at a time. */
@@ -199,7 +202,7 @@ export class WebhookLane {
     const { clock } = this.#needs;
     const startedAt = clock.now();
     try {
-      const attempt = await sendWebhook(this.#needs, message, startedAt, this.#calledBack.signal);
+      const attempt = await tracedAttempt(this.#needs, message, startedAt, this.#calledBack.signal);
       const when = { failingSince: this.#failingSince, startedAt, now: clock.now() };
       await this.#judged(judgeAttempt(delivery, attempt, when, Math.random()));
     } catch (error) {

@@ -6,6 +6,7 @@ import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import { Places } from '../platform/places.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
+import type { Tracer } from '../platform/tracer.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import { disableWebhook } from './disable-webhook.ts';
 import { type LaneNeeds, WebhookLane } from './webhook-lane.ts';
@@ -43,6 +44,7 @@ export class WebhookLanes {
     database: Database;
     clock: Clock;
     log: Log;
+    tracer: Tracer;
     keyring: Keyring;
     webhookTargets: WebhookTargets;
   }) {

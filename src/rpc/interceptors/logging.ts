@@ -99,7 +99,7 @@ export function methodPath({ parent, name }: DescMethod): string {
 }
 
 /** A code in gRPC's own spelling: `INVALID_ARGUMENT`, and `CANCELLED` with a double l. */
-function codeName(code: Code): string {
+export function codeName(code: Code): string {
   const name = Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
   return name === 'CANCELED' ? 'CANCELLED' : name;
 }
