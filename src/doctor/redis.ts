@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { Cluster } from 'ioredis';
 import { createLog } from '../platform/log.ts';
-import { connectRedis, parseRedisUrl, type RedisClient } from '../platform/redis.ts';
+import { connectRedis, type RedisClient } from '../platform/redis.ts';
+import { parseRedisUrl } from '../platform/redis-url.ts';
 import { codeOf, type Finding, findings, nameOf, type Sentences } from './finding.ts';
 
 /** A command that takes longer than 250 ms counts as an outage. */

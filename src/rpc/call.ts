@@ -34,6 +34,8 @@ export type Call = Readonly<CallerAddress> & {
   readonly userAgent: string;
   readonly languages: string;
   readonly startedAt: number;
+  /** How it arrives. */
+  readonly system: CallSystem;
   /** Where its duration is counted. */
   readonly durations: SystemDurations;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
@@ -152,6 +154,7 @@ export class CallFactory {
       userAgent: header('user-agent') ?? '',
       languages: header('accept-language') ?? '',
       startedAt: performance.now(),
+      system,
       durations: this.#durations.of(system),
       credential: header('authorization') ?? apiKeyCredential(header('x-api-key')),
       sessionMode: undefined,

@@ -62,6 +62,7 @@ describe('Tracing', () => {
     const call = await spanOf(collector, (span) => span.traceId === traceId && span.name === LOGIN);
     assert.equal(call.parentSpanId, parentId);
     assert.equal(call.kind, SERVER);
+    assert.equal(call.attributes['rpc.system.name'], 'grpc');
     assert.equal(call.attributes['rpc.method'], LOGIN);
     assert.equal(call.attributes['rpc.response.status_code'], 'OK');
     const parts = collector.spans().filter((span) => span.parentSpanId === call.spanId);

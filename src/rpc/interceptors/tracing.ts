@@ -11,7 +11,11 @@ export function tracing(tracer: Tracer): Interceptor {
   return (next) => async (req) => {
     const call = callOf(req.contextValues);
     const name = `${req.service.typeName}/${req.method.name}`;
-    const attributes = { 'rpc.method': name, 'countersign.request_id': call.requestId };
+    const attributes = {
+      'rpc.system.name': call.system,
+      'rpc.method': name,
+      'countersign.request_id': call.requestId,
+    };
     const span = tracer.begin({ name, kind: 'server', attributes }, call.traceparent);
     if (!span) return next(req);
     call.traceId = span.traceId;
