@@ -11,6 +11,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { OutputFile } from 'esbuild';
+import { bundledPackages, thirdPartyNotices } from './notices.ts';
+import { PACKAGES_WITH_FILES } from './packages-with-files.ts';
 
 /**
  * Makes `dist/`: the program with its libraries in a few files, since node takes a second and a half to
@@ -20,7 +22,9 @@ import type { OutputFile } from 'esbuild';
 const OUT = 'dist/src';
 /** The schema with its comments, which reflection serves, and from which anyone can generate clients. */
 const SCHEMA = 'gen/countersign.binpb';
-const SOURCES = ['src/**', 'gen/**', 'migrations/**', 'package-lock.json', 'deploy/bundle.ts'];
+const SOURCES = ['src/**', 'gen/**', 'migrations/**', 'package-lock.json', 'deploy/*.ts'];
+/** The licences of the libraries in the bundle ask for their text to come with it. */
+const NOTICES = 'dist/THIRD-PARTY-NOTICES.txt';
 
 const ifChanged = process.argv.includes('--if-changed');
 if (!ifChanged || isStale()) {
@@ -29,7 +33,7 @@ if (!ifChanged || isStale()) {
   if (!ifChanged) rmSync('dist', { recursive: true, force: true });
   // Only now: a checkout without the packages for development can start what has been built.
   const { build } = await import('esbuild');
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: [
       'src/main.ts',
       'src/health-check.ts',
@@ -44,7 +48,8 @@ if (!ifChanged || isStale()) {
     target: 'node22',
     // Libraries and our own log lines go by the names of classes.
     keepNames: true,
-    external: packagesWithFiles(),
+    external: Object.keys(PACKAGES_WITH_FILES),
+    metafile: true,
     // What was written for CommonJS asks for node's own modules by `require`.
     banner: {
       js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
@@ -55,6 +60,9 @@ if (!ifChanged || isStale()) {
     write: false,
   });
   write({ path: 'dist/countersign.binpb', contents: readFileSync(SCHEMA), text: '' }, startedAt);
+  const unbundled = Object.keys(PACKAGES_WITH_FILES).map((name) => `node_modules/${name}`);
+  const notices = thirdPartyNotices([...bundledPackages(metafile), ...unbundled]);
+  write({ path: NOTICES, contents: Buffer.from(notices), text: notices }, startedAt);
   // The entry says that the bundle is complete, and how new its sources are.
   const isEntry = ({ path }: Pick<OutputFile, 'path'>) => path.endsWith(`/${OUT}/main.js`);
   const files = withCheapNames(outputFiles);
@@ -95,11 +103,4 @@ function isStale(): boolean {
   if (!existsSync(built)) return true;
   const builtAt = statSync(built).mtimeMs;
   return globSync(SOURCES).some((file) => statSync(file).mtimeMs > builtAt);
-}
-
-/** Packages that read files beside them (native code, WebAssembly, lists) and stay where they are. */
-function packagesWithFiles(): string[] {
-  const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-  const withFiles = /^(@electric-sql\/.*|@node-rs\/.*|argon2|bcrypt|fxa-common-password-list)$/;
-  return Object.keys(dependencies).filter((name) => withFiles.test(name));
 }
