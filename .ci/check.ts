@@ -10,6 +10,7 @@ import { allEntities, forgottenPlaces } from './places.ts';
 import { blindGuards } from './planted.ts';
 import { promiseProblems } from './promises.ts';
 import { untested } from './rpc-tests.ts';
+import { trackedSecrets } from './secrets.ts';
 
 /** Buf modules of older landings that come with packages; no commit contains them. */
 const OTHERS = [
@@ -47,6 +48,7 @@ const checks: Record<string, () => string[] | Promise<string[]>> = {
   'nothing forgotten': async () => forgottenPlaces(await allEntities()),
   promises: () => promiseProblems(),
   'paths in docs and comments': () => missingPaths('.'),
+  'no secrets': trackedSecrets,
   'planted violations': blindGuards,
   'a test for each RPC': () =>
     untested().map((rpc) => `no test file of its name has a describe of ${rpc}`),

@@ -8,6 +8,7 @@ import { violations } from './imports.ts';
 import { missingPaths } from './paths.ts';
 import { forgottenPlaces } from './places.ts';
 import { promiseProblems } from './promises.ts';
+import { secretsIn } from './secrets.ts';
 
 const NUMBERS = 'abcdefghij'.split('').map((name) => `${name}: number`);
 
@@ -44,6 +45,19 @@ export const wide = (${NUMBERS.join(', ')}) => a + j;
 `,
 };
 
+/** A private key, three tokens and a password, in pieces: this file holds none itself. */
+const LEAKED = [
+  [
+    '-----BEGIN RSA PRIVATE',
+    ` KEY-----\n${'MIIEowIBAAKCAQEA'.repeat(8)}\n-----END RSA PRIVATE`,
+    ' KEY-----',
+  ],
+  ['gh', `p_${'aB3dE5gH7j'.repeat(4).slice(0, 36)}`],
+  ['AWS_SECRET_ACCESS_KEY=', 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzKEY'],
+  ['//registry.npmjs.org/:_auth', `Token=npm_${'aB3dE5gH7j'.repeat(4).slice(0, 36)}`],
+  ['postgres://admin', ':s7Rk2pQx9w', '@db.internal/id'],
+].map((pieces) => pieces.join(''));
+
 const PlantedSchema = defineEntity({
   name: 'Planted',
   tableName: 'planted',
@@ -64,6 +78,7 @@ export async function blindGuards(): Promise<string[]> {
     ...expected('promises', 3, planted(UNPROMISED, promiseProblems)),
     ...expected('paths', 4, planted(ASTRAY, missingPaths)),
     ...expected('nothing forgotten', 5, places),
+    ...expected('secrets', LEAKED.length, await leaked()),
     ...expected('size of functions', 2, planted(TOO_MUCH, tooMuch)),
   ];
 }
@@ -86,6 +101,12 @@ function planted(
   const found = guard(root);
   rmSync(root, { recursive: true });
   return found;
+}
+
+/** What is found in a file for each credential, once for each. */
+async function leaked(): Promise<string[]> {
+  const found = await Promise.all(LEAKED.map((text) => secretsIn('planted.txt', `${text}\n`)));
+  return found.filter((lines) => lines.length > 0).map(([line = '']) => line);
 }
 
 /** What biome says of the size of functions, by our own configuration. */
