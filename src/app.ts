@@ -294,7 +294,7 @@ async function listenMetrics(
     ...edge,
     certificates: undefined,
   });
-  onRequest(endpointsAt(path, log));
+  onRequest(endpointsAt(path, edge.limits, log));
   return {
     address: formatAddress({ ...address, port: httpPort }),
     path: [],
@@ -302,8 +302,8 @@ async function listenMetrics(
   };
 }
 
-function endpointsAt(paths: [string, Endpoint][], log: Log): HttpHandler {
-  return sidecar(new Map(paths), (error) =>
+function endpointsAt(paths: [string, Endpoint][], limits: Limits, log: Log): HttpHandler {
+  return sidecar(new Map(paths), limits, (error) =>
     log.error({ component: 'http', ...errorFields(error) }, 'endpoint failed'),
   );
 }
@@ -517,7 +517,7 @@ function buildHttp(
   if (config.devApp) paths.push(devApp(frame));
   if (test) paths.push(...test.pages);
   if (mailbox) paths.push(...mailboxPages(mailbox, frame, config.mailbox === 'anyone'));
-  const endpoints = endpointsAt(paths, log);
+  const endpoints = endpointsAt(paths, serving.limits, log);
   return (req, res) => {
     if (verify(req, res) || oauth(req, res) || testToken?.(req, res)) return;
     if (!guard(req, res) && !rpc(req, res)) endpoints(req, res);

@@ -1,10 +1,13 @@
 import type { NodeRequest, NodeResponse } from '../rpc/connect/node-request.ts';
+import type { Limits } from '../rpc/limits.ts';
+import { writeInPieces } from './in-pieces.ts';
 
 /** The answer of an HTTP endpoint. */
 export type Answer = {
   status: number;
   type: string;
-  body: string;
+  /** Bytes are written as fast as their caller takes them; text is written at once. */
+  body: string | Buffer;
   headers?: Readonly<Record<string, string>>;
 };
 
@@ -20,14 +23,15 @@ const SECURITY_HEADERS = {
 /** Serves endpoints by their path. */
 export function sidecar(
   endpoints: ReadonlyMap<string, Endpoint>,
+  limits: Pick<Limits, 'readerStallMs'>,
   onError: (error: unknown) => void,
 ): (req: NodeRequest, res: NodeResponse) => void {
   return (req, res) => {
     respond(endpoints, req).then(
-      (answer) => send(req, res, answer),
+      (answer) => send(req, res, answer, limits),
       (error) => {
         onError(error);
-        send(req, res, json(500, { error: 'internal error' }));
+        send(req, res, json(500, { error: 'internal error' }), limits);
       },
     );
   };
@@ -45,7 +49,12 @@ async function respond(
   return endpoint(req);
 }
 
-function send(req: NodeRequest, res: NodeResponse, answer: Answer): void {
+function send(
+  req: NodeRequest,
+  res: NodeResponse,
+  answer: Answer,
+  { readerStallMs }: Pick<Limits, 'readerStallMs'>,
+): void {
   const { status, type, body, headers } = answer;
   if (res.headersSent || res.writableEnded) return;
   res.statusCode = status;
@@ -58,7 +67,9 @@ function send(req: NodeRequest, res: NodeResponse, answer: Answer): void {
   for (const [name, value] of Object.entries(all)) res.setHeader(name, value);
   // A 304 has no body: a length would be taken for that of the answer it stands for.
   if (status !== 304) res.setHeader('content-length', Buffer.byteLength(body));
-  res.end(req.method === 'HEAD' ? '' : body);
+  if (req.method === 'HEAD') res.end();
+  else if (typeof body === 'string') res.end(body);
+  else writeInPieces(req, res, body, readerStallMs);
 }
 
 /** A JSON answer. */

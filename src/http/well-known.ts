@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { KeySet } from '../signing-keys/key-set.ts';
+import { etagOf, unlessKnown } from './etag.ts';
 import { GRANT_TYPES } from './oauth/token.ts';
 import { type Endpoint, json } from './sidecar.ts';
 
@@ -10,11 +10,11 @@ const JWKS_MAX_AGE_SECONDS = 300;
 export function jwksEndpoint(keys: KeySet): Endpoint {
   return (req) => {
     const answer = json(200, keys.jwks);
-    const etag = `"${createHash('sha256').update(answer.body).digest('base64url')}"`;
-    const headers = { etag, 'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` };
-    return isKnown(req.headers['if-none-match'], etag)
-      ? { ...answer, status: 304, body: '', headers }
-      : { ...answer, headers };
+    const headers = {
+      etag: etagOf(answer.body),
+      'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}`,
+    };
+    return unlessKnown(req, answer, headers);
   };
 }
 
@@ -68,10 +68,4 @@ export function discoveryEndpoint(facts: Discovered): Endpoint {
     ...json(200, document),
     headers: { 'cache-control': `public, max-age=${JWKS_MAX_AGE_SECONDS}` },
   });
-}
-
-/** Whether an `If-None-Match` header names the answer, RFC 9110 section 13.1.2. */
-function isKnown(header: string | undefined, etag: string): boolean {
-  const known = (header ?? '').split(',').map((each) => each.trim().replace(/^W\//, ''));
-  return known.includes(etag) || known.includes('*');
 }
