@@ -132,6 +132,7 @@ function generatedCode(): string[] {
     ...command('buf', 'generate', '--template', 'test/buf.gen.yaml'),
     ...command('buf', 'generate', '--template', 'packages/verifier/buf.gen.yaml'),
     ...command('npm', 'run', '-s', 'gen:set'),
+    ...command('npm', 'run', '-s', 'gen:openapi'),
   ];
   const after = snapshot();
   if (before !== after) problems.push('gen/ was not up to date; it is now');

@@ -11,7 +11,7 @@ const DOCUMENTS = [
   'examples/*/*.md',
 ];
 const SOURCES = [
-  '{src,test,bench,migrations,.ci,scripts}/**/*.ts',
+  '{src,test,bench,migrations,openapi,.ci,scripts}/**/*.ts',
   'packages/*/src/**/*.ts',
   '{proto,test/proto,third_party}/**/*.proto',
 ];
@@ -19,7 +19,7 @@ const SOURCES = [
 const FILES = [
   '*',
   '.*',
-  '{src,test,bench,migrations,.ci,proto,third_party,gen,docs,deploy,packages,examples}/**/*',
+  '{src,test,bench,migrations,openapi,.ci,proto,third_party,gen,docs,deploy,packages,examples}/**/*',
 ];
 
 /** Names files on purpose that don't exist. */
@@ -29,7 +29,7 @@ const COMMENT = /\/\*[\s\S]*?\*\/|(?<!:)\/\/.*/g;
 const LINK = /\]\(([^)\s#]+)[^)\s]*\)/g;
 /** A path from the root: `src/app.ts`, `docs/decisions`. A pattern such as `src/<noun>` is none. */
 const ROOTED =
-  /(?<![\w./@*<>-])(?:src|test|docs|proto|migrations|bench|deploy|gen|third_party|packages|examples|\.ci)\/[\w./<>*{}-]*/g;
+  /(?<![\w./@*<>-])(?:src|test|docs|proto|migrations|openapi|bench|deploy|gen|third_party|packages|examples|\.ci)\/[\w./<>*{}-]*/g;
 /** A file named alone, or by the end of its path. */
 const QUOTED = /`([\w-][\w./-]*\.(?:ts|proto|md))`/g;
 
