@@ -20,8 +20,23 @@ import { PACKAGES_WITH_FILES } from './packages-with-files.ts';
  */
 
 const OUT = 'dist/src';
-/** The schema with its comments, which reflection serves, and from which anyone can generate clients. */
-const SCHEMA = 'gen/countersign.binpb';
+/**
+ * What is served as it is: the schema with its comments, by reflection, from which anyone can generate
+ * clients; the same in OpenAPI, and the page that shows it, with its licences.
+ */
+const FILES = {
+  'countersign.binpb': 'gen/countersign.binpb',
+  'openapi.json': 'gen/openapi.json',
+  ...Object.fromEntries(
+    [
+      'swagger-ui-bundle.js',
+      'swagger-ui.css',
+      'LICENSE',
+      'NOTICE',
+      'swagger-ui-bundle.js.LICENSE.txt',
+    ].map((name) => [`swagger-ui/${name}`, `node_modules/swagger-ui-dist/${name}`]),
+  ),
+};
 const SOURCES = ['src/**', 'gen/**', 'migrations/**', 'package-lock.json', 'deploy/*.ts'];
 /** The licences of the libraries in the bundle ask for their text to come with it. */
 const NOTICES = 'dist/THIRD-PARTY-NOTICES.txt';
@@ -59,7 +74,9 @@ if (!ifChanged || isStale()) {
     logLevel: 'warning',
     write: false,
   });
-  write({ path: 'dist/countersign.binpb', contents: readFileSync(SCHEMA), text: '' }, startedAt);
+  for (const [name, source] of Object.entries(FILES)) {
+    write({ path: `dist/${name}`, contents: readFileSync(source), text: '' }, startedAt);
+  }
   const unbundled = Object.keys(PACKAGES_WITH_FILES).map((name) => `node_modules/${name}`);
   const notices = thirdPartyNotices([...bundledPackages(metafile), ...unbundled]);
   write({ path: NOTICES, contents: Buffer.from(notices), text: notices }, startedAt);

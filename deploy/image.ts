@@ -4,7 +4,7 @@ import { PACKAGES_WITH_FILES } from './packages-with-files.ts';
 
 /**
  * `node deploy/image.ts FOLDER` puts into a folder what the image runs, after `deploy/bundle.ts`: the
- * bundle without its source maps, the schema and the notices, and the few packages with files.
+ * bundle without its source maps, what it serves as it is, the notices, and the few packages with files.
  */
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('usage: node deploy/image.ts FOLDER');
@@ -16,6 +16,7 @@ for (const path of [
   'package.json',
   'LICENSE',
   ...found('dist/*.*'),
+  ...found('dist/swagger-ui/*'),
   ...found('dist/src/*.js'),
   ...packages,
 ]) {

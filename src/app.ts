@@ -22,6 +22,7 @@ import type { ProviderSettings } from './federation/provider-settings.ts';
 import { Providers } from './federation/providers.ts';
 import { TEST_PROVIDER_PATH, testProviderAt } from './federation/test-provider.ts';
 import { devApp } from './http/dev-app.ts';
+import { docsPages } from './http/docs-page.ts';
 import { healthzEndpoint, readyzEndpoint } from './http/health.ts';
 import { type HttpEdge, type HttpHandler, HttpServer } from './http/http-server.ts';
 import { mailboxPages } from './http/mailbox-page.ts';
@@ -517,6 +518,7 @@ function buildHttp(
   if (config.devApp) paths.push(devApp(frame));
   if (test) paths.push(...test.pages);
   if (mailbox) paths.push(...mailboxPages(mailbox, frame, config.mailbox === 'anyone'));
+  if (config.docs) paths.push(...docsPages({ ...config, isEmbedded: config.devApp && !!mailbox }));
   const endpoints = endpointsAt(paths, serving.limits, log);
   return (req, res) => {
     if (verify(req, res) || oauth(req, res) || testToken?.(req, res)) return;

@@ -328,6 +328,11 @@ export const settings = {
     "embedded: localhost, 127.0.0.1, [::1] and COUNTERSIGN_PUBLIC_URL's host; otherwise any",
     'Host names that HTTP requests may name, on any port (by comma). Other names are refused, so that no page can make its own name resolve to the service (DNS rebinding).',
   ),
+  COUNTERSIGN_DOCS: withDefault(
+    onOff,
+    'on',
+    'Whether the HTTP listener shows the contract: as a page at `/docs`, and in OpenAPI at `/openapi.json`.',
+  ),
   COUNTERSIGN_CORS_ORIGINS: withDefault(
     list.refine((origins) => origins.every(isOrigin), {
       message: 'is not a list of origins like https://app.example.com (a wildcard is not accepted)',
@@ -487,6 +492,8 @@ export type Config = Readonly<{
   devApp: boolean;
   /** Whether a provider that takes people at their word stands in for those that are not configured. */
   testProvider: boolean;
+  /** Whether anyone may read the contract as a page and in OpenAPI. */
+  docs: boolean;
   masterKeys: ReadonlyMap<number, Buffer> | undefined;
   grpcAddress: Address;
   httpAddress: Address;
@@ -659,6 +666,7 @@ function assemble(
     mailbox: v.COUNTERSIGN_DEV_MAILBOX ?? defaultMailbox(v),
     devApp: v.DATABASE_URL === undefined && isOwn(v),
     testProvider: providers.length === 0 && mayPretend(v),
+    docs: v.COUNTERSIGN_DOCS,
     masterKeys: v.COUNTERSIGN_MASTER_KEY,
     grpcAddress: v.COUNTERSIGN_GRPC_ADDR,
     httpAddress: v.COUNTERSIGN_HTTP_ADDR,
@@ -703,12 +711,7 @@ function assemble(
     },
     auditRetentionMs: v.COUNTERSIGN_AUDIT_RETENTION,
     webhooks: webhookRules(v),
-    database: {
-      poolMax: v.COUNTERSIGN_DB_POOL_MAX,
-      acquireTimeoutMs: v.COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT,
-      statementTimeoutMs: v.COUNTERSIGN_DB_STATEMENT_TIMEOUT,
-      idleTimeoutMs: v.COUNTERSIGN_DB_IDLE_TIMEOUT,
-    },
+    database: databaseBounds(v),
     stalenessLimitMs: v.COUNTERSIGN_STALENESS_LIMIT,
     logLevel: v.COUNTERSIGN_LOG_LEVEL,
     shutdownGraceMs: v.COUNTERSIGN_SHUTDOWN_GRACE,
@@ -733,6 +736,15 @@ function tracingOf(v: Values): Config['tracing'] {
     serviceName: v.OTEL_SERVICE_NAME,
     sampler: v.OTEL_TRACES_SAMPLER,
     ratio: v.OTEL_TRACES_SAMPLER_ARG,
+  };
+}
+
+function databaseBounds(v: Values): Config['database'] {
+  return {
+    poolMax: v.COUNTERSIGN_DB_POOL_MAX,
+    acquireTimeoutMs: v.COUNTERSIGN_DB_POOL_ACQUIRE_TIMEOUT,
+    statementTimeoutMs: v.COUNTERSIGN_DB_STATEMENT_TIMEOUT,
+    idleTimeoutMs: v.COUNTERSIGN_DB_IDLE_TIMEOUT,
   };
 }
 

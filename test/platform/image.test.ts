@@ -51,6 +51,16 @@ describe('the image', () => {
     assert.deepEqual(brought, readFileSync('gen/countersign.binpb'));
   });
 
+  it('brings the contract in OpenAPI, and the two files of Swagger UI with their licences', () => {
+    assert.deepEqual(readFileSync('dist/openapi.json'), readFileSync('gen/openapi.json'));
+    const brought = readdirSync('dist/swagger-ui');
+    assert.equal(brought.length, 5);
+    for (const name of brought) {
+      const original = readFileSync(join('node_modules/swagger-ui-dist', name));
+      assert.ok(readFileSync(join('dist/swagger-ui', name)).equals(original), name);
+    }
+  });
+
   it('has its entry last, so that a build that was interrupted is made again', () => {
     const files = readdirSync('dist/src').map((name) => ({
       name,
@@ -103,6 +113,10 @@ describe('the image', () => {
     // What judges passwords reads its lists, and what hashes them is native.
     assert.equal(await signUp(http, 'violet otters juggle granite'), 200);
     assert.equal(await signUp(http, 'password12345'), 400);
+    for (const path of ['/openapi.json', '/docs/swagger-ui-bundle.js', '/docs/swagger-ui.css']) {
+      const address = http.replace('0.0.0.0', '127.0.0.1');
+      assert.equal((await fetch(`http://${address}${path}`)).status, 200, path);
+    }
     service.kill('SIGTERM');
     assert.deepEqual(await ended, [0, null]);
     assert.equal(await check(), 1);
