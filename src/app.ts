@@ -153,12 +153,11 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const platform = await buildPlatform(config, overrides);
   const limits = { ...LIMITS, ...overrides.limits };
   const memory = new CallerMemory(limits);
-  const { certificates } = platform;
   const durations = new CallDurations();
   const calls = new CallFactory(config.trustedProxies, durations);
   const refuse = refuseHeaders({ calls, log: platform.log, limits }, answerLargeHeaders);
   const proxies = new Networks([...config.trustedCallers, ...config.trustedProxies]);
-  const edge = { certificates, limits, memory, refuse, proxies };
+  const edge = { certificates: platform.certificates, limits, memory, refuse, proxies };
   const { http, httpPort, onRequest } = await listenHttp(config.httpAddress, edge);
   const httpAddress = formatAddress({ ...config.httpAddress, port: httpPort });
   const publicUrl = config.publicUrl ?? `${config.tls ? 'https' : 'http'}://${httpAddress}`;
@@ -170,13 +169,14 @@ export async function startApp(config: Config, overrides: Overrides = {}): Promi
   const stopping = new AbortController();
   const { services = [] } = overrides;
   const serving = buildServing(parts, services, { calls, limits, memory }, stopping.signal);
-  const grpc = new GrpcListener(serving, certificates, config);
+  const grpc = new GrpcListener(serving, platform.certificates, config);
   const grpcPort = await grpc.listen(config.grpcAddress);
 
   const background = new Background(parts, draining.signal);
   const look = () => readiness(background.checks());
   let isReady = false;
-  describeMetrics(platform.metrics, { durations, serving, isReady: () => isReady });
+  const shown = { ...nouns, platform, durations, serving, isReady: () => isReady };
+  describeMetrics(platform.metrics, shown);
   const path = metricsOf(config, platform, calls);
   const metrics = await listenMetrics(config, { edge, path, log: platform.log });
   const { path: metricsPath } = metrics;

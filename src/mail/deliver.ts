@@ -35,9 +35,15 @@ export async function deliverMail(
   signal: AbortSignal,
 ): Promise<void> {
   const { outbox, transport, tracer, from, look } = needs;
-  const mail = outbox.unseal(body);
-  const rendered = { id: jobId, from, to: mail.to, ...renderMail(mail, look) };
-  await begun(tracer, SEND_MAIL, () => transport.deliver(rendered, signal));
+  try {
+    const mail = outbox.unseal(body);
+    const rendered = { id: jobId, from, to: mail.to, ...renderMail(mail, look) };
+    await begun(tracer, SEND_MAIL, () => transport.deliver(rendered, signal));
+    outbox.deliveries.add('delivered');
+  } catch (error) {
+    outbox.deliveries.add('failed');
+    throw error;
+  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { Counts } from '../platform/counts.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import type { Jobs } from '../platform/jobs.ts';
 import type { EntityManager } from '../platform/sql.ts';
@@ -8,6 +9,8 @@ const PURPOSE = 'outbox/mail';
 
 /** Queues mail, which is sent if and only if the transaction that queued it commits (E02). */
 export class Outbox {
+  /** What deliveries came to. */
+  readonly deliveries = new Counts('outcome');
   readonly #jobs: Jobs;
   readonly #keyring: Keyring;
 

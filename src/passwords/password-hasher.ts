@@ -1,11 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { bulkhead, TaskCancelledError } from 'cockatiel';
+import { Durations } from '../platform/durations.ts';
 import { Failure } from '../platform/failure.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import { noTracer, type Tracer } from '../platform/tracer.ts';
 import { Turns } from '../platform/turns.ts';
 import { type Argon2Settings, hashPassword, matchesHash, needsRehash } from './password-hash.ts';
 
+const HASH_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5] as const;
 /** A second or two of work per core; callers who would wait longer are told to come back. */
 const ADMITTED_PER_SLOT = 60;
 /** A refused sign-in takes a quarter or half of a second: the last one waits ten or twenty seconds. */
@@ -29,7 +31,10 @@ export class PasswordHasher {
   readonly #slots = Math.min(availableParallelism(), MAX_SLOTS);
   readonly #lane = bulkhead(this.#slots, Number.POSITIVE_INFINITY);
   readonly #turns = new Turns(WAITING_FOR_ONE_ACCOUNT, TOO_MANY_FOR_ONE_ACCOUNT);
+  /** How long hashes take, without the wait for them. */
+  readonly durations = new Durations(HASH_SECONDS);
   #admitted = 0;
+  #running = 0;
   #decoy: Promise<string> | undefined;
 
   constructor(settings: Argon2Settings, log: Pick<Log, 'warn'>, tracer: Tracer = noTracer) {
@@ -138,13 +143,29 @@ export class PasswordHasher {
     }
   }
 
+  /** How many callers wait for a place. */
+  get waiting(): number {
+    return Math.max(this.#admitted - this.#running, 0);
+  }
+
+  async #timed<T>(work: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    this.#running += 1;
+    try {
+      return await work();
+    } finally {
+      this.#running -= 1;
+      this.durations.of().note((performance.now() - startedAt) / 1000);
+    }
+  }
+
   async #inLane<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
       return await this.#tracer.part(HASH, (span) => {
         const askedAt = performance.now();
         const run = () => {
           span?.set({ 'countersign.wait_ms': performance.now() - askedAt });
-          return work();
+          return this.#timed(work);
         };
         return this.#lane.execute(run, signal);
       });

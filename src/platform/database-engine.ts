@@ -25,6 +25,9 @@ export function databaseDirectory(dataDir: string): string {
   return join(dataDir, 'postgres');
 }
 
+/** A pool of connections, and how many callers wait for one. */
+export type PoolState = { pool: string; max: number; idle: number; busy: number; waiting: number };
+
 /** A kind of database: the ORM's options for it, and the operations that the ORM does not have. */
 export type Engine = {
   kind: 'postgresql' | 'embedded';
@@ -37,5 +40,7 @@ export type Engine = {
   setUrl(url: string): void;
   /** Runs one SQL statement, or several without parameters, outside any transaction. */
   script(sql: string, parameters: unknown[]): Promise<{ rows: unknown[] }>;
+  /** The connections at this moment; none if there is nothing to connect to. */
+  pools(): PoolState[];
   release(): Promise<void>;
 };

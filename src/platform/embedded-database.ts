@@ -37,6 +37,7 @@ export async function openEmbedded(options: DatabaseOptions): Promise<Engine> {
     opened: async () => {},
     transactionLimits: () => undefined,
     setUrl: () => {},
+    pools: () => [],
     async script(sql, parameters) {
       if (parameters.length > 0) return pglite.query<unknown>(sql, parameters);
       return { rows: (await pglite.exec(sql)).flatMap((result) => result.rows) };

@@ -15,6 +15,25 @@ const BATCH = 10;
 const JOB_TIMEOUT_SECONDS = 60;
 const STOP_TIMEOUT_MS = 5000;
 
+/** What waits in a queue. */
+export type Backlog = { queue: string; count: number; oldestSeconds: number };
+
+/** More jobs than these are as bad, and take long to count. */
+const MOST_COUNTED = 10_000;
+
+/** The library's own queues begin with underscores. */
+const BACKLOG = `
+  select q.name as queue, waiting.count, waiting."oldestSeconds"
+  from jobs.queue q, lateral (
+    select count(*) as count,
+      coalesce(extract(epoch from now() - min(created_on)), 0)::float8 as "oldestSeconds"
+    from (
+      select created_on from jobs.job
+      where name = q.name and state < 'active' order by created_on limit $1
+    ) counted
+  ) waiting
+  where q.name not like '\\_%'`;
+
 type Job = { id: string; data: { body: string }; signal: AbortSignal; createdOn?: Date };
 
 /** Performs a job of a queue. It may be called more than once for one job. */
@@ -27,10 +46,12 @@ export type JobHandler = (data: string, jobId: string, signal: AbortSignal) => P
  */
 export class Jobs {
   readonly #boss: PgBoss;
+  readonly #database: SqlDatabase;
   readonly #log: Log;
   readonly #workers = new Map<string, string>();
 
   constructor(database: SqlDatabase, log: Log) {
+    this.#database = database;
     this.#log = log;
     this.#boss = new PgBoss({
       schema: SCHEMA,
@@ -63,6 +84,14 @@ export class Jobs {
       });
     }
     await boss.stop({ close: false, graceful: false });
+  }
+
+  /** What waits in each queue: how many jobs, `MOST_COUNTED` at most, and how old (s) the oldest is. */
+  async backlog(): Promise<Backlog[]> {
+    const { rows } = await this.#database.script(BACKLOG, [MOST_COUNTED]);
+    return (rows as Backlog[]).map(({ queue, count, oldestSeconds }) => {
+      return { queue, count: Number(count), oldestSeconds: Number(oldestSeconds) };
+    });
   }
 
   async start(): Promise<void> {

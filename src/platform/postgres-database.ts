@@ -1,6 +1,6 @@
 import { PostgreSqlDriver } from '@mikro-orm/postgresql';
 import pg from 'pg';
-import type { DatabaseOptions, Engine } from './database-engine.ts';
+import type { DatabaseOptions, Engine, PoolState } from './database-engine.ts';
 import { errorFields, type Log } from './log.ts';
 import { Pooler } from './pooler.ts';
 
@@ -11,8 +11,8 @@ const LOOKING_POOL_MAX = 3;
 
 /** Opens a PostgreSQL database: a pool for calls, and small ones for looks and background work. */
 export function openPostgres(options: DatabaseOptions, url: string): Engine {
-  /** Each with the limit (ms) of its statements. */
-  const pools = new Map<pg.Pool, number>();
+  /** Each with its name, and the limit (ms) of its statements. */
+  const pools = new Map<pg.Pool, { name: string; limitMs: number }>();
   let current = url;
   let isPooled = false;
   const common = {
@@ -21,24 +21,24 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
     idleTimeoutMillis: options.idleTimeoutMs,
     keepAlive: true,
   };
-  const adopt = (pool: pg.Pool, limitMs = options.statementTimeoutMs) => {
+  const adopt = (pool: pg.Pool, name: string, limitMs = options.statementTimeoutMs) => {
     pool.options.connectionString = current;
     pool.on('release', (_error, client) => discardIfBusy(client as unknown as PoolClient));
-    pools.set(pool, limitMs);
+    pools.set(pool, { name, limitMs });
     limitSessions(pool, isPooled ? 0 : limitMs);
   };
   const background = backgroundPool(common, options.log);
-  adopt(background, BACKGROUND_TIMEOUT_MS);
-  const pool = (max: number) => ({
+  adopt(background, 'background', BACKGROUND_TIMEOUT_MS);
+  const pool = (name: string, max: number) => ({
     ...common,
     ...waiting(options.statementTimeoutMs),
     connectionString: url,
     max,
-    onPoolCreated: (pool: pg.Pool) => adopt(pool),
+    onPoolCreated: (created: pg.Pool) => adopt(created, name),
   });
   const pooler = new Pooler(options.log, options.acquireTimeoutMs, (found) => {
     isPooled = found;
-    for (const [pool, limitMs] of pools) limitSessions(pool, found ? 0 : limitMs);
+    for (const [pool, { limitMs }] of pools) limitSessions(pool, found ? 0 : limitMs);
   });
   const looked = pooler.look(url);
   return {
@@ -46,9 +46,9 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
     options: {
       driver: PostgreSqlDriver,
       dbName: new URL(url).pathname.slice(1) || 'postgres',
-      driverOptions: pool(options.poolMax),
+      driverOptions: pool('calls', options.poolMax),
       // Not a replica: MikroORM's way to have a second pool, which it uses only where it is named.
-      replicas: [{ driverOptions: pool(LOOKING_POOL_MAX) }],
+      replicas: [{ driverOptions: pool('looks', LOOKING_POOL_MAX) }],
       preferReadReplicas: false,
     },
     opened: () => looked,
@@ -63,11 +63,17 @@ export function openPostgres(options: DatabaseOptions, url: string): Engine {
       const result: pg.QueryResult | pg.QueryResult[] = await background.query(sql, parameters);
       return { rows: [result].flat().flatMap((each) => each.rows) };
     },
+    pools: () => [...pools].map(([each, { name }]) => stateOf(each, name)),
     async release() {
       pooler.stop();
       await background.end();
     },
   };
+}
+
+function stateOf(pool: pg.Pool, name: string): PoolState {
+  const { idleCount: idle, totalCount, waitingCount: waiting, options } = pool;
+  return { pool: name, max: options.max ?? 0, idle, busy: totalCount - idle, waiting };
 }
 
 function backgroundPool(common: pg.PoolConfig, log: Log): pg.Pool {

@@ -1,6 +1,6 @@
 import { MikroORM, type Options } from '@mikro-orm/core';
 import { Migrator } from '@mikro-orm/migrations';
-import type { DatabaseOptions, Engine } from './database-engine.ts';
+import type { DatabaseOptions, Engine, PoolState } from './database-engine.ts';
 import { databaseFailure } from './database-failure.ts';
 import { openEmbedded } from './embedded-database.ts';
 import { lock, makeLocks } from './locks.ts';
@@ -183,6 +183,11 @@ export class SqlDatabase {
   /** Throws `unavailable` if the database does not answer, whether or not calls find a connection. */
   async ping(): Promise<undefined> {
     await this.look((em) => query(em, 'select 1'));
+  }
+
+  /** The connections to the database at this moment. */
+  pools(): PoolState[] {
+    return this.#engine.pools();
   }
 
   setUrl(url: string): void {

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { addMs, type Clock } from '../platform/clock.ts';
 import type { DatabaseClock } from '../platform/database-clock.ts';
+import { Durations } from '../platform/durations.ts';
 import { FollowedTable, RECENT_MS } from '../platform/followed-table.ts';
 import type { Log } from '../platform/log.ts';
 import type { NewsListeners } from '../platform/news.ts';
@@ -14,9 +15,11 @@ import type { RevocationCause } from './revocation-cause.ts';
 import type { RevocationLog } from './revocation-log.ts';
 import { RevocationMemory } from './revocation-memory.ts';
 import type { CheckedToken } from './revocation-set.ts';
-import type { RepeatedTarget, RevocationTarget } from './revocation-target.ts';
+import type { RecordedRevocation, RepeatedTarget, RevocationTarget } from './revocation-target.ts';
 import { tellHolders } from './tell-holders.ts';
 
+/** S09 promises a quarter of a second for 99 of 100, and one second for all. */
+const LAG_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 /** How many watchers are woken before other calls get their turn. */
 const WOKEN_AT_ONCE = 50;
 /** From reading a subject's roles to the `iat` of the token issued by them, at most. */
@@ -48,6 +51,8 @@ export class RevocationFeed extends FollowedTable {
   readonly followers = new Set<() => void>();
   /** When this replica could not look: it looks all the time, on the connections that calls use. */
   readonly outages = new Outages();
+  /** How long revocations take from their statement until this replica refuses their tokens. */
+  readonly lag = new Durations(LAG_SECONDS);
   readonly #parts: FeedParts;
   readonly #memory = new RevocationMemory();
   #place = NOWHERE;
@@ -170,13 +175,19 @@ export class RevocationFeed extends FollowedTable {
       revocationsIn(em).look(this.#place, clock.now()),
     );
     databaseClock?.note(place.atMicros / 1000, sentAt);
-    const grown = this.#memory.take(found, clock.now().getTime());
+    const fresh = this.#memory.take(found, clock.now().getTime());
+    // What was there before this replica was comes late, but keeps nobody waiting.
+    if (this.#place !== NOWHERE) for (const each of fresh) this.#noteLag(each, place.atMicros);
     this.#dropKeys(found.map(({ target }) => target));
     this.#place = place;
     this.outages.noteContact(place.atMicros / 1000);
-    if (!grown) return;
+    if (fresh.length === 0) return;
     for (const follower of this.followers) follower();
     void this.#wakeListeners();
+  }
+
+  #noteLag({ createdAtMicros }: RecordedRevocation, seenAtMicros: number): void {
+    this.lag.of().note(Math.max(seenAtMicros - createdAtMicros, 0) / 1_000_000);
   }
 
   /** Wakes some at a time, so that calls are answered in between however many there are. */

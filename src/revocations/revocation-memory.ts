@@ -11,15 +11,13 @@ export class RevocationMemory {
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * Adds what a look found, and forgets what has expired by `nowMs`. Returns whether anything is new.
+   * Adds what a look found, and forgets what has expired by `nowMs`. Returns what is new of it.
    */
-  take(found: readonly RecordedRevocation[], nowMs: number): boolean {
-    const { lastSeq } = this.log;
-    for (const each of found) {
-      if (this.log.add(each)) this.set.add(each.target, each.expiresAt.getTime());
-    }
+  take(found: readonly RecordedRevocation[], nowMs: number): RecordedRevocation[] {
+    const fresh = found.filter((each) => this.log.add(each));
+    for (const { target, expiresAt } of fresh) this.set.add(target, expiresAt.getTime());
     this.#sweep(nowMs);
-    return this.log.lastSeq > lastSeq;
+    return fresh;
   }
 
   #sweep(nowMs: number): void {

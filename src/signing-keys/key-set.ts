@@ -24,6 +24,7 @@ export class KeySet {
   readonly #keyring: Keyring;
   readonly #hints: Hints;
   #signing: VerificationKey | undefined;
+  #signingSince: Date | undefined;
   #verification = new Map<string, VerificationKey>();
   #jwks: Jwks = { keys: [] };
   /** Keys revoked since this replica started: no reading brings them back. */
@@ -83,6 +84,7 @@ export class KeySet {
     const usable = published.map(verificationKey).filter((key) => key !== undefined);
     this.#verification = new Map(usable.map((key) => [key.id, key]));
     const active = keys.find((key) => key.state === 'active');
+    this.#signingSince = active?.activatedAt ?? active?.createdAt;
     if (active?.id !== this.#signing?.id) this.#signing = active && this.#open(active);
   }
 
@@ -103,6 +105,11 @@ export class KeySet {
     this.#jwks = { keys: this.#jwks.keys.filter(({ kid }) => kid !== id) };
     if (this.#signing?.id === id) this.#signing = undefined;
     void this.#tryToLoad();
+  }
+
+  /** Since when the present key signs; undefined if there is none. */
+  get signingSince(): Date | undefined {
+    return this.#signing && this.#signingSince;
   }
 
   get ready(): boolean {

@@ -28,6 +28,17 @@ const COLUMNS = `d.message_id as "deliveryId", m.type as "eventType", d.state,
   d.attempt_count as "attemptCount", d.attempts`;
 
 export class WebhookDeliveryRepository extends Repository<WebhookDelivery> {
+  /** How many deliveries are pending, `most` at most, and how old (s) the oldest of them is. */
+  async backlog(most: number, now: Date): Promise<{ count: number; oldestSeconds: number }> {
+    const [row] = await this.query<{ count: number; oldestSeconds: number }>(
+      `select count(*)::int as count,
+         greatest(extract(epoch from $2::timestamptz - min(created_at)), 0)::float8 as "oldestSeconds"
+       from (select created_at from webhook_deliveries where state = 'pending' limit $1) counted`,
+      [most, now],
+    );
+    return row ?? { count: 0, oldestSeconds: 0 };
+  }
+
   /** Makes deliveries, which are due at once. One that is there already stays as it is. */
   async insertMissing(pairs: readonly DeliveryPair[], now: Date): Promise<void> {
     await this.#insert(pairs, now, 'do nothing');

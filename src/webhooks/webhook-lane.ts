@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addMs, type Clock } from '../platform/clock.ts';
+import type { Counts } from '../platform/counts.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import type { Places } from '../platform/places.ts';
@@ -37,6 +38,8 @@ export type LaneNeeds = {
   webhookTargets: WebhookTargets;
   /** How many statements of lanes run at a time. */
   places: Places;
+  /** Where attempts are counted, by their outcome and what went wrong. */
+  attempts: Counts;
   /** Disables a webhook that still has this URL. */
   disable(target: { id: string; url: string }, reason: 'gone' | 'failing'): Promise<void>;
 };
@@ -203,6 +206,8 @@ export class WebhookLane {
     const startedAt = clock.now();
     try {
       const attempt = await tracedAttempt(this.#needs, message, startedAt, this.#calledBack.signal);
+      const { failure } = attempt;
+      this.#needs.attempts.add(failure === undefined ? 'succeeded' : 'failed', failure ?? '');
       const when = { failingSince: this.#failingSince, startedAt, now: clock.now() };
       await this.#judged(judgeAttempt(delivery, attempt, when, Math.random()));
     } catch (error) {

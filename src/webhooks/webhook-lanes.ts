@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import { operator } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
+import { Counts } from '../platform/counts.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { errorFields, type Log } from '../platform/log.ts';
 import { Places } from '../platform/places.ts';
@@ -24,11 +25,15 @@ const MAKING_ROOM = 10;
 const STATEMENTS = 2;
 const STOP_MS = 5000;
 
+export const ATTEMPT_LABELS = ['outcome', 'reason'] as const;
+
 /**
  * Delivers what is due, together with the other replicas: each webhook is sent to by one replica at a
  * time, in a lane of its own, so that no target waits for another (E03).
  */
 export class WebhookLanes {
+  /** What attempts of this replica came to. */
+  readonly attempts = new Counts(...ATTEMPT_LABELS);
   readonly #replica = uuidv7();
   readonly #needs: LaneNeeds;
   readonly #lanes = new Map<string, WebhookLane>();
@@ -53,6 +58,7 @@ export class WebhookLanes {
       ...needs,
       database: sql,
       places: new Places(STATEMENTS),
+      attempts: this.attempts,
       disable: (target, reason) =>
         database.transaction(operator(), (tx) => disableWebhook(tx, target, reason)),
     };

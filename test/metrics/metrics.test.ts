@@ -4,10 +4,10 @@ import { before, describe, it } from 'node:test';
 import { eventually } from '../harness/eventually.ts';
 import { newEmail, PASSWORD } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
-import { type Service, startReplica } from '../harness/service.ts';
+import { startReplica } from '../harness/service.ts';
 import { type Family, scrape, sumOf } from './scrape.ts';
-import type { Expected } from './scripts/script.ts';
-import { SCRIPTS, startObserved } from './traffic.ts';
+import type { Expected, Observed } from './scripts/script.ts';
+import { everyFamily, SCRIPTS, startObserved } from './traffic.ts';
 
 /** A row of docs/metrics.md: a metric, its type and its labels. */
 const ROW = /^\| `(\w+)` \| (\w+) \|([^|]*)\| [^|]+ \|$/gm;
@@ -28,11 +28,6 @@ function described({ name, type, samples }: Family): string {
   return `${name} ${type} ${[...labels].sort()}`;
 }
 
-/** For the collector, whose pauses are a metric. */
-function makeGarbage(): void {
-  for (let i = 0; i < 20; i += 1) structuredClone(Array.from({ length: 10_000 }, () => ({})));
-}
-
 const LOGINS_A_MINUTE = 30;
 
 type Families = Map<string, Family>;
@@ -49,7 +44,7 @@ function wrongIn(expected: readonly Expected[], before: Families, after: Familie
 }
 
 describe('metrics', () => {
-  let service: Service;
+  let service: Observed;
 
   before(async () => {
     service = await startObserved();
@@ -73,8 +68,8 @@ describe('metrics', () => {
     const limited = await startReplica(service, {
       env: { COUNTERSIGN_RATE_LIMITS: 'on', REDIS_URL: '' },
     });
-    const wrong = { email: newEmail(), password: PASSWORD };
-    for (let i = 0; i < LOGINS_A_MINUTE + 2; i += 1) await refusal(limited.auth.login(wrong));
+    const attempt = () => refusal(limited.auth.login({ email: newEmail(), password: PASSWORD }));
+    await Promise.all(Array.from({ length: LOGINS_A_MINUTE + 2 }, attempt));
     const families = await scrape(limited);
     const decisions = (decision: string) =>
       sumOf(families, 'countersign_rate_limit_decisions_total', {
@@ -85,13 +80,7 @@ describe('metrics', () => {
   });
 
   it('are those that docs/metrics.md lists, each with its type and labels', async () => {
-    let families: Family[] = [];
-    const haveValues = async () => {
-      makeGarbage();
-      families = [...(await scrape(service)).values()];
-      return families.every(({ samples }) => samples.length > 0);
-    };
-    await eventually(haveValues).catch(() => {});
+    const families = await everyFamily(service);
     assert.deepEqual(families.map(described).sort(), documented().sort());
   });
 
