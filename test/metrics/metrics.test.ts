@@ -51,7 +51,7 @@ describe('metrics', () => {
   });
 
   for (const { does, run } of SCRIPTS) {
-    it(`count ${does}`, async () => {
+    it(does, async () => {
       const start = await scrape(service);
       const expected = await run(service);
       let wrong: unknown[] = [];

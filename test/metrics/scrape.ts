@@ -1,7 +1,7 @@
 import type { Service } from '../harness/service.ts';
 
 export type Labels = Readonly<Record<string, string>>;
-export type Scraped = { name: string; labels: Labels; value: number };
+type Scraped = { name: string; labels: Labels; value: number };
 export type Family = { name: string; type: string; help: string; samples: Scraped[] };
 
 /** What a replica says at `/metrics`, by the names of metrics. */
@@ -12,7 +12,7 @@ export async function scrape({ app }: Pick<Service, 'app'>): Promise<Map<string,
 }
 
 /** The text format of Prometheus. Throws for a line that has no metric. */
-export function familiesIn(text: string): Map<string, Family> {
+function familiesIn(text: string): Map<string, Family> {
   const families = new Map<string, Family>();
   let last: Family | undefined;
   for (const line of text.split('\n')) {

@@ -10,7 +10,7 @@ const UNKNOWN = ['no.Such/Method', 'no.Such/Other', 'countersign.v1.AuthService/
 
 export const callScripts: readonly Script[] = [
   {
-    does: 'calls that are answered and refused, by each protocol',
+    does: 'count calls that are answered and refused, by each protocol',
     async run(service) {
       const { email } = await signedIn(service);
       for (const protocol of PROTOCOLS) {
@@ -31,7 +31,7 @@ export const callScripts: readonly Script[] = [
     },
   },
   {
-    does: 'calls of methods that there are not',
+    does: 'count calls of methods that there are not',
     async run({ app }) {
       const headers = { 'content-type': 'application/json' };
       for (const path of UNKNOWN) {
@@ -42,7 +42,7 @@ export const callScripts: readonly Script[] = [
     },
   },
   {
-    does: 'what a replica is asked by plain HTTP',
+    does: 'count what a replica is asked by plain HTTP',
     async run({ app }) {
       await fetch(`http://${app.httpAddress}/verify`);
       await fetch(`http://${app.httpAddress}/oauth2/token`, { method: 'POST' });
@@ -54,7 +54,7 @@ export const callScripts: readonly Script[] = [
     },
   },
   {
-    does: 'nothing in particular',
+    does: 'show what runs, and that it is ready',
     run: async () => [
       ['countersign_ready', {}, (ready) => ready === 1],
       ['countersign_build_info', { node_version: process.version }, (always) => always === 1],

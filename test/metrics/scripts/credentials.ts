@@ -21,7 +21,7 @@ async function introspect({ sessions }: Service, token: string, times: number): 
 
 export const credentialScripts: readonly Script[] = [
   {
-    does: 'checks of access tokens: known and unknown ones, revoked and malformed ones',
+    does: 'count checks of access tokens: known and unknown ones, revoked and malformed ones',
     async run(service) {
       const { accessToken, refreshToken } = await signedIn(service);
       await introspect(service, accessToken, 4);
@@ -38,7 +38,7 @@ export const credentialScripts: readonly Script[] = [
     },
   },
   {
-    does: 'checks of API keys: known and unknown ones, sufficient and not, with a limit',
+    does: 'count checks of API keys: known and unknown ones, sufficient and not, with a limit',
     async run(service) {
       const owner = await signedIn(service);
       const { secret } = await newKey(service, owner);

@@ -16,7 +16,7 @@ const short = (seconds: number) => seconds >= 0 && seconds < 3600;
 
 export const dependencyScripts: readonly Script[] = [
   {
-    does: 'W13 which dependencies are left alone: one that does not answer, and no other',
+    does: 'W13 show which dependencies are left alone: one that does not answer, and no other',
     async run(service) {
       for (let i = 0; i < FAULTS; i += 1) {
         const password = `${i} plum lanterns over a marsh`;
@@ -31,7 +31,7 @@ export const dependencyScripts: readonly Script[] = [
     },
   },
   {
-    does: 'what a replica is connected to, and how lately it has looked',
+    does: 'show what a replica is connected to, and how lately it has looked',
     async run(service) {
       const { accessToken, refreshToken } = await signedIn(service);
       await service.auth.logout({ refreshToken });
@@ -55,7 +55,7 @@ export const dependencyScripts: readonly Script[] = [
     },
   },
   {
-    does: 'mails, and webhooks that take events and that refuse them',
+    does: 'count mails, and webhooks that take events and that refuse them',
     async run(service) {
       const webhooks = await webhooksFor(service, 'admin');
       await newWebhook(webhooks, ['account.created'], service.targets.good);
@@ -73,7 +73,7 @@ export const dependencyScripts: readonly Script[] = [
     },
   },
   {
-    does: 'what shadow mode lets through',
+    does: 'count what shadow mode lets through',
     async run({ app }) {
       await fetch(`http://${app.httpAddress}/verify`);
       return [['countersign_mesh_shadow_denials_total', {}, 1]];

@@ -26,7 +26,7 @@ const complete = ({ auth }: Service, challengeToken: string, value: string) =>
 
 export const signInScripts: readonly Script[] = [
   {
-    does: 'sign-ins by password, right and wrong ones, and the lock that follows',
+    does: 'count sign-ins by password, right and wrong ones, and the lock that follows',
     async run(service) {
       const email = await createAccount(service);
       for (let i = 0; i < 2; i += 1) await signIn(service, email);
@@ -43,7 +43,7 @@ export const signInScripts: readonly Script[] = [
     },
   },
   {
-    does: 'sign-ins with a second factor, and those by other means that fail',
+    does: 'count sign-ins with a second factor, and those by other means that fail',
     async run(service) {
       const { email, secret } = await enrolled(service);
       const { challengeToken } = await challenged(service, email);
@@ -59,7 +59,7 @@ export const signInScripts: readonly Script[] = [
     },
   },
   {
-    does: 'refreshes, and a token that is presented again',
+    does: 'count refreshes, and a token that is presented again',
     async run(service) {
       const { refreshToken: first } = await signedIn(service);
       const refresh = async (refreshToken: string) =>
