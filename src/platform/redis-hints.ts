@@ -1,6 +1,9 @@
 import { errorFields, type Log } from './log.ts';
 import { connectRedis, type RedisClient, setRedisCredentials } from './redis.ts';
 
+/** How often the connection that only listens is asked whether it is still there. */
+const PING_MS = 1000;
+
 /**
  * Asks other replicas to look at something now. A hint carries no data and may be lost, so listeners
  * also look by themselves from time to time.
@@ -20,6 +23,7 @@ export const noHints: Hints = { publish() {}, subscribe() {}, setUrl() {}, close
 export function redisHints(client: RedisClient, url: string, log: Log): Hints {
   const listeners = new Map<string, () => void>();
   let subscriber: RedisClient | undefined;
+  const pings = setInterval(() => void subscriber?.ping().catch(() => {}), PING_MS).unref();
   const listen = (channels: string[]) => {
     subscriber?.subscribe(...channels).catch((error) => {
       log.debug({ component: 'redis', ...errorFields(error) }, 'not subscribed');
@@ -48,6 +52,7 @@ export function redisHints(client: RedisClient, url: string, log: Log): Hints {
       for (const each of [client, subscriber]) if (each) setRedisCredentials(each, next);
     },
     close() {
+      clearInterval(pings);
       subscriber?.disconnect();
     },
   };

@@ -7,7 +7,9 @@ export type RedisClient = Redis | Cluster;
 
 const CONNECT_TIMEOUT_MS = 2000;
 const COMMAND_TIMEOUT_MS = 250;
-const RETRY_MAX_MS = 1000;
+/** A connection on which commands wait for this long without any answer is given up. */
+const SILENCE_MS = 2000;
+const RETRY_MAX_MS = 500;
 const FAULTS_TO_OPEN = 3;
 const REST_MS = 500;
 /** How long a connection that is not wanted any more has to close before it is cut. */
@@ -27,6 +29,7 @@ const FAIL_FAST = {
   autoResendUnfulfilledCommands: false,
   connectTimeout: CONNECT_TIMEOUT_MS,
   commandTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: SILENCE_MS,
   connectionName: 'countersign',
   retryStrategy: (attempt: number) => Math.min(attempt * 50, RETRY_MAX_MS),
 } satisfies RedisOptions;

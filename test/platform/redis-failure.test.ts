@@ -1,10 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { createLog } from '../../src/platform/log.ts';
+import { connectRedis } from '../../src/platform/redis.ts';
+import { redisHints } from '../../src/platform/redis-hints.ts';
 import { parseRedisUrl } from '../../src/platform/redis-url.ts';
+import { atEnd } from '../harness/at-end.ts';
+import { eventually } from '../harness/eventually.ts';
 import { signedIn } from '../harness/people.ts';
+import { REDIS_URL } from '../harness/prepared.ts';
 import { refusal } from '../harness/refusal.ts';
 import { startService } from '../harness/service.ts';
 import { freePort } from '../servers.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
 
 describe('Redis', () => {
   it('is not needed: one replica does everything without it', async () => {
@@ -27,6 +34,30 @@ describe('Redis', () => {
     assert.equal((await service.sessions.introspectToken({ token: accessToken })).active, false);
     const refused = await refusal(service.auth.refreshToken({ refreshToken }));
     assert.equal(refused.reason, 'TOKEN_REVOKED');
+  });
+
+  it('W07 is connected again when a connection has gone silent, also the one for hints', async () => {
+    const proxy = new TcpProxy(REDIS_URL);
+    const url = await proxy.listen(REDIS_URL);
+    const log = createLog('silent');
+    const client = connectRedis(url, log);
+    const hints = redisHints(client, url, log);
+    atEnd(() => {
+      hints.close();
+      client.disconnect();
+      proxy.close();
+    });
+    let heard = 0;
+    hints.subscribe(`silent-${process.pid}`, () => {
+      heard += 1;
+    });
+    await eventually(() => heard > 0);
+    proxy.lose();
+    proxy.open();
+    // What is lost stays lost: only new connections bring anything.
+    const before = heard;
+    await eventually(async () => (await client.ping().catch(() => '')) === 'PONG');
+    await eventually(() => heard > before);
   });
 
   it('is reached by Sentinel and Cluster URLs with credentials', () => {
