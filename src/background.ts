@@ -265,9 +265,17 @@ export class Background {
         languages: this.#nouns.languages,
       },
     };
-    await this.#platform.jobs.work(MAIL_QUEUE, (body, id, signal) =>
-      deliverMail(deps, body, id, signal),
-    );
+    const { jobs, log } = this.#platform;
+    // They wait up to half an hour, which is for servers that nobody knows to be back.
+    transport.onBack?.(() => {
+      jobs.hurry(MAIL_QUEUE).catch((error) => {
+        log.warn(
+          { component: 'mail', ...errorFields(error), stack: undefined },
+          'mail still waits',
+        );
+      });
+    });
+    await jobs.work(MAIL_QUEUE, (body, id, signal) => deliverMail(deps, body, id, signal));
   }
 
   /** In order: of two sign-ups with one address, the later one counts. */

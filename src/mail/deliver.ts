@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createTransport, type Transporter } from 'nodemailer';
 import type { Breakers } from '../platform/breakers.ts';
 import { begun, type Tracer } from '../platform/tracer.ts';
@@ -7,7 +8,7 @@ import { type MailLook, renderMail } from './templates.ts';
 const CONNECT_TIMEOUT_MS = 10_000;
 const SOCKET_TIMEOUT_MS = 20_000;
 const FAULTS_TO_OPEN = 3;
-const REST_MS = 2000;
+const REST_MS = 1000;
 const SEND_MAIL = { name: 'send mail', kind: 'client' } as const;
 
 /** A rendered mail. `id` is the same if the mail is delivered again. */
@@ -24,6 +25,8 @@ export type MailTransport = {
   /** Hands a mail over. If it throws, it is called again later with the same id. */
   deliver(mail: OutgoingMail, signal: AbortSignal): Promise<void>;
   setUrl(url: string): void;
+  /** Calls `listener` when the server, which was away, is back. */
+  onBack?(listener: () => void): void;
   close(): void;
 };
 
@@ -48,11 +51,22 @@ export async function deliverMail(
 
 /**
  * Delivers mail by SMTP. The `Message-ID` is the job's id, which makes a second delivery recognisable.
- * After three failures in a row the server is left alone for two seconds (W13).
+ * After three failures in a row the server is left alone (W13), and asked every second whether it is back.
  */
 export function smtpTransport(url: string, breakers: Breakers): MailTransport {
   let transporter = createSmtp(url);
-  const breaker = breakers.add('smtp', { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault });
+  const closing = new AbortController();
+  let tellBack = () => {};
+  const untilBack = async () => {
+    while (breaker.state !== 'closed') {
+      await sleep(REST_MS, undefined, { signal: closing.signal, ref: false });
+      await breaker.run(() => transporter.verify()).catch(() => {});
+    }
+    tellBack();
+  };
+  const onOpen = () => void untilBack().catch(() => {});
+  const options = { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault, onOpen };
+  const breaker = breakers.add('smtp', options);
   return {
     async deliver({ id, to, ...mail }, signal) {
       const domain = /@([^\s>]+)/.exec(mail.from)?.[1] ?? 'localhost';
@@ -71,7 +85,13 @@ export function smtpTransport(url: string, breakers: Breakers): MailTransport {
       transporter.close();
       transporter = createSmtp(next);
     },
-    close: () => transporter.close(),
+    onBack(listener) {
+      tellBack = listener;
+    },
+    close() {
+      closing.abort();
+      transporter.close();
+    },
   };
 }
 

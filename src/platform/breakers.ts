@@ -19,6 +19,8 @@ type BreakerOptions = {
   restMs: number;
   /** Whether an error is a fault of what we depend on: others neither open it nor keep it open. */
   isFault?: (error: unknown) => boolean;
+  /** Called when it opens, not each time that a question has failed again. */
+  onOpen?: () => void;
 };
 
 /**
@@ -31,7 +33,8 @@ export class Breaker {
   readonly #policy: CircuitBreakerPolicy;
   #restsUntil = 0;
 
-  constructor(dependency: string, { faults, restMs, isFault }: BreakerOptions, log: Log) {
+  constructor(dependency: string, options: BreakerOptions, log: Log) {
+    const { faults, restMs, isFault, onOpen } = options;
     this.dependency = dependency;
     const rest = (): IBackoff<unknown> => {
       this.#restsUntil = performance.now() + restMs;
@@ -46,6 +49,7 @@ export class Breaker {
       if (isAnnounced) return;
       isAnnounced = true;
       log.warn({ component: 'breaker', dependency }, 'left alone: it failed again and again');
+      onOpen?.();
     });
     this.#policy.onReset(() => {
       isAnnounced = false;

@@ -48,11 +48,13 @@ export class Jobs {
   readonly #boss: PgBoss;
   readonly #database: SqlDatabase;
   readonly #log: Log;
+  readonly #database: SqlDatabase;
   readonly #workers = new Map<string, string>();
 
   constructor(database: SqlDatabase, log: Log) {
     this.#database = database;
     this.#log = log;
+    this.#database = database;
     this.#boss = new PgBoss({
       schema: SCHEMA,
       db: { executeSql: (sql, values) => database.script(sql, values) },
@@ -163,6 +165,15 @@ export class Jobs {
   wake(queue: string): void {
     const worker = this.#workers.get(queue);
     if (worker !== undefined) this.#boss.notifyWorker(worker);
+  }
+
+  /** Has the jobs that wait to be performed again performed now: what made them fail is over. */
+  async hurry(queue: string): Promise<void> {
+    await this.#database.script(
+      `update ${SCHEMA}.job set start_after = now() where name = $1 and state = 'retry'`,
+      [queue],
+    );
+    this.wake(queue);
   }
 
   /** Lets the jobs that are under way finish, for some seconds. */

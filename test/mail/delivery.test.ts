@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { atEnd } from '../harness/at-end.ts';
 import { sql } from '../harness/database.ts';
 import { errandsRun } from '../harness/errands.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -97,6 +98,23 @@ describe('Mail', () => {
     await restarted.auth.verifyEmail({ token });
     await restarted.app.stop();
     await server.close();
+  });
+
+  it('E02 goes out as soon as the server is back, however late the next attempt would be', async () => {
+    const port = await freePort();
+    const alone = await startService({ env: { SMTP_URL: `smtp://127.0.0.1:${port}` } });
+    await sql(
+      alone.databaseUrl,
+      'update jobs.queue set retry_delay = 900, retry_delay_max = 1800, retry_backoff = false',
+    );
+    const emails = Array.from({ length: 4 }, () => newEmail());
+    for (const email of emails) await signUp(email, alone);
+    await eventually(async () => (await retried(alone)) === emails.length);
+    const server = new MailServer();
+    await server.listen(port);
+    atEnd(() => server.close());
+    for (const email of emails) await server.next(email, /Confirm/);
+    await alone.app.stop();
   });
 
   it('E02 is not sent if its transaction fails to commit, and is sent once if that succeeds', async () => {
