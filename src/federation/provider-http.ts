@@ -4,7 +4,7 @@ import { type Breaker, type Breakers, isLeftAlone } from '../platform/breakers.t
 
 const REQUEST_MS = 3000;
 const FAULTS_TO_OPEN = 5;
-const REST_MS = 10_000;
+const REST_MS = 1500;
 const MAX_BYTES = 64 * 1024;
 /** Discovery documents and key sets, which are the larger ones. */
 const MAX_METADATA_BYTES = 256 * 1024;
