@@ -48,13 +48,11 @@ export class Jobs {
   readonly #boss: PgBoss;
   readonly #database: SqlDatabase;
   readonly #log: Log;
-  readonly #database: SqlDatabase;
   readonly #workers = new Map<string, string>();
 
   constructor(database: SqlDatabase, log: Log) {
     this.#database = database;
     this.#log = log;
-    this.#database = database;
     this.#boss = new PgBoss({
       schema: SCHEMA,
       db: { executeSql: (sql, values) => database.script(sql, values) },

@@ -40,3 +40,5 @@ export const EVERY_KEY = scale('EVERY_KEY', 0, 1) === 1;
 export const ROLLING_RESTARTS = scale('ROLLING_RESTARTS', 0, 3);
 /** Fail-overs of a Redis: of Sentinels and of a cluster, by a master that is frozen or killed. */
 export const FAILOVERS = scale('FAILOVERS', 1, 4);
+/** Whether all faults befall each dependency, or those that no other test tries. */
+export const EVERY_FAULT = scale('EVERY_FAULT', 0, 1) === 1;
