@@ -30,14 +30,15 @@ export function lacking(...names: string[]): string | false {
   return missing.length > 0 && `needs ${missing.join(', ')} (Debian has packages of these names)`;
 }
 
-/** Starts a program, which ends with the test. */
+/** Starts a program, which ends with the test. `uid` is for those that refuse to run as root. */
 export function startProgram(
   name: string,
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
+  options: { cwd?: string; env?: Record<string, string>; uid?: number } = {},
 ): Program {
   const child = spawn(find(name) ?? name, args, {
     cwd: options.cwd,
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     env: { PATH: PLACES.join(':'), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -42,3 +42,5 @@ export const ROLLING_RESTARTS = scale('ROLLING_RESTARTS', 0, 3);
 export const FAILOVERS = scale('FAILOVERS', 1, 4);
 /** Whether all faults befall each dependency, or those that no other test tries. */
 export const EVERY_FAULT = scale('EVERY_FAULT', 0, 1) === 1;
+/** Fail-overs of a database by Patroni. */
+export const PATRONI = scale('PATRONI', 0, 1);
