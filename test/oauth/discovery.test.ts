@@ -3,6 +3,7 @@ import { before, describe, it } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
 import { ApiKeyService } from '../../gen/countersign/v1/api_key_service_pb.ts';
 import { newKey, newRobot } from '../api-keys/keys.ts';
+import { sql } from '../harness/database.ts';
 import { claimsOf, type Person, person } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { bearer } from '../mesh/asking.ts';
@@ -124,8 +125,15 @@ describe('The discovery documents', () => {
     const audience = service.app.publicUrl;
     const ofKey = (await keys.exchangeApiKey({ secret, audience })).accessToken;
     const subjectToken = await issuer.workloadToken(other);
+    const guest = await person(service);
+    await sql(service.databaseUrl, `update sessions set idp = 'peer' where id = $1`, [
+      guest.sessionId,
+    ]);
+    const { refreshToken } = guest;
+    const { tokens: renewed } = await service.auth.refreshToken({ refreshToken });
     const tokens = [
       pat.accessToken,
+      renewed?.accessToken ?? '',
       ofKey,
       await gateway.exchange(pat.accessToken),
       await gateway.exchange(ofKey),
