@@ -12,6 +12,9 @@ import type { ProviderSettings } from './provider-settings.ts';
 
 const GITHUB = 'https://github.com/login/oauth';
 
+/** One page, of the most that a page holds: the primary address is among a hundred of them. */
+const EMAILS = '/user/emails?per_page=100';
+
 const userSchema = z.object({
   id: z.number().int().positive().max(Number.MAX_SAFE_INTEGER),
   name: z.unknown(),
@@ -63,7 +66,7 @@ export class GithubClient implements ProviderClient {
     });
     const [user, emails] = await Promise.all([
       this.#get(configuration, tokens.access_token, '/user'),
-      this.#get(configuration, tokens.access_token, '/user/emails'),
+      this.#get(configuration, tokens.access_token, EMAILS),
     ]);
     return identityOf(this.#settings, user, emails);
   }

@@ -57,10 +57,12 @@ class Github {
   }
 
   async #bodyOf(req: IncomingMessage): Promise<unknown> {
-    if (req.url === '/login/oauth/access_token') return this.#token(req);
+    const url = new URL(req.url ?? '', this.issuer);
+    if (url.pathname === '/login/oauth/access_token') return this.#token(req);
     assert.equal(req.headers.authorization, `Bearer ${TOKEN}`);
-    if (req.url === '/api/v3/user') return this.user;
-    return req.url === '/api/v3/user/emails' ? this.emails : undefined;
+    if (url.pathname === '/api/v3/user') return this.user;
+    if (url.pathname !== '/api/v3/user/emails' || !Array.isArray(this.emails)) return undefined;
+    return this.emails.slice(0, Number(url.searchParams.get('per_page') ?? 30));
   }
 
   async #token(req: IncomingMessage): Promise<unknown> {
@@ -130,6 +132,20 @@ describe('GitHub', () => {
     github.user = { id: people, login: 'renamed', name: null };
     github.emails = [];
     assert.equal(userIdOf(await login()), userIdOf(first));
+  });
+
+  it('signs up someone whose primary address comes after many others', async () => {
+    const others = Array.from({ length: 60 }, () => ({
+      email: newEmail(),
+      primary: false,
+      verified: true,
+    }));
+    const email = person((primary) => [
+      ...others,
+      { email: primary, primary: true, verified: true },
+    ]);
+    const { user } = await accountOf(service, await login()).getMe({});
+    assert.equal(user?.email, email);
   });
 
   it('F02 gives no verified address if it is not the primary one, or can not be read', async () => {
