@@ -87,17 +87,22 @@ export class BatchWriter {
       const details = { ...common, roles, state: row.state ?? 'active' };
       return { type: 'account.created', subject: id, details };
     });
-    const changed = this.#changed.map(({ id, fields, displayName, oldDisplayName }): AuditEntry => {
-      const names = displayName !== undefined && {
-        personal: {
-          before: { display_name: oldDisplayName },
-          after: { display_name: displayName },
-        },
-      };
+    const changed = this.#changed.map((change): AuditEntry => {
+      const { id, fields, displayName, oldDisplayName, locale, oldLocale } = change;
+      const before = { display_name: oldDisplayName, locale: oldLocale };
+      const after = { display_name: displayName, locale };
+      const isNamed = displayName !== undefined || locale !== undefined;
+      const names = isNamed && { personal: { before: present(before), after: present(after) } };
       return { type: 'account.updated', subject: id, details: { ...common, fields }, ...names };
     });
     return [...created, ...changed, { type: 'users.imported', details: { ...common, ...counts } }];
   }
+}
+
+/** Without what is undefined. */
+function present(values: Record<string, string | undefined>): Record<string, string> {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given) as Record<string, string>;
 }
 
 function resultOf(place: number, decision: Decision): RowResult {

@@ -19,6 +19,8 @@ export type ExportedUser = {
   email: string;
   emailVerified: boolean;
   displayName: string;
+  /** Empty: English. */
+  locale: string;
   /** Empty if there is none, or if it was not asked for. */
   passwordHash: string;
   roles: string[];
@@ -89,6 +91,7 @@ async function readPage(
     em,
     `select a.id as "userId", coalesce(a.external_id, '') as "externalId", a.email,
        a.email_verified_at is not null as "emailVerified", a.display_name as "displayName",
+       coalesce(a.locale, '') as locale,
        ${hash} as "passwordHash", a.roles, a.state, a.created_at as "createdAt",
        a.last_login_at as "lastLoginAt"
      from accounts a

@@ -11,6 +11,7 @@ export type FoundAccount = {
   externalId: string | null;
   canonicalEmail: string;
   displayName: string;
+  locale: string | null;
   state: 'active' | 'suspended';
   roles: string[];
   verified: boolean;
@@ -31,6 +32,9 @@ export type UpdatedAccount = {
   displayName?: string;
   /** The previous one, if it changes. */
   oldDisplayName?: string;
+  locale?: string;
+  /** The previous one, if it changes. */
+  oldLocale?: string;
   verified?: boolean;
   passwordHash?: string;
 };
@@ -48,7 +52,7 @@ export function findAccounts(
   return query<FoundAccount>(
     em,
     `select a.id, a.external_id as "externalId", a.canonical_email as "canonicalEmail",
-       a.display_name as "displayName", a.state, a.roles,
+       a.display_name as "displayName", a.locale, a.state, a.roles,
        a.email_verified_at is not null as verified, p.password_hash as "passwordHash",
        ${DISPOSABLE} as disposable,
        a.last_login_at is null and a.invited_at is not null
@@ -95,12 +99,12 @@ export async function insertAccounts(
     em,
     `with rows as (
        select * from json_to_recordset($1::json) as r (
-         id uuid, external_id text, email text, canonical_email text, display_name text, state text,
-         roles text[], verified boolean, created_at timestamptz, password_hash text)
+         id uuid, external_id text, email text, canonical_email text, display_name text, locale text,
+         state text, roles text[], verified boolean, created_at timestamptz, password_hash text)
      ), created as (
-       insert into accounts (id, external_id, email, canonical_email, display_name, state, roles,
-         email_verified_at, created_at, updated_at, invited_at)
-       select id, external_id, email, canonical_email, display_name, state, roles,
+       insert into accounts (id, external_id, email, canonical_email, display_name, locale, state,
+         roles, email_verified_at, created_at, updated_at, invited_at)
+       select id, external_id, email, canonical_email, display_name, locale, state, roles,
          case when verified then $2::timestamptz end, created_at, $2, $2
        from rows order by canonical_email
        on conflict do nothing returning id
@@ -121,6 +125,7 @@ function newRow({ id, row, roles }: NewAccount, now: Date) {
     email: row.email,
     canonical_email: canonicalEmail(row.email),
     display_name: row.displayName,
+    locale: row.locale || null,
     state: row.state ?? 'active',
     roles,
     verified: row.emailVerified,
@@ -140,11 +145,13 @@ export async function updateAccounts(
     em,
     `with rows as (
        select * from json_to_recordset($1::json) as r (
-         id uuid, "externalId" text, "displayName" text, verified boolean, "passwordHash" text)
+         id uuid, "externalId" text, "displayName" text, locale text, verified boolean,
+         "passwordHash" text)
      ), changed as (
        update accounts a set
          external_id = coalesce(r."externalId", a.external_id),
          display_name = coalesce(r."displayName", a.display_name),
+         locale = coalesce(r.locale, a.locale),
          email_verified_at = case when r.verified then $2::timestamptz else a.email_verified_at end,
          -- As late as the password, which its owner has not chosen here: so the account stays unused.
          invited_at = case when r."passwordHash" is null then a.invited_at else $2 end,

@@ -105,6 +105,11 @@ function changeOf(row: ImportRow, account: FoundAccount, isOperator: boolean): U
     change.displayName = row.displayName;
     change.oldDisplayName = account.displayName;
   }
+  if (row.locale !== '' && row.locale !== account.locale) {
+    fields.push('locale');
+    change.locale = row.locale;
+    change.oldLocale = account.locale ?? '';
+  }
   // No administrator sets the password of an existing account (C08), and once its owner has used it,
   // not even the operator does.
   if (!isOperator || !account.unused) return change;

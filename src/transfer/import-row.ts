@@ -11,6 +11,8 @@ export type ImportRow = {
   email: string;
   emailVerified: boolean;
   displayName: string;
+  /** A language tag (RFC 5646). */
+  locale: string;
   /** In a form that `isSupportedHash` accepts. */
   passwordHash: string;
   roles: readonly string[];
@@ -44,6 +46,9 @@ const MAX_NAME = 200;
 const MAX_EXTERNAL_ID = 255;
 /** Tokens carry the names of all roles. */
 const MAX_ROLES = 10;
+const MAX_LOCALE = 35;
+/** As in the messages of the API. */
+const LOCALE = /^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8})*$/;
 const EARLIEST = Date.UTC(1970, 0, 1);
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: this looks for them.
@@ -60,6 +65,9 @@ export function faultOf(row: ImportRow, now: Date): Fault | undefined {
     externalIdFault(row.externalId) ??
     emailFault(row.email) ??
     nameFault(row.displayName) ??
+    (row.locale === '' || isLocale(row.locale)
+      ? undefined
+      : invalid('locale', 'is not a language tag like de or pt-BR')) ??
     (row.passwordHash !== '' && !isSupportedHash(row.passwordHash)
       ? invalid('password_hash', 'is not a supported kind of hash, or takes too long to check')
       : undefined) ??
@@ -103,6 +111,10 @@ function nameFault(displayName: string): Fault | undefined {
   if (displayName.includes('\0') || !displayName.isWellFormed())
     return invalid('display_name', 'has a NUL or half a surrogate pair');
   return undefined;
+}
+
+function isLocale(text: string): boolean {
+  return text.length <= MAX_LOCALE && LOCALE.test(text);
 }
 
 function createdAtFault(createdAt: Date | undefined, now: Date): Fault | undefined {

@@ -13,6 +13,8 @@ export const FIELDS = [
   'created_at',
   'user_id',
   'last_login_at',
+  // At the end: whoever reads exports by the place of columns finds the others where they were.
+  'locale',
 ] as const;
 
 type Field = (typeof FIELDS)[number];
@@ -57,6 +59,7 @@ const RULES: readonly Rule[] = [
   ['email', isText, 'is not a string'],
   ['email_verified', (value) => typeof value === 'boolean', 'is neither true nor false'],
   ['display_name', isText, 'is not a string'],
+  ['locale', isText, 'is not a string'],
   ['password_hash', isText, 'is not a string'],
   ['roles', (value) => Array.isArray(value) && value.every(isText), 'is not a list of strings'],
   [
@@ -79,6 +82,7 @@ function rowOf(fields: UserRecord): ImportRow {
     email: text('email'),
     emailVerified: fields.email_verified === true,
     displayName: text('display_name'),
+    locale: text('locale'),
     passwordHash: text('password_hash'),
     roles: (fields.roles as string[] | undefined) ?? [],
     state: fields.state as ImportRow['state'],
@@ -93,6 +97,7 @@ export function recordOf(user: ExportedUser): UserRecord {
     email: user.email,
     email_verified: user.emailVerified,
     ...(user.displayName && { display_name: user.displayName }),
+    ...(user.locale && { locale: user.locale }),
     ...(user.passwordHash && { password_hash: user.passwordHash }),
     roles: user.roles,
     state: user.state,

@@ -18,12 +18,12 @@ import { invite } from './invite.ts';
 export async function createUser(
   { database, keyring }: { database: Database; keyring: Keyring },
   caller: Caller,
-  { email, displayName }: { email: string; displayName: string },
+  { email, displayName, locale }: { email: string; displayName: string; locale: string },
 ): Promise<User> {
   checkEmail(email, 'email');
   return database.transaction(caller, async (tx) => {
     await requireNow(tx, ['users.write']);
-    const id = await invite(tx, keyring, { email, displayName, roles: [USER_ROLE] });
+    const id = await invite(tx, keyring, { email, displayName, locale, roles: [USER_ROLE] });
     return showUser(tx.em, id, tx.now);
   });
 }

@@ -9,7 +9,13 @@ import type { Transaction } from '../unit-of-work/transaction.ts';
 
 const INVITATION_TTL_MS = 24 * 3600_000;
 
-export type Invitation = { email: string; displayName: string; roles: readonly string[] };
+export type Invitation = {
+  email: string;
+  displayName: string;
+  /** The language of the invitation, and of the mails that follow; empty: English. */
+  locale?: string;
+  roles: readonly string[];
+};
 
 /**
  * Creates an account without a password and mails its owner a link to set one, which nobody else sees
@@ -18,7 +24,7 @@ export type Invitation = { email: string; displayName: string; roles: readonly s
 export async function invite(
   tx: Transaction,
   keyring: Keyring,
-  { email, displayName, roles }: Invitation,
+  { email, displayName, locale = '', roles }: Invitation,
 ): Promise<string> {
   const { em, now } = tx;
   await freeAddress(tx, email);
@@ -27,6 +33,7 @@ export async function invite(
     email,
     canonicalEmail: canonicalEmail(email),
     displayName,
+    locale: locale || null,
     state: 'active' as const,
     emailVerifiedAt: null,
     roles: [...roles],

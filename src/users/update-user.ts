@@ -19,6 +19,8 @@ import { showUser } from './get-user.ts';
 export type UpdateUser = {
   userId: string;
   displayName: string;
+  /** Empty: English. */
+  locale: string;
   email: string;
   /** The version of the account to change; empty: any. */
   etag: string;
@@ -27,7 +29,11 @@ export type UpdateUser = {
 };
 
 /** The new values of the fields that are updated. */
-type Changes = { displayName?: string; email?: string };
+type Changes = { profile: Profile; email?: string };
+
+const PROFILE = ['display_name', 'locale'] as const;
+/** By the names of the fields. */
+type Profile = { display_name?: string; locale?: string };
 
 /**
  * Changes a user who may do no more than the caller. A new address has to be proved again; the old
@@ -41,45 +47,60 @@ export async function updateUser(
   request: UpdateUser,
 ): Promise<User> {
   const { userId, etag } = request;
-  const { displayName, email } = changesIn(request);
+  const { profile, email } = changesIn(request);
   return database.transaction(caller, async (tx) => {
     const account = await accountsIn(tx.em).lockUser(userId);
     await requireReach(tx, 'users.write', account);
     const before = await showUser(tx.em, account.id, tx.now);
     requireEtag(etag, before.etag);
-    const isRenaming = displayName !== undefined && displayName !== account.displayName;
+    const isOther = changeProfile(tx, account, profile);
     const isMoving = email !== undefined && (email !== account.email || account.isParked);
-    if (!isRenaming && !isMoving) return before;
+    if (!isOther && !isMoving) return before;
     account.updatedAt = tx.now;
-    if (isRenaming) rename(tx, account, displayName);
     if (isMoving) await move(tx, keyring, account, email);
     await tx.em.flush();
     return showUser(tx.em, account.id, tx.now);
   });
 }
 
-function changesIn({ mask, userId, displayName, email }: UpdateUser): Changes {
-  const values = { display_name: displayName, email };
-  const fields = fieldsToUpdate(mask, ['display_name', 'email'], (name) => values[name] !== '');
+function changesIn({ mask, userId, displayName, locale, email }: UpdateUser): Changes {
+  const values = { display_name: displayName, locale, email };
+  const names = ['display_name', 'locale', 'email'] as const;
+  const fields = fieldsToUpdate(mask, names, (name) => values[name] !== '');
   if (userId === '') throw missing('user.user_id');
   const changesEmail = fields.includes('email');
   if (changesEmail && email === '') throw missing('user.email');
   if (changesEmail) checkEmail(email, 'user.email');
   return {
-    ...(fields.includes('display_name') && { displayName }),
+    profile: {
+      ...(fields.includes('display_name') && { display_name: displayName }),
+      ...(fields.includes('locale') && { locale }),
+    },
     ...(changesEmail && { email }),
   };
 }
 
-function rename(tx: Transaction, account: Account, displayName: string): void {
-  const before = account.displayName;
-  account.displayName = displayName;
+/** Changes what people are called, and the language of their mails. Returns whether anything is new. */
+function changeProfile(
+  tx: Transaction,
+  account: Account,
+  { display_name = account.displayName, locale = account.locale ?? '' }: Profile,
+): boolean {
+  const before = { display_name: account.displayName, locale: account.locale ?? '' };
+  const after = { display_name, locale };
+  const fields = PROFILE.filter((name) => before[name] !== after[name]);
+  if (fields.length === 0) return false;
+  account.displayName = display_name;
+  account.locale = locale || null;
+  const only = (values: typeof before) =>
+    Object.fromEntries(fields.map((name) => [name, values[name]]));
   tx.audit({
     type: 'account.updated',
     subject: account.id,
-    details: { fields: ['display_name'] },
-    personal: { before: { display_name: before }, after: { display_name: displayName } },
+    details: { fields },
+    personal: { before: only(before), after: only(after) },
   });
+  return true;
 }
 
 /** Changes the account's address to one that its owner has yet to prove. */

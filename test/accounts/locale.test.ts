@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { create } from '@bufbuild/protobuf';
 import { FieldMaskSchema } from '@bufbuild/protobuf/wkt';
+import { AdminService } from '../../gen/countersign/v1/admin_service_pb.ts';
 import { UserSchema } from '../../gen/countersign/v1/user_pb.ts';
 import { sql } from '../harness/database.ts';
 import { tokenIn } from '../harness/mail-server.ts';
-import { accountOf, NEW_PASSWORD, newEmail, PASSWORD, signIn } from '../harness/people.ts';
+import { accountOf, NEW_PASSWORD, newEmail, PASSWORD, person, signIn } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import { type Service, startService } from '../harness/service.ts';
 
@@ -16,6 +17,7 @@ const GERMAN = {
   'mail.verify_email.subject': 'Bitte bestaetigen',
   'mail.password_changed.subject': 'Passwort geaendert',
   'mail.reset_password.subject': 'Neues Passwort',
+  'mail.invitation.subject': 'Willkommen',
 };
 
 describe('The language of an account', () => {
@@ -45,6 +47,40 @@ describe('The language of an account', () => {
     ]);
     return rows[0]?.['locale'];
   };
+
+  it('is the one that an administrator gives, from the invitation on', async () => {
+    const { accessToken } = await person(service, 'admin');
+    const admin = service.client(AdminService, 'grpc', accessToken);
+    const email = newEmail();
+    const { user } = await admin.createUser({ email, displayName: 'Pat', locale: 'de-CH' });
+    assert.equal(user?.locale, 'de-CH');
+    await service.mail.next(email, /Willkommen/);
+    const userId = user?.userId ?? '';
+    const change = async (locale: string) =>
+      admin.updateUser({
+        user: create(UserSchema, { userId, locale }),
+        updateMask: create(FieldMaskSchema, { paths: ['locale'] }),
+      });
+    assert.equal((await change('')).user?.locale, '');
+    await service.auth.requestPasswordReset({ email });
+    await service.mail.next(email, /Set a new password/);
+    assert.equal((await change('de')).user?.locale, 'de');
+    assert.equal((await change('de')).user?.displayName, 'Pat');
+    const events = await sql(
+      service.databaseUrl,
+      `select details, personal from audit_events where type = 'account.updated' and subject = $1`,
+      [userId],
+    );
+    assert.deepEqual(
+      events.map(({ details }) => details),
+      [{ fields: ['locale'] }, { fields: ['locale'] }],
+    );
+    for (const locale of ['d', 'de_DE', 'x'.repeat(9), 'de\r\nBcc: x']) {
+      const refused = await refusal(admin.createUser({ email: newEmail(), locale }));
+      assert.deepEqual([refused.reason, refused.fields], ['INVALID_REQUEST', ['locale']]);
+      assert.deepEqual((await refusal(change(locale))).fields, ['user.locale']);
+    }
+  });
 
   it('is the one that its owner signed up in, whoever causes a mail', async () => {
     const email = await signUpIn('de-at, en;q=0.5', /Bitte best/);

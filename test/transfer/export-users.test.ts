@@ -23,6 +23,7 @@ before(async () => {
         externalId: `old|${i}`,
         email: `${i}@export.example`,
         displayName: `Person ${i}`,
+        locale: i % 500 === 0 ? 'pt-BR' : '',
         passwordHash: HASHES['bcrypt, $2b$'],
         roles: i % 500 === 0 ? ['auditor'] : [],
         state: i % 100 === 0 ? UserState.SUSPENDED : UserState.ACTIVE,
@@ -59,6 +60,7 @@ describe('ExportUsers', () => {
         undefined,
       ],
     );
+    assert.equal(user.locale, 'pt-BR');
     assert.ok(users[0]?.lastLoginAt);
   });
 

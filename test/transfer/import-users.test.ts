@@ -139,6 +139,8 @@ describe('ImportUsers', () => {
       [{ externalId: 'x'.repeat(256) }, 'external_id'],
       [{ displayName: 'a\0b' }, 'display_name'],
       [{ displayName: 'x'.repeat(60_000) }, 'display_name'],
+      [{ locale: 'de_DE' }, 'locale'],
+      [{ locale: `de${'-x'.repeat(30_000)}` }, 'locale'],
       [{ passwordHash: PASSWORD }, 'password_hash'],
       [{ passwordHash: BCRYPT.replace('$05$', '$31$') }, 'password_hash'],
       [
@@ -431,14 +433,17 @@ describe('ImportUsers, updating', () => {
     assert.equal((await importOne(changed)).outcome, UNCHANGED);
     assert.equal((await importOne(changed, update)).outcome, UPDATED);
     assert.equal((await importOne(changed, update)).outcome, UNCHANGED);
+    assert.equal((await importOne({ ...changed, locale: 'de' }, update)).outcome, UPDATED);
+    assert.equal((await importOne({ ...changed, locale: 'de' }, update)).outcome, UNCHANGED);
     const { user } = await boss.admin.getUser({ userId });
-    assert.equal(user?.displayName, 'Renamed');
+    assert.deepEqual([user?.displayName, user?.locale], ['Renamed', 'de']);
     const events = await eventsOf(service, userId);
     assert.deepEqual(
       events.map(({ type, details }) => [type, details['fields']]),
       [
         ['account.created', undefined],
         ['account.updated', ['display_name']],
+        ['account.updated', ['locale']],
       ],
     );
   });

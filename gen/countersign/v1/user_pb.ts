@@ -111,8 +111,8 @@ export type User = Message<"countersign.v1.User"> & {
 
   /**
    * The language of the person's mails, as a tag like `de` or `pt-BR` (RFC 5646). Empty: English. A
-   * sign-up takes it from `accept-language`; AccountService.UpdateMe changes it. If the service has no
-   * texts in that language, mails are in English.
+   * sign-up takes it from `accept-language`; AccountService.UpdateMe and AdminService.UpdateUser change it.
+   * If the service has no texts in that language, mails are in English.
    *
    * @generated from field: string locale = 13;
    */

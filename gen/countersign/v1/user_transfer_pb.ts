@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/user_transfer.proto.
  */
 export const file_countersign_v1_user_transfer: GenFile = /*@__PURE__*/
-  fileDesc("CiJjb3VudGVyc2lnbi92MS91c2VyX3RyYW5zZmVyLnByb3RvEg5jb3VudGVyc2lnbi52MSKDAwoMUG9ydGFibGVVc2VyEh4KC2V4dGVybmFsX2lkGAEgASgJQgm6SAZyBCiAgAQSGAoFZW1haWwYAiABKAlCCbpIBnIEKICABBIWCg5lbWFpbF92ZXJpZmllZBgDIAEoCBIfCgxkaXNwbGF5X25hbWUYBCABKAlCCbpIBnIEKICABBIjCg1wYXNzd29yZF9oYXNoGAUgASgJQgyAAQG6SAZyBCiAgAQSIQoFcm9sZXMYBiADKAlCErpID5IBDBCAgAQiBnIEKICABBIyCgVzdGF0ZRgHIAEoDjIZLmNvdW50ZXJzaWduLnYxLlVzZXJTdGF0ZUIIukgFggECEAESNgoKY3JlYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBABIUCgd1c2VyX2lkGAkgASgJQgPgQQMSNgoNbGFzdF9sb2dpbl9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCA+BBAyJfCg1JbXBvcnRPcHRpb25zEg8KB2RyeV9ydW4YASABKAgSPQoLb25fY29uZmxpY3QYAiABKA4yHi5jb3VudGVyc2lnbi52MS5JbXBvcnRDb25mbGljdEIIukgFggECEAEqZwoOSW1wb3J0Q29uZmxpY3QSHwobSU1QT1JUX0NPTkZMSUNUX1VOU1BFQ0lGSUVEEAASGAoUSU1QT1JUX0NPTkZMSUNUX1NLSVAQARIaChZJTVBPUlRfQ09ORkxJQ1RfVVBEQVRFEAIqoQEKDUltcG9ydE91dGNvbWUSHgoaSU1QT1JUX09VVENPTUVfVU5TUEVDSUZJRUQQABIaChZJTVBPUlRfT1VUQ09NRV9DUkVBVEVEEAESGgoWSU1QT1JUX09VVENPTUVfVVBEQVRFRBACEhwKGElNUE9SVF9PVVRDT01FX1VOQ0hBTkdFRBADEhoKFklNUE9SVF9PVVRDT01FX1JFRlVTRUQQBELaAQoSY29tLmNvdW50ZXJzaWduLnYxQhFVc2VyVHJhbnNmZXJQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_user, file_google_api_field_behavior, file_google_protobuf_timestamp]);
+  fileDesc("CiJjb3VudGVyc2lnbi92MS91c2VyX3RyYW5zZmVyLnByb3RvEg5jb3VudGVyc2lnbi52MSKeAwoMUG9ydGFibGVVc2VyEh4KC2V4dGVybmFsX2lkGAEgASgJQgm6SAZyBCiAgAQSGAoFZW1haWwYAiABKAlCCbpIBnIEKICABBIWCg5lbWFpbF92ZXJpZmllZBgDIAEoCBIfCgxkaXNwbGF5X25hbWUYBCABKAlCCbpIBnIEKICABBIjCg1wYXNzd29yZF9oYXNoGAUgASgJQgyAAQG6SAZyBCiAgAQSIQoFcm9sZXMYBiADKAlCErpID5IBDBCAgAQiBnIEKICABBIyCgVzdGF0ZRgHIAEoDjIZLmNvdW50ZXJzaWduLnYxLlVzZXJTdGF0ZUIIukgFggECEAESNgoKY3JlYXRlZF9hdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCBrpIA8gBABIUCgd1c2VyX2lkGAkgASgJQgPgQQMSNgoNbGFzdF9sb2dpbl9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBCA+BBAxIZCgZsb2NhbGUYCyABKAlCCbpIBnIEKICABCJfCg1JbXBvcnRPcHRpb25zEg8KB2RyeV9ydW4YASABKAgSPQoLb25fY29uZmxpY3QYAiABKA4yHi5jb3VudGVyc2lnbi52MS5JbXBvcnRDb25mbGljdEIIukgFggECEAEqZwoOSW1wb3J0Q29uZmxpY3QSHwobSU1QT1JUX0NPTkZMSUNUX1VOU1BFQ0lGSUVEEAASGAoUSU1QT1JUX0NPTkZMSUNUX1NLSVAQARIaChZJTVBPUlRfQ09ORkxJQ1RfVVBEQVRFEAIqoQEKDUltcG9ydE91dGNvbWUSHgoaSU1QT1JUX09VVENPTUVfVU5TUEVDSUZJRUQQABIaChZJTVBPUlRfT1VUQ09NRV9DUkVBVEVEEAESGgoWSU1QT1JUX09VVENPTUVfVVBEQVRFRBACEhwKGElNUE9SVF9PVVRDT01FX1VOQ0hBTkdFRBADEhoKFklNUE9SVF9PVVRDT01FX1JFRlVTRUQQBELaAQoSY29tLmNvdW50ZXJzaWduLnYxQhFVc2VyVHJhbnNmZXJQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_buf_validate_validate, file_countersign_v1_user, file_google_api_field_behavior, file_google_protobuf_timestamp]);
 
 /**
  * A user in the form that is exported and imported. ImportUsers checks each row against the rules
@@ -101,6 +101,14 @@ export type PortableUser = Message<"countersign.v1.PortableUser"> & {
    * @generated from field: google.protobuf.Timestamp last_login_at = 10;
    */
   lastLoginAt?: Timestamp | undefined;
+
+  /**
+   * The language of the person's mails, as a tag like `de` or `pt-BR` (RFC 5646), at most 35 characters.
+   * Empty: English.
+   *
+   * @generated from field: string locale = 11;
+   */
+  locale: string;
 };
 
 /**
@@ -160,8 +168,8 @@ export const ImportConflict = {
   SKIP: 1,
 
   /**
-   * It gets the row's `display_name`, and its `external_id` if it had none. Fields that are empty in
-   * the row stay as they are. So do the password, which no administrator can set for an existing
+   * It gets the row's `display_name` and `locale`, and its `external_id` if it had none. Fields that are
+   * empty in the row stay as they are. So do the password, which no administrator can set for an existing
    * account, and whether the address is verified.
    *
    * An import does not change an address, roles or a state, which have methods of their own: a row that

@@ -49,8 +49,9 @@ export function userMethods(
     },
 
     async updateUser({ user, updateMask }, context) {
-      const { userId = '', displayName = '', email = '', etag = '' } = user ?? {};
-      const update = { userId, displayName, email, etag, mask: updateMask?.paths ?? [] };
+      const { userId = '', displayName = '', locale = '', email = '', etag = '' } = user ?? {};
+      const mask = updateMask?.paths ?? [];
+      const update = { userId, displayName, locale, email, etag, mask };
       const updated = await updateUser(deps, callerOf(context), update);
       return { user: userMessage(updated) };
     },
