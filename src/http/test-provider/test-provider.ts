@@ -15,7 +15,7 @@ const MAX_CODES = 1000;
 const KEY_ID = 'test';
 
 /** Somebody who has signed in, and what their code has to be redeemed with. */
-export type TestSignIn = {
+type TestSignIn = {
   email: string;
   name: string;
   redirectUri: string;
