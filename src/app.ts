@@ -439,7 +439,7 @@ function buildServing(
   const { clock, log, redis, tracer } = platform;
   const { revocations, roles, apiKeyMemory, scopeUse, verifiers } = nouns;
   const deps: Dependencies = { ...config, ...platform, ...nouns, limits };
-  const limiter = config.rateLimits ? rateLimits(redis) : noRateLimits;
+  const limiter = config.rateLimits ? rateLimits(redis, config.rateLimitTiers) : noRateLimits;
   return {
     deps,
     limiter,

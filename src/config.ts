@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { RateTiers } from './access/rate-tiers.ts';
 import { type ProviderSettings, readProviders } from './federation/provider-settings.ts';
 import { type WorkloadIssuer, workloadIssuers } from './oauth/workload-issuer.ts';
 import { type CacheSizes, cacheSizes } from './platform/cache-sizes.ts';
@@ -62,6 +63,13 @@ const ports = list
     message: 'is not a list of ports like 8080,9443',
   })
   .transform((items) => items.map(Number));
+
+const rateTiers = z.string().transform((text, ctx): RateTiers => {
+  const tiers = RateTiers.read(text);
+  if (tiers) return tiers;
+  ctx.addIssue({ code: 'custom', message: 'is not a list like users=600,role:support=3000' });
+  return z.NEVER;
+});
 
 const onOff = z.enum(['on', 'off', 'true', 'false']).transform((text) => /on|true/.test(text));
 
@@ -356,7 +364,16 @@ export const settings = {
     'The identity providers that people can sign in with (Google, GitHub, Microsoft, GitLab, any by OpenID Connect), a list in JSON: see docs/federation.md. Re-read when its file changes.',
     { secret: true },
   ),
-  COUNTERSIGN_RATE_LIMITS: withDefault(onOff, 'on', 'Whether calls are limited by address.'),
+  COUNTERSIGN_RATE_LIMITS: withDefault(
+    onOff,
+    'on',
+    'Whether calls are limited by address and by principal.',
+  ),
+  COUNTERSIGN_RATE_LIMIT_TIERS: withDefault(
+    rateTiers,
+    '',
+    'Calls a minute for principals that shall have other than 300 (by comma): `users=600,service_accounts=3000,role:support=1200`, or the id of an account or service account in place of a name. An id decides; otherwise the most counts.',
+  ),
   COUNTERSIGN_UNARY_FAST_PATH: withDefault(
     onOff,
     'on',
@@ -533,6 +550,7 @@ export type Config = Readonly<{
   /** The identity providers that people can sign in with. */
   providers: readonly ProviderSettings[];
   rateLimits: boolean;
+  rateLimitTiers: RateTiers;
   unaryFastPath: boolean;
   argon2: { memoryCost: number; timeCost: number };
   passwords: {
@@ -698,7 +716,7 @@ function assemble(
     corsOrigins: v.COUNTERSIGN_CORS_ORIGINS,
     passkeys: { rpId: v.COUNTERSIGN_PASSKEY_RP_ID, origins: v.COUNTERSIGN_PASSKEY_ORIGINS },
     providers,
-    rateLimits: v.COUNTERSIGN_RATE_LIMITS,
+    ...rateLimitsOf(v),
     unaryFastPath: v.COUNTERSIGN_UNARY_FAST_PATH,
     argon2: {
       memoryCost: v.COUNTERSIGN_ARGON2_MEMORY_KIB,
@@ -718,6 +736,10 @@ function assemble(
     tracing: tracingOf(v),
     files,
   };
+}
+
+function rateLimitsOf(v: Values): Pick<Config, 'rateLimits' | 'rateLimitTiers'> {
+  return { rateLimits: v.COUNTERSIGN_RATE_LIMITS, rateLimitTiers: v.COUNTERSIGN_RATE_LIMIT_TIERS };
 }
 
 function tlsFiles(v: Values): Config['tls'] {

@@ -8,6 +8,9 @@ const ALLOWED_HEADERS = ['authorization', 'x-request-id', 'traceparent', SESSION
 
 export type OriginSettings = { allowedHosts: readonly string[]; corsOrigins: readonly string[] };
 
+/** What pages may read of an answer, in addition to what the protocols need. */
+const EXPOSED = ['x-request-id', 'retry-after', 'ratelimit', 'ratelimit-policy'];
+
 /** A name or an address, with or without a port. */
 const AUTHORITY = /^(?:[\w.-]{1,255}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
 
@@ -46,10 +49,7 @@ export function originGuard({ allowedHosts, corsOrigins }: OriginSettings): Guar
     if (origin === undefined || !origins.has(origin)) return false;
     res.setHeader('access-control-allow-origin', origin);
     res.setHeader('access-control-allow-credentials', 'true');
-    res.setHeader(
-      'access-control-expose-headers',
-      [...cors.exposedHeaders, 'x-request-id'].join(', '),
-    );
+    res.setHeader('access-control-expose-headers', [...cors.exposedHeaders, ...EXPOSED].join(', '));
     if (req.method !== 'OPTIONS') return false;
     res.setHeader('access-control-allow-methods', cors.allowedMethods.join(', '));
     res.setHeader(

@@ -18,6 +18,7 @@ import {
   plainAddress,
 } from './caller-address.ts';
 import type { Hold } from './caller-connection.ts';
+import type { RateStatus } from './rate-headers.ts';
 
 /** The header by which a page asks that its browser keep the refresh token. */
 export const SESSION_MODE = 'x-countersign-session';
@@ -53,6 +54,8 @@ export type Call = Readonly<CallerAddress> & {
   principal: Principal | undefined;
   /** Why its credential was refused, if it was. */
   refusal: Failure | undefined;
+  /** What is left of the limits that count it, if any do. */
+  rateLimits: readonly RateStatus[] | undefined;
   /** What its caller holds while the service waits for them, if that is counted. */
   hold: Hold | undefined;
 };
@@ -164,6 +167,7 @@ export class CallFactory {
       answered: undefined,
       principal: undefined,
       refusal: undefined,
+      rateLimits: undefined,
       hold: undefined,
     };
   }

@@ -38,6 +38,15 @@ describe('configuration', () => {
     ]);
   });
 
+  it('names a tier of rate limits that it can not read', () => {
+    const read = (COUNTERSIGN_RATE_LIMIT_TIERS: string) =>
+      problems({ COUNTERSIGN_RATE_LIMIT_TIERS });
+    assert.deepEqual(read('users=600,role:support=3000'), []);
+    assert.deepEqual(read('users:600'), [
+      'COUNTERSIGN_RATE_LIMIT_TIERS is not a list like users=600,role:support=3000',
+    ]);
+  });
+
   it('lets webhooks into no network of its own unless it is told to', () => {
     const closed = { allowHttp: false, allowedNetworks: [], allowedPorts: [] };
     assert.deepEqual(readConfig({}, noFiles).webhooks, closed);

@@ -143,7 +143,22 @@ describe('Redis', () => {
     });
   }
 
-  it('W07 flushed: nothing changes except that limits are counted from zero', async () => {
+  it('W10 down and back empty: what was used up on a replica stays used up there', async () => {
+    await settled();
+    const [one, other] = replicas;
+    const from = newAddress();
+    assert.equal(counted(await reasons(ALLOWED, from, one)), ALLOWED);
+    proxy.down();
+    assert.equal(counted(await reasons(5, from, one)), 0);
+    assert.equal(counted(await reasons(ALLOWED + 5, from, other)), ALLOWED);
+    await flush();
+    proxy.open();
+    await settled();
+    assert.equal(counted(await reasons(5, from, one)), 0);
+    assert.equal(counted(await reasons(5, from, other)), 0);
+  });
+
+  it('W07 flushed: nothing changes except that replicas forget what others have counted', async () => {
     await settled();
     const { email } = await signedIn(helper);
     const before = await signedOut(replicas[0]);

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
+import { AccountService } from '../../gen/countersign/v1/account_service_pb.ts';
 import { AuthService } from '../../gen/countersign/v1/auth_service_pb.ts';
+import { RateTiers } from '../../src/access/rate-tiers.ts';
+import { person } from '../harness/people.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { holds, observe } from './call-table.ts';
-import { DIALECTS, type Dialect } from './wire.ts';
+import { DIALECTS, type Dialect, type Got } from './wire.ts';
 
 /** 30 calls a minute. Its empty request is refused after it has been counted, and hashes nothing. */
 const { login: method } = AuthService.method;
@@ -116,5 +119,105 @@ describe('a rate limit', () => {
       from,
     });
     assert.equal(refused?.reason, 'INVALID_REQUEST');
+  });
+
+  /** Errors of gRPC-Web have their metadata in the body. */
+  const told = ({ header, error }: Got, name: string) =>
+    header.get(name) ?? error?.metadata.get(name) ?? '';
+
+  it('W10 tells in headers what the limit is and what is left of it, refused or not', async () => {
+    for (const dialect of DIALECTS) {
+      const from = newAddress();
+      for (const left of [29, 28]) {
+        const { got } = await observe(service, dialect, { method, from });
+        assert.equal(told(got, 'ratelimit-policy'), '"credentials";q=30;w=60', dialect);
+        assert.match(told(got, 'ratelimit'), new RegExp(`^"credentials";r=${left};t=\\d+$`));
+      }
+      await use(ALLOWED - 2, from);
+      const { refused, got } = await observe(service, dialect, { method, from });
+      assert.equal(refused?.reason, 'RATE_LIMITED');
+      assert.match(told(got, 'ratelimit'), /^"credentials";r=0;t=\d+$/, dialect);
+    }
+  });
+
+  it('W10 tells it of calls that succeed too, and nothing of those that are not limited', async () => {
+    const { accessToken } = await person(service);
+    const headers = { authorization: `Bearer ${accessToken}` };
+    for (const dialect of DIALECTS) {
+      const limited = { method: AuthService.method.listProviders, headers };
+      const free = { method: AccountService.method.getMe, headers };
+      const policy = (await observe(service, dialect, limited)).got.header.get('ratelimit-policy');
+      assert.equal(policy, '"tokens";q=300;w=60', dialect);
+      assert.equal((await observe(service, dialect, free)).got.header.has('ratelimit'), false);
+    }
+  });
+});
+
+describe('a rate limit by principal', () => {
+  let service: Service;
+  let replica: Service;
+  const { updateMe } = AccountService.method;
+
+  before(async () => {
+    const env = {
+      COUNTERSIGN_RATE_LIMITS: 'on',
+      COUNTERSIGN_RATE_LIMIT_TIERS: 'users=5,role:auditor=8',
+    };
+    service = await startService({ env });
+    replica = await startReplica(service);
+  });
+
+  /** How many of so many calls were not refused by a limit, each from an address of its own. */
+  async function allowed(calls: number, accessToken: string, from = newAddress): Promise<number> {
+    const headers = { authorization: `Bearer ${accessToken}` };
+    const all = Array.from({ length: calls }, (_, i) =>
+      observe(i % 2 ? replica : service, 'grpc', { method: updateMe, headers, from: from() }),
+    );
+    const answers = await Promise.all(all);
+    return answers.filter(({ refused }) => refused?.reason !== 'RATE_LIMITED').length;
+  }
+
+  it('W10 counts a principal from whatever addresses, and others on one of them apart', async () => {
+    const [one, other] = [await person(service), await person(service)];
+    assert.equal(await allowed(9, one.accessToken), 5);
+    const address = newAddress();
+    assert.equal(await allowed(1, one.accessToken, () => address), 0);
+    assert.equal(await allowed(5, other.accessToken, () => address), 5);
+  });
+
+  it('W10 gives a role its tier', async () => {
+    const { accessToken } = await person(service, 'user', 'auditor');
+    assert.equal(await allowed(12, accessToken), 8);
+  });
+
+  it('W10 counts callers without a good credential by their address', async () => {
+    const from = newAddress();
+    const headers = { authorization: 'Bearer nonsense' };
+    const { got } = await observe(service, 'connect json', { method: updateMe, headers, from });
+    assert.match(got.header.get('ratelimit') ?? '', /^"tokens";r=299;/);
+  });
+});
+
+describe('tiers of rate limits', () => {
+  const ID = '01890000-0000-7000-8000-000000000001';
+  const tiers = RateTiers.read(
+    `users=10, role:support=30,role:intern=5,service_accounts=50,${ID}=7`,
+  );
+  const user = { type: 'user', subject: 'someone', ownerRoles: ['user'] } as const;
+
+  it('W10 lets the id decide, and then the most that kind and roles give', () => {
+    assert.equal(tiers?.of(user), 10);
+    assert.equal(tiers?.of({ ...user, ownerRoles: ['intern'] }), 10);
+    assert.equal(tiers?.of({ ...user, ownerRoles: ['intern', 'support'] }), 30);
+    assert.equal(tiers?.of({ ...user, type: 'service_account' }), 50);
+    assert.equal(tiers?.of({ ...user, ownerRoles: ['support'], subject: ID }), 7);
+    assert.equal(RateTiers.read('role:support=30')?.of(user), undefined);
+    assert.equal(RateTiers.read('')?.of(user), undefined);
+  });
+
+  it('are not read if one of them is malformed', () => {
+    for (const text of ['users', 'users=', 'users=0', 'users=-1', 'people=5', 'role:=5', 'a b=5']) {
+      assert.equal(RateTiers.read(text), undefined, text);
+    }
   });
 });

@@ -109,9 +109,10 @@ export const AccessRuleSchema: GenMessage<AccessRule> = /*@__PURE__*/
   messageDesc(file_countersign_v1_access, 0);
 
 /**
- * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64), and all
- * replicas share the counts. Calls over the limit get RESOURCE_EXHAUSTED with RATE_LIMITED and a
- * RetryInfo.
+ * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64) or, where a
+ * kind says so, for each principal; all replicas share the counts. Answers tell what is left in the
+ * headers `ratelimit-policy` and `ratelimit`. Calls over the limit get RESOURCE_EXHAUSTED with
+ * RATE_LIMITED and a RetryInfo.
  *
  * @generated from enum countersign.v1.RatePolicy
  */
@@ -138,7 +139,9 @@ export const RatePolicy = {
   MAIL: 2,
 
   /**
-   * Methods that exchange or end a token the caller already holds: 300 calls a minute.
+   * Methods that exchange or end a token the caller already holds: 300 calls a minute. Those that take a
+   * credential count its principal, whatever its addresses: 300 calls a minute, or what
+   * COUNTERSIGN_RATE_LIMIT_TIERS gives it; without a good credential, they count the address.
    *
    * @generated from enum value: RATE_POLICY_TOKENS = 3;
    */
@@ -155,9 +158,10 @@ export const RatePolicy = {
 } as const;
 
 /**
- * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64), and all
- * replicas share the counts. Calls over the limit get RESOURCE_EXHAUSTED with RATE_LIMITED and a
- * RetryInfo.
+ * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64) or, where a
+ * kind says so, for each principal; all replicas share the counts. Answers tell what is left in the
+ * headers `ratelimit-policy` and `ratelimit`. Calls over the limit get RESOURCE_EXHAUSTED with
+ * RATE_LIMITED and a RetryInfo.
  *
  * @generated from enum countersign.v1.RatePolicy
  */

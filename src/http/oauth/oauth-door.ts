@@ -10,6 +10,7 @@ import { WholeBodies } from '../../rpc/door/whole-body.ts';
 import { toConnectError } from '../../rpc/errors.ts';
 import { headerText } from '../../rpc/headers.ts';
 import { logCall } from '../../rpc/interceptors/logging.ts';
+import { rateHeaders } from '../../rpc/rate-headers.ts';
 import type { Serving } from '../../rpc/serving.ts';
 import { holdOf } from '../../rpc/stream-holds.ts';
 import { hostGuard } from '../origin-guard.ts';
@@ -142,6 +143,7 @@ class Exchange {
     const all = {
       'content-type': 'application/json',
       ...fields,
+      ...Object.fromEntries(rateHeaders(this.#call.rateLimits ?? [])),
       'cache-control': 'no-store',
       pragma: 'no-cache',
       'x-content-type-options': 'nosniff',

@@ -55,7 +55,8 @@ export function access({
       return requireSecondFactor(database, req.signal, call.principal).then(() => next(req));
     };
     if (rule.ratePolicy === RatePolicy.UNSPECIFIED) return enter();
-    return rateLimits.count(rule.ratePolicy, call).then(enter);
+    const takesCredential = rule.caller.case !== 'public';
+    return rateLimits.count(rule.ratePolicy, call, takesCredential).then(enter);
   };
 }
 

@@ -86,6 +86,7 @@ async function keyPrincipal(
   const from = { ipAddress, addressIsCertain, countedAs, requestId };
   const query = { secret, requiredScopes: [], cost: 1, ...from, isRepeated };
   const verdict = await verifier.verify(query);
+  if (verdict.limit) call.rateLimits = [{ policy: 'api-key', ...verdict.limit }];
   if (!verdict.valid) throw keyFailure(verdict);
   return verdict.principal;
 }

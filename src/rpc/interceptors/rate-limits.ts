@@ -1,40 +1,32 @@
-import {
-  type RateLimiterAbstract,
-  RateLimiterMemory,
-  RateLimiterRedis,
-  RateLimiterRes,
-} from 'rate-limiter-flexible';
 import { RatePolicy } from '../../../gen/countersign/v1/access_pb.ts';
+import type { RateTiers } from '../../access/rate-tiers.ts';
 import { Failure } from '../../platform/failure.ts';
 import { LimitDecisions } from '../../platform/limit-decisions.ts';
 import { networkOf } from '../../platform/net.ts';
+import { RateCounts } from '../../platform/rate-counts.ts';
 import type { RedisClient } from '../../platform/redis.ts';
 import type { Call } from '../call.ts';
 
-type Limit = { points: number; duration: number };
+/** Calls in a number of seconds, as the comments of the proto promise. */
+type Policy = { name: string; calls: number; seconds: number };
 
-/** Calls (`points`) in a number of seconds (`duration`), as the comments of the proto promise. */
-const LIMITS: readonly [RatePolicy, Limit][] = [
-  [RatePolicy.CREDENTIALS, { points: 30, duration: 60 }],
-  [RatePolicy.MAIL, { points: 20, duration: 600 }],
-  [RatePolicy.TOKENS, { points: 300, duration: 60 }],
-  [RatePolicy.EXCHANGES, { points: 3000, duration: 60 }],
+const POLICIES: readonly [RatePolicy, Policy][] = [
+  [RatePolicy.CREDENTIALS, { name: 'credentials', calls: 30, seconds: 60 }],
+  [RatePolicy.MAIL, { name: 'mail', calls: 20, seconds: 600 }],
+  [RatePolicy.TOKENS, { name: 'tokens', calls: 300, seconds: 60 }],
+  [RatePolicy.EXCHANGES, { name: 'exchanges', calls: 3000, seconds: 60 }],
 ];
-
-const NAMES: ReadonlyMap<RatePolicy, string> = new Map(
-  Object.entries(RatePolicy).map(([name, policy]) => [policy, name.toLowerCase()]),
-);
 
 /** Counts calls by address, or by principal where the policy says so. */
 export type RateLimits = {
   /** What it came to. */
   readonly decisions: LimitDecisions;
-  /** Throws `RATE_LIMITED` if who calls has used up what the policy allows them. */
-  count(policy: RatePolicy, call: Counted): Promise<void>;
+  /**
+   * Counts a call, and notes in it what is left. `takesCredential`: the method is not public. Throws
+   * `RATE_LIMITED` if nothing is left to whoever calls.
+   */
+  count(policy: RatePolicy, call: Call, takesCredential?: boolean): Promise<void>;
 };
-
-/** What is known of a call when it is counted. */
-type Counted = Pick<Call, 'countedAs' | 'principal'>;
 
 export const noRateLimits: RateLimits = {
   decisions: new LimitDecisions(),
@@ -42,46 +34,57 @@ export const noRateLimits: RateLimits = {
 };
 
 /** Limits that replicas share through Redis. Without it, or while it is away, each counts by itself. */
-export function rateLimits(redis: RedisClient | undefined): RateLimits {
-  const limiters = new Map<RatePolicy, RateLimiterAbstract>();
-  for (const [policy, limit] of LIMITS) {
-    const local = new RateLimiterMemory({ ...limit, keyPrefix: `rate:${policy}` });
-    limiters.set(
-      policy,
-      redis
-        ? new RateLimiterRedis({
-            ...limit,
-            storeClient: redis,
-            keyPrefix: `countersign:rate:${policy}`,
-            insuranceLimiter: local,
-            rejectIfRedisNotReady: true,
-          })
-        : local,
-    );
-  }
+export function rateLimits(redis: RedisClient | undefined, tiers: RateTiers): RateLimits {
+  const limits = new Map(
+    POLICIES.map(([id, policy]) => {
+      const counts = new RateCounts(`countersign:rate:${id}`, policy.seconds, redis);
+      return [id, { ...policy, counts }];
+    }),
+  );
   const decisions = new LimitDecisions();
   return {
     decisions,
-    async count(wanted, call) {
-      const [policy, key] = countedBy(wanted, call);
-      const name = NAMES.get(policy) ?? '';
-      try {
-        await limiters.get(policy)?.consume(key);
-        decisions.note(name, true);
-      } catch (error) {
-        if (!(error instanceof RateLimiterRes)) throw error;
-        decisions.note(name, false);
-        throw new Failure('exhausted', 'RATE_LIMITED', 'too many calls; wait and call again', {
-          retryAfterMs: error.msBeforeNext,
-        });
-      }
+    async count(wanted, call, takesCredential = false) {
+      const { id, key, tier } = countedBy(wanted, call, takesCredential, tiers);
+      const limit = limits.get(id);
+      if (!limit) return;
+      // Who exchanges many tokens has more calls for that than for anything else.
+      const calls =
+        id === RatePolicy.TOKENS ? (tier ?? limit.calls) : Math.max(limit.calls, tier ?? 0);
+      const { isAllowed, used, resetsInMs } = await limit.counts.take(key, calls);
+      decisions.note(limit.name, isAllowed);
+      const { name: policy, seconds } = limit;
+      const status = {
+        policy,
+        limit: calls,
+        seconds,
+        remaining: Math.max(calls - used, 0),
+        resetsInMs,
+      };
+      call.rateLimits = [...(call.rateLimits ?? []), status];
+      if (!isAllowed) throw limited(resetsInMs);
     },
   };
 }
 
-/** The policy that counts a call, and what it counts it under. */
-function countedBy(policy: RatePolicy, { countedAs, principal }: Counted): [RatePolicy, string] {
-  if (policy !== RatePolicy.EXCHANGES) return [policy, networkOf(countedAs)];
-  if (principal) return [policy, `principal ${principal.subject}`];
-  return [RatePolicy.TOKENS, networkOf(countedAs)];
+/**
+ * The policy that counts a call, what it counts it under, and the tier of whom it counts. CREDENTIALS and
+ * MAIL are about what strangers can try, or have sent to others, and count addresses only.
+ */
+function countedBy(
+  policy: RatePolicy,
+  { countedAs, principal }: Call,
+  takesCredential: boolean,
+  tiers: RateTiers,
+): { id: RatePolicy; key: string; tier?: number | undefined } {
+  const isExchange = policy === RatePolicy.EXCHANGES;
+  if (principal && (isExchange || (takesCredential && policy === RatePolicy.TOKENS))) {
+    return { id: policy, key: `principal ${principal.subject}`, tier: tiers.of(principal) };
+  }
+  return { id: isExchange ? RatePolicy.TOKENS : policy, key: networkOf(countedAs) };
+}
+
+function limited(retryAfterMs: number): Failure {
+  const message = 'too many calls; wait and call again';
+  return new Failure('exhausted', 'RATE_LIMITED', message, { retryAfterMs });
 }
