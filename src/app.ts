@@ -66,6 +66,7 @@ import { ownOrigins } from './platform/own-origins.ts';
 import { type Readiness, readiness } from './platform/readiness.ts';
 import { connectRedis } from './platform/redis.ts';
 import { noHints, redisHints } from './platform/redis-hints.ts';
+import { Shares } from './platform/shares.ts';
 import { startTracer } from './platform/start-tracer.ts';
 import { RevocationFeed } from './revocations/revocation-feed.ts';
 import { CallFactory } from './rpc/call.ts';
@@ -350,7 +351,7 @@ function buildNouns(
   const apiKeyVerifier = new ApiKeyVerifier(judges);
   const auditTrail = new AuditTrail(follower);
   const testProvider = config.testProvider ? testProviderAt(httpAddress) : undefined;
-  const database = new Database(sql, clock, { outbox, revocations });
+  const database = new Database(sql, clock, { outbox, revocations }, databaseShares(config));
   return {
     ...buildMail(config, platform),
     languages: languagesOf(config, log),
@@ -387,6 +388,13 @@ function buildNouns(
     shadowDenials: new ShadowDenials(follower),
     ...buildWebhooks(config, platform, { database, auditTrail }),
   };
+}
+
+/** One principal may use three quarters of the connections for calls: the others find the rest. */
+function databaseShares({ database: { poolMax, acquireTimeoutMs } }: Config): Shares {
+  const share = Math.max(1, Math.floor((3 * poolMax) / 4));
+  const refusal = 'too many calls of yours wait for the database; try again in a moment';
+  return new Shares(share, acquireTimeoutMs, refusal);
 }
 
 function buildWebhooks(

@@ -2,6 +2,7 @@ import type { Outbox } from '../mail/outbox.ts';
 import type { Caller } from '../platform/caller.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Failure } from '../platform/failure.ts';
+import type { Shares } from '../platform/shares.ts';
 import type { EntityManager } from '../platform/sql.ts';
 import type { SqlDatabase } from '../platform/sql-database.ts';
 import { withinTimeLimit } from '../platform/time-limit.ts';
@@ -18,18 +19,25 @@ export type Together<Question, Answer> = (
   questions: readonly Question[],
 ) => Promise<readonly Answer[]>;
 
+/** Whose work it is, and whether they still wait for it. */
+type Waiting = Pick<Caller, 'signal'> & Partial<Pick<Caller, 'subject'>>;
+
 /** What use cases reach the database by: `read` for single statements, `transaction` for changes. */
 export class Database {
   readonly #sql: SqlDatabase;
   readonly #clock: Clock;
   readonly #parts: { outbox: Outbox; revocations: RevocationFeed };
+  readonly #shares: Shares | undefined;
   readonly #crowds = new Map<unknown, unknown>();
 
+  /** `shares` is how much of the database one principal may use at a time, if that is limited. */
   constructor(
     sql: SqlDatabase,
     clock: Clock,
     parts: { outbox: Outbox; revocations: RevocationFeed },
+    shares?: Shares,
   ) {
+    this.#shares = shares;
     this.#sql = sql;
     this.#clock = clock;
     this.#parts = parts;
@@ -39,11 +47,16 @@ export class Database {
    * Runs `work` without a transaction, for single statements; `now` is the current time. Throws what
    * `transaction` throws.
    */
-  read<T>(
-    { signal }: Pick<Caller, 'signal'>,
-    work: (em: EntityManager, now: Date) => Promise<T>,
-  ): Promise<T> {
-    return this.#sql.read((em) => work(em, this.#clock.now()), signal);
+  read<T>(caller: Waiting, work: (em: EntityManager, now: Date) => Promise<T>): Promise<T> {
+    return this.#shared(caller, () =>
+      this.#sql.read((em) => work(em, this.#clock.now()), caller.signal),
+    );
+  }
+
+  /** A principal whose calls wait for something must leave connections to the others (W06). */
+  #shared<T>({ subject, signal }: Waiting, work: () => Promise<T>): Promise<T> {
+    if (!subject || !this.#shares) return work();
+    return this.#shares.run(subject, signal, work);
   }
 
   /**
@@ -78,17 +91,18 @@ export class Database {
    * not answer within the statement timeout, and the signal's reason if the caller is gone.
    */
   async transaction<T>(caller: Caller, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const done = await this.#sql.transaction<Done<T>>(
-      async (em) => {
-        const tx = new Transaction(em, caller, this.#clock, this.#parts);
-        try {
-          return { tx, result: await work(tx) };
-        } catch (error) {
-          if (error instanceof Refusal) return { tx, failure: error.failure };
-          throw error;
-        }
-      },
-      { signal: caller.signal, committed: ({ tx }) => tx.committed() },
+    const attempt = async (em: EntityManager): Promise<Done<T>> => {
+      const tx = new Transaction(em, caller, this.#clock, this.#parts);
+      try {
+        return { tx, result: await work(tx) };
+      } catch (error) {
+        if (error instanceof Refusal) return { tx, failure: error.failure };
+        throw error;
+      }
+    };
+    const committed = ({ tx }: Done<T>) => tx.committed();
+    const done = await this.#shared(caller, () =>
+      this.#sql.transaction(attempt, { signal: caller.signal, committed }),
     );
     if ('failure' in done) throw done.failure;
     return done.result;
