@@ -4,8 +4,6 @@ import type { RedisClient } from './redis.ts';
 
 /** How many callers a replica remembers the counts of. */
 const REMEMBERED = 20_000;
-/** After a failure of Redis, this replica counts by itself for this long before it asks again. */
-const AWAY_MS = 1000;
 
 /** How often something was used in the present window, and when (ms) that ends. */
 type Count = { used: number; resetsInMs: number };
@@ -16,14 +14,12 @@ export type Taken = Count & { isAllowed: boolean };
 /**
  * Counts uses, in windows that begin with a use. Replicas share the counts through Redis. Each also keeps
  * what it has counted itself, and the higher count holds: whatever becomes of Redis, a replica allows
- * nobody more in a window than the limit. While Redis is away, the first use that notices waits for its
- * time limit, and those after it don't.
+ * nobody more in a window than the limit. While Redis is away, its client fails at once.
  */
 export class RateCounts {
   readonly #windowMs: number;
   readonly #own = lruCache<string, { used: number; endsAt: number }>(REMEMBERED);
   readonly #shared: RateLimiterRedis | undefined;
-  #awayUntil = Number.NEGATIVE_INFINITY;
 
   constructor(name: string, seconds: number, redis: RedisClient | undefined) {
     this.#windowMs = seconds * 1000;
@@ -50,14 +46,13 @@ export class RateCounts {
   }
 
   async #addShared(key: string, limit: number, cost: number, own: Count): Promise<Count> {
-    if (!this.#shared || performance.now() < this.#awayUntil) return own;
+    if (!this.#shared) return own;
     try {
       const { consumedPoints: used, msBeforeNext } = await this.#shared.consume(key, cost);
       // With a cost of 1, nothing was left that giving it back would save.
       if (used > limit && cost > 1) await this.#shared.reward(key, cost);
       return used < own.used ? own : { used, resetsInMs: Math.max(msBeforeNext, 0) };
     } catch {
-      this.#awayUntil = performance.now() + AWAY_MS;
       return own;
     }
   }
