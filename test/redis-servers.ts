@@ -12,7 +12,7 @@ export type RedisNode = { port: number; program: Program; client: Redis };
 
 export const PASSWORD = 'test-redis-password';
 export const SENTINEL_PASSWORD = 'test-sentinel-password';
-export const MASTER = 'countersign.test';
+const MASTER = 'countersign.test';
 
 export type Files = { cert: string; key: string };
 
