@@ -44,3 +44,5 @@ export const FAILOVERS = scale('FAILOVERS', 1, 4);
 export const EVERY_FAULT = scale('EVERY_FAULT', 0, 1) === 1;
 /** Fail-overs of a database by Patroni. */
 export const PATRONI = scale('PATRONI', 0, 1);
+/** Kinds of poolers: one that refuses settings, and one that ignores them. */
+export const POOLERS = scale('POOLERS', 1, 2);

@@ -12,6 +12,7 @@ import { logLines } from '../harness/logs.ts';
 import { newEmail, PASSWORD, signedIn, signIn, signUp } from '../harness/people.ts';
 import { MASTER_KEY, POSTGRES_URL, temporaryDirectory } from '../harness/prepared.ts';
 import { refusal } from '../harness/refusal.ts';
+import { POOLERS } from '../harness/scale.ts';
 import { DEFAULT_LIMITS, type Service, startReplica, startService } from '../harness/service.ts';
 import { lacking, type Program, startProgram } from '../program.ts';
 import { freePort } from '../servers.ts';
@@ -71,7 +72,7 @@ const KINDS = {
 };
 
 describe('PgBouncer in transaction mode', { skip: lacking('pgbouncer') }, () => {
-  for (const [kind, settings] of Object.entries(KINDS)) {
+  for (const [kind, settings] of Object.entries(KINDS).slice(0, POOLERS)) {
     describe(`that ${kind}`, () => {
       const pooler = new PgBouncer();
       let direct: string;
