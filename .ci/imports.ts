@@ -25,6 +25,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['src/app.ts'],
   ['src/background.ts'],
   ['src/metrics'],
+  ['src/build'],
   ['src/schema.ts', 'migrations'],
   ['src/config.ts'],
   ['src/http'],
@@ -63,6 +64,7 @@ const MAY_TRANSPORT = [
   'src/mesh',
   'src/webhooks/send-webhook.ts',
   'src/app.ts',
+  'src/build',
   'src/health-check.ts',
 ];
 

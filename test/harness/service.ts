@@ -1,4 +1,5 @@
-import { type App, type Overrides, startApp } from '../../src/app.ts';
+import { type App, startApp } from '../../src/app.ts';
+import type { Overrides } from '../../src/build/overrides.ts';
 import { type Environment, readConfig } from '../../src/config.ts';
 import { PasswordStrength } from '../../src/passwords/password-strength.ts';
 import { atEnd } from './at-end.ts';

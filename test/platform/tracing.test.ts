@@ -219,6 +219,9 @@ describe('A collector', () => {
       globSync('src/**/*.ts').filter((file) => readFileSync(file, 'utf8').includes(text));
     assert.deepEqual(importing("from '@opentelemetry/"), ['src/platform/open-telemetry.ts']);
     assert.deepEqual(importing('open-telemetry.ts'), ['src/platform/start-tracer.ts']);
-    assert.match(readFileSync('src/platform/start-tracer.ts', 'utf8'), /await import\('.*open-telemetry\.ts'\)/);
+    assert.match(
+      readFileSync('src/platform/start-tracer.ts', 'utf8'),
+      /await import\('.*open-telemetry\.ts'\)/,
+    );
   });
 });
