@@ -57,6 +57,7 @@ describe('VerifyApiKey', () => {
           permissions: ['users.read', 'audit.read'],
           scopes: ['users.read', 'audit.read'],
           amr: [],
+          identityProvider: '',
         });
         assert.equal(answer.expiresAt, undefined);
       }

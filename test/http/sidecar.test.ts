@@ -61,6 +61,7 @@ describe('the HTTP endpoints', () => {
         'roles',
         'shutdown',
         'signing_key',
+        'smtp',
         'start',
       ],
     ]);

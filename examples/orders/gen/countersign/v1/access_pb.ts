@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file countersign/v1/access.proto.
  */
 export const file_countersign_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("Chtjb3VudGVyc2lnbi92MS9hY2Nlc3MucHJvdG8SDmNvdW50ZXJzaWduLnYxIqECCgpBY2Nlc3NSdWxlEhAKBnB1YmxpYxgBIAEoCEgAEhMKCXNpZ25lZF9pbhgCIAEoCEgAEhQKCnBlcm1pc3Npb24YAyABKAlIABIyCg9tYXhfc2lnbl9pbl9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLcmF0ZV9wb2xpY3kYBSABKA4yGi5jb3VudGVyc2lnbi52MS5SYXRlUG9saWN5EhcKD2FwaV9rZXlfYWxsb3dlZBgGIAEoCBIeChZ0cnVzdGVkX2NhbGxlcl9hbGxvd2VkGAcgASgIEhUKDW9yX3Blcm1pc3Npb24YCCABKAkSFwoPYXNrc19mb3Jfb3RoZXJzGAkgASgIQggKBmNhbGxlcip0CgpSYXRlUG9saWN5EhsKF1JBVEVfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGwoXUkFURV9QT0xJQ1lfQ1JFREVOVElBTFMQARIUChBSQVRFX1BPTElDWV9NQUlMEAISFgoSUkFURV9QT0xJQ1lfVE9LRU5TEAM6VAoGYWNjZXNzEh4uZ29vZ2xlLnByb3RvYnVmLk1ldGhvZE9wdGlvbnMYx4sDIAEoCzIaLmNvdW50ZXJzaWduLnYxLkFjY2Vzc1J1bGVSBmFjY2Vzc0LUAQoSY29tLmNvdW50ZXJzaWduLnYxQgtBY2Nlc3NQcm90b1ABWkZnaXRodWIuY29tL2NvdW50ZXJzaWduL2NvdW50ZXJzaWduL2dlbi9nby9jb3VudGVyc2lnbi92MTtjb3VudGVyc2lnbnYxogIDQ1NOqgIOQ291bnRlcnNpZ24uVjG6Ag9Db3VudGVyc2lnbl9WMV/KAg5Db3VudGVyc2lnblxWMeICGkNvdW50ZXJzaWduXFYxXEdQQk1ldGFkYXRh6gIPQ291bnRlcnNpZ246OlYxYgZwcm90bzM", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
+  fileDesc("Chtjb3VudGVyc2lnbi92MS9hY2Nlc3MucHJvdG8SDmNvdW50ZXJzaWduLnYxIqECCgpBY2Nlc3NSdWxlEhAKBnB1YmxpYxgBIAEoCEgAEhMKCXNpZ25lZF9pbhgCIAEoCEgAEhQKCnBlcm1pc3Npb24YAyABKAlIABIyCg9tYXhfc2lnbl9pbl9hZ2UYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLwoLcmF0ZV9wb2xpY3kYBSABKA4yGi5jb3VudGVyc2lnbi52MS5SYXRlUG9saWN5EhcKD2FwaV9rZXlfYWxsb3dlZBgGIAEoCBIeChZ0cnVzdGVkX2NhbGxlcl9hbGxvd2VkGAcgASgIEhUKDW9yX3Blcm1pc3Npb24YCCABKAkSFwoPYXNrc19mb3Jfb3RoZXJzGAkgASgIQggKBmNhbGxlciqPAQoKUmF0ZVBvbGljeRIbChdSQVRFX1BPTElDWV9VTlNQRUNJRklFRBAAEhsKF1JBVEVfUE9MSUNZX0NSRURFTlRJQUxTEAESFAoQUkFURV9QT0xJQ1lfTUFJTBACEhYKElJBVEVfUE9MSUNZX1RPS0VOUxADEhkKFVJBVEVfUE9MSUNZX0VYQ0hBTkdFUxAEOlQKBmFjY2VzcxIeLmdvb2dsZS5wcm90b2J1Zi5NZXRob2RPcHRpb25zGMeLAyABKAsyGi5jb3VudGVyc2lnbi52MS5BY2Nlc3NSdWxlUgZhY2Nlc3NC1AEKEmNvbS5jb3VudGVyc2lnbi52MUILQWNjZXNzUHJvdG9QAVpGZ2l0aHViLmNvbS9jb3VudGVyc2lnbi9jb3VudGVyc2lnbi9nZW4vZ28vY291bnRlcnNpZ24vdjE7Y291bnRlcnNpZ252MaICA0NTTqoCDkNvdW50ZXJzaWduLlYxugIPQ291bnRlcnNpZ25fVjFfygIOQ291bnRlcnNpZ25cVjHiAhpDb3VudGVyc2lnblxWMVxHUEJNZXRhZGF0YeoCD0NvdW50ZXJzaWduOjpWMWIGcHJvdG8z", [file_google_protobuf_descriptor, file_google_protobuf_duration]);
 
 /**
  * What the server requires of a caller before a method runs. One interceptor reads it for every method
@@ -109,9 +109,10 @@ export const AccessRuleSchema: GenMessage<AccessRule> = /*@__PURE__*/
   messageDesc(file_countersign_v1_access, 0);
 
 /**
- * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64), and all
- * replicas share the counts. Calls over the limit get RESOURCE_EXHAUSTED with RATE_LIMITED and a
- * RetryInfo.
+ * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64) or, where a
+ * kind says so, for each principal; all replicas share the counts. Answers tell what is left in the
+ * headers `ratelimit-policy` and `ratelimit`. Calls over the limit get RESOURCE_EXHAUSTED with
+ * RATE_LIMITED and a RetryInfo.
  *
  * @generated from enum countersign.v1.RatePolicy
  */
@@ -138,17 +139,29 @@ export const RatePolicy = {
   MAIL: 2,
 
   /**
-   * Methods that exchange or end a token the caller already holds: 300 calls a minute.
+   * Methods that exchange or end a token the caller already holds: 300 calls a minute. Those that take a
+   * credential count its principal, whatever its addresses: 300 calls a minute, or what
+   * COUNTERSIGN_RATE_LIMIT_TIERS gives it; without a good credential, they count the address.
    *
    * @generated from enum value: RATE_POLICY_TOKENS = 3;
    */
   TOKENS: 3,
+
+  /**
+   * Methods that a service calls for each of its own callers: 3,000 calls a minute for each user or service
+   * account that calls, from wherever it does, since all calls of a mesh may come from one address. Calls
+   * without a valid credential count as under RATE_POLICY_TOKENS.
+   *
+   * @generated from enum value: RATE_POLICY_EXCHANGES = 4;
+   */
+  EXCHANGES: 4,
 } as const;
 
 /**
- * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64), and all
- * replicas share the counts. Calls over the limit get RESOURCE_EXHAUSTED with RATE_LIMITED and a
- * RetryInfo.
+ * The kinds of rate limit. Calls are counted for each caller's address (for IPv6, its /64) or, where a
+ * kind says so, for each principal; all replicas share the counts. Answers tell what is left in the
+ * headers `ratelimit-policy` and `ratelimit`. Calls over the limit get RESOURCE_EXHAUSTED with
+ * RATE_LIMITED and a RetryInfo.
  *
  * @generated from enum countersign.v1.RatePolicy
  */
