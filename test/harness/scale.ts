@@ -38,11 +38,13 @@ export const EVERY_FLOOD = scale('EVERY_FLOOD', 0, 1) === 1;
 export const EVERY_KEY = scale('EVERY_KEY', 0, 1) === 1;
 /** Rolling restarts of two replicas behind a proxy that passes 250 requests a second. */
 export const ROLLING_RESTARTS = scale('ROLLING_RESTARTS', 0, 3);
-/** Fail-overs of a Redis: of Sentinels and of a cluster, by a master that is frozen or killed. */
-export const FAILOVERS = scale('FAILOVERS', 1, 4);
+/** Fail-overs of a Redis, half a minute each on a busy machine: of Sentinels and of a cluster, by a master that is frozen or killed. */
+export const FAILOVERS = scale('FAILOVERS', 0, 4);
 /** Whether all faults befall each dependency, or those that no other test tries. */
 export const EVERY_FAULT = scale('EVERY_FAULT', 0, 1) === 1;
 /** Fail-overs of a database by Patroni. */
 export const PATRONI = scale('PATRONI', 0, 1);
 /** Kinds of poolers: one that refuses settings, and one that ignores them. */
 export const POOLERS = scale('POOLERS', 1, 2);
+/** Minutes in which three tabs of a browser refresh one session. */
+export const TAB_MINUTES = scale('TAB_MINUTES', 0, 10);

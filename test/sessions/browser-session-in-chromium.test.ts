@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BrowserContext, Page } from 'playwright-core';
 import { atEnd, untilFileEnds } from '../harness/at-end.ts';
 import { NO_CHROMIUM, newProfile, startChromium } from '../harness/chromium.ts';
 import { sql } from '../harness/database.ts';
 import { noteSecret } from '../harness/logs.ts';
 import { createAccount, PASSWORD } from '../harness/people.ts';
+import { TAB_MINUTES } from '../harness/scale.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { freePort } from '../servers.ts';
 import { rotatedEarlier } from './rotated-earlier.ts';
@@ -143,6 +145,28 @@ describe('A session in Chromium', { skip: NO_CHROMIUM }, () => {
       await lost;
     }
     assert.deepEqual(await stateOf(sessionId), { refresh_generation: 10, end_cause: null });
+    await browser.close();
+  });
+
+  it('W11 S07 survives minutes of three tabs that refresh and reload as people do', async (t) => {
+    if (TAB_MINUTES === 0) return t.skip('npm run test:long takes ten minutes for it');
+    const browser = await startChromium(await newProfile());
+    const tabs = await Promise.all([1, 2, 3].map(() => ownPage(browser)));
+    const sessionId = await signInOn(tabs[0] as Page);
+    const until = Date.now() + TAB_MINUTES * 60_000;
+    const use = async (tab: Page) => {
+      while (Date.now() < until) {
+        const { status, body } = await callFrom(tab, url, 'RefreshToken');
+        assert.deepEqual([status, body.tokens?.sessionId], [200, sessionId], body.message);
+        await sleep(Math.random() * 8000);
+        if (Math.random() < 0.3) await tab.reload();
+      }
+    };
+    await Promise.all(tabs.map(use));
+    const { refresh_generation: rotations = 0, end_cause } = (await stateOf(sessionId)) ?? {};
+    assert.equal(end_cause, null);
+    // At most once a minute, however many tabs ask.
+    assert.ok(rotations > 0 && rotations <= TAB_MINUTES, String(rotations));
     await browser.close();
   });
 
