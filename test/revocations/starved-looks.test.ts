@@ -25,17 +25,21 @@ before(async () => {
   other = await startReplica(starved, { env: PATIENT });
 });
 
-/** Makes one account's calls hold every connection, and others wait, until the test ends. */
-async function starve(at: Service, greedy: Person): Promise<void> {
+/** Makes the calls of some people hold every connection, and others wait, until the test ends. */
+async function starve(at: Service, greedy: readonly Person[]): Promise<void> {
   const holder = new pg.Client({ connectionString: at.databaseUrl });
   await holder.connect();
   await holder.query('begin');
-  await holder.query('select 1 from accounts where id = $1 for update', [greedy.userId]);
-  const account = at.client(AccountService, 'grpc', greedy.accessToken);
+  const ids = greedy.map(({ userId }) => userId);
+  await holder.query('select 1 from accounts where id = any($1) for update', [ids]);
   const leaving = new AbortController();
-  const calls = Array.from({ length: 20 * POOL }, () =>
-    account.updateMe({ user: { displayName: 'x' } }, { signal: leaving.signal }).catch(() => {}),
-  );
+  const calls = greedy.flatMap(({ accessToken }) => {
+    const account = at.client(AccountService, 'grpc', accessToken);
+    const request = { user: { displayName: 'x' } };
+    return Array.from({ length: 20 * POOL }, () =>
+      account.updateMe(request, { signal: leaving.signal }).catch(() => {}),
+    );
+  });
   atEnd(async () => {
     leaving.abort();
     await holder.end();
@@ -51,9 +55,10 @@ async function starve(at: Service, greedy: Person): Promise<void> {
   });
 }
 
-describe('A replica whose connections are all taken by the calls of one account', () => {
+describe('A replica whose connections are all taken by the calls of two accounts', () => {
   it('S09 W06 still hears of revocations, and is ready', async () => {
-    const [greedy, thief, owner] = await Promise.all([
+    const [greedy, another, thief, owner] = await Promise.all([
+      person(starved),
       person(starved),
       person(starved),
       person(starved),
@@ -63,7 +68,7 @@ describe('A replica whose connections are all taken by the calls of one account'
     const isActive = async (token: string) =>
       (await starved.sessions.introspectToken({ token })).active;
     assert.equal(await isActive(thief.accessToken), true);
-    await starve(starved, greedy);
+    await starve(starved, [greedy, another]);
     await other.auth.logout({ refreshToken: thief.refreshToken });
     await eventually(async () => !(await isActive(thief.accessToken)));
     await sql(

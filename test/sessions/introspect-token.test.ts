@@ -63,6 +63,7 @@ describe('IntrospectToken', () => {
         permissions: [],
         scopes: [],
         amr: ['pwd'],
+        identityProvider: '',
       });
       const now = service.clock.now().getTime() / 1000;
       assert.ok(Math.abs(Number(authTime?.seconds) - now) <= 5);

@@ -105,6 +105,10 @@ describe('RefreshToken, crowds on two replicas', () => {
       expected.filter((_, i) => isServed(i)),
     );
     for (const at of [service, replica]) {
+      // Ten seconds may be over on a busy machine.
+      await sql(service.databaseUrl, 'update sessions set rotated_at = now() where id = any($1)', [
+        opened.map(({ sessionId }) => sessionId),
+      ]);
       const again = opened.map(({ refreshToken }) => outcome(refreshToken, at));
       assert.deepEqual(await Promise.all(again), expected);
     }
