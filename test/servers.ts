@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const CARELESS = [
   'synchronous_commit=off',
   'wal_level=minimal',
   'max_wal_senders=0',
-  'max_wal_size=4GB',
+  'max_wal_size=1GB',
   'checkpoint_timeout=1h',
   // New databases share blocks with their template, or are copied by the kernel.
   'file_copy_method=clone',
@@ -36,7 +36,8 @@ const CARELESS = [
 export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Server> {
   const given = process.env['TEST_DATABASE_URL'];
   if (given) return { url: given, stop: async () => {} };
-  const directory = mkdtempSync(join(tmpdir(), 'countersign-postgres-'));
+  const parent = fsync === 'off' ? (memoryDisk() ?? tmpdir()) : tmpdir();
+  const directory = mkdtempSync(join(parent, 'countersign-postgres-'));
   const port = await freePort();
   const server = new EmbeddedPostgres({
     databaseDir: join(directory, 'data'),
@@ -71,6 +72,16 @@ export async function postgres({ fsync }: { fsync: 'on' | 'off' }): Promise<Serv
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+const MEMORY_DISK = '/dev/shm';
+const ROOMY_BYTES = 8 * 1024 ** 3;
+
+/** Linux's disk in memory, if it is large enough: a new database is half the work there. */
+function memoryDisk(): string | undefined {
+  if (!existsSync(MEMORY_DISK)) return undefined;
+  const { bavail, bsize } = statfsSync(MEMORY_DISK);
+  return bavail * bsize >= ROOMY_BYTES ? MEMORY_DISK : undefined;
 }
 
 /** The Redis of TEST_REDIS_URL, or one of our own: the system's, installed if need be. */
