@@ -9,7 +9,10 @@ import type { Flood } from './flood.ts';
  */
 export function describeFloods(
   floods: readonly Flood[],
-  { every, isUsual = () => true }: { every: boolean; isUsual?: (flood: Flood) => boolean },
+  {
+    every,
+    isUsual = ({ isLikeAnother }) => !isLikeAnother,
+  }: { every: boolean; isUsual?: (flood: Flood) => boolean },
 ): void {
   describeBothPaths('a flood', ({ env, fastPath }) => {
     if (fastPath === 'off' && !every) return;

@@ -31,6 +31,8 @@ export type Flood = {
   attack(target: Target): Promise<void>;
   /** Whether it meets the same code with the fast path on and off. */
   isSameByAllPaths?: boolean;
+  /** Whether another one of its kind stands for it in `npm test`. */
+  isLikeAnother?: boolean;
 };
 
 /** The headers of an unknown caller: a caller with a bad credential is not trusted either. */

@@ -19,27 +19,34 @@ const CANCEL = Buffer.from([0, 0, 0, 8]);
 /** Requests of which only the headers come. */
 export const BEGUN: readonly Flood[] = [
   begun('requests are begun and not sent', 4, { streams: 4000 }),
-  begun('requests are begun on many connections', 60, {}),
-  begun('two bytes of headers stand for kilobytes', 12, { uses: 2 }),
+  likeAnother(begun('requests are begun on many connections', 60, {})),
+  likeAnother(begun('two bytes of headers stand for kilobytes', 12, { uses: 2 })),
   begun('headers are larger than a call may have', 12, { uses: 14 }),
-  begun('headers are larger than announced, from callers who did not listen', 12, {
-    uses: 15,
-    isDeaf: true,
-  }),
+  likeAnother(
+    begun('headers are larger than announced, from callers who did not listen', 12, {
+      uses: 15,
+      isDeaf: true,
+    }),
+  ),
 ];
 
 /** Requests that arrive in small pieces, hold a great deal, or are given up. */
 export const REQUESTS: readonly Flood[] = [
   { title: 'a body arrives a byte at a time', attack: sendByBytes },
   thousands(METHOD),
-  thousands(REFLECTION),
+  likeAnother(thousands(REFLECTION)),
   { title: 'streams are reset as soon as they are open', attack: openAndReset },
   {
     title: 'thousands of connections say hello and nothing else',
     attack: sayHello,
     isSameByAllPaths: true,
+    isLikeAnother: true,
   },
 ];
+
+function likeAnother(flood: Flood): Flood {
+  return { ...flood, isLikeAnother: true };
+}
 
 /** Opens that many streams on each connection, each with `uses` references to a field of 4 KB. */
 function begun(
