@@ -14,6 +14,8 @@ export const CRASHES = scale('CRASHES', 2, 200);
 export const STARTS = scale('STARTS', 2, 30);
 /** Races of 64 for one refresh token. */
 export const ROUNDS = scale('ROUNDS', 3, 1000);
+/** Calls at once on one connection, half of which are given up. */
+export const CALLS = scale('CALLS', 2000, 10_000);
 /** Readers of the revocations of one replica. */
 export const WATCHERS = scale('WATCHERS', 200, 2000);
 /** Events in a trail that is verified. */

@@ -9,11 +9,11 @@ import {
 import { framed } from '../../src/rpc/grpc/framing.ts';
 import { UnaryRequestSchema } from '../gen/countersign/test/v1/echo_service_pb.ts';
 import { atEnd } from '../harness/at-end.ts';
+import { CALLS } from '../harness/scale.ts';
 import { type Service, startService } from '../harness/service.ts';
 import { Echo, EchoService } from './echo.ts';
 import { describeBothPaths } from './unary-paths.ts';
 
-const CALLS = 10_000;
 /** Ten thousand calls may take a busy machine a while. */
 const PATIENCE_MS = 250_000;
 const UNARY = `/${EchoService.typeName}/Unary`;
