@@ -154,13 +154,13 @@ describe('A revocation, with clocks that are off', () => {
     for (let minute = 4; minute <= 24; minute += 4) {
       for (const { clock } of replicas) clock.advance(4 * MINUTE);
       await Promise.all(replicas.map(forgetExpired));
-      // One that comes up now knows what the table knows, and no more.
-      const late = await Promise.all(replicas.map((each) => startReplica(each)));
-      for (const at of [...replicas, ...late]) {
+      // One that comes up now knows what the table knows, and no more: by each clock in turn.
+      const late = await startReplica(replicas[(minute / 4) % replicas.length] ?? first);
+      for (const at of [...replicas, late]) {
         for (const each of revoked) assert.equal(await isActive(at, each), false, `${minute}`);
         for (const each of kept) accepted += (await isActive(at, each)) ? 1 : 0;
       }
-      await Promise.all(late.map(({ app }) => app.stop()));
+      await late.app.stop();
     }
     assert.ok(accepted > 0);
     for (const at of replicas)
