@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { readConfig } from '../../src/config.ts';
 import { DEV_APP_SCRIPT } from '../../src/http/dev-app-script.ts';
 import { Peer } from '../federation/peer.ts';
@@ -10,7 +10,7 @@ import { embeddedDirectory } from '../harness/embedded-database.ts';
 import { eventually } from '../harness/eventually.ts';
 import { tokenIn } from '../harness/mail-server.ts';
 import { newEmail, PASSWORD } from '../harness/people.ts';
-import { startService } from '../harness/service.ts';
+import { type Service, startService } from '../harness/service.ts';
 
 describe('/dev/app', () => {
   it('is there in the embedded default alone, if only its own machine reaches it', () => {
@@ -30,14 +30,16 @@ describe('/dev/app', () => {
     for (const [, code = ''] of quoted) assert.ok(DEV_APP_SCRIPT.includes(code), code);
   });
 
-  const embedded = async () => {
+  let service: Service;
+  let url: string;
+
+  before(async () => {
     const env = { DATABASE_URL: '', SMTP_URL: '', COUNTERSIGN_DATA_DIR: await embeddedDirectory() };
-    const service = await startService({ env });
-    return { service, url: service.app.publicUrl.replace('127.0.0.1', 'localhost') };
-  };
+    service = await startService({ env });
+    url = service.app.publicUrl.replace('127.0.0.1', 'localhost');
+  });
 
   it('is not shown through a proxy, and is not there beside a database of its own', async () => {
-    const { url } = await embedded();
     assert.equal((await fetch(`${url}/dev/app`)).status, 200);
     const proxied = { headers: { 'x-forwarded-for': '192.0.2.1' } };
     assert.equal((await fetch(`${url}/dev/app`, proxied)).status, 403);
@@ -48,7 +50,6 @@ describe('/dev/app', () => {
   it('signs up, in and out, by password and by passkey, and lists sessions', {
     skip: NO_CHROMIUM,
   }, async () => {
-    const { service, url } = await embedded();
     const browser = await startChromium(await newProfile());
     const page = await browser.newPage();
     const session = await browser.newCDPSession(page);
@@ -101,7 +102,6 @@ describe('/dev/app', () => {
   });
 
   it('signs in with a provider, who sends people back to it', { skip: NO_CHROMIUM }, async () => {
-    const { service, url } = await embedded();
     const redirectUris = [`${url}/dev/app`];
     const peer = await Peer.start({ redirectUris });
     addProviders(service, [peer.settings({ redirect_uris: redirectUris })]);
