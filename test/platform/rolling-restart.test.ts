@@ -71,7 +71,7 @@ describe('SIGTERM', () => {
         const active = await introspect(client, accessToken).catch((error) => failures.push(error));
         if (active !== true) failures.push(active);
         answered += 1;
-        await sleep(2);
+        await sleep(20);
       }
     };
     const callers = Array.from({ length: 8 }, caller);
