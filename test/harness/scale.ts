@@ -9,9 +9,9 @@ function scale(variable: string, few: number, many: number): number {
 }
 
 /** Kills of a service at work. */
-export const CRASHES = scale('CRASHES', 2, 200);
+export const CRASHES = scale('CRASHES', 1, 200);
 /** Pairs of processes that start at once on one data directory. */
-export const STARTS = scale('STARTS', 2, 30);
+export const STARTS = scale('STARTS', 1, 30);
 /** Races of 64 for one refresh token. */
 export const ROUNDS = scale('ROUNDS', 3, 1000);
 /** Calls at once on one connection, half of which are given up. */
