@@ -20,7 +20,7 @@ const QUICK = {
 
 describe('the embedded default', () => {
   it('keeps accounts, keys and the mailbox over a restart, in files that only this user can read', async () => {
-    const dataDir = temporaryDirectory();
+    const dataDir = await embeddedDirectory();
     const env = { ...QUICK, COUNTERSIGN_DATA_DIR: dataDir };
     const first = await spawnService(env);
     const jwks = await fetchJson(`http://${first.httpAddress}/.well-known/jwks.json`);
