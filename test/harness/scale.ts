@@ -16,6 +16,8 @@ export const STARTS = scale('STARTS', 1, 30);
 export const ROUNDS = scale('ROUNDS', 3, 1000);
 /** Calls at once on one connection, half of which are given up. */
 export const CALLS = scale('CALLS', 2000, 10_000);
+/** Replicas that hand on the same events at once. */
+export const FAN_OUTS = scale('FAN_OUTS', 16, 64);
 /** Readers of the revocations of one replica. */
 export const WATCHERS = scale('WATCHERS', 200, 2000);
 /** Events in a trail that is verified. */
