@@ -66,13 +66,15 @@ async function admit(
   const failure = notAdmitted(account, requireVerifiedEmail);
   if (failure) throw refuseSignIn(tx, auditQueue, failure, account.id);
   const { id: idp } = settings;
+  const provedAt = provedAtOf(identity, tx.now);
   const amr = [FEDERATED, ...(identity.hasSecondFactor ? ['mfa'] : [])];
   if (state?.hasTotp && !identity.hasSecondFactor) {
-    const details = { deviceLabel, amr, idp };
+    const { authTime } = identity;
+    const said = authTime === undefined ? {} : { provedAt: provedAt.getTime() };
+    const details = { deviceLabel, amr, idp, ...said };
     return { challenge: await issueMfaChallenge(tx, keyring, account.id, details) };
   }
   const isNewDevice = state?.isNewDevice === true;
-  const provedAt = provedAtOf(identity, tx.now);
   const signIn = { account, amr, idp, provedAt, deviceLabel, isNewDevice };
   return { tokens: await completeSignIn(tx, needs, signIn) };
 }

@@ -10,8 +10,11 @@ const DISCOVERY_MS = 4000;
 const FRESH_MS = 3600_000;
 /** After a renewal that failed: the provider's other endpoints may be well, and are behind one breaker. */
 const AGAIN_MS = 60_000;
+/** Ten years (seconds): so old may a sign-in at the provider be. */
+const ANY_AGE_S = '315360000';
 /** The library's own limit (seconds), which is never the first to be reached. */
 const LIBRARY_TIMEOUT_S = 10;
+const LONG_AGO = 0;
 
 type Tokens = Awaited<ReturnType<typeof client.authorizationCodeGrant>>;
 
@@ -51,7 +54,8 @@ export class OidcClient implements ProviderClient {
       code_challenge_method: 'S256',
       // Google knows no other way to have the person take part.
       ...(isFresh && { prompt: this.#settings.preset === 'google' ? 'select_account' : 'login' }),
-      ...(isFresh && { max_age: '0' }),
+      // Whoever is asked for an age has to say the time (OpenID Connect Core, section 3.1.2.1).
+      max_age: isFresh ? '0' : ANY_AGE_S,
     });
   }
 
@@ -91,7 +95,19 @@ export class OidcClient implements ProviderClient {
       isComplete || endpoint === undefined
         ? {}
         : await client.fetchUserInfo(configuration, tokens.access_token, subject);
-    return identityFromClaims(this.#settings, { ...claims }, userInfo);
+    const identity = identityFromClaims(this.#settings, { ...claims }, userInfo);
+    return { ...identity, authTime: identity.authTime ?? this.#unsaidTime(configuration) };
+  }
+
+  /**
+   * What it means that a provider does not say when the person proved who they are. One that could has not
+   * been asked: somebody has changed the address that they were sent to, perhaps to hide that it was long ago
+   * (C10). Microsoft names the claim, and sends it only if an administrator adds it.
+   */
+  #unsaidTime(configuration: client.Configuration): number | undefined {
+    const { claims_supported: named = [] } = configuration.serverMetadata();
+    const couldSay = named.includes('auth_time') && this.#settings.preset !== 'microsoft';
+    return couldSay ? LONG_AGO : undefined;
   }
 
   #configured(metadata: client.ServerMetadata, fetch?: client.CustomFetch): client.Configuration {

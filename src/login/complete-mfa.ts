@@ -53,7 +53,9 @@ export async function completeMfa(
     const isNewDevice = state?.isNewDevice === true;
     // Challenges that an earlier version issued follow a password.
     const amr = proofsTogether(details.amr ?? ['pwd'], proved);
-    const signIn = { account, amr, idp: details.idp, deviceLabel, isNewDevice };
+    // A sign-in is as recent as the older of its two proofs (C10).
+    const provedAt = details.provedAt === undefined ? tx.now : new Date(details.provedAt);
+    const signIn = { account, amr, idp: details.idp, provedAt, deviceLabel, isNewDevice };
     return completeSignIn(tx, needs, signIn);
   });
 }

@@ -17,7 +17,7 @@ export async function issueMfaChallenge(
   tx: Transaction,
   keyring: Keyring,
   account: string,
-  details: { deviceLabel: string; amr: string[]; idp?: string },
+  details: { deviceLabel: string; amr: string[]; idp?: string; provedAt?: number },
 ): Promise<MfaChallenge> {
   // Someone has the first factor: the owner may want to find that in their history.
   tx.audit({ type: 'sign_in.challenged', actor: null, subject: account });

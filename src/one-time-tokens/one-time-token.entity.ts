@@ -41,6 +41,8 @@ export type TokenDetails = {
   amr?: string[];
   /** `mfa_challenge`: the identity provider that it was proved to. */
   idp?: string;
+  /** `mfa_challenge`: when that was, in milliseconds since 1970, if it was not when the challenge was made. */
+  provedAt?: number;
   /** `secure_account`: the change that the notice reported, if it added something. */
   undo?: Undo;
 };

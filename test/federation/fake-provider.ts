@@ -33,6 +33,8 @@ export class FakeProvider {
   /** A body with status 400 in place of tokens. */
   tokenError: string | undefined;
   userInfo: Claims | undefined;
+  /** What its discovery document says besides. */
+  metadata: Claims = {};
   #key: { kid: string; privateKey: CryptoKey; publicKey: CryptoKey } | undefined;
   #keys = 0;
   readonly #grants = new Map<string, Grant & { challenge: string }>();
@@ -127,6 +129,7 @@ export class FakeProvider {
       jwks_uri: at('/keys'),
       id_token_signing_alg_values_supported: ['ES256', 'HS256', 'none'],
       ...(this.userInfo && { userinfo_endpoint: at('/userinfo') }),
+      ...this.metadata,
     };
   }
 

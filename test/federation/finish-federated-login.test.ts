@@ -152,6 +152,7 @@ describe('FinishFederatedLogin', () => {
     const answer = await visited(service, peer, newcomer(peer).sub);
     service.clock.advance(600_000);
     assert.equal((await refusal(finish(answer))).reason, 'TOKEN_EXPIRED');
+    service.clock.advance(-600_000);
   });
 
   it('passes on that a person declined', async () => {

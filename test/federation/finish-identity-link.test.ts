@@ -112,6 +112,8 @@ describe('FinishIdentityLink', () => {
     ]) {
       assert.equal((await refusal(call)).reason, 'REAUTHENTICATION_REQUIRED');
     }
+    // The provider's clock is the machine's.
+    service.clock.advance(-601_000);
     const fresh = accountOf(service, await federatedTokens(service, peer, sub));
     await fresh.finishIdentityLink(await linkVisit(fresh, peer, newcomer(peer).sub));
   });

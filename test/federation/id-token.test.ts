@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { generateKeyPair, SignJWT } from 'jose';
+import { appCode } from '../authenticator-app.ts';
 import { accountOf, claimsOf, newEmail } from '../harness/people.ts';
 import { refusal } from '../harness/refusal.ts';
 import type { Service } from '../harness/service.ts';
 import { FakeProvider, type Grant } from './fake-provider.ts';
 import { REDIRECT } from './peer.ts';
-import { startFederatedService } from './people.ts';
+import { addProviders, startFederatedService } from './people.ts';
 
 type Claims = Record<string, unknown>;
 
@@ -97,13 +98,18 @@ describe('An ID token', () => {
   }
 
   /** Has the provider say that the person proved to it who they are this long ago. */
-  async function provedBefore(seconds: number, reauthenticate: boolean) {
+  async function finishedAfter(seconds: number, reauthenticate: boolean, who: object = {}) {
     const request = { provider: 'fake', redirectUri: REDIRECT, reauthenticate };
     const { authorizationUrl, loginToken } = await service.auth.startFederatedLogin(request);
     const authTime = Math.floor(service.clock.now().getTime() / 1000) - seconds;
-    const claims = { sub: newEmail(), email: newEmail(), email_verified: true };
+    const claims = { sub: newEmail(), email: newEmail(), email_verified: true, ...who };
     const answer = fake.visit(authorizationUrl, { claims: { ...claims, auth_time: authTime } });
     const { outcome } = await service.auth.finishFederatedLogin({ ...answer, loginToken });
+    return { outcome, authTime };
+  }
+
+  async function provedBefore(...visit: Parameters<typeof finishedAfter>) {
+    const { outcome, authTime } = await finishedAfter(...visit);
     if (outcome.case !== 'tokens') throw new Error('no tokens');
     return { tokens: outcome.value, authTime };
   }
@@ -129,6 +135,44 @@ describe('An ID token', () => {
     const ahead = await provedBefore(-3600, false);
     const { auth_time: later, iat } = claimsOf(ahead.tokens.accessToken);
     assert.equal(later, iat);
+  });
+
+  it('C10 is no recent sign-in either with the second factor, which was proved now', async () => {
+    const who = { sub: newEmail(), email: newEmail() };
+    const { tokens: first } = await provedBefore(0, false, who);
+    const account = accountOf(service, first);
+    const { secret } = await account.beginTotpEnrollment({});
+    await account.confirmTotpEnrollment({ code: appCode(secret, service.clock.now()) });
+    service.clock.advance(60_000);
+    const { outcome, authTime } = await finishedAfter(3600, false, who);
+    assert.ok(outcome.case === 'mfa');
+    const { tokens } = await service.auth.completeMfa({
+      challengeToken: outcome.value.challengeToken,
+      factor: { case: 'totpCode', value: appCode(secret, service.clock.now()) },
+    });
+    assert.ok(tokens);
+    assert.equal(claimsOf(tokens.accessToken)['auth_time'], authTime);
+    const refused = await refusal(accountOf(service, tokens).disableTotp({}));
+    assert.equal(refused.reason, 'REAUTHENTICATION_REQUIRED');
+  });
+
+  it('C10 says nothing recent if the provider could say when, and has not been asked', async () => {
+    const silent = await FakeProvider.start();
+    silent.metadata = { claims_supported: ['sub', 'auth_time'] };
+    const settings = silent.settings({ id: 'silent', display_name: 'Silent' });
+    addProviders(service, [fake.settings(), settings]);
+    const finish = async (reauthenticate: boolean) => {
+      const request = { provider: 'silent', redirectUri: REDIRECT, reauthenticate };
+      const { authorizationUrl, loginToken } = await service.auth.startFederatedLogin(request);
+      const claims = { sub: newEmail(), email: newEmail(), email_verified: true };
+      const answer = silent.visit(authorizationUrl, { claims });
+      return service.auth.finishFederatedLogin({ ...answer, loginToken });
+    };
+    assert.equal((await refusal(finish(true))).reason, 'FEDERATED_LOGIN_REFUSED');
+    const { outcome } = await finish(false);
+    assert.ok(outcome.case === 'tokens');
+    const refused = await refusal(accountOf(service, outcome.value).beginTotpEnrollment({}));
+    assert.equal(refused.reason, 'REAUTHENTICATION_REQUIRED');
   });
 
   it('is verified by a key that was made after the keys were fetched, with one token request', async () => {

@@ -34,6 +34,8 @@ describe('StartFederatedLogin', () => {
       ['code', REDIRECT, 'openid email profile', 'S256'],
     );
     assert.equal(query.has('prompt'), false);
+    // However long ago, but it has to be said.
+    assert.equal(query.get('max_age'), '315360000');
     const other = new URL((await start()).authorizationUrl).searchParams;
     for (const name of ['state', 'nonce', 'code_challenge']) {
       assert.match(sent[name] ?? '', /^[\w-]{43}$/);
