@@ -802,7 +802,10 @@ function defaultMailbox(values: Values): Config['mailbox'] {
  */
 function mayPretend(values: Values): boolean {
   const { COUNTERSIGN_GRPC_ADDR: grpc, COUNTERSIGN_TLS_CERT_FILE: cert } = values;
-  const isAlone = isOwn(values) && isLoopback(grpc.host) && cert === undefined;
+  const { COUNTERSIGN_ALLOWED_HOSTS: hosts = [], COUNTERSIGN_TRUSTED_PROXIES: proxies } = values;
+  // Behind a proxy, callers choose what name they call by.
+  const isBehind = proxies.length > 0 || !hosts.every(isLoopback);
+  const isAlone = isOwn(values) && isLoopback(grpc.host) && cert === undefined && !isBehind;
   return isAlone && hasMailbox(values) && values.COUNTERSIGN_DEV_MAILBOX !== 'off';
 }
 

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:http2';
+import { createConnection } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { before, describe, it } from 'node:test';
 import { type Child, spawnService } from '../child.ts';
 import { atEnd, untilFileEnds } from '../harness/at-end.ts';
@@ -11,8 +13,12 @@ import { eventually } from '../harness/eventually.ts';
 import { logLines } from '../harness/logs.ts';
 import { type Service, startService } from '../harness/service.ts';
 
+const APP = 'https://app.example';
 const PATHS = ['/dev/mailbox', '/dev/mailbox.json'] as const;
-const PROXIED = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host'];
+const PROXIED = [
+  ...['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host', 'x-forwarded-proto'],
+  ...['x-envoy-expected-rq-timeout-ms', 'cf-connecting-ip'],
+];
 
 /** The statuses of both pages, for a caller who reaches them at `address` and names them so. */
 function statuses(address: string, headers: Record<string, string>): Promise<number[]> {
@@ -57,6 +63,7 @@ describe('/dev/mailbox', () => {
       const env = {
         COUNTERSIGN_ALLOWED_HOSTS: 'localhost,127.0.0.1,[::1],mine.example',
         COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1',
+        COUNTERSIGN_CORS_ORIGINS: APP,
       };
       service = await untilFileEnds(() => startHere(env));
     });
@@ -91,6 +98,23 @@ describe('/dev/mailbox', () => {
         const headers = { host: 'localhost', [name]: '127.0.0.1' };
         assert.deepEqual(await statuses(service.app.httpAddress, headers), [403, 403], name);
       }
+    });
+
+    it('E05 is not shown by HTTP/1.0, which proxies speak that add no header', async () => {
+      const { hostname, port } = new URL(`http://${service.app.httpAddress}`);
+      const socket = createConnection(Number(port), hostname);
+      socket.end(`GET ${PATHS[1]} HTTP/1.0\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+      assert.match(await text(socket), /^HTTP\/1\.1 403 /);
+    });
+
+    it('E05 is shown to no page of another machine, even if it may call the service', async () => {
+      const { httpAddress } = service.app;
+      for (const origin of [APP, 'null', 'http://localhost.evil.example']) {
+        const headers = { host: 'localhost', origin };
+        assert.deepEqual(await statuses(httpAddress, headers), [403, 403], origin);
+      }
+      const headers = { host: 'localhost', origin: 'http://localhost:3000' };
+      assert.deepEqual(await statuses(httpAddress, headers), [200, 200]);
     });
   });
 

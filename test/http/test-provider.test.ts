@@ -17,6 +17,7 @@ describe('The test provider', () => {
     const isOffered = (env: Record<string, string>) => readConfig(env, () => '').testProvider;
     assert.equal(isOffered({}), true);
     assert.equal(isOffered({ COUNTERSIGN_PUBLIC_URL: 'http://localhost:8080' }), true);
+    assert.equal(isOffered({ COUNTERSIGN_ALLOWED_HOSTS: 'localhost,[::1],127.0.0.1' }), true);
     const own = [{ id: 'x', display_name: 'X', issuer: 'https://id.example.com', client_id: 'x' }];
     const providers = own.map((each) => ({ ...each, redirect_uris: ['https://example.com/x'] }));
     const key = { COUNTERSIGN_MASTER_KEY: Buffer.alloc(32, 1).toString('base64') };
@@ -27,6 +28,8 @@ describe('The test provider', () => {
       { COUNTERSIGN_GRPC_ADDR: '[::]:50051' },
       { COUNTERSIGN_PUBLIC_URL: 'https://id.example.com' },
       { COUNTERSIGN_TLS_CERT_FILE: 'cert.pem', COUNTERSIGN_TLS_KEY_FILE: 'key.pem' },
+      { COUNTERSIGN_ALLOWED_HOSTS: 'localhost,id.example.com' },
+      { COUNTERSIGN_TRUSTED_PROXIES: '127.0.0.1' },
       { SMTP_URL: 'smtp://localhost' },
       { COUNTERSIGN_DEV_MAILBOX: 'off' },
       { COUNTERSIGN_OIDC_PROVIDERS: JSON.stringify(providers) },
