@@ -41,13 +41,15 @@ export function identityFromClaims(
   userInfo: Claims = {},
 ): ExternalIdentity {
   const claims = { ...userInfo, ...idToken };
+  // What one of the two says of its address says nothing of the other's.
+  const besideAddress = 'email' in idToken ? idToken : userInfo;
   const email = emailOf(claims['email']);
   const authTime = idToken['auth_time'];
   return {
     issuer: settings.issuer,
     subject: subjectOf(idToken['sub']),
     email,
-    isVerified: email !== undefined && isVerified(settings, claims),
+    isVerified: email !== undefined && isVerified(settings, claims, besideAddress),
     isAuthoritative: email !== undefined && isAuthoritative(settings, claims, email),
     displayName: displayNameOf(claims['name']),
     hasSecondFactor: hasSecondFactor(settings, idToken),
@@ -70,9 +72,10 @@ export function displayNameOf(value: unknown): string {
   return isName ? [...value.trim()].slice(0, MAX_NAME).join('') : '';
 }
 
-function isVerified(settings: ProviderSettings, claims: Claims): boolean {
-  if (settings.preset === 'microsoft') return isVerifiedByMicrosoft(settings, claims);
-  return claims['email_verified'] === true;
+function isVerified(settings: ProviderSettings, claims: Claims, besideAddress: Claims): boolean {
+  const { email_verified: isMarked, xms_edov: isOfOwner } = besideAddress;
+  if (settings.preset !== 'microsoft') return isMarked === true;
+  return isVerifiedByMicrosoft(settings, { ...claims, xms_edov: isOfOwner });
 }
 
 /**

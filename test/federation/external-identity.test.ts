@@ -6,13 +6,21 @@ import { type Claims, identityFromClaims } from '../../src/federation/external-i
 const TENANT = '7a4f0f4e-0c53-4d1f-9a55-3a2f0c9a4f11';
 
 /** What the service makes of the claims of providers that no test can reach. */
-function judge(settings: object, claims: Claims): [verified: boolean, authoritative: boolean] {
+function judge(
+  settings: object,
+  claims: Claims,
+  userInfo: Claims = {},
+): [verified: boolean, authoritative: boolean] {
   const provider = { id: 'x', client_id: 'x', redirect_uris: ['https://a.example/b'], ...settings };
   const json = JSON.stringify([provider]);
   const { providers } = readConfig({ COUNTERSIGN_OIDC_PROVIDERS: json }, () => '');
   const [read] = providers;
   assert.ok(read);
-  const { isVerified, isAuthoritative } = identityFromClaims(read, { sub: 'x', ...claims });
+  const { isVerified, isAuthoritative } = identityFromClaims(
+    read,
+    { sub: 'x', ...claims },
+    userInfo,
+  );
   return [isVerified, isAuthoritative];
 }
 
@@ -52,8 +60,20 @@ describe('The address of an identity', () => {
     const trusted = { ...issuer, trust_email: true };
     assert.deepEqual(judge(trusted, { email, email_verified: true }), [true, true]);
     assert.equal(judge(trusted, { email })[0], false);
+    assert.deepEqual(judge(issuer, {}, { email, email_verified: true }), [true, false]);
     for (const odd of [{ email }, [email], `${email} `, 'x'.repeat(250) + email, '']) {
       assert.deepEqual(judge(trusted, { email: odd, email_verified: true }), [false, false]);
     }
+  });
+
+  it('F02 is verified by what says it: an ID token speaks of its own address alone', () => {
+    const email = 'robin@example.com';
+    const issuer = { issuer: 'https://id.example.com', display_name: 'Example' };
+    assert.deepEqual(judge(issuer, { email_verified: true }, { email }), [false, false]);
+    assert.deepEqual(judge(issuer, { email }, { email, email_verified: true }), [false, false]);
+    const directory = { preset: 'microsoft', tenant: TENANT };
+    assert.deepEqual(judge(directory, { xms_edov: true }, { email }), [false, false]);
+    const guest = { idp: 'https://sts.windows.net/another-directory/' };
+    assert.equal(judge({ ...directory, trust_email: true }, guest, { email })[0], false);
   });
 });
