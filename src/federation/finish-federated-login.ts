@@ -10,15 +10,13 @@ import type { Clock } from '../platform/clock.ts';
 import type { Keyring } from '../platform/crypto.ts';
 import { Failure } from '../platform/failure.ts';
 import type { Log } from '../platform/log.ts';
+import { FEDERATED } from '../sessions/token-claims.ts';
 import type { TokenIssuer } from '../sessions/token-issuer.ts';
 import type { Database } from '../unit-of-work/database.ts';
 import type { Transaction } from '../unit-of-work/transaction.ts';
 import { accountOf } from './account-of.ts';
 import { type FinishedFlow, finishFlow, type ProviderAnswer } from './finish-flow.ts';
 import type { Providers } from './providers.ts';
-
-/** RFC 8176 has no name for it; this is the usual one. */
-const FEDERATED = 'fed';
 
 /**
  * Signs in a person who comes back from a provider: opens a session, or asks for the account's second factor,

@@ -1,7 +1,9 @@
+import { FEDERATED } from '../sessions/token-claims.ts';
+
 /** The methods (RFC 8176) that prove another factor than the password. */
 const SECOND_FACTORS: readonly string[] = ['otp', 'hwk', 'swk'];
 /** Those that prove the first one. */
-const FIRST_FACTORS: readonly string[] = ['pwd', 'fed'];
+const FIRST_FACTORS: readonly string[] = ['pwd', FEDERATED];
 
 export function provesSecondFactor(amr: readonly string[]): boolean {
   // A provider that has asked for a second factor does not say which.

@@ -4,6 +4,9 @@ import type { Principal } from './principal.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
+/** The `amr` of a proof to an identity provider. RFC 8176 has no name for it; this is the usual one. */
+export const FEDERATED = 'fed';
+
 /** The claims of a JWT's payload (RFC 7519, section 7.2), or undefined if it is no JSON object. */
 export function parseClaims(payload: Uint8Array): Claims | undefined {
   try {

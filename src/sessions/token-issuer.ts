@@ -13,7 +13,7 @@ import { formatRefreshToken, type RefreshSecret } from './refresh-secret.ts';
 import { type SessionOwner, sessionsIn } from './session.repository.ts';
 import type { RefreshedSession } from './session-refresh.repository.ts';
 import { signJws } from './sign-jws.ts';
-import { acrOf } from './token-claims.ts';
+import { acrOf, FEDERATED } from './token-claims.ts';
 
 /** Names in tokens, and how long tokens and sessions last (ms). */
 export type TokenSettings = {
@@ -143,7 +143,8 @@ export class TokenIssuer {
       roles: grant.roles,
       token_version: grant.tokenVersion,
       amr: grant.amr,
-      ...(grant.idp !== null && { idp: grant.idp }),
+      // Replicas of an older version change the one without the other.
+      ...(grant.idp !== null && grant.amr.includes(FEDERATED) && { idp: grant.idp }),
       acr: acrOf(grant.amr),
       auth_time: Math.floor(grant.authTime.getTime() / 1000),
       email_verified: grant.emailVerified,

@@ -227,6 +227,16 @@ describe('FinishFederatedLogin', () => {
     assert.equal(claimsOf(refreshed.tokens?.accessToken ?? '')['idp'], undefined);
   });
 
+  it('C10 does not name the provider after another proof that an older version has noted', async () => {
+    const tokens = await federatedTokens(service, peer, newcomer(peer).sub);
+    const { sid } = claimsOf(tokens.accessToken);
+    await sql(service.databaseUrl, `update sessions set amr = '{pwd}' where id = $1`, [sid]);
+    const { refreshToken } = tokens;
+    const refreshed = await service.auth.refreshToken({ refreshToken });
+    const { amr, idp } = claimsOf(refreshed.tokens?.accessToken ?? '');
+    assert.deepEqual([amr, idp], [['pwd'], undefined]);
+  });
+
   async function withApp() {
     const { email, sub } = newcomer(peer);
     const account = accountOf(service, await federatedTokens(service, peer, sub));

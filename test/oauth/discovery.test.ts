@@ -126,9 +126,11 @@ describe('The discovery documents', () => {
     const ofKey = (await keys.exchangeApiKey({ secret, audience })).accessToken;
     const subjectToken = await issuer.workloadToken(other);
     const guest = await person(service);
-    await sql(service.databaseUrl, `update sessions set idp = 'peer' where id = $1`, [
-      guest.sessionId,
-    ]);
+    await sql(
+      service.databaseUrl,
+      `update sessions set idp = 'peer', amr = '{fed}' where id = $1`,
+      [guest.sessionId],
+    );
     const { refreshToken } = guest;
     const { tokens: renewed } = await service.auth.refreshToken({ refreshToken });
     const tokens = [
