@@ -101,6 +101,16 @@ describe('the Helm chart', () => {
       assert.equal(only(defaults(), 'Job').metadata.name, jobs[0]);
     });
 
+    it('W12 migrates in a Job whose name fits a label, whatever release and image are called', () => {
+      for (const tag of ['2026.11.22-abcdef0', '1.2.3-', '']) {
+        const manifests = render({ ...URL, image: { tag } }, 'r'.repeat(53));
+        const { name, labels } = only(manifests, 'Job').metadata;
+        assert.match(name, /^[a-z0-9][-a-z0-9]{0,61}[a-z0-9]$/);
+        assert.match(name, /-migrate-/);
+        assert.match(labels?.['app.kubernetes.io/version'] ?? '', /^\w(?:[\w.-]{0,61}\w)?$/);
+      }
+    });
+
     it('asks /readyz to start, /healthz to live on and gRPC to be called, as far as a kubelet can', () => {
       const probes = (values: object) => {
         const [container] = only(render(values), 'Deployment').spec.template.spec.containers;
@@ -128,9 +138,25 @@ describe('the Helm chart', () => {
         { ...URL, replica: 3 },
         { ...URL, config: { COUNTERSIGN_MASTER_KEY: 'x' } },
         { ...URL, config: { DATABASE_URL: 'x' } },
+        { ...URL, config: { OTEL_EXPORTER_OTLP_HEADERS: 'authorization=x' } },
         { ...URL, secrets: { masterKey: { name: '', key: 'x' } } },
       ];
       for (const values of refused) assert.notEqual(template(values)?.status, 0, stringify(values));
+      const traced = { config: { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' } };
+      assert.equal(template({ ...URL, ...traced })?.status, 0);
+    });
+
+    it('refuses what could not be drained, or not be scaled', () => {
+      const refused = [
+        { podDisruptionBudget: { maxUnavailable: 0 } },
+        { podDisruptionBudget: { maxUnavailable: '0%' } },
+        { resources: { requests: { cpu: null } } },
+      ];
+      for (const values of refused) {
+        assert.notEqual(template({ ...URL, ...values })?.status, 0, stringify(values));
+      }
+      const fixed = { resources: { requests: null }, autoscaling: { enabled: false } };
+      assert.equal(template({ ...URL, ...fixed })?.status, 0);
     });
 
     it('brings the alerts that there are files of, and those of its values', () => {
@@ -188,16 +214,16 @@ describe('the Helm chart', () => {
   });
 });
 
-function template(values: object) {
+function template(values: object, release = 'id') {
   return run(
     'helm',
-    ['template', 'id', CHART, '--kube-version', KUBERNETES, '-f', '-'],
+    ['template', release, CHART, '--kube-version', KUBERNETES, '-f', '-'],
     stringify(values),
   );
 }
 
-function render(values: object): Manifest[] {
-  const rendered = template(values);
+function render(values: object, release?: string): Manifest[] {
+  const rendered = template(values, release);
   assert.equal(rendered?.status, 0, rendered?.stderr);
   return documents(rendered?.stdout ?? '');
 }

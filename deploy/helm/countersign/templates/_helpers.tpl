@@ -25,7 +25,7 @@ app.kubernetes.io/component: service
 {{- define "countersign.labels" -}}
 app.kubernetes.io/name: countersign
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/version: {{ include "countersign.version" . | trunc 63 | quote }}
+app.kubernetes.io/version: {{ include "countersign.version" . | trunc 63 | trimAll "-._" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}
