@@ -27,9 +27,9 @@ export class RateTiers {
       if (entry === '') continue;
       const [, name = '', count = ''] = /^([^=]+)=(\d{1,9})$/.exec(entry) ?? [];
       const key = name.toLowerCase();
-      const isKnown = key in KINDS || UUID.test(key) || ROLE.test(name);
+      const isKnown = Object.hasOwn(KINDS, key) || UUID.test(key) || ROLE.test(name);
       if (!isKnown || Number(count) < 1) return undefined;
-      calls.set(UUID.test(key) || key in KINDS ? key : name, Number(count));
+      calls.set(UUID.test(key) || Object.hasOwn(KINDS, key) ? key : name, Number(count));
     }
     return new RateTiers(calls);
   }

@@ -216,7 +216,16 @@ describe('tiers of rate limits', () => {
   });
 
   it('are not read if one of them is malformed', () => {
-    for (const text of ['users', 'users=', 'users=0', 'users=-1', 'people=5', 'role:=5', 'a b=5']) {
+    for (const text of [
+      'users',
+      'users=',
+      'users=0',
+      'users=-1',
+      'people=5',
+      'role:=5',
+      'a b=5',
+      'constructor=5',
+    ]) {
       assert.equal(RateTiers.read(text), undefined, text);
     }
   });
