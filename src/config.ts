@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { RateTiers } from './access/rate-tiers.ts';
@@ -131,16 +132,22 @@ const passkeyOrigins = list.refine((origins) => origins.every(isPasskeyOrigin), 
 
 /** As in W3C Baggage, without properties. */
 const otlpHeaders = z.string().transform((text, ctx): Readonly<Record<string, string>> => {
-  const pairs = text.split(',').map((pair) => /^\s*([\w!#$%&'*+.^`|~-]+)=(.*)$/.exec(pair));
   try {
-    return Object.fromEntries(
-      pairs.map((pair) => [pair?.[1], decodeURIComponent(pair?.[2] ?? '')]),
-    );
+    return Object.fromEntries(text.split(',').map(otlpHeader));
   } catch {
     ctx.addIssue({ code: 'custom', message: 'is not a list like name=value,name2=value2' });
     return z.NEVER;
   }
 });
+
+/** Throws for what no request can have, such as a line break: spans would be dropped without a word. */
+function otlpHeader(pair: string): [name: string, value: string] {
+  const [, name = '', encoded = ''] = /^\s*([^\s=]+)=(.*)$/.exec(pair) ?? [];
+  const value = decodeURIComponent(encoded);
+  validateHeaderName(name);
+  validateHeaderValue(name, value);
+  return [name, value];
+}
 
 function setting<S extends z.ZodType>(
   schema: S,

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { SessionService } from '../../gen/countersign/v1/session_service_pb.ts';
+import { type ConfigError, readConfig } from '../../src/config.ts';
 import { eventually } from '../harness/eventually.ts';
 import { logLines } from '../harness/logs.ts';
 import { createAccount, newEmail, PASSWORD, signedIn } from '../harness/people.ts';
@@ -191,6 +192,33 @@ describe('The share of traces', () => {
     assert.equal(first, second);
     const none = { ...half, OTEL_TRACES_SAMPLER_ARG: '0' };
     assert.equal(await recorded(none, true), 0);
+  });
+});
+
+describe('Headers for a collector', () => {
+  const read = (text: string) => {
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
+      OTEL_EXPORTER_OTLP_HEADERS: text,
+    };
+    return readConfig(env, () => '').tracing?.headers;
+  };
+
+  it('are decoded', () => {
+    const decoded = { authorization: 'Basic Zm9v=', 'x-tenant': 'shop' };
+    assert.deepEqual(read('authorization=Basic%20Zm9v=, x-tenant=shop'), decoded);
+  });
+
+  it('W09 are refused at the start, and not shown, if no request can have them', () => {
+    for (const text of ['s3cret', 'a=s3cret,', 'a=s3cret%0d%0ab: c', 'a=s3cret%00', 'a b=s3cret']) {
+      assert.throws(
+        () => read(text),
+        (error: ConfigError) =>
+          error.problems.some((each) => each.includes('OTEL_EXPORTER_OTLP_HEADERS')) &&
+          !`${error.message} ${error.problems}`.includes('s3cret'),
+        text,
+      );
+    }
   });
 });
 
