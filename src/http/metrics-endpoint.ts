@@ -34,6 +34,8 @@ export function fromNetworks(
     // A proxy that does not say whom it asks for, or says that it is itself.
     const isProxyItself = isProxied(req) && from.ipAddress === peer;
     if (!from.addressIsCertain || isProxyItself) return false;
-    return isLoopback(from.ipAddress) || open.includes(from.ipAddress);
+    // A proxy elsewhere has a loopback of its own.
+    const isOwnMachine = isLoopback(from.ipAddress) && isLoopback(peer);
+    return isOwnMachine || open.includes(from.ipAddress);
   };
 }

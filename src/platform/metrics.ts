@@ -14,6 +14,7 @@ type Maybe<T> = T | Promise<T>;
  */
 export class Metrics {
   readonly #registry = new Registry();
+  #reading: Promise<string> | undefined;
 
   /** A number that only grows. */
   counter(metric: Described, read: () => Iterable<Sample>): void {
@@ -51,8 +52,18 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** All metrics, in the text format of Prometheus. */
-  async text(): Promise<string> {
+  /**
+   * All metrics, in the text format of Prometheus. Reading them takes milliseconds, so those who ask at the
+   * same time are told the same.
+   */
+  text(): Promise<string> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  async #read(): Promise<string> {
     const [own, ofProcess] = await Promise.all([
       this.#registry.metrics(),
       processMetrics().metrics(),

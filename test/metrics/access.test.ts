@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { before, describe, it } from 'node:test';
+import { fromNetworks } from '../../src/http/metrics-endpoint.ts';
+import { Metrics } from '../../src/platform/metrics.ts';
+import { CallFactory } from '../../src/rpc/call.ts';
+import { CallDurations } from '../../src/rpc/call-durations.ts';
+import type { NodeRequest } from '../../src/rpc/connect/node-request.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 
 /** Of those that may be given to hosts of this machine. */
@@ -42,7 +47,8 @@ describe('who reads metrics', () => {
   it('is whoever is on the same machine, and not what a proxy on it asks for', async () => {
     const { httpAddress } = plain.app;
     assert.equal(await ask(httpAddress, READER), 200);
-    for (const header of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host']) {
+    const added = ['for', 'host', 'proto', 'port'].map((what) => `x-forwarded-${what}`);
+    for (const header of ['forwarded', 'x-real-ip', 'via', ...added]) {
       assert.equal(await ask(httpAddress, READER, { [header]: READER }), 404, header);
     }
   });
@@ -62,11 +68,41 @@ describe('who reads metrics', () => {
     assert.equal(await ask(httpAddress, PROXY, both), 404);
   });
 
+  it('W10 is not who a proxy elsewhere says is on its own machine', () => {
+    const isReader = fromNetworks(
+      [],
+      new CallFactory(['10.0.0.5', '127.0.0.9'], new CallDurations()),
+    );
+    const asks = (remoteAddress: string, address: string) =>
+      isReader({
+        socket: { remoteAddress },
+        headers: { 'x-forwarded-for': address },
+      } as unknown as NodeRequest);
+    assert.equal(asks('10.0.0.5', '127.0.0.1'), false);
+    assert.equal(asks('::ffff:10.0.0.5', '::1'), false);
+    assert.equal(asks('127.0.0.9', '127.0.0.1'), true);
+  });
+
   it('is whoever reaches the listener that metrics have to themselves', async () => {
     const { httpAddress, metricsAddress } = apart.app;
     assert.notEqual(metricsAddress, httpAddress);
     assert.equal(await ask(metricsAddress, READER), 200);
     assert.equal(await ask(httpAddress, READER), 404);
     assert.equal(await ask(metricsAddress, READER, {}, '/healthz'), 404);
+  });
+});
+
+describe('many scrapes at once', () => {
+  it('W15 read the metrics once', async () => {
+    const metrics = new Metrics();
+    let readings = 0;
+    metrics.gauge({ name: 'readings', help: 'How often it was read.' }, () => {
+      readings += 1;
+      return [{ labels: {}, value: readings }];
+    });
+    const texts = await Promise.all(Array.from({ length: 500 }, () => metrics.text()));
+    assert.equal(readings, 1);
+    assert.equal(new Set(texts).size, 1);
+    assert.match(await metrics.text(), /^readings 2$/m);
   });
 });
