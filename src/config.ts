@@ -1,4 +1,3 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { RateTiers } from './access/rate-tiers.ts';
@@ -142,10 +141,9 @@ const otlpHeaders = z.string().transform((text, ctx): Readonly<Record<string, st
 
 /** Throws for what no request can have, such as a line break: spans would be dropped without a word. */
 function otlpHeader(pair: string): [name: string, value: string] {
-  const [, name = '', encoded = ''] = /^\s*([^\s=]+)=(.*)$/.exec(pair) ?? [];
+  const [, name, encoded = ''] = /^\s*([\w!#$%&'*+.^`|~-]+)=(.*)$/.exec(pair) ?? [];
   const value = decodeURIComponent(encoded);
-  validateHeaderName(name);
-  validateHeaderValue(name, value);
+  if (name === undefined || !/^[\t -~\x80-\xff]*$/.test(value)) throw new Error('not a header');
   return [name, value];
 }
 
