@@ -29,7 +29,7 @@ export const GRACE_MS = scale('GRACE_MS', 5000, 10_000);
 export const OUTAGES = isLong ? [0.3, 1.2, 4] : [1.5];
 /** Windows in which hostile callers do what a seed says, how long each is, and how many call at once. */
 export const FUZZ_WINDOWS = scale('FUZZ_WINDOWS', 1, 12);
-export const FUZZ_WINDOW_MS = scale('FUZZ_WINDOW_MS', 1500, 5000);
+export const FUZZ_WINDOW_MS = scale('FUZZ_WINDOW_MS', 3000, 5000);
 export const FUZZ_LANES = scale('FUZZ_LANES', 6, 2);
 export const FUZZ_SEED = scale('FUZZ_SEED', 1, Date.now() % 1_000_000);
 /** Runs of Connect's conformance suite, for each way to serve. */
