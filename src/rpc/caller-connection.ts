@@ -3,6 +3,8 @@ import type { Overdue, Place } from './overdue.ts';
 /** A connection is closed if more of its streams than this are refused within this time. */
 const MAX_REFUSALS = 100;
 const REFUSALS_MS = 10_000;
+/** What a connection costs besides its streams. Measured. It counts while one of them does. */
+const CONNECTION_BYTES = 24 * 1024;
 /** How many streams a connection may open in one turn of the event loop before its reading pauses. */
 const STREAMS_PER_TURN = 250;
 
@@ -164,7 +166,8 @@ export class Hold {
     if (this.#state !== 'counts') return;
     this.#state = 'suspended';
     this.#unlink();
-    this.#counter.count(this.#connection, -this.#bytes);
+    const shared = this.#connection.newest ? 0 : CONNECTION_BYTES;
+    this.#counter.count(this.#connection, -this.#bytes - shared);
   }
 
   /** The answer is written: it counts if its caller does not take it at once. */
@@ -185,7 +188,8 @@ export class Hold {
     this.#older = this.#connection.newest;
     if (this.#older) this.#older.#newer = this;
     this.#connection.newest = this;
-    this.#counter.count(this.#connection, this.#bytes);
+    const shared = this.#older ? 0 : CONNECTION_BYTES;
+    this.#counter.count(this.#connection, this.#bytes + shared);
   }
 
   /** The stream is over. */

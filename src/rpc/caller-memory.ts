@@ -24,7 +24,7 @@ type Budget = { readonly limitBytes: number; bytes: number };
  * answers that are not read, of both listeners. Connections on which someone has shown a credential, or
  * is trusted, have their own limit, of which no caller holds more than a part. Above a limit, the newest
  * stream of the connection that holds most is refused, at the address that holds most. A connection that
- * has many refused is closed (W15).
+ * has many refused is closed, and one of a stranger that has no other (W15).
  *
  * Node reads up to 2 MB from a connection in one turn of the event loop, and gives none of it back
  * before the turn is over, not even for a stream that the next bytes reset. So a connection that opens
@@ -36,6 +36,9 @@ export class CallerMemory implements Counter {
   readonly #callers: KnownCallers;
   readonly #maxStrangers: number;
   readonly #unknown = new Set<Connection>();
+  /** Strangers of whom a stream was refused in this turn or the last. */
+  #refused = new Set<Connection>();
+  #refusedBefore = new Set<Connection>();
   /** Answers to strangers, of this turn and the last. */
   #answered: Hold[] = [];
   #answeredBefore: Hold[] = [];
@@ -156,6 +159,7 @@ export class CallerMemory implements Counter {
       const enough = (greediest?.bytes ?? 0) / 2;
       if (!greediest?.shed()) return;
       while (isOver() && greediest.bytes > enough && greediest.shed());
+      if (!greediest.isKnown) this.#refused.add(greediest);
     }
   }
 
@@ -182,18 +186,42 @@ export class CallerMemory implements Counter {
       if (stuck.length > 0) retry(stuck);
       this.#endAnswers();
       this.makeRoom();
+      this.#closeRefused();
       this.#closeIdle();
+      this.#closeBusy();
     });
+  }
+
+  /** A connection costs more than a stream: closes those that have none left, which go one turn later. */
+  #closeRefused(): void {
+    for (const connection of this.#refusedBefore) {
+      if (connection.streams === 0) this.#close(connection);
+    }
+    this.#refusedBefore = this.#refused;
+    this.#refused = new Set();
+    if (this.#refusedBefore.size > 0) this.#watchTurn();
   }
 
   /** Closes the strangers who have been there for longest, if they have no calls. */
   #closeIdle(): void {
     for (const connection of this.#unknown) {
       if (this.#unknown.size <= this.#maxStrangers) return;
-      if (connection.streams > 0) continue;
-      this.#unknown.delete(connection);
-      connection.close();
+      if (connection.streams === 0) this.#close(connection);
     }
+  }
+
+  /** Closes strangers whose calls wait for themselves, while there are too many of them. */
+  #closeBusy(): void {
+    while (this.#unknown.size > this.#maxStrangers) {
+      const greediest = this.#greediest(false);
+      if (!greediest) return;
+      this.#close(greediest);
+    }
+  }
+
+  #close(connection: Connection): void {
+    if (!this.#unknown.delete(connection)) return;
+    connection.close();
   }
 
   /** The oldest of the connections that hold most, at the address that holds most. */

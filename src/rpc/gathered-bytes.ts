@@ -2,6 +2,8 @@ import type { Hold } from './caller-connection.ts';
 
 const FIRST_BYTES = 512;
 const NOTHING = Buffer.alloc(0);
+/** Smaller ones come from the memory that Node shares out. */
+const OWN_BYTES = 4096;
 
 /**
  * Bytes that come in pieces, in one buffer. A list of the pieces would cost hundreds of bytes for each,
@@ -42,6 +44,13 @@ export class GatheredBytes {
     return taken;
   }
 
+  /** Gives up what is there, which nobody has taken. */
+  drop(): void {
+    const dropped = this.#buffer;
+    this.#takeAll();
+    free(dropped);
+  }
+
   #takeAll(): Buffer {
     const taken = this.bytes;
     this.#hold?.add(-this.#buffer.length);
@@ -57,9 +66,20 @@ export class GatheredBytes {
   #grow(needed: number, expected: number): void {
     const double = Math.max(FIRST_BYTES, 2 * needed);
     const size = expected >= needed && expected <= double ? expected : double;
-    const larger = Buffer.allocUnsafe(size);
+    const larger = allocate(size);
     this.bytes.copy(larger);
     this.#hold?.add(size - this.#buffer.length);
+    free(this.#buffer);
     this.#buffer = larger;
   }
+}
+
+/** A large piece of the memory that Node shares out would keep 64 KB of it. */
+function allocate(size: number): Buffer {
+  return size < OWN_BYTES ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+}
+
+/** Gives memory back at once. The collector takes its time, in which callers fill more. */
+function free({ buffer, length }: Buffer): void {
+  if (length >= OWN_BYTES && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }

@@ -41,6 +41,7 @@ export async function* bodyOf(
   } finally {
     clearTimeout(timer);
     arrivals.stop();
+    gathered.drop();
   }
 }
 

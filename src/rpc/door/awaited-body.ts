@@ -89,6 +89,7 @@ export class AwaitedBody {
   #refuse(why: Failure): void {
     if (this.#isOver) return;
     this.#finish();
+    this.#gathered.drop();
     this.#taker.refuse(why);
   }
 

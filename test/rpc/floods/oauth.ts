@@ -13,6 +13,7 @@ const STREAMS_OF_FORMS = 8;
 /** Forms of strangers, slowly, many, and with answers that nobody takes. */
 export const OAUTH: readonly Flood[] = PATHS.flatMap((path) => [
   flood(path, 'forms are begun and never end', begin),
+  flood(path, 'forms are begun on a great many connections and never end', beginOnMany),
   flood(path, 'forms are begun over HTTP/1.1 and never end', beginHttp1),
   flood(path, 'forms come a byte at a time', sendByBytes),
   flood(path, 'answers are not taken, on many connections', leaveAnswers(60, 190)),
@@ -39,6 +40,18 @@ async function begin({ connect }: Target, address: string, path: string): Promis
   const block = callHeaders(path, strange(FORM));
   for (let connection = 0; connection < 300; connection += 1) {
     const raw = await connect(address);
+    for (let stream = 1; stream < 2 * STREAMS_OF_FORMS; stream += 2) {
+      raw.write(frame(HEADERS, END_HEADERS, stream, block));
+      raw.write(frame(DATA, 0, stream, BEGUN));
+    }
+  }
+}
+
+/** As many connections as strangers may have, and nobody waits for what the service says. */
+async function beginOnMany({ connectDeaf }: Target, address: string, path: string): Promise<void> {
+  const block = callHeaders(path, strange(FORM));
+  for (let connection = 0; connection < 1500; connection += 1) {
+    const raw = await connectDeaf(address);
     for (let stream = 1; stream < 2 * STREAMS_OF_FORMS; stream += 2) {
       raw.write(frame(HEADERS, END_HEADERS, stream, block));
       raw.write(frame(DATA, 0, stream, BEGUN));
