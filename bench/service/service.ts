@@ -28,15 +28,17 @@ export type ServiceOptions = {
   nodeArgs?: readonly string[];
   /** Further environment variables. Without DATABASE_URL the database is embedded. */
   env?: Readonly<Record<string, string>>;
+  /** The open file that its log is written to. Without one the lines are discarded. */
+  log?: number;
 };
 
 /**
  * Starts the service as `npm start` does, in a process of its own, by default with an embedded
- * database, and waits until it is ready. It logs as in production; the lines are discarded.
+ * database, and waits until it is ready. It logs as in production.
  */
 export async function startService(
   cleanups: Cleanups,
-  { dataDir, profileDirectory, nodeArgs = [], env }: ServiceOptions,
+  { dataDir, profileDirectory, nodeArgs = [], env, log }: ServiceOptions,
 ): Promise<RunningService> {
   const profile =
     profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`];
@@ -54,7 +56,7 @@ export async function startService(
       COUNTERSIGN_SHUTDOWN_GRACE: '2s',
       ...env,
     },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', log ?? 'ignore', 'pipe'],
   });
   const pattern = /gRPC +(\S+)\n *HTTP +(\S+)/;
   const [, grpcAddress = '', publicUrl = ''] = await waitForOutput(
