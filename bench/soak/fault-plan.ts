@@ -22,7 +22,7 @@ const ROOM_MS = 10_000;
 const QUIET_MS = 15_000;
 
 /** Numbers from 0 to 1, always the same ones for a seed. */
-export function numbersOf(seed: number): () => number {
+function numbersOf(seed: number): () => number {
   let turn = 0;
   return () => {
     turn += 1;

@@ -43,9 +43,9 @@ export type FailureCount = CallFailure & {
 };
 
 /** Durations (ms) of the calls of one kind that were answered. */
-export type Durations = { count: number; p50: number; p99: number };
+type Durations = { count: number; p50: number; p99: number };
 
-export type KindSummary = { kind: string; calls: number; quiet: Durations; faulty: Durations };
+type KindSummary = { kind: string; calls: number; quiet: Durations; faulty: Durations };
 
 export type Verdict = {
   failures: FailureCount[];

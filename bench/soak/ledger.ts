@@ -75,7 +75,8 @@ export class Ledger {
   }
 
   #doors(): [Door, Door] {
-    const { replicas } = this.#stage;
+    const ready = this.#stage.replicas.filter(({ isReady }) => isReady);
+    const replicas = ready.length > 0 ? ready : this.#stage.replicas;
     this.#turn += 1;
     const at = (turn: number) => replicas[turn % replicas.length]?.door as Door;
     return [at(this.#turn), at(this.#turn + 1)];

@@ -16,6 +16,8 @@ export class Replica {
   readonly name: string;
   readonly addresses: Addresses;
   readonly door: Door;
+  /** Whether a load balancer would send calls here: it listens before it is ready. */
+  isReady = false;
   readonly #start: () => Promise<RunningService>;
   #service: RunningService | undefined;
 
@@ -49,7 +51,9 @@ export class Replica {
 
   /** Returns once it is ready. */
   async start(): Promise<void> {
+    this.isReady = false;
     this.#service = await this.#start();
+    this.isReady = true;
   }
 
   /** Ends it as a deployment does, and starts it again. */
