@@ -95,8 +95,6 @@ export function openDatabase(
 }
 
 /** Brings the database's schema up to date. Returns the names of the migrations it applied. */
-export async function migrate(database: SqlDatabase): Promise<string[]> {
-  const applied = await database.migrate();
-  await Jobs.migrate(database, [MAIL_QUEUE, ERRAND_QUEUE]);
-  return applied;
+export function migrate(database: SqlDatabase): Promise<string[]> {
+  return database.migrate(() => Jobs.migrate(database, [MAIL_QUEUE, ERRAND_QUEUE]));
 }

@@ -156,9 +156,16 @@ export class SqlDatabase {
     }
   }
 
-  /** Applies the missing migrations, one replica at a time. Returns their names. */
-  async migrate(): Promise<string[]> {
-    const apply = async () => (await this.#orm.migrator.up()).map((migration) => migration.name);
+  /**
+   * Applies the missing migrations, and then `others`, one process at a time. Returns the names of the
+   * former.
+   */
+  async migrate(others: () => Promise<void>): Promise<string[]> {
+    const apply = async () => {
+      const applied = await this.#orm.migrator.up();
+      await others();
+      return applied.map((migration) => migration.name);
+    };
     if (this.kind === 'embedded') return apply();
     await makeLocks((sql) => this.script(sql));
     return this.transaction(async (em) => {
