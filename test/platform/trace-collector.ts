@@ -72,8 +72,8 @@ let traces = 0;
 /** A header that names a trace which no other test uses. */
 export function newTrace({ sampled }: { sampled: boolean }) {
   traces += 1;
-  const traceId = traces.toString(16).padStart(32, 'a');
-  const parentId = traces.toString(16).padStart(16, 'b');
+  const traceId = `4bf92f3577b34da6${traces.toString(16).padStart(16, '0')}`;
+  const parentId = `00f067aa${traces.toString(16).padStart(8, '0')}`;
   const traceparent = `00-${traceId}-${parentId}-0${sampled ? 1 : 0}`;
   return { traceId, parentId, headers: { traceparent } };
 }
