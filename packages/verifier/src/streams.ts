@@ -9,6 +9,11 @@ const LEAST_GAP_MS = 50;
 /** And at least this often, for the end of a token (ms). */
 const LONGEST_GAP_MS = 500;
 
+/**
+ * How long (ms) after something was taken from its owner a key is asked about once more: the service hears
+ * of revocations and of changed keys apart, and may have answered from between the two.
+ */
+const SETTLES_MS = 2000;
 /** Of streams that end at once, so many end before the next are written (see `#endSome`). */
 const ENDED_AT_ONCE = 250;
 
@@ -44,8 +49,10 @@ type Parts = {
 export class OpenStreams {
   readonly #parts: Parts;
   readonly #held = new Set<Held>();
-  /** Of whom something was taken since the streams were judged last. */
+  /** Whose keys to ask about when the streams are judged next. */
   readonly #subjects = new Set<string>();
+  /** Whose keys to ask about once more, and from when on. */
+  readonly #later = new Map<string, number>();
   /** Streams that no credential holds open any more. */
   #ending: Ending[] = [];
   #judgedAt = 0;
@@ -68,7 +75,10 @@ export class OpenStreams {
 
   /** Something was revoked: of many revocations at once, the streams are judged by all. */
   hear({ target }: Revocation): void {
-    if (target.case === 'subject') this.#subjects.add(target.value.subject);
+    if (target.case === 'subject') {
+      this.#subjects.add(target.value.subject);
+      this.#later.set(target.value.subject, performance.now() + SETTLES_MS);
+    }
     const sinceMs = performance.now() - this.#judgedAt;
     this.#timer ??= setTimeout(() => this.#judgeAll(), Math.max(0, LEAST_GAP_MS - sinceMs)).unref();
   }
@@ -86,7 +96,13 @@ export class OpenStreams {
   #judgeAll(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#judgedAt = performance.now();
+    const now = performance.now();
+    this.#judgedAt = now;
+    for (const [subject, due] of this.#later) {
+      if (due > now) continue;
+      this.#later.delete(subject);
+      this.#subjects.add(subject);
+    }
     for (const held of this.#held) this.#judge(held);
     this.#subjects.clear();
   }
