@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import type { Metafile } from 'esbuild';
 
-/** Who gives which licence in the file of its own; `package.json` is all that the others say. */
+/** The files in which packages bring the text of their licence. The others only name it in `package.json`. */
 const LICENCE_FILES = '{LICENSE,LICENCE,License,NOTICE,license,licence}*';
 /** For packages that name their licence without bringing its text. */
 const TEXTS: Readonly<Record<string, string>> = {

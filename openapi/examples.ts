@@ -4,7 +4,7 @@ type Named = Readonly<Record<string, Schema>>;
 
 const ID = '01990f4e-6c3d-7b52-9a51-3f0d2c6b8e17';
 
-/** What the fields of requests are for example, by their names. Others come only where they must. */
+/** Examples of the fields of requests, by name. Other fields are shown only if they are required. */
 const VALUES: Readonly<Record<string, unknown>> = {
   code: '123456',
   currentPassword: 'correct horse battery',
@@ -28,7 +28,7 @@ const VALUES: Readonly<Record<string, unknown>> = {
 
 const ROLE = { name: 'clerk', description: 'Takes orders.', permissions: ['orders.read'] };
 
-/** Where a name means something else, or a field is worth showing. */
+/** Examples of single requests: fields whose name means something else there, or that are worth showing. */
 const VALUES_OF: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   CreateApiKeyRequest: { displayName: 'nightly job' },
   CreatePermissionRequest: { permission: { name: 'orders.read', description: 'Reads orders.' } },

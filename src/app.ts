@@ -26,7 +26,7 @@ const DRAIN_NOTICE_MS = 1500;
 export type App = {
   grpcAddress: string;
   httpAddress: string;
-  /** Where `/metrics` is. */
+  /** The address of the listener that serves `/metrics`. */
   metricsAddress: string;
   publicUrl: string;
   /** Resolves when the service has everything it needs, however long that takes. */

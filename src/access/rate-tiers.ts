@@ -9,7 +9,7 @@ const KINDS = { users: 'user', service_accounts: 'service_account' } as const;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ROLE = /^role:([\w.-]{1,64})$/;
 
-/** How many calls a minute principals may make, where that is not what the proto says. */
+/** How many calls a minute principals may make, if it differs from what the proto says. */
 export class RateTiers {
   readonly #calls: ReadonlyMap<string, number>;
 

@@ -137,7 +137,7 @@ function buildPasswordPolicy(config: Config, platform: Platform, strength: Passw
   return new PasswordPolicy({ minLength, strength, breached });
 }
 
-/** Without a mail server, mail goes to the mailbox where there is one, or waits. */
+/** Without a mail server, mail goes to the mailbox if there is one, or waits. */
 function buildMail(config: Config, { clock, breakers }: Pick<Platform, 'clock' | 'breakers'>) {
   const { smtpUrl, mailbox: shownTo, dataDir } = config;
   const mailbox = shownTo === 'off' ? undefined : new Mailbox(dataDir, () => clock.now());

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { ANSWER_MS } from './finding.ts';
 
-/** Few enough to find room where the service has taken most of it. */
+/** Few enough to find room when the service has taken most of it. */
 const CONNECTIONS = 2;
 /** A statement ends before the check that waits for it gives up. */
 const STATEMENT_MS = 2000;

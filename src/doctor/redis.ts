@@ -23,7 +23,7 @@ export const REDIS = {
   },
   'redis.evicts': {
     state: 'warning',
-    says: 'maxmemory-policy is {policy}: counts of limits go when memory is short, and callers begin anew',
+    says: 'maxmemory-policy is {policy}: if memory runs short, Redis drops the counts of rate limits, and callers start at zero again',
     todo: 'set maxmemory-policy to noeviction or volatile-ttl',
   },
   'redis.cluster': {

@@ -1,6 +1,6 @@
 import type { ProviderSettings } from './provider-settings.ts';
 
-/** Where it is, below the HTTP listener. */
+/** The path of its pages on the HTTP listener. */
 export const TEST_PROVIDER_PATH = '/dev/provider';
 
 const LOOPBACK = ['http://localhost', 'http://127.0.0.1', 'http://[::1]'];

@@ -102,7 +102,7 @@ export class Breakers {
     this.#all.delete(breaker);
   }
 
-  /** The state of each dependency; where several breakers share a name, the worst one. */
+  /** The state of each dependency; the worst one if several breakers share a name. */
   states(): ReadonlyMap<string, BreakerState> {
     const worst = new Map<string, BreakerState>();
     for (const { dependency, state } of this.#all) {

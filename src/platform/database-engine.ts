@@ -34,7 +34,7 @@ export type Engine = {
   options: Partial<Options>;
   /** Resolves when it is known how to use the database, or the database does not answer. */
   opened(): Promise<void>;
-  /** The SQL by which a transaction gets its limits, where connections can't have them (poolers). */
+  /** The SQL that sets the limits of a transaction, if connections can't have limits (behind a pooler). */
   transactionLimits(): string | undefined;
   /** New connections use this URL from now on; open ones are kept until they are idle. */
   setUrl(url: string): void;

@@ -165,7 +165,7 @@ export class Jobs {
     if (worker !== undefined) this.#boss.notifyWorker(worker);
   }
 
-  /** Has the jobs that wait to be performed again performed now: what made them fail is over. */
+  /** Runs the jobs that wait for a retry now: whatever made them fail is over. */
   async hurry(queue: string): Promise<void> {
     await this.#database.script(
       `update ${SCHEMA}.job set start_after = now() where name = $1 and state = 'retry'`,

@@ -48,7 +48,7 @@ export function connectRedis(url: string, log: Log, breakers?: Breakers): RedisC
   return client;
 }
 
-/** Has every command that is not part of connecting run behind a breaker. */
+/** Puts a breaker in front of all commands, except for those that set up a connection. */
 function guardCommands(client: RedisClient, breakers: Breakers): void {
   const breaker = breakers.add('redis', { faults: FAULTS_TO_OPEN, restMs: REST_MS, isFault });
   const send = client.sendCommand.bind(client);

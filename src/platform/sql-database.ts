@@ -108,7 +108,7 @@ export class SqlDatabase {
     return this.#withinLimit(undefined, () => this.#alone('read', work));
   }
 
-  /** Where only a transaction can have limits, single statements get one. */
+  /** Runs single statements: in a transaction of their own if only transactions can have limits. */
   #alone<T>(pool: 'read' | 'write', work: (em: EntityManager) => Promise<T>): Promise<T> {
     const em = this.#fork();
     const isLimited = this.#engine.transactionLimits() === undefined;

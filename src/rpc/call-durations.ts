@@ -1,12 +1,12 @@
 import { type Distribution, Durations } from '../platform/durations.ts';
 
-/** How a call arrives, as the semantic conventions of OpenTelemetry call it where they have a name. */
+/** How a call arrives, by the names of OpenTelemetry's semantic conventions as far as they go. */
 export type CallSystem = 'grpc' | 'grpc_web' | 'connectrpc' | 'http';
 
 const SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ] as const;
-/** Stands for every method that there is not: callers can make names up. */
+/** Stands for all unknown methods: callers can make up any number of names. */
 const UNKNOWN = '_OTHER';
 
 /** How long calls take, by how they arrive, method and code. */

@@ -37,7 +37,7 @@ export type Call = Readonly<CallerAddress> & {
   readonly startedAt: number;
   /** How it arrives. */
   readonly system: CallSystem;
-  /** Where its duration is counted. */
+  /** The histograms that its duration is counted in. */
   readonly durations: SystemDurations;
   /** The `authorization` header as it is, or `x-api-key` in the form of one. */
   readonly credential: string | undefined;
@@ -172,7 +172,7 @@ export class CallFactory {
     };
   }
 
-  /** Where a request comes from whose connection comes from this address. */
+  /** The address of whoever sent a request over a connection from this address. */
   addressOf(header: ReadHeader, connection: string): CallerAddress {
     const xForwardedFor = header('x-forwarded-for');
     const forwarded = header('forwarded');

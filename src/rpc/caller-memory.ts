@@ -36,7 +36,7 @@ export class CallerMemory implements Counter {
   readonly #callers: KnownCallers;
   readonly #maxStrangers: number;
   readonly #unknown = new Set<Connection>();
-  /** Strangers of whom a stream was refused in this turn or the last. */
+  /** Strangers' connections that had a stream refused in this turn or the last. */
   #refused = new Set<Connection>();
   #refusedBefore = new Set<Connection>();
   /** Answers to strangers, of this turn and the last. */

@@ -38,7 +38,7 @@ export type LaneNeeds = {
   webhookTargets: WebhookTargets;
   /** How many statements of lanes run at a time. */
   places: Places;
-  /** Where attempts are counted, by their outcome and what went wrong. */
+  /** Counts attempts by their outcome and what went wrong. */
   attempts: Counts;
   /** Disables a webhook that still has this URL. */
   disable(target: { id: string; url: string }, reason: 'gone' | 'failing'): Promise<void>;

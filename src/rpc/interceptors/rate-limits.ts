@@ -48,7 +48,7 @@ export function rateLimits(redis: RedisClient | undefined, tiers: RateTiers): Ra
       const { id, key, tier } = countedBy(wanted, call, takesCredential, tiers);
       const limit = limits.get(id);
       if (!limit) return;
-      // Who exchanges many tokens has more calls for that than for anything else.
+      // A service that exchanges many tokens gets more calls for that than for anything else.
       const calls =
         id === RatePolicy.TOKENS ? (tier ?? limit.calls) : Math.max(limit.calls, tier ?? 0);
       const { isAllowed, used, resetsInMs } = await limit.counts.take(key, calls);
