@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +13,7 @@ import { temporaryDirectory } from '../harness/prepared.ts';
 import { type Service, startReplica, startService } from '../harness/service.ts';
 import { makeCertificate, skip as skipCertificates } from '../http/certificates.ts';
 import { bearer } from '../mesh/asking.ts';
+import { startProgram } from '../program.ts';
 import { freePort } from '../servers.ts';
 import { basic, post } from './asking.ts';
 import { type Acting, acting } from './delegation.ts';
@@ -42,23 +41,15 @@ before(async () => {
   robot = await acting(service, pat, ['users.read', 'audit.read']);
 });
 
-/** Runs a program to the end of the test. Returns what it has written. */
-function run(program: string, args: string[], cwd: string): () => string {
-  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk) => {
-      text += chunk;
-    });
-  }
-  const closed = once(child, 'close');
-  atEnd(async () => {
-    child.kill('SIGTERM');
-    await closed;
-  });
+/** Runs a program until the test ends. Returns what it has written so far. */
+function run(name: string, args: string[], cwd: string): () => string {
+  const program = startProgram(name, args, { cwd });
+  // It has processes of its own to end.
+  atEnd(() => program.end());
   return () => {
-    if (child.exitCode !== null) throw new Error(`${program} ended:\n${text}`);
-    return text;
+    const written = program.text();
+    if (program.process.exitCode !== null) throw new Error(`${name} ended:\n${written}`);
+    return written;
   };
 }
 
