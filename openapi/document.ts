@@ -14,7 +14,7 @@ A call is a \`POST\` of a JSON object with \`content-type: application/json\`. R
 
 - \`connect-timeout-ms\` says how long the caller waits; without it, a call ends after 30 seconds.
 - \`x-request-id\`, if a call brings one, is in its answer and in the log.
-- \`traceparent\` is passed on.
+- \`traceparent\` makes a call a part of that trace: its log line has the id.
 - \`x-countersign-session: cookie\` keeps the refresh token of a web page in a cookie, and out of answers.
 
 An error has a \`code\`, a \`message\` for people, and details: \`google.rpc.ErrorInfo\` with the \`reason\`, which programs go by, and \`google.rpc.RequestInfo\` with the call's id.
